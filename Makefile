@@ -1,0 +1,47 @@
+# Two commands for a new user: `make demo` and `make test`. Both make their own
+# environment in .venv and touch nothing outside this folder.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# A Python that writes no bytecode imports Google's client 3 to 4 times slower.
+unexport PYTHONDONTWRITEBYTECODE
+# The demo and the tests bring their own; a user's settings must not leak in.
+unexport ZENML_CONFIG_PATH
+unexport PYTHONPATH
+export ZENML_ANALYTICS_OPT_IN = false
+export UV_COMPILE_BYTECODE = 1
+
+.PHONY: demo test check lint types contract oldest format clean
+
+demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
+	@$(BIN)/zenml-vertex demo
+
+test: $(STAMP) ## The whole suite
+	$(BIN)/python -m pytest
+
+check: lint types contract oldest test ## What CI runs
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contract: $(STAMP)
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --group dev --editable '.[demo]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-oldest .cache .demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Who owns the flavor name `vertex`: this environment's hook, and the server's record."""

@@ -1,0 +1,62 @@
+"""A connection to Vertex AI: who acts, where, and the jobs there."""
+
+import logging
+import os
+from dataclasses import dataclass
+
+from zenml_vertex.cloud.credentials import ConnectorAccess, Identity, resolve_identity
+from zenml_vertex.cloud.endpoint import choose_endpoint
+from zenml_vertex.cloud.jobs import VertexJobs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Everything that is needed to create and follow jobs in one place.
+
+    Args:
+        identity: Who acts, and in which project.
+        jobs: The jobs of that place.
+        region: Region of the place.
+    """
+
+    identity: Identity
+    jobs: VertexJobs
+    region: str
+
+    @property
+    def parent(self) -> str:
+        """The project and region, as the API names them."""
+        return f"projects/{self.identity.project}/locations/{self.region}"
+
+
+def connect(
+    *,
+    region: str,
+    project: str | None,
+    key_file: str | None,
+    api_endpoint: str | None,
+    connector: ConnectorAccess | None,
+) -> Connection:
+    """Connect to Vertex AI, and say in one log line who does.
+
+    Raises:
+        CredentialsError: If there is no identity, or no project.
+        ConfigurationError: If the endpoint cannot be used.
+    """
+    endpoint = choose_endpoint(region=region, api_endpoint=api_endpoint, environ=os.environ)
+    identity = resolve_identity(
+        project=project,
+        key_file=key_file,
+        connector=connector,
+        is_emulator=endpoint.is_emulator,
+    )
+    logger.info(
+        "Vertex AI: acting as %s in project `%s`, region `%s` (%s).",
+        identity.description,
+        identity.project,
+        region,
+        endpoint.url,
+    )
+    return Connection(identity, VertexJobs(identity, endpoint), region)

@@ -1,0 +1,198 @@
+"""Who submits: the identity and the project that jobs are created with.
+
+In this order: a linked service connector, the key file of the settings,
+Application Default Credentials, the login of the gcloud CLI, the machine's own
+service account. An emulator needs none of the last three.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google.auth
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.oauth2 import service_account
+
+from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
+from zenml_vertex.cloud.key_file import find_key_file_problem
+from zenml_vertex.errors import CredentialsError
+
+# Covers aiplatform, logging, storage and artifact registry.
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Credentials, and what they act on.
+
+    Args:
+        credentials: google-auth credentials that refresh themselves.
+        project: Project ID that jobs are created in.
+        description: Who that is and where it comes from, for the log; no secret.
+    """
+
+    credentials: Any
+    project: str
+    description: str
+
+    def __repr__(self) -> str:
+        return f"Identity({self.description!r}, project={self.project!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorAccess:
+    """A linked service connector.
+
+    Args:
+        name: Name of the connector.
+        project: The project that it is configured for.
+        fetch: Gives credentials that are valid now.
+    """
+
+    name: str
+    project: str
+    fetch: Callable[[], Any]
+
+
+class ConnectorCredentials(Credentials):
+    """The short-lived credentials of a service connector, fetched again when they end.
+
+    Args:
+        fetch: Gives credentials that are valid now.
+    """
+
+    def __init__(self, fetch: Callable[[], Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._fetch = fetch
+
+    def refresh(self, request: Any) -> None:
+        """Take over the token of the connector's present credentials."""
+        current = self._fetch()
+        if not current.valid:
+            current.refresh(request)
+        self.token = current.token
+        self.expiry = current.expiry
+
+
+def resolve_identity(
+    *,
+    project: str | None,
+    key_file: str | None,
+    connector: ConnectorAccess | None,
+    is_emulator: bool,
+) -> Identity:
+    """Find out who submits.
+
+    Args:
+        project: Project of the settings; empty for the one of the credentials.
+        key_file: Path of a key file; empty for none.
+        connector: The linked connector, if there is one.
+        is_emulator: Whether the API is an emulator, which needs no credentials.
+
+    Raises:
+        CredentialsError: If there is no identity, or no project.
+    """
+    if connector:
+        check_connector_project(project, connector.project)
+        found_project: str | None = connector.project
+        credentials: Any = ConnectorCredentials(connector.fetch)
+        who = f"service connector `{connector.name}`"
+    elif key_file:
+        credentials, found_project, who = _load_key_file(key_file)
+    elif is_emulator:
+        credentials, found_project, who = AnonymousCredentials(), None, "nobody (emulator)"
+    else:
+        credentials, found_project, who = _find_on_this_machine()
+    chosen = project or found_project
+    if not chosen:
+        raise CredentialsError(
+            f"No Google Cloud project: {who} names none. Set one with "
+            "`zenml step-operator update NAME --project=PROJECT_ID`."
+        )
+    return Identity(credentials, chosen, who)
+
+
+def check_connector_project(project: str | None, connector_project: str) -> None:
+    """Refuse a project that is not the connector's: one of the two is a mistake.
+
+    Raises:
+        CredentialsError: If both are set and differ.
+    """
+    if project and connector_project and project != connector_project:
+        raise CredentialsError(
+            f"The step operator is configured for project `{project}`, and its service connector "
+            f"for project `{connector_project}`. Remove one: `zenml step-operator "
+            "remove-attribute NAME project` keeps the connector's, `zenml step-operator "
+            "disconnect NAME` the configured one."
+        )
+
+
+def _load_key_file(path: str) -> tuple[Any, str | None, str]:
+    problem = find_key_file_problem(path)
+    if problem:
+        raise CredentialsError(problem)
+    location = str(Path(path).expanduser())
+    try:
+        credentials = service_account.Credentials.from_service_account_file(location, scopes=SCOPES)
+    except ValueError:
+        credentials, project = _load_other_credentials(location)
+        return credentials, project, f"the credentials in {path}"
+    email = credentials.service_account_email
+    return credentials, credentials.project_id, f"{email} (key file {path})"
+
+
+def _load_other_credentials(location: str) -> tuple[Any, str | None]:
+    """Load workload identity, impersonation or user credentials, as the built-in operator does."""
+    try:
+        with warnings.catch_warnings():
+            # Deprecated for files of unknown origin; this one the user names.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            credentials, project = google.auth.load_credentials_from_file(location, scopes=SCOPES)
+    except (GoogleAuthError, ValueError) as error:
+        raise CredentialsError(
+            f"`service_account_path` is `{location}`, which google-auth does not load "
+            f"({type(error).__name__}). Download the key again."
+        ) from None
+    return credentials, project
+
+
+def _find_on_this_machine() -> tuple[Any, str | None, str]:
+    if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or _default_credentials_file().is_file():
+        return _load_default_credentials()
+    login = find_gcloud_login()
+    if login:
+        who = f"{login.account} (gcloud login)"
+        return GcloudCredentials(login.account), login.project or None, who
+    return _load_default_credentials()
+
+
+def _load_default_credentials() -> tuple[Any, str | None, str]:
+    try:
+        with warnings.catch_warnings():
+            # "end user credentials without a quota project": jobs bill the project
+            # that they are created in.
+            warnings.simplefilter("ignore", UserWarning)
+            credentials, project = google.auth.default(scopes=SCOPES)
+    except DefaultCredentialsError as error:
+        raise CredentialsError(
+            "No Google Cloud credentials: no service connector, no `service_account_path`, no "
+            "Application Default Credentials and no gcloud login was found. Run `gcloud auth "
+            "login`, or link a connector with `zenml step-operator connect NAME --connector "
+            f"CONNECTOR`. (google-auth: {str(error).splitlines()[0]})"
+        ) from None
+    email = getattr(credentials, "service_account_email", "") or "the user"
+    return credentials, project, f"{email} (Application Default Credentials)"
+
+
+def _default_credentials_file() -> Path:
+    """Where `gcloud auth application-default login` leaves its credentials."""
+    if folder := os.environ.get("CLOUDSDK_CONFIG"):
+        return Path(folder) / "application_default_credentials.json"
+    if os.name == "nt" and (folder := os.environ.get("APPDATA")):
+        return Path(folder) / "gcloud" / "application_default_credentials.json"
+    return Path.home() / ".config" / "gcloud" / "application_default_credentials.json"

@@ -1,0 +1,186 @@
+"""What a user may say: the settings of a step, and the config of the component.
+
+Every field of the component can be overridden by a step. The fields and their
+defaults are a superset of those of ZenML's built-in `vertex` step operator, so
+that its components and pipelines work unchanged; `disk_type` and `disk_size_gb`
+are the spelling of ZenML's own page on it.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ConfigDict, Field, model_validator
+from zenml.config.base_settings import BaseSettings
+from zenml.step_operators.base_step_operator import BaseStepOperatorConfig
+from zenml.utils.secret_utils import is_secret_reference
+
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.rules import check_fields
+
+if TYPE_CHECKING:
+    from zenml_vertex.job.settings import JobSettings
+
+# The page's spelling -> the field that holds the value.
+_DOCUMENTED_SPELLINGS = {
+    "disk_type": "boot_disk_type",
+    "disk_size_gb": "boot_disk_size_gb",
+}
+
+
+class VertexStepOperatorSettings(BaseSettings):
+    """How one step runs on Vertex AI.
+
+    Pass it as `settings={"step_operator": VertexStepOperatorSettings(...)}`, or
+    write the same names under `settings: step_operator:` in the pipeline's YAML.
+    What is not set comes from the component, and from the defaults here.
+
+    Raises:
+        ConfigurationError: For an unknown name (with the nearest right one), and
+            for a value that can never work.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine_type: str = Field(
+        default="n1-standard-4",
+        description="Machine type of the job, e.g. `n1-standard-8` or `a2-highgpu-1g`. See "
+        "https://cloud.google.com/vertex-ai/docs/training/configure-compute#machine-types.",
+    )
+    accelerator_type: str | None = Field(
+        default=None,
+        description="Accelerator, e.g. `NVIDIA_TESLA_T4`; upper or lower case. Goes together "
+        "with `accelerator_count`, or with `gpu_count` of the step's ResourceSettings.",
+    )
+    accelerator_count: int = Field(
+        default=0,
+        description="Number of accelerators; 0 is none. `gpu_count` of the step's "
+        "ResourceSettings, where it is set, goes first.",
+    )
+    boot_disk_type: str = Field(
+        default="pd-ssd",
+        description="Type of the boot disk: `pd-ssd`, `pd-standard` or `hyperdisk-balanced`.",
+    )
+    boot_disk_size_gb: int = Field(
+        default=100,
+        description="Size of the boot disk in GB, 100 to 64000.",
+    )
+    disk_type: str | None = Field(
+        default=None,
+        description="Another spelling of `boot_disk_type`.",
+    )
+    disk_size_gb: int | None = Field(
+        default=None,
+        description="Another spelling of `boot_disk_size_gb`.",
+    )
+    service_account: str | None = Field(
+        default=None,
+        description="E-mail of the service account that the job runs as. The identity that "
+        "submits needs `iam.serviceAccounts.actAs` on it. Default: Vertex AI's own agent.",
+    )
+    network: str | None = Field(
+        default=None,
+        description="VPC network to peer the job with: "
+        "`projects/{project number}/global/networks/{name}`.",
+    )
+    reserved_ip_ranges: str | list[str] | None = Field(
+        default=None,
+        description="Names of reserved ranges of that network: one name, a comma list, or a "
+        "(JSON) list.",
+    )
+    encryption_spec_key_name: str | None = Field(
+        default=None,
+        description="Customer-managed key for what the job creates: "
+        "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, in the job's region.",
+    )
+    persistent_resource_id: str | None = Field(
+        default=None,
+        description="ID of a persistent resource to run on. Empty: none.",
+    )
+    additional_training_job_args: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments under the names of Google Cloud Pipeline Components' "
+        "`create_custom_training_job_from_component`; they win over the fields above.",
+    )
+    project: str | None = Field(
+        default=None,
+        description="Google Cloud project ID. Default: the project of the credentials.",
+    )
+    region: str | None = Field(
+        default=None,
+        description="Region that the job runs in, e.g. `europe-west4`.",
+    )
+    service_account_path: str | None = Field(
+        default=None,
+        description="Path of a service account key file to submit with. Default: a linked "
+        "service connector, Application Default Credentials, or the gcloud login.",
+    )
+    api_endpoint: str | None = Field(
+        default=None,
+        description="Where the Vertex AI API is: a host, or a URL such as "
+        "`http://127.0.0.1:8085` for an emulator. Default: AIPLATFORM_EMULATOR_HOST where it "
+        "is set, else the endpoint of the region.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_names(cls, data: Any) -> Any:
+        """Take the documented spellings, and refuse a name that means nothing."""
+        if not isinstance(data, Mapping):
+            return data
+        values = dict(data)
+        unknown = [name for name in values if name not in cls.model_fields]
+        if unknown and cls.model_config.get("extra") == "forbid":
+            raise ConfigurationError(_describe_unknown(name, cls.model_fields) for name in unknown)
+        for spelling, field in _DOCUMENTED_SPELLINGS.items():
+            value = values.pop(spelling, None)
+            if value is None:
+                continue
+            if values.get(field) not in (None, value):
+                problem = (
+                    f"`{spelling}` ({value}) and `{field}` ({values[field]}) are two "
+                    f"spellings of one setting and differ. Keep `{field}`."
+                )
+                raise ConfigurationError([problem])
+            values[field] = value
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> "VertexStepOperatorSettings":
+        """Refuse what no other setting can make right.
+
+        A `{{secret.key}}` is looked up when it is read, so it is not read here.
+        """
+        known = {
+            name: None if is_secret_reference(value) else value
+            for name, value in self.__dict__.items()
+        }
+        check_fields(cast("JobSettings", SimpleNamespace(**known)))
+        return self
+
+
+class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSettings):
+    """What `zenml step-operator register NAME --flavor=vertex` takes.
+
+    The component's values are the defaults of every step that runs on it.
+    """
+
+    # ZenML refuses unknown keys at registration itself. A component that is
+    # already registered must load, whatever an older version left in it.
+    model_config = ConfigDict(extra="ignore")
+
+    region: str = Field(description="Region that jobs run in, e.g. `europe-west4`.")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the component runs code remotely, and so needs a ZenML server it can reach."""
+        return True
+
+
+def _describe_unknown(name: str, known: Mapping[str, Any]) -> str:
+    """Say that a setting does not exist, and which one was probably meant."""
+    nearest = get_close_matches(name, known, n=1)
+    if nearest:
+        return f"there is no setting `{name}`. Did you mean `{nearest[0]}`?"
+    return f"there is no setting `{name}`. The settings are: {', '.join(sorted(known))}."

@@ -1,0 +1,108 @@
+"""Every error this package raises on purpose.
+
+```
+VertexStepOperatorError
+├── ConfigurationError       a setting that can never work; raised before an image is built
+├── CredentialsError         no identity, or no project, to act with
+├── StackError               a component of the stack that Vertex AI cannot reach
+├── FlavorOwnershipError     the server's record of the flavor `vertex` could not be changed
+├── ServerUnreachable        the ZenML server gave no answer; retryable
+└── VertexApiError           Vertex AI answered, or failed to
+    ├── JobNotFound          404
+    ├── PermissionDenied     401, 403
+    ├── RequestRejected      400 and every other 4xx
+    ├── QuotaExceeded        429; retryable
+    └── ServiceUnavailable   5xx, timeouts, broken connections; retryable
+```
+
+`ConfigurationError` is no `ValueError` on purpose: ZenML turns a pydantic
+`ValidationError` of a settings class into "Failed to convert settings" and drops
+the reason, and pydantic swallows `ValueError` into exactly that. Any other
+exception reaches the person.
+"""
+
+from collections.abc import Iterable
+
+
+class VertexStepOperatorError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        retryable: Whether the same call may succeed later.
+    """
+
+    retryable = False
+
+
+class ConfigurationError(VertexStepOperatorError):
+    """One or more settings cannot work; says which, and what to write instead.
+
+    Args:
+        problems: One sentence a problem, each naming its setting and the cure.
+        where: Whose settings they are, such as "step `train`".
+    """
+
+    def __init__(self, problems: Iterable[str], *, where: str = "") -> None:
+        self.problems = tuple(problems)
+        subject = f" of {where}" if where else ""
+        if len(self.problems) == 1:
+            text = f"Vertex settings{subject}: {self.problems[0]}"
+        else:
+            listed = "".join(f"\n  {n}. {text}" for n, text in enumerate(self.problems, start=1))
+            text = f"Vertex settings{subject} have {len(self.problems)} problems:{listed}"
+        super().__init__(text)
+
+
+class CredentialsError(VertexStepOperatorError):
+    """No usable identity, or no project; says which source was tried and what to run."""
+
+
+class StackError(VertexStepOperatorError):
+    """A component of the stack that a Vertex AI job cannot reach."""
+
+
+class FlavorOwnershipError(VertexStepOperatorError):
+    """The server's record of the flavor `vertex` could not be read or changed."""
+
+
+class ServerUnreachable(VertexStepOperatorError):
+    """The ZenML server gave no answer, or one that says to come back later."""
+
+    retryable = True
+
+
+class VertexApiError(VertexStepOperatorError):
+    """Vertex AI refused a call, or could not be reached.
+
+    Args:
+        message: What failed, which job or parent, and what to do next.
+        code: The HTTP status, or None where there was no answer.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class JobNotFound(VertexApiError):
+    """The job does not exist, or not in this project and region."""
+
+
+class PermissionDenied(VertexApiError):
+    """The identity may not do this, or its token is not accepted."""
+
+
+class RequestRejected(VertexApiError):
+    """Vertex AI will not accept this request however often it is sent."""
+
+
+class QuotaExceeded(VertexApiError):
+    """A quota is used up: of requests per minute, or of machines."""
+
+    retryable = True
+
+
+class ServiceUnavailable(VertexApiError):
+    """No answer, or one that says to come back later."""
+
+    retryable = True

@@ -1,0 +1,56 @@
+"""The flavor `vertex`: what ZenML reads to list, register and load the step operator."""
+
+from typing import TYPE_CHECKING
+
+from zenml.models import ServiceConnectorRequirements
+from zenml.step_operators.base_step_operator import BaseStepOperatorFlavor
+
+from zenml_vertex.config import VertexStepOperatorConfig
+
+if TYPE_CHECKING:
+    from zenml_vertex.step_operator import VertexStepOperator
+
+FLAVOR_NAME = "vertex"
+
+
+class VertexStepOperatorFlavor(BaseStepOperatorFlavor):
+    """Runs steps as Vertex AI CustomJobs; bears the name of ZenML's built-in flavor."""
+
+    @property
+    def name(self) -> str:
+        """Name of the flavor."""
+        return FLAVOR_NAME
+
+    @property
+    def display_name(self) -> str:
+        """Name that ZenML's dashboard shows."""
+        return "Vertex AI"
+
+    @property
+    def service_connector_requirements(self) -> ServiceConnectorRequirements | None:
+        """Which service connectors fit: any that yields generic Google Cloud credentials."""
+        return ServiceConnectorRequirements(resource_type="gcp-generic")
+
+    @property
+    def docs_url(self) -> str | None:
+        """ZenML's page on the flavor; every command on it works with this one."""
+        return self.generate_default_docs_url()
+
+    @property
+    def logo_url(self) -> str:
+        """Logo that ZenML's dashboard shows."""
+        return (
+            "https://public-flavor-logos.s3.eu-central-1.amazonaws.com/step_operator/vertexai.png"
+        )
+
+    @property
+    def config_class(self) -> type[VertexStepOperatorConfig]:
+        """Config of a component of this flavor."""
+        return VertexStepOperatorConfig
+
+    @property
+    def implementation_class(self) -> "type[VertexStepOperator]":
+        """The step operator itself."""
+        from zenml_vertex.step_operator import VertexStepOperator
+
+        return VertexStepOperator

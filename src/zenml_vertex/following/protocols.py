@@ -1,0 +1,68 @@
+"""What following a job needs of the world."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from zenml_vertex.job.request import JobJson
+
+
+class Jobs(Protocol):
+    """Vertex AI's JobService, as far as it is needed; jobs are API JSON.
+
+    Every method raises an error of the `VertexApiError` family.
+    """
+
+    def create(self, parent: str, job: JobJson) -> JobJson:
+        """Create a job in `projects/P/locations/L`; is never repeated by itself."""
+        ...
+
+    def get(self, name: str) -> JobJson:
+        """Read a job by its resource name."""
+        ...
+
+    def cancel(self, name: str) -> None:
+        """Ask for a job to be cancelled; it goes on for a while."""
+        ...
+
+
+class StepRuns(Protocol):
+    """The ZenML server's record of step runs; statuses are `ExecutionStatus` values."""
+
+    def status(self, step_run_id: str) -> str:
+        """The status of a step run now."""
+        ...
+
+    def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
+        """Add metadata to a step run."""
+        ...
+
+    def fail(self, step_run_id: str, message: str) -> str:
+        """Mark a step run as failed, with the reason; the status that results."""
+        ...
+
+    def stop(self, step_run_id: str, message: str) -> str:
+        """Mark a step run as stopped, with the reason; the status that results."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests need none."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let the given seconds pass."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

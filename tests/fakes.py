@@ -1,0 +1,101 @@
+"""Stand-ins for what following a job needs of the world. They behave; they assert nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zenml_vertex.errors import JobNotFound, RequestRejected
+from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.states import interpret
+
+PARENT = "projects/123/locations/europe-west4"
+
+
+class ManualClock:
+    """Time that passes only when someone sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+class InMemoryJobs:
+    """Vertex AI in memory: each read of a job takes the next item of its script.
+
+    A script's item is a state, a whole job, or an exception to raise; the last
+    item stays.
+    """
+
+    def __init__(self) -> None:
+        self.created: list[JobJson] = []
+        self.cancelled: list[str] = []
+        self.scripts: dict[str, list[str | JobJson | Exception]] = {}
+        self.reads = 0
+        self.on_read: Callable[[int], None] = lambda _: None
+
+    def script(self, *items: str | JobJson | Exception) -> str:
+        """Add a job that lives as scripted; its resource name."""
+        name = f"{PARENT}/customJobs/{len(self.scripts) + 1}"
+        self.scripts[name] = list(items)
+        return name
+
+    def create(self, parent: str, job: JobJson) -> JobJson:
+        assert parent == PARENT
+        self.created.append(job)
+        return {**job, "name": self.script("JOB_STATE_QUEUED"), "state": "JOB_STATE_PENDING"}
+
+    def get(self, name: str) -> JobJson:
+        self.reads += 1
+        self.on_read(self.reads)
+        script = self.scripts.get(name)
+        if script is None:
+            raise JobNotFound(f"{name} not found", code=404)
+        item = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(item, Exception):
+            raise item
+        return {"name": name, "state": item} if isinstance(item, str) else {"name": name, **item}
+
+    def cancel(self, name: str) -> None:
+        self.cancelled.append(name)
+        if name not in self.scripts:
+            raise JobNotFound(f"{name} not found", code=404)
+        last = self.scripts[name][-1]
+        if isinstance(last, str) and interpret(last).is_terminal:
+            raise RequestRejected("the job is over", code=400)
+        self.scripts[name] = ["JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"]
+
+
+class InMemoryStepRuns:
+    """The ZenML server's step runs in memory."""
+
+    def __init__(self, status: str = "running") -> None:
+        self.statuses: dict[str, str] = {}
+        self.initial = status
+        self.metadata: dict[str, dict[str, Any]] = {}
+        self.messages: dict[str, str] = {}
+        self.record_error: BaseException | None = None
+
+    def status(self, step_run_id: str) -> str:
+        return self.statuses.get(step_run_id, self.initial)
+
+    def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
+        if self.record_error:
+            raise self.record_error
+        self.metadata.setdefault(step_run_id, {}).update(metadata)
+
+    def fail(self, step_run_id: str, message: str) -> str:
+        return self._end(step_run_id, "failed", message)
+
+    def stop(self, step_run_id: str, message: str) -> str:
+        return self._end(step_run_id, "stopped", message)
+
+    def _end(self, step_run_id: str, status: str, message: str) -> str:
+        self.statuses[step_run_id] = status
+        self.messages[step_run_id] = message
+        return status

@@ -1,0 +1,63 @@
+"""Names and labels of jobs."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.job.identity import (
+    JobName,
+    build_display_name,
+    build_labels,
+    clean_label_value,
+)
+
+
+def test_a_resource_name_is_taken_apart_and_put_together() -> None:
+    """Project, region and ID of a job are read from its name alone."""
+    name = JobName.parse("projects/123/locations/europe-west4/customJobs/456")
+    assert (name.project, name.location, name.job_id) == ("123", "europe-west4", "456")
+    assert str(name) == "projects/123/locations/europe-west4/customJobs/456"
+    assert name.parent == "projects/123/locations/europe-west4"
+
+
+@pytest.mark.parametrize("text", ["", "456", "projects/1/locations/l/customJobs/", "a/b/c/d/e/f"])
+def test_anything_else_is_no_resource_name(text: str) -> None:
+    """A name that cannot be followed is refused where it is read."""
+    with pytest.raises(VertexStepOperatorError):
+        JobName.parse(text)
+
+
+@given(run_name=st.text(max_size=300), step_name=st.text(min_size=1, max_size=300))
+def test_a_display_name_never_passes_128_characters(run_name: str, step_name: str) -> None:
+    """However long run and step are called."""
+    display_name = build_display_name(run_name, step_name)
+    assert 1 <= len(display_name) <= 128
+    assert step_name[:128] in display_name
+
+
+@given(st.text(max_size=200))
+def test_a_label_value_is_always_one_that_the_api_takes(text: str) -> None:
+    """At most 63 characters, all of `[a-z0-9_-]`."""
+    value = clean_label_value(text)
+    assert len(value) <= 63
+    assert set(value) <= set(string.ascii_lowercase + string.digits + "_-")
+
+
+def test_labels_say_which_run_step_and_step_run_a_job_belongs_to() -> None:
+    """A job can be found by each of them."""
+    assert build_labels(
+        run_id="0f8fad5b-d9cb-469f-a165-70867728950e",
+        step_run_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        step_name="Train Model",
+        pipeline_name="digits",
+        version="1.2.3",
+    ) == {
+        "source": "zenml-vertex-1_2_3",
+        "zenml-run-id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "zenml-step-run-id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        "zenml-step": "train_model",
+        "zenml-pipeline": "digits",
+    }

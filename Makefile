@@ -13,6 +13,8 @@ unexport PYTHONPATH
 export ZENML_ANALYTICS_OPT_IN = false
 export UV_COMPILE_BYTECODE = 1
 
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
 .PHONY: demo test check lint types contract oldest format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
@@ -22,6 +24,19 @@ test: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest
 
 check: lint types contract oldest test ## What CI runs
+
+# The other end of what is supported: Python 3.10, ZenML 0.96 and the first
+# google-cloud-aiplatform that is tested. A smoke run.
+OLDEST_PYTHON ?= $(shell .ci/find-python 3.10)
+oldest:
+ifeq ($(OLDEST_PYTHON),)
+	@echo "oldest: SKIPPED, there is no Python 3.10 on this machine"; test -z "$(CI)"
+else
+	@test -x .venv-oldest/bin/python || $(OLDEST_PYTHON) -m venv .venv-oldest
+	@test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --editable '.[demo]'
+	.venv-oldest/bin/python -m pytest -m smoke -p no:cacheprovider
+endif
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from fakes import PARENT, InMemoryJobs, ManualClock
 
+from fakes import PARENT, InMemoryJobs, ManualClock
 from zenml_vertex.errors import PermissionDenied, RequestRejected
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job
 from zenml_vertex.job.identity import JobName

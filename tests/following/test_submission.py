@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from fakes import PARENT, InMemoryJobs, InMemoryStepRuns
 
+from fakes import PARENT, InMemoryJobs, InMemoryStepRuns
 from zenml_vertex.errors import RequestRejected
 from zenml_vertex.following.submission import submit_job
 

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass, field
 
 import pytest
-from fakes import InMemoryJobs, InMemoryStepRuns, ManualClock
 
+from fakes import InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import (
     JobNotFound,
     PermissionDenied,

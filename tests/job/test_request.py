@@ -153,7 +153,7 @@ def test_additional_arguments_become_fields_and_win() -> None:
 )
 def test_wrong_additional_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
     """Nothing in `additional_training_job_args` is dropped in silence."""
-    with pytest.raises(ConfigurationError, match=".") as raised:
+    with pytest.raises(ConfigurationError) as raised:
         build(VertexStepOperatorSettings(additional_training_job_args=arguments))
     assert message in str(raised.value)
 

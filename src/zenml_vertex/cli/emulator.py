@@ -1,0 +1,110 @@
+"""`zenml-vertex emulator`: a Vertex AI on this machine, until it is interrupted."""
+
+import logging
+import signal
+import sys
+import threading
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+
+def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    del context, parameter
+    address = "127.0.0.1" if value == "localhost" else value
+    try:
+        if ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise click.BadParameter(
+        f"{value} is no loopback address. The emulator runs the commands of whoever reaches it, so "
+        "it listens on this machine only."
+    )
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, callback=_read_address,
+    help="Loopback address to listen on.",
+)  # fmt: skip
+@click.option(
+    "--port", default=0, show_default=True, type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)  # fmt: skip
+@click.option(
+    "--runtime", default="process", show_default=True, type=click.Choice(["process"]),
+    help="What runs the containers of jobs: processes of this machine, with this Python.",
+)  # fmt: skip
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps jobs and logs. [default: a temporary one, gone at the end]",
+)  # fmt: skip
+@click.option(
+    "--provisioning-seconds", default=0.5, show_default=True, type=click.FloatRange(min=0),
+    help="Time in PENDING; mostly 3 to 6 minutes on Vertex AI.",
+)  # fmt: skip
+@click.option(
+    "--teardown-seconds", default=0.5, show_default=True, type=click.FloatRange(min=0),
+    help="Time from the end of the container to the end of the job; 43 to 65 s on Vertex AI.",
+)  # fmt: skip
+@click.option(
+    "--token-lifetime", default=3600.0, show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds that an access token lasts.",
+)  # fmt: skip
+@click.option(
+    "--log-level", default="warning", show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is written to stderr: info shows every change of a job's state.",
+)  # fmt: skip
+def emulator(
+    *,
+    host: str,
+    port: int,
+    runtime: str,
+    data_dir: Path | None,
+    provisioning_seconds: float,
+    teardown_seconds: float,
+    token_lifetime: float,
+    log_level: str,
+) -> None:
+    """Run a Vertex AI on this machine, until Ctrl-C or SIGTERM.
+
+    Point a client at the address that is printed when it is ready: the operator by
+    AIPLATFORM_EMULATOR_HOST=HOST:PORT, gcloud by
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/.
+    """
+    del runtime  # there is one
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    logging.basicConfig(
+        level=log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        from zenml_vertex.emulator.lifecycle import Timings
+        from zenml_vertex.emulator.server import VertexEmulator
+        from zenml_vertex.emulator.store import DataDirInUseError
+    except ModuleNotFoundError as exc:
+        raise click.ClickException(
+            f"The emulator needs {exc.name}: pip install 'zenml-vertex[emulator]'"
+        ) from exc
+    try:
+        vertex = VertexEmulator(
+            address=host,
+            port=port,
+            data_dir=data_dir,
+            timings=Timings(provisioning=provisioning_seconds, teardown=teardown_seconds),
+            token_lifetime=token_lifetime,
+        )
+    except (DataDirInUseError, OSError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    with vertex:
+        click.echo(f"Vertex AI emulator listening on {vertex.url}")
+        sys.stdout.flush()
+        stop.wait()

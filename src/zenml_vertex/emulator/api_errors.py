@@ -1,0 +1,112 @@
+"""Errors in the shape that Google's APIs give them.
+
+https://cloud.google.com/apis/design/errors
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+# Name of the google.rpc.Code -> HTTP status, https://cloud.google.com/apis/design/errors
+_HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with a request; a `FieldViolation` of `google.rpc.BadRequest`.
+
+    Args:
+        field: Path of the field in snake_case, as the service writes it.
+        description: What is wrong.
+    """
+
+    field: str
+    description: str
+
+
+class ApiError(Exception):
+    """An answer that is an error.
+
+    Args:
+        status: Name of the `google.rpc.Code`.
+        message: Text for people.
+        violations: Become a `google.rpc.BadRequest` detail.
+        reason: Becomes a `google.rpc.ErrorInfo` detail.
+        http_status: Where it is not the one of `status`.
+    """
+
+    def __init__(
+        self,
+        status: str,
+        message: str,
+        *,
+        violations: Sequence[Violation] = (),
+        reason: str | None = None,
+        http_status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.violations = tuple(violations)
+        self.reason = reason
+        self.http_status = http_status or _HTTP_STATUS[status]
+
+    def to_json(self) -> Json:
+        """The body of the answer."""
+        details: list[Json] = []
+        if self.reason:
+            details.append(
+                {
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": self.reason,
+                    "domain": "googleapis.com",
+                }
+            )
+        if self.violations:
+            details.append(
+                {
+                    "@type": "type.googleapis.com/google.rpc.BadRequest",
+                    "fieldViolations": [
+                        {"field": item.field, "description": item.description}
+                        for item in self.violations
+                    ],
+                }
+            )
+        error: Json = {"code": self.http_status, "message": self.message, "status": self.status}
+        if details:
+            error["details"] = details
+        return {"error": error}
+
+
+def invalid_argument(message: str) -> ApiError:
+    """A request that is wrong in itself."""
+    return ApiError("INVALID_ARGUMENT", message)
+
+
+def found_errors(violations: Sequence[Violation]) -> ApiError:
+    r"""A job that breaks rules, every broken rule named.
+
+    The service writes `List of found errors:\t1.Field: F; Message: M\t2.Field: ...`
+    (public reports, such as prefect-gcp #175).
+    """
+    listed = "".join(
+        f"\t{number}.Field: {item.field}; Message: {item.description}"
+        for number, item in enumerate(violations, start=1)
+    )
+    return ApiError("INVALID_ARGUMENT", f"List of found errors:{listed}\t", violations=violations)
+
+
+def unreadable_json(violations: Sequence[Violation]) -> ApiError:
+    """A body that does not fit the message it should be; texts of Google's JSON transcoding."""
+    text = "\n".join(item.description for item in violations)
+    return ApiError("INVALID_ARGUMENT", text, violations=violations)

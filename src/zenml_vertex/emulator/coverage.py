@@ -1,0 +1,108 @@
+"""The coverage page: `python -m zenml_vertex.emulator.coverage` prints it as Markdown."""
+
+import sys
+
+from zenml_vertex.emulator.routes import ROUTES, VERSIONS
+
+_HEAD = """\
+# What the emulator covers
+
+<!-- Printed by `python -m zenml_vertex.emulator.coverage`; change it there. -->
+
+The emulator was written from Google's public documentation and from public reports. **It has
+not been compared with Google Cloud.** Where the documentation is silent, it does something
+plausible, and this page says so.
+
+## Routes
+
+Every version of a path is served: {versions}. A route that is not in this table is answered with
+501 UNIMPLEMENTED, which names it.
+
+| Route | Service | Support | Notes |
+|---|---|---|---|
+"""
+
+_BODY = """
+*faithful*: does what is documented. *simplified*: leaves something out. *emulator only*: Google has
+no such route.
+
+## Faithful to what is documented
+
+- **Messages**: every field of the CustomJob in v1 and v1beta1; both spellings of names; enums as
+  names or numbers; unknown fields and wrong types are refused with the texts of Google's JSON
+  transcoding.
+- **Rules**: machine types, accelerators and their counts, disks, labels, display names, environment
+  variables, networks, keys, persistent resource IDs, scheduling, reservations, mounts. All
+  violations of a request come at once, as text and as `google.rpc.BadRequest`.
+- **States**: QUEUED, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLING, CANCELLED, with `startTime`
+  at the first entry into RUNNING, and `endTime` at the entry into a terminal state.
+- **Errors**: code 3 for an exit status, with the service's text and a link to the logs; 128 with
+  `StartError` for a command that cannot be started; code 1 for a cancelled job; code 13 after three
+  internal errors.
+- **Restarts**: after exit statuses 6, 11, 134 and 139, three times; after an internal error (the
+  emulator itself was ended), twice.
+- **The container's environment**: `CLOUD_ML_PROJECT_ID`, `CLOUD_ML_JOB_ID`, `CLUSTER_SPEC`, `AIP_*`
+  with a base output directory, and the job's own variables with `$(NAME)` replaced.
+- **Logs**: the service's lines in their order; stdout as INFO, stderr as ERROR; a line that is a
+  JSON object is taken apart.
+
+## Simplified
+
+- **No image is pulled.** The `process` runtime runs the command on this machine; `python` is the
+  emulator's own Python. In Python, the folder `/app` is a folder of the job's own; a shell or a
+  library in C sees the real `/app`. Everything else of the file system is this machine's.
+- **One replica.** A job with a second worker pool, a `python_package_spec`, or no command is
+  answered with 501, which names the field.
+- **Beside Vertex AI's variables**, a process gets `PATH`, `HOME`, `LANG`, `GCE_METADATA_HOST`,
+  `GCE_METADATA_IP` and, if the emulator has them, `STORAGE_EMULATOR_HOST`, `SSL_CERT_FILE` and
+  `REQUESTS_CA_BUNDLE`. Nothing else of the emulator's environment.
+- **Accepted and without effect**: machines, accelerators, disks, networks, keys, service accounts,
+  reservations, scheduling strategies, persistent resources (none has to exist), web access, mounts,
+  Tensorboard, experiments.
+- **Credentials are not checked.** A token that the emulator has issued is refused once it has
+  expired. Whose token a call bore is listed at `/emulator/requests`.
+- **Time**: a job is provisioned in half a second and torn down in half a second, unless options say
+  otherwise; on Vertex AI, mostly 3 to 6 minutes and 43 to 65 seconds.
+- **`CLUSTER_SPEC`** repeats the job's spec without its environment variables.
+- **The metadata server** has one service account for all jobs, in a tenant project of its own.
+- **Projects** exist as soon as they are named. Their numbers are made up, and always the same.
+
+## Assumed, because it is not documented
+
+- Cancelling a job that is over: FAILED_PRECONDITION. Deleting one that is not over: it is ended and
+  deleted.
+- A job that reaches its timeout ends CANCELLED with code 1, as one public report has it, counted
+  from `startTime`. The text of that error, and of any cancelled job's, is the emulator's own.
+- A restart leads back to PENDING. `disableRetries` stops every restart.
+- A missing `replicaCount` is 1. `network` and `pscInterfaceConfig` may both be set.
+- A region without training: 400 INVALID_ARGUMENT. A job that does not exist: 404 with a text of the
+  emulator's own. A request of more than 10 MiB: 400.
+- A page of jobs has at most 100. OR binds tighter than AND in a filter, as AIP-160 has it.
+- `$$` is an escape only before `(NAME)`.
+- The `logName` of entries. A line of output is cut at 60,000 characters.
+- Texts of violations, other than those for machine types, accelerators, labels, persistent resource
+  IDs, environment variable names that repeat, service accounts and `max_wait_duration`, which
+  public reports quote.
+
+## Not served
+
+- Other resources: persistent resources, training pipelines, hyperparameter tuning, batch
+  prediction.
+- gRPC. Use the clients' REST transport.
+- Quotas, stockouts, preemption, permissions, several replicas, interactive shells.
+- Waiting for and cancelling an operation: a delete is done when it is answered.
+"""
+
+
+def build_page() -> str:
+    """The page, as Markdown."""
+    rows = [
+        f"| `{route.method} {route.path}` | {route.service} | {route.support} | {route.note} |\n"
+        for route in ROUTES
+    ]
+    versions = " and ".join(f"`{version}`" for version in VERSIONS)
+    return _HEAD.format(versions=versions) + "".join(rows) + _BODY
+
+
+if __name__ == "__main__":
+    sys.stdout.write(build_page())

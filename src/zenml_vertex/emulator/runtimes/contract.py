@@ -1,0 +1,70 @@
+"""What the emulator asks of whatever runs containers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from zenml_vertex.emulator.api_errors import Json
+from zenml_vertex.emulator.outcome import Exit
+
+OutputSink = Callable[[str, str], None]
+"""Takes (stream, line): `stdout` or `stderr`, and a line without its end. May be
+called from any thread until `Replica.wait` returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What to run.
+
+    Args:
+        job_id: Numeric ID of the job.
+        attempt: Number of the start, from 1.
+        image_uri: Image of the container.
+        command: Command with arguments.
+        environment: What Vertex AI and the job give; kept out of reprs, since it
+            holds tokens.
+        folder: A folder for this start alone; it exists.
+        metadata_host: `host:port` of the metadata server.
+    """
+
+    job_id: str
+    attempt: int
+    image_uri: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    metadata_host: str
+
+
+class Replica(Protocol):
+    """A container that was started."""
+
+    def wait(self) -> Exit:
+        """Wait until the container, everything that it has started, and its output are over."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end, and make it end after a grace period; returns at once."""
+        ...
+
+
+class Runtime(Protocol):
+    """Runs containers."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        ...
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        """The parts of a CustomJobSpec that it cannot run, each with a reason."""
+        ...
+
+    def start(self, container: Container, sink: OutputSink) -> Replica:
+        """Start a container. One whose command cannot be started ends with a `start_error`."""
+        ...
+
+    def end_leftovers(self, job_id: str) -> None:
+        """End what an emulator that crashed has left of a job; returns when it is gone."""
+        ...

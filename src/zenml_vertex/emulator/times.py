@@ -1,0 +1,58 @@
+"""Times and durations as Google's APIs write them. Pure."""
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?"
+)
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s")
+_MICROSECONDS = 6
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with six digits of a second."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Read RFC 3339; digits below a microsecond are cut.
+
+    An offset without a colon (`+0000`) is what gcloud sends; a time without an
+    offset is UTC.
+
+    Raises:
+        ValueError: If the text is no time.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    day, clock, fraction, offset = match.groups()
+    if offset is None or offset in "Zz":
+        offset = "+00:00"
+    elif ":" not in offset:
+        offset = f"{offset[:3]}:{offset[3:]}"
+    digits = (fraction or "")[:_MICROSECONDS].ljust(_MICROSECONDS, "0")
+    moment = datetime.fromisoformat(f"{day}T{clock}.{digits}{offset}")
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as exc:
+        raise ValueError(f"out of range: {text!r}") from exc
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read the JSON form of a `google.protobuf.Duration`, such as `3.5s`.
+
+    Raises:
+        ValueError: If the text is no duration.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a duration: {text!r}")
+    sign, seconds, fraction = match.groups()
+    micros = int((fraction or "")[:_MICROSECONDS].ljust(_MICROSECONDS, "0"))
+    try:
+        length = timedelta(seconds=int(seconds), microseconds=micros)
+    except OverflowError as exc:
+        raise ValueError(f"out of range: {text!r}") from exc
+    return -length if sign else length

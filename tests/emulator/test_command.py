@@ -1,0 +1,233 @@
+"""`zenml-vertex emulator` as people start it: a process with options and signals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from zenml_vertex.cli.emulator import emulator as command
+
+Json = dict[str, Any]
+PARENT = "projects/my-project/locations/us-central1"
+READY = re.compile(r"Vertex AI emulator listening on (http://127\.0\.0\.1:\d+)\n")
+COMMAND = [sys.executable, "-c", "from zenml_vertex.cli import main; main()", "emulator"]
+QUICK = ["--provisioning-seconds=0", "--teardown-seconds=0"]
+SECRET = "t0ken-of-the-emulator"
+
+
+class Process:
+    """A running `zenml-vertex emulator`."""
+
+    def __init__(self, *options: str) -> None:
+        self._process = subprocess.Popen(
+            [*COMMAND, *QUICK, "--log-level=debug", *options],
+            env={**os.environ, "ZENML_STORE_API_KEY": SECRET},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.errors: list[str] = []
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,))
+        self._reader.start()
+        assert self._process.stdout
+        self.first_line = self._process.stdout.readline()
+        match = READY.fullmatch(self.first_line)
+        assert match, (self.first_line, self.errors)
+        self.url = match.group(1)
+
+    def _read(self, stream: IO[str]) -> None:
+        self.errors += stream.readlines()
+
+    def end(self, number: signal.Signals) -> int:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        status = self._process.wait(20)
+        self._reader.join()
+        assert self._process.stdout
+        assert self._process.stderr
+        assert self._process.stdout.read() == ""
+        self._process.stdout.close()
+        self._process.stderr.close()
+        return status
+
+    def create(self, job: Json) -> str:
+        answer = requests.post(f"{self.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
+        return str(answer.json()["name"])
+
+    def get(self, name: str) -> Json:
+        return requests.get(f"{self.url}/v1/{name}", timeout=10).json()
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Process]]:
+    """Starts the command; every one that still runs is killed at the end."""
+    started: list[Process] = []
+
+    def begin(*options: str) -> Process:
+        process = Process(*options)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process._process.poll() is None:
+            process.end(signal.SIGKILL)
+
+
+def wait_for_line(process: Process, job_id: str, text: str) -> None:
+    """Wait until a job has written a line."""
+    body = {
+        "resourceNames": ["projects/my-project"],
+        "filter": f'resource.labels.job_id="{job_id}" AND jsonPayload.message="{text}"',
+    }
+    pause = threading.Event()
+    for _ in range(500):
+        answer = requests.post(f"{process.url}/v2/entries:list", json=body, timeout=10)
+        if answer.json():
+            return
+        pause.wait(0.02)
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_that_it_is_ready_and_ends_cleanly(
+    begin: Callable[..., Process], number: signal.Signals
+) -> None:
+    """One line on stdout when it is ready; SIGTERM and Ctrl-C end it with status 0."""
+    process = begin()
+    assert requests.get(f"{process.url}/emulator/health", timeout=10).json()["status"] == "ok"
+    assert process.end(number) == 0
+
+
+def test_an_end_ends_the_jobs_and_a_start_goes_on(
+    begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
+) -> None:
+    """SIGTERM ends the programs of jobs; the next emulator in the folder starts them again."""
+    pids = tmp_path / "pids"
+    code = (
+        "import os, sys, time\n"
+        "with open(sys.argv[1], 'a') as file: print(os.getpid(), file=file)\n"
+        "print('up', flush=True)\n"
+        "len(open(sys.argv[1]).readlines()) < 3 and time.sleep(300)"
+    )
+    first = begin(f"--data-dir={tmp_path / 'data'}")
+    done = first.create(job_of("true"))
+    name = first.create(job_of("python", "-c", code, str(pids)))
+    wait_for_line(first, name.rsplit("/", 1)[-1], "up")
+    assert first.end(signal.SIGTERM) == 0
+    assert_gone(pids)
+
+    # This one is killed: its program outlives it, and is ended by the next.
+    second = begin(f"--data-dir={tmp_path / 'data'}")
+    assert second.get(done)["name"] == done
+    wait_for_lines(pids, 2)
+    second.end(signal.SIGKILL)
+
+    third = begin(f"--data-dir={tmp_path / 'data'}")
+    pause = threading.Event()
+    while (job := third.get(name))["state"] != "JOB_STATE_SUCCEEDED":
+        assert job["state"] in {"JOB_STATE_PENDING", "JOB_STATE_RUNNING"}, job
+        pause.wait(0.02)
+    assert_gone(pids)
+    assert len(pids.read_text().split()) == 3
+    assert third.end(signal.SIGTERM) == 0
+
+
+def wait_for_lines(file: Path, count: int) -> None:
+    """Wait until a file has so many lines."""
+    pause = threading.Event()
+    while not file.exists() or len(file.read_text().splitlines()) < count:
+        pause.wait(0.02)
+
+
+def assert_gone(file: Path) -> None:
+    """No process whose ID is in a file is alive."""
+    for pid in file.read_text().split():
+        with suppress(FileNotFoundError):
+            # What nobody has reaped yet is a zombie.
+            assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..., Json]) -> None:
+    """A job's variables, a caller's token and its own environment are not in its output."""
+    process = begin()
+    env = [{"name": "ZENML_STORE_API_TOKEN", "value": "t0ken-of-the-job"}]
+    command = ["python", "-c", "import os; print(dict(os.environ))"]
+    container = {"imageUri": "i", "command": command, "env": env}
+    job_id = process.create(job_of(pool={"containerSpec": container})).rsplit("/", 1)[-1]
+    headers = {"Authorization": "Bearer t0ken-of-the-caller"}
+    body = {
+        "resourceNames": ["projects/my-project"],
+        "filter": f'resource.labels.job_id="{job_id}"',
+    }
+    wait_for_line(process, job_id, "Job completed successfully.")
+    logs = requests.post(
+        f"{process.url}/v2/entries:list", json=body, headers=headers, timeout=10
+    ).text
+    assert SECRET not in logs
+    assert "ZENML_STORE_API_KEY" not in logs
+    requests.get(f"{process.url}/v1/x?access_token=t0ken-in-the-url", headers=headers, timeout=10)
+    calls = requests.get(f"{process.url}/emulator/requests", timeout=10).text
+    process.end(signal.SIGTERM)
+    assert any("customJobs" in line for line in process.errors)
+    assert "t0ken" not in "".join(process.errors) + calls
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--host=0.0.0.0"], "no loopback address"),
+        (["--host=example.com"], "no loopback address"),
+        (["--port=70000"], "65535"),
+        (["--runtime=magic"], "magic"),
+        (["--provisioning-seconds=-1"], "-1"),
+        (["--token-lifetime=0"], "0"),
+    ],
+)
+def test_a_wrong_option_is_explained(options: list[str], text: str) -> None:
+    """An option that cannot be is a usage error that names it."""
+    result = CliRunner().invoke(command, options)
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def test_a_port_and_a_folder_are_one_emulators(
+    begin: Callable[..., Process], tmp_path: Path
+) -> None:
+    """A port or a folder that is taken is one clear line, not a trace."""
+    process = begin(f"--data-dir={tmp_path}")
+    port = process.url.rsplit(":", 1)[-1]
+    for option in (f"--port={port}", f"--data-dir={tmp_path}"):
+        done = subprocess.run(
+            [*COMMAND, option],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_it_starts_without_zenml_or_google() -> None:
+    """The emulator imports neither ZenML nor Google's packages, so that it starts in no time."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import zenml_vertex.emulator, zenml_vertex.cli.emulator\n"
+        "print([name for name in set(sys.modules) - before if name.split('.')[0] in "
+        "{'zenml', 'google', 'grpc', 'requests', 'pydantic'}])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,318 @@
+import json
+import os
+import stat
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
+from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.runtimes.contract import Container, OutputSink, Replica
+from zenml_vertex.emulator.store import DataDirInUseError
+
+Json = dict[str, Any]
+Submit = Callable[[VertexEmulator, Json], Json]
+JobOf = Callable[..., Json]
+PARENT = "projects/my-project/locations/us-central1"
+REAL = Timings(queueing=5, provisioning=200, teardown=55)
+
+
+def replica_lines(emulator: VertexEmulator, name: str) -> list[str]:
+    """What the program of a job has written."""
+    return [
+        entry["jsonPayload"]["message"]
+        for entry in emulator.log_entries(name)
+        if entry["resource"]["labels"]["task_name"] == "workerpool0-0"
+    ]
+
+
+def test_time_is_the_clocks(submit: Submit, job_of: JobOf) -> None:
+    """With a clock that stands still nothing goes on, and every time in the API is its time."""
+    clock = ManualClock(datetime(2026, 3, 1, tzinfo=timezone.utc))
+    with VertexEmulator(clock=clock, timings=REAL) as emulator:
+        name = submit(emulator, job_of("true"))["name"]
+        assert emulator.job(name).state is JobState.QUEUED
+        clock.advance(5)
+        emulator.wait_for_state(name, JobState.PENDING)
+        clock.advance(199)
+        assert emulator.job(name).state is JobState.PENDING
+        clock.advance(1)
+        emulator.wait_for_state(name, JobState.RUNNING)
+        emulator.wait_for(lambda: emulator.job(name).stage == "tearing_down")
+        assert emulator.job(name).state is JobState.RUNNING
+        clock.advance(55)
+        job = emulator.wait_for_state(name)
+    shown = job.to_json()
+    assert shown["createTime"] == "2026-03-01T00:00:00.000000Z"
+    assert shown["startTime"] == "2026-03-01T00:03:25.000000Z"
+    assert shown["endTime"] == "2026-03-01T00:04:20.000000Z"
+
+
+def test_a_timeout_ends_the_program(submit: Submit, job_of: JobOf) -> None:
+    """A job that reaches its timeout is CANCELLED, and its program is gone."""
+    clock = ManualClock()
+    timings = Timings(queueing=0, provisioning=0, teardown=0)
+    with VertexEmulator(clock=clock, timings=timings) as emulator:
+        code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+        spec = {"scheduling": {"timeout": "86400s"}}
+        name = submit(emulator, job_of("python", "-c", code, **spec))["name"]
+        emulator.wait_for_state(name, JobState.RUNNING)
+        emulator.wait_for_line(name, "pid ")
+        pid = int(replica_lines(emulator, name)[0].split()[1])
+        clock.advance(24 * 3600)
+        job = emulator.wait_for_state(name)
+        assert job.state is JobState.CANCELLED
+        assert (job.error or {})["code"] == 1
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_jobs_run_side_by_side(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
+) -> None:
+    """Two jobs that wait for each other both end: neither is held up by the other."""
+    code = (
+        "import pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)"
+    )
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    first = submit(emulator, job_of("python", "-c", code, one, two))["name"]
+    second = submit(emulator, job_of("python", "-c", code, two, one))["name"]
+    for name in (first, second):
+        assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
+
+
+def test_a_crash_of_the_program_restarts_it(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
+) -> None:
+    """A program that dies of SIGSEGV twice and then works is run three times, in fresh folders."""
+    tries = tmp_path / "tries"
+    code = (
+        "import os, pathlib, signal, sys\n"
+        "tries = pathlib.Path(sys.argv[1])\n"
+        "seen = tries.read_text() if tries.exists() else ''\n"
+        "assert not os.listdir('/app')\n"
+        "open('/app/here', 'w').close()\n"
+        "tries.write_text(seen + 'x')\n"
+        "len(seen) < 2 and os.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    name = submit(emulator, job_of("python", "-c", code, str(tries)))["name"]
+    assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
+    assert tries.read_text() == "xxx"
+
+
+def test_jobs_survive_a_restart_of_the_emulator(
+    submit: Submit, job_of: JobOf, tmp_path: Path
+) -> None:
+    """Finished jobs and logs are as they were; one that ran is started again, as Vertex AI does."""
+    timings = Timings(queueing=0, provisioning=0, teardown=0)
+    starts = tmp_path / "starts"
+    code = (
+        "import pathlib, sys, time\n"
+        "starts = pathlib.Path(sys.argv[1])\n"
+        "again = starts.exists()\n"
+        "starts.touch()\n"
+        "print('up', flush=True)\n"
+        "again or time.sleep(300)"
+    )
+    with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
+        done = submit(emulator, job_of("python", "-c", "print('hello')"))["name"]
+        finished = emulator.wait_for_state(done)
+        entries = emulator.log_entries(done)
+        running = submit(emulator, job_of("python", "-c", code, str(starts)))["name"]
+        emulator.wait_for_line(running, "up")
+    with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
+        assert emulator.job(done) == finished
+        assert emulator.log_entries(done) == entries
+        job = emulator.wait_for_state(running)
+        assert job.state is JobState.SUCCEEDED
+        assert [state.name for state, _ in job.history] == [
+            "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
+        ]  # fmt: skip
+        lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(running)]
+        assert "Internal error occurred for the current attempt." in lines
+        assert lines.count("up") == 2
+
+
+class LastingRuntime:
+    """A runtime whose containers run until they are told to end; says what it was asked."""
+
+    name = "lasting"
+
+    def __init__(self, asked: list[tuple[str, str]]) -> None:
+        self._asked = asked
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        return ["job_spec.network: no"] if "network" in job_spec else []
+
+    def start(self, container: Container, sink: OutputSink) -> Replica:
+        self._asked.append(("start", container.job_id))
+        sink("stdout", f"attempt {container.attempt} of {container.image_uri}")
+        return LastingReplica()
+
+    def end_leftovers(self, job_id: str) -> None:
+        self._asked.append(("end leftovers", job_id))
+
+
+class LastingReplica:
+    """A container that runs until it is told to end."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+
+    def wait(self) -> Exit:
+        self._told.wait()
+        return Exit(143)
+
+    def terminate(self) -> None:
+        self._told.set()
+
+
+def test_leftovers_are_ended_before_a_job_runs_again(
+    submit: Submit, job_of: JobOf, tmp_path: Path
+) -> None:
+    """What a crash has left of a job is ended first: two of its programs never run at once."""
+    asked: list[tuple[str, str]] = []
+    timings = Timings(0, 0, 0)
+    for _ in range(2):
+        runtime = LastingRuntime(asked)
+        with VertexEmulator(data_dir=tmp_path, timings=timings, runtime=runtime) as emulator:
+            if not emulator.jobs:
+                submit(emulator, job_of("true"))
+            (job,) = emulator.jobs
+            emulator.wait_for(lambda: emulator.jobs[0].stage == "running")
+            attempt = emulator.jobs[0].attempt
+            emulator.wait_for_line(job.name, f"attempt {attempt} of registry.example/image:1")
+    assert asked == [
+        ("start", job.job_id),
+        ("end leftovers", job.job_id),
+        ("start", job.job_id),
+    ]
+
+
+def test_a_runtime_says_what_it_cannot_run(job_of: JobOf) -> None:
+    """A field that the runtime does not serve is 501, and no job is made."""
+    with VertexEmulator(runtime=LastingRuntime([])) as emulator:
+        job = job_of("true", network="projects/1/global/networks/n")
+        answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
+        assert answer.status_code == 501
+        assert "job_spec.network: no" in answer.json()["error"]["message"]
+        assert emulator.jobs == ()
+
+
+def test_files_are_for_their_owner(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
+    """Jobs hold tokens: nobody else may read anything in the data folder."""
+    name = submit(emulator, job_of("python", "-c", "print(1)"))["name"]
+    emulator.wait_for_state(name)
+    job_folder = emulator.data_dir / "jobs" / emulator.job(name).job_id
+    assert (job_folder / "job.json").exists()
+    paths = [emulator.data_dir, *emulator.data_dir.rglob("*")]
+    mine = [path for path in paths if "attempt-1/" not in str(path)]
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in mine)
+
+
+def test_a_temporary_folder_is_gone_at_the_end() -> None:
+    """Without a data folder nothing stays behind."""
+    with VertexEmulator() as emulator:
+        folder = emulator.data_dir
+        assert folder.exists()
+    assert not folder.exists()
+
+
+def test_a_folder_is_one_emulators(tmp_path: Path) -> None:
+    """A second emulator in the same folder is refused, and can have it later."""
+    with (
+        VertexEmulator(data_dir=tmp_path),
+        pytest.raises(DataDirInUseError, match="data-dir"),
+    ):
+        VertexEmulator(data_dir=tmp_path)
+    with VertexEmulator(data_dir=tmp_path):
+        pass
+
+
+def test_everything_is_gone_after_a_stop(submit: Submit, job_of: JobOf) -> None:
+    """A stop ends threads, jobs and the port; a second stop does nothing."""
+    before = set(threading.enumerate())
+    emulator = VertexEmulator().start()
+    submit(emulator, job_of("sleep", "300"))
+    emulator.stop()
+    emulator.stop()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(emulator.url, timeout=1)
+    left = {thread for thread in set(threading.enumerate()) - before if "emulator" in thread.name}
+    assert left == set()
+
+
+def test_a_deleted_job_leaves_nothing(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf
+) -> None:
+    """Deleting a job that runs ends its program and removes its folder."""
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+    name = submit(emulator, job_of("python", "-c", code))["name"]
+    emulator.wait_for_line(name, "pid ")
+    pid = int(replica_lines(emulator, name)[0].split()[1])
+    folder = emulator.data_dir / "jobs" / emulator.job(name).job_id
+    assert requests.delete(f"{emulator.url}/v1/{name}", timeout=10).json()["done"] is True
+    assert requests.get(f"{emulator.url}/v1/{name}", timeout=10).status_code == 404
+    emulator.wait_for(lambda: not folder.exists())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(KeyError):
+        emulator.job(name)
+
+
+def test_a_manual_clock_does_not_go_back() -> None:
+    """A clock that is told to go back refuses."""
+    with pytest.raises(ValueError, match="does not go back"):
+        ManualClock().advance(-1)
+
+
+def test_waiting_has_an_end(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
+    """A job that does not get there in time is a TimeoutError that names its state."""
+    name = submit(emulator, job_of("sleep", "300"))["name"]
+    emulator.wait_for_state(name, JobState.RUNNING)
+    with pytest.raises(TimeoutError, match="JOB_STATE_RUNNING"):
+        emulator.wait_for_state(name, seconds=0.01)
+
+
+def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
+    """A half-written line of a log and a half-written draft of a job do no harm."""
+    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
+        name = submit(emulator, job_of("python", "-c", "print('x')"))["name"]
+        job = emulator.wait_for_state(name)
+        entries = emulator.log_entries(name)
+    folder = tmp_path / "jobs" / job.job_id
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"cut": "off"})[:5])
+    (folder / "job.draft").write_text("{")
+    with VertexEmulator(data_dir=tmp_path) as again:
+        assert again.log_entries(name) == entries
+        assert again.job(name) == job
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps(entries[0]) + "\n")
+    with VertexEmulator(data_dir=tmp_path) as again:
+        assert again.log_entries(name) == [*entries, entries[0]]
+
+
+def test_a_disk_that_is_full_stops_one_job_only(
+    submit: Submit, job_of: JobOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that cannot be kept is stuck and said to be; the others go on."""
+    clock = ManualClock()
+    with VertexEmulator(clock=clock, timings=Timings(10, 0, 0)) as emulator:
+        stuck = submit(emulator, job_of("true"))["name"]
+        folder = emulator.data_dir / "jobs" / emulator.job(stuck).job_id
+        (folder / "job.draft").mkdir()
+        clock.advance(10)
+        emulator.wait_for(lambda: emulator.job(stuck).due is None)
+        well = submit(emulator, job_of("true"))["name"]
+        clock.advance(10)
+        assert emulator.wait_for_state(well).state is JobState.SUCCEEDED
+        assert emulator.job(stuck).state is JobState.QUEUED
+    assert f"{stuck} is stuck" in caplog.text

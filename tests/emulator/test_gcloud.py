@@ -1,0 +1,178 @@
+"""The real gcloud CLI, with a configuration of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenml_vertex.emulator import JobState, Timings, VertexEmulator
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("gcloud") is None, reason="gcloud is not installed: nothing of it is tested"
+)
+Json = dict[str, Any]
+ACCOUNT = "trainer@my-project.iam.gserviceaccount.com"
+
+
+@dataclass
+class Gcloud:
+    """gcloud that talks to an emulator, logged in with a key."""
+
+    emulator: VertexEmulator
+    environment: dict[str, str] = field(repr=False)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            ["gcloud", *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        output, errors = (process := self.start(*arguments)).communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return output
+
+    def jobs(self, verb: str, *arguments: str) -> str:
+        return self.run("ai", "custom-jobs", verb, "--region=us-central1", *arguments)
+
+
+@pytest.fixture(scope="module")
+def gcloud(
+    tmp_path_factory: pytest.TempPathFactory, key_of: Callable[[str], Json]
+) -> Iterator[Gcloud]:
+    """gcloud, logged in with a key, and the emulator that it talks to."""
+    folder = tmp_path_factory.mktemp("gcloud")
+    with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
+        key_file = folder / "key.json"
+        key_file.write_text(json.dumps(key_of(emulator.url)))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "CLOUDSDK_CONFIG": str(folder / "config"),
+            "CLOUDSDK_CORE_PROJECT": "my-project",
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{emulator.url}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": f"{emulator.url}/",
+        }
+        gcloud = Gcloud(emulator, environment)
+        gcloud.run("auth", "activate-service-account", f"--key-file={key_file}")
+        yield gcloud
+
+
+@pytest.fixture(scope="module")
+def created(gcloud: Gcloud) -> str:
+    """The ID of a job that gcloud has created, and that is over."""
+    gcloud.jobs(
+        "create",
+        "--display-name=from gcloud",
+        "--labels=team=ml",
+        "--worker-pool-spec=machine-type=n1-standard-4,replica-count=1,"
+        "container-image-uri=registry.example/image:1",
+        "--command=python",
+        "--args=-c,print('hello from the job')",
+    )
+    job = gcloud.emulator.wait_for_state(gcloud.emulator.jobs[0].name)
+    assert job.state is JobState.SUCCEEDED
+    return job.job_id
+
+
+@pytest.fixture(scope="module", autouse=True)
+def streaming(gcloud: Gcloud, created: str) -> Iterator["subprocess.Popen[str]"]:
+    """`stream-logs` takes its time; it starts here, beside the other tests."""
+    process = gcloud.start(
+        "ai", "custom-jobs", "stream-logs", created,
+        "--region=us-central1", "--polling-interval=1",
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def test_gcloud_creates_a_job(gcloud: Gcloud, created: str) -> None:
+    """The job has what the flags say, and its calls bear the identity of the key."""
+    job = gcloud.emulator.job(created)
+    assert job.request == {
+        "displayName": "from gcloud",
+        "labels": {"team": "ml"},
+        "jobSpec": {
+            "workerPoolSpecs": [
+                {
+                    "machineSpec": {"machineType": "n1-standard-4"},
+                    "replicaCount": "1",
+                    "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100},
+                    "containerSpec": {
+                        "imageUri": "registry.example/image:1",
+                        "command": ["python"],
+                        "args": ["-c", "print('hello from the job')"],
+                    },
+                }
+            ]
+        },
+    }
+    creates = [call for call in gcloud.emulator.calls if call.path.endswith("/customJobs")]
+    assert {call.identity for call in creates} == {ACCOUNT}
+
+
+def test_gcloud_lists_and_describes(gcloud: Gcloud, created: str) -> None:
+    """`list` and `describe` show the job as it is."""
+    listed = json.loads(gcloud.jobs("list", "--format=json", "--filter=labels.team=ml"))
+    described = json.loads(gcloud.jobs("describe", created, "--format=json"))
+    assert listed == [described] == [gcloud.emulator.job(created).to_json()]
+
+
+def test_gcloud_cancels(
+    gcloud: Gcloud, job_of: Callable[..., Json], submit: Callable[[VertexEmulator, Json], Json]
+) -> None:
+    """`cancel` ends a job that runs."""
+    name = submit(gcloud.emulator, job_of("sleep", "300"))["name"]
+    gcloud.emulator.wait_for_state(name, JobState.RUNNING)
+    gcloud.jobs("cancel", name.rsplit("/", 1)[-1])
+    assert gcloud.emulator.wait_for_state(name).state is JobState.CANCELLED
+
+
+def test_gcloud_shows_errors(gcloud: Gcloud, tmp_path: Path) -> None:
+    """Gcloud tells its user what the service says of a wrong job."""
+    config = tmp_path / "job.yaml"
+    config.write_text(
+        "workerPoolSpecs:\n"
+        "- machineSpec: {machineType: n1-standard-4, acceleratorType: NVIDIA_TESLA_T4}\n"
+        "  containerSpec: {imageUri: 'i', command: ['true']}\n"
+    )
+    process = gcloud.start(
+        "ai", "custom-jobs", "create", "--region=us-central1", "--display-name=x",
+        f"--config={config}",
+    )  # fmt: skip
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Both `accelerator_type` and `accelerator_count` should be specified or none." in errors
+
+
+def test_gcloud_mints_tokens(gcloud: Gcloud) -> None:
+    """`print-identity-token` works against the token endpoint."""
+    token = gcloud.run("auth", "print-identity-token", "--audiences=https://me.example")
+    assert token.count(".") == 2
+
+
+def test_gcloud_streams_logs(streaming: "subprocess.Popen[str]", created: str) -> None:
+    """`stream-logs` prints the lines of the service and of the replica, and ends with the job."""
+    output, errors = streaming.communicate(timeout=60)
+    assert streaming.returncode == 0, errors
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert ["INFO", "workerpool0-0", "hello from the job"] in [
+        [severity, task, text] for severity, _, task, text in lines
+    ]
+    assert lines[-1][2:] == ["service", "Job completed successfully."]
+    assert created

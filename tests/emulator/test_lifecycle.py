@@ -1,0 +1,345 @@
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zenml_vertex.emulator.lifecycle import (
+    CancelRequested,
+    Due,
+    EndReplica,
+    Event,
+    IllegalTransition,
+    InternalError,
+    Job,
+    JobState,
+    ReplicaEnded,
+    StartReplica,
+    Timings,
+    WriteLine,
+    advance,
+    begin,
+)
+from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.store import job_from_json, job_to_json
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)
+# Vertex AI docs, "Understanding the custom training service", and JobState.
+DOCUMENTED = {
+    "QUEUED": {"PENDING", "CANCELLING"},
+    "PENDING": {"RUNNING", "CANCELLING"},
+    "RUNNING": {"PENDING", "SUCCEEDED", "FAILED", "CANCELLING"},
+    "CANCELLING": {"CANCELLED", "SUCCEEDED", "FAILED"},
+}
+
+
+def new_job(**scheduling: Any) -> Job:
+    """A job that was just created."""
+    request: dict[str, Any] = {"displayName": "a job", "jobSpec": {"workerPoolSpecs": [{}]}}
+    if scheduling:
+        request["jobSpec"]["scheduling"] = scheduling
+    return Job(
+        project="p",
+        number="1",
+        location="us-central1",
+        job_id="2",
+        request=request,
+        create_time=START,
+        update_time=START,
+    )
+
+
+class Life:
+    """A job with the time, and what it has asked for."""
+
+    def __init__(self, **scheduling: Any) -> None:
+        self.now = START
+        self.job, effects = begin(new_job(**scheduling), TIMINGS)
+        self.effects = list(effects)
+
+    def tell(self, event: Event) -> None:
+        before = self.job.state
+        self.job, effects = advance(self.job, event, self.now, TIMINGS)
+        self.effects += effects
+        after = self.job.state
+        assert before is after or after.name in DOCUMENTED[before.name]
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.tell(Due())
+
+    def end(self, status: int, start_error: str | None = None) -> None:
+        self.tell(ReplicaEnded(self.job.attempt, Exit(status, start_error)))
+
+    @property
+    def lines(self) -> list[str]:
+        return [effect.text for effect in self.effects if isinstance(effect, WriteLine)]
+
+    @property
+    def starts(self) -> list[int]:
+        return [effect.attempt for effect in self.effects if isinstance(effect, StartReplica)]
+
+    @property
+    def states(self) -> list[str]:
+        return [state.name for state, _ in self.job.history]
+
+
+def running(**scheduling: Any) -> Life:
+    """A job whose container runs."""
+    life = Life(**scheduling)
+    life.wait(10)
+    life.wait(180)
+    return life
+
+
+def test_a_job_that_works() -> None:
+    """QUEUED, PENDING, RUNNING, SUCCEEDED, with the times of the service and its lines in order."""
+    life = running()
+    life.now += timedelta(seconds=100)
+    life.end(0)
+    assert life.job.state is JobState.RUNNING
+    life.wait(60)
+    assert life.states == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    shown = life.job.to_json()
+    assert shown["createTime"] == "2026-01-01T00:00:00.000000Z"
+    assert shown["startTime"] == "2026-01-01T00:03:10.000000Z"
+    assert shown["endTime"] == shown["updateTime"] == "2026-01-01T00:05:50.000000Z"
+    assert "error" not in shown
+    assert life.lines == [
+        "Waiting for job to be provisioned.",
+        "Vertex AI is provisioning job running framework. First time usage might take couple of "
+        "minutes, and subsequent runs can be much faster.",
+        "Vertex AI is setting up this job.",
+        "Waiting for training program to start.",
+        "Job is running.",
+        "Tearing down training program.",
+        "Finished tearing down training program.",
+        "Job completed successfully.",
+    ]
+
+
+@pytest.mark.parametrize("status", [1, 2, 75, 127, 137])
+def test_a_job_whose_program_fails(status: int) -> None:
+    """Any status that is not known as transient fails the job, with code 3 and a link."""
+    life = running()
+    life.end(status)
+    assert "error" not in life.job.to_json()
+    life.wait(60)
+    error = life.job.to_json()["error"]
+    assert life.states[-1] == "FAILED"
+    assert error["code"] == 3
+    assert error["message"] == (
+        f"The replica workerpool0-0 exited with a non-zero status of {status}. To find out more "
+        "about why your job exited please check the logs: "
+        "https://console.cloud.google.com/logs/viewer?project=1&resource=ml_job%2Fjob_id%2F2"
+        "&advancedFilter=resource.type%3D%22ml_job%22%0Aresource.labels.job_id%3D%222%22"
+    )
+    assert life.lines[-1] == "Job failed."
+    assert error["message"] in life.lines
+
+
+def test_a_command_that_cannot_be_started() -> None:
+    """A StartError is status 128 with the reason, and is not tried again."""
+    life = running()
+    life.end(128, start_error="failed to create containerd task: no such file")
+    life.wait(60)
+    assert life.job.error == {
+        "code": 3,
+        "message": "The replica workerpool0-0 exited with a non-zero status of 128. Termination "
+        "reason: StartError. Termination log message: failed to create containerd task: no such "
+        "file",
+    }
+    assert life.starts == [1]
+
+
+@pytest.mark.parametrize("status", [6, 11, 134, 139])
+def test_a_transient_exit_restarts_the_job_three_times(status: int) -> None:
+    """SIGABRT and SIGSEGV start the command again, three times at most, and keep startTime."""
+    life = running()
+    for _ in range(3):
+        life.end(status)
+        assert life.job.state is JobState.PENDING
+        life.wait(180)
+        assert life.job.state is JobState.RUNNING
+    life.end(status)
+    life.wait(60)
+    assert life.job.state is JobState.FAILED
+    assert life.starts == [1, 2, 3, 4]
+    assert life.job.start_time == START + timedelta(seconds=190)
+    assert f"status of {status}." in (life.job.error or {})["message"]
+
+
+def test_a_restarted_job_can_succeed() -> None:
+    """A job that works the second time has no error."""
+    life = running()
+    life.end(139)
+    life.wait(180)
+    life.end(0)
+    life.wait(60)
+    assert life.states == ["QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED"]
+    assert "error" not in life.job.to_json()
+
+
+def test_disabled_retries_are_disabled() -> None:
+    """With `disableRetries`, neither a transient exit nor an internal error restarts the job."""
+    life = running(disableRetries=True)
+    life.end(139)
+    life.wait(60)
+    assert (life.job.state, life.starts) == (JobState.FAILED, [1])
+    life = running(disableRetries=True)
+    life.tell(InternalError())
+    life.wait(60)
+    assert (life.job.state, life.starts) == (JobState.FAILED, [1])
+
+
+def test_internal_errors_restart_the_job_twice() -> None:
+    """The third internal error fails the job with code 13."""
+    life = running()
+    for _ in range(2):
+        life.tell(InternalError())
+        life.wait(180)
+    life.tell(InternalError())
+    life.wait(60)
+    assert life.job.error == {
+        "code": 13,
+        "message": "Internal error occurred for the current attempt.",
+    }
+    assert life.starts == [1, 2, 3]
+    assert "Job will not be retried, max error retry attempts reached." in life.lines
+
+
+def test_an_internal_error_does_not_undo_a_decision() -> None:
+    """A job that was being cancelled is CANCELLED, one that had ended keeps its end."""
+    life = running()
+    life.tell(CancelRequested())
+    life.tell(InternalError())
+    life.wait(60)
+    assert (life.job.state, life.starts) == (JobState.CANCELLED, [1])
+    life = running()
+    life.end(0)
+    life.tell(InternalError())
+    life.wait(60)
+    assert (life.job.state, life.starts) == (JobState.SUCCEEDED, [1])
+    life = Life()
+    life.tell(InternalError())
+    life.wait(10)
+    assert life.states == ["QUEUED", "PENDING"]
+
+
+def test_a_running_job_is_cancelled() -> None:
+    """CANCELLING asks for the container's end; CANCELLED comes after it, with code 1."""
+    life = running()
+    life.tell(CancelRequested())
+    assert life.job.state is JobState.CANCELLING
+    assert life.effects[-1] == EndReplica()
+    life.wait(100_000)
+    assert life.job.state is JobState.CANCELLING
+    life.end(143)
+    life.wait(60)
+    assert life.states[-2:] == ["CANCELLING", "CANCELLED"]
+    assert (life.job.error or {})["code"] == 1
+    assert life.job.end_time == life.now
+
+
+@pytest.mark.parametrize("seconds", [[], [10]])
+def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
+    """A queued or pending job that is cancelled never starts a container, nor has a startTime."""
+    life = Life()
+    for wait in seconds:
+        life.wait(wait)
+    life.tell(CancelRequested())
+    life.tell(CancelRequested())
+    life.wait(0)
+    assert life.states[-2:] == ["CANCELLING", "CANCELLED"]
+    assert life.starts == []
+    assert "startTime" not in life.job.to_json()
+    assert "endTime" in life.job.to_json()
+
+
+@pytest.mark.parametrize(("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED")])
+def test_a_cancel_can_come_too_late(status: int, state: str) -> None:
+    """A job whose container has ended keeps its outcome, by way of CANCELLING."""
+    life = running()
+    life.end(status)
+    life.tell(CancelRequested())
+    assert life.job.state is JobState.CANCELLING
+    life.wait(60)
+    assert life.states[-1] == state
+
+
+def test_a_job_that_takes_too_long() -> None:
+    """At its timeout a job is cancelled, as the report of a seven-day job has it."""
+    life = running(timeout="3600s")
+    life.wait(3599)
+    assert life.job.state is JobState.RUNNING
+    life.wait(1)
+    assert life.effects[-1] == EndReplica()
+    life.end(143)
+    life.wait(60)
+    assert life.states[-2:] == ["CANCELLING", "CANCELLED"]
+    assert (life.job.error or {})["code"] == 1
+
+
+def test_seven_days_are_the_default() -> None:
+    """A job without a timeout may run for seven days."""
+    life = running()
+    life.wait(7 * 24 * 3600 - 1)
+    assert life.job.state is JobState.RUNNING
+    life.wait(1)
+    assert life.job.state is JobState.CANCELLING
+
+
+def test_a_late_end_of_an_earlier_attempt_is_left_out() -> None:
+    """What the first container does after a restart does not touch the second."""
+    life = running()
+    life.end(139)
+    life.wait(180)
+    life.tell(ReplicaEnded(1, Exit(0)))
+    assert (life.job.state, life.job.stage) == (JobState.RUNNING, "running")
+
+
+def test_a_state_that_cannot_follow_is_refused() -> None:
+    """The one place that changes a state refuses what the service never does."""
+    job = replace(running().job, state=JobState.QUEUED, stage="tearing_down", due=START)
+    with pytest.raises(IllegalTransition, match="JOB_STATE_QUEUED -> JOB_STATE_SUCCEEDED"):
+        advance(replace(job, ending=JobState.SUCCEEDED), Due(), START, TIMINGS)
+
+
+events = st.lists(
+    st.one_of(
+        st.floats(0, 1000).map(lambda seconds: ("wait", seconds)),
+        st.sampled_from([0, 1, 137, 139]).map(lambda status: ("end", status)),
+        st.just(("cancel", 0)),
+        st.just(("lose", 0)),
+    ),
+    max_size=30,
+)
+
+
+@given(events, st.booleans())
+def test_any_life_is_a_documented_one(story: list[tuple[str, float]], no_retries: bool) -> None:
+    """Whatever happens in whatever order, states, times, errors and restarts stay within bounds."""
+    life = Life(**({"disableRetries": True} if no_retries else {}))
+    for kind, value in story:
+        job = life.job
+        if kind == "wait":
+            life.wait(value)
+        elif kind == "end":
+            life.end(int(value))
+        else:
+            life.tell(CancelRequested() if kind == "cancel" else InternalError())
+        if job.is_terminal:
+            assert life.job == job
+        assert life.job.update_time >= job.update_time
+        assert (life.job.end_time is not None) is life.job.is_terminal
+        assert ("RUNNING" in life.states) is (life.job.start_time is not None)
+        assert job_from_json(job_to_json(life.job)) == life.job
+    assert len(life.starts) <= (1 if no_retries else 1 + 3 + 2)
+    assert life.starts == list(range(1, len(life.starts) + 1))
+    shown = life.job.to_json()
+    assert ("error" in shown) is (life.job.state in {JobState.FAILED, JobState.CANCELLED})
+    if "CANCELLING" in life.states:
+        assert "PENDING" not in life.states[life.states.index("CANCELLING") :]

@@ -1,0 +1,207 @@
+import json
+from typing import Any
+
+import pytest
+from google.cloud import aiplatform_v1, aiplatform_v1beta1
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zenml_vertex.emulator import schema
+from zenml_vertex.emulator.api_errors import ApiError
+from zenml_vertex.emulator.facts import accelerator_numbers
+from zenml_vertex.emulator.wire import load_body, mask_message, read_custom_job, read_mask
+
+_PROTO_SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
+
+
+def compare(message: schema.Message, descriptor: Any, *, beta: bool) -> None:
+    """Compare a message with a descriptor, all the way down."""
+    fields = {name: field for name, field in message.fields.items() if beta or not field.beta_only}
+    assert set(fields) == {field.json_name for field in descriptor.fields}, descriptor.full_name
+    for field in descriptor.fields:
+        mine = fields[field.json_name]
+        if mine.type in {"output", "map"}:
+            continue
+        assert mine.repeated == field.is_repeated, field.full_name
+        if isinstance(mine.type, schema.Message):
+            compare(mine.type, field.message_type, beta=beta)
+        elif isinstance(mine.type, schema.Enum):
+            assert mine.type.numbers == {v.name: v.number for v in field.enum_type.values}
+        elif mine.type == "accelerator":
+            assert accelerator_numbers() == {v.name: v.number for v in field.enum_type.values}
+        elif mine.type == "duration":
+            assert field.message_type.full_name == "google.protobuf.Duration"
+        else:
+            assert field.type == _PROTO_SCALARS[mine.type], field.full_name
+        oneof = field.containing_oneof
+        assert mine.oneof == (oneof.name if oneof else None)
+
+
+@pytest.mark.parametrize("package", [aiplatform_v1, aiplatform_v1beta1])
+def test_the_schema_is_googles(package: Any) -> None:
+    """Fields, types, enums and oneofs are those of Google's client, in both versions."""
+    descriptor = package.CustomJob.pb().DESCRIPTOR
+    compare(schema.CUSTOM_JOB, descriptor, beta=package is aiplatform_v1beta1)
+
+
+def test_both_spellings_and_both_enums_are_read() -> None:
+    """snake_case and camelCase, enum names and numbers, int64 texts and numbers: all the same."""
+    camel = {
+        "displayName": "x",
+        "jobSpec": {
+            "workerPoolSpecs": [
+                {
+                    "machineSpec": {"acceleratorType": "NVIDIA_L4", "acceleratorCount": 1},
+                    "replicaCount": "1",
+                }
+            ],
+            "scheduling": {"strategy": "SPOT", "timeout": "3600s"},
+        },
+    }
+    snake = {
+        "display_name": "x",
+        "job_spec": {
+            "worker_pool_specs": [
+                {
+                    "machine_spec": {"accelerator_type": 11, "accelerator_count": "1"},
+                    "replica_count": 1,
+                }
+            ],
+            "scheduling": {"strategy": 4, "timeout": "3600s"},
+        },
+    }
+    assert read_custom_job(camel) == read_custom_job(snake) == camel
+
+
+def test_defaults_and_output_fields_are_left_out() -> None:
+    """What is unset in proto3, null, or the service's to set does not come back."""
+    job = {
+        "name": "mine",
+        "state": "JOB_STATE_FAILED",
+        "displayName": "x",
+        "labels": {},
+        "jobSpec": {
+            "network": "",
+            "enableWebAccess": False,
+            "tensorboard": None,
+            "workerPoolSpecs": [{"machineSpec": {"acceleratorType": 0}, "replicaCount": 0}, {}],
+        },
+        "encryptionSpec": {},
+    }
+    assert read_custom_job(job) == {
+        "displayName": "x",
+        "jobSpec": {"workerPoolSpecs": [{"machineSpec": {}}, {}]},
+        "encryptionSpec": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "text"),
+    [
+        (
+            {"dispalyName": "x"},
+            "Invalid JSON payload received. Unknown name \"dispalyName\" at 'custom_job': "
+            "Cannot find field.",
+        ),
+        (
+            {"jobSpec": {"workerPoolSpecs": [{"machineSpec": {"minGpuDriverVersion": "1"}}]}},
+            'Invalid JSON payload received. Unknown name "minGpuDriverVersion" at '
+            "'custom_job.job_spec.worker_pool_specs[0].machine_spec': Cannot find field.",
+        ),
+        (
+            {"jobSpec": {"workerPoolSpecs": [{"replicaCount": "one"}]}},
+            "Invalid value at 'custom_job.job_spec.worker_pool_specs[0].replica_count' "
+            '(TYPE_INT64), "one"',
+        ),
+        (
+            {"jobSpec": {"workerPoolSpecs": [{"machineSpec": {"acceleratorType": "T4"}}]}},
+            "Invalid value at "
+            "'custom_job.job_spec.worker_pool_specs[0].machine_spec.accelerator_type' "
+            '(type.googleapis.com/google.cloud.aiplatform.v1.AcceleratorType), "T4"',
+        ),
+        (
+            {"jobSpec": {"workerPoolSpecs": [{"containerSpec": {}, "pythonPackageSpec": {}}]}},
+            "Invalid value at 'custom_job.job_spec.worker_pool_specs[0]' (oneof), oneof field "
+            "'task' is already set. Cannot set 'pythonPackageSpec'",
+        ),
+        ({"displayName": 5}, "Invalid value at 'custom_job.display_name' (TYPE_STRING), 5"),
+        ({"jobSpec": []}, "Invalid value at 'custom_job.job_spec' (a message), []"),
+        (
+            {"jobSpec": {"scheduling": {"timeout": 3600}}},
+            "Invalid value at 'custom_job.job_spec.scheduling.timeout' "
+            "(type.googleapis.com/google.protobuf.Duration), 3600",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(job: dict[str, Any], text: str) -> None:
+    """Unknown names and wrong values get the text of Google's transcoding, with the path."""
+    with pytest.raises(ApiError) as error:
+        read_custom_job(job)
+    assert error.value.http_status == 400
+    assert error.value.message == text
+    assert [item.description for item in error.value.violations] == [text]
+
+
+def test_a_wrong_environment_value_is_not_shown() -> None:
+    """An environment value of a wrong type may be a secret, and is not in the error."""
+    env = [{"name": "A", "value": 987654321}]
+    pools = [{"containerSpec": {"env": env}}]
+    with pytest.raises(ApiError) as error:
+        read_custom_job({"jobSpec": {"workerPoolSpecs": pools}})
+    assert "987654321" not in json.dumps(error.value.to_json())
+
+
+def test_a_newer_accelerator_number_travels() -> None:
+    """A number without a name is kept, as proto3's open enums are."""
+    pools = [{"machineSpec": {"acceleratorType": 99, "acceleratorCount": 1}}]
+    job = {"jobSpec": {"workerPoolSpecs": pools}}
+    assert read_custom_job(job) == job
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b"null", b"NaN", b'{"a": Infinity}', b"\xff\xfe", b'"\\ud800"',
+     b'{"displayName": "\\ud800"}', b"[" * 100_000],
+)  # fmt: skip
+def test_a_body_that_is_no_object_is_an_invalid_argument(body: bytes) -> None:
+    """Whatever the bytes are, the answer is 400."""
+    with pytest.raises(ApiError, match="Invalid JSON payload received"):
+        load_body(body)
+
+
+def test_a_mask_picks_parts_in_either_spelling() -> None:
+    """A FieldMask names top-level and nested fields; `*` and nothing name all."""
+    job = {"name": "n", "displayName": "d", "jobSpec": {"network": "x", "tensorboard": "t"}}
+    assert mask_message(job, read_mask("name,display_name")) == {"name": "n", "displayName": "d"}
+    assert mask_message(job, read_mask("jobSpec.network")) == {"jobSpec": {"network": "x"}}
+    assert mask_message(job, read_mask("*")) == mask_message(job, read_mask("")) == job
+    with pytest.raises(ApiError, match=r"`job_spec\.nothing` is no path"):
+        mask_message(job, read_mask("job_spec.nothing"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["displayName", "jobSpec", "workerPoolSpecs", "machineSpec", "labels", "env",
+                 "containerSpec", "replicaCount", "scheduling", "timeout", "strategy", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["displayName", "jobSpec", "labels", "x"]), json_values))
+def test_any_json_is_read_or_refused(body: dict[str, Any]) -> None:
+    """No JSON makes the reader fail in another way, and what it reads is stable."""
+    try:
+        job = read_custom_job(body)
+    except ApiError as error:
+        assert error.violations  # noqa: PT017 - either outcome is right
+    else:
+        assert read_custom_job(job) == job

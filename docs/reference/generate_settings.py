@@ -3,6 +3,7 @@
 Run it as `python docs/reference/generate_settings.py > docs/reference/settings.md`.
 """
 
+import sys
 from typing import Union, get_args, get_origin
 
 from zenml_vertex import VertexStepOperatorSettings
@@ -69,4 +70,4 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    print(render(), end="")
+    sys.stdout.write(render())

@@ -1,1 +1,6 @@
-"""Who owns the flavor name `vertex`: this environment's hook, and the server's record."""
+"""Who owns the flavor name `vertex`.
+
+ZenML keeps its built-in flavor under that name, in its code and in the record of
+every server, and refuses a second one. `hook` makes an installed zenml-vertex be the
+flavor in this environment; `record` makes a server's record say so.
+"""

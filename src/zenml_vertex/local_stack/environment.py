@@ -1,0 +1,190 @@
+"""The environments of the stack's processes: nothing of the user's ZenML or Google set-up. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Settings of the user's that would lead a process of the stack to the user's own
+# server, project, credentials or caches.
+_FOREIGN_PREFIXES = (
+    "AIPLATFORM_",
+    "CLOUDSDK_",
+    "GCE_",
+    "GCLOUD_",
+    "GOOGLE_",
+    "STORAGE_EMULATOR_",
+    "XDG_",
+    "ZENML_",
+)
+_FOREIGN = (
+    # ZenML's own, without its prefix.
+    "DISABLE_CREDENTIALS_DISK_CACHING",
+    "DISABLE_DATABASE_MIGRATION",
+    # A Python that writes no bytecode imports ZenML 4 times slower.
+    "PYTHONDONTWRITEBYTECODE",
+    # Belongs to the caller's code.
+    "PYTHONPATH",
+)
+# A proxy knows nothing of this machine's loopback.
+_LOOPBACK = "127.0.0.1,localhost"
+USER_NAME = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things lie in the folder of a stack.
+
+    Args:
+        folder: The folder; an absolute path.
+    """
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        """Home folder of every process."""
+        return self.folder / "home"
+
+    @property
+    def logs(self) -> Path:
+        """Log files of the servers."""
+        return self.folder / "logs"
+
+    @property
+    def key_file(self) -> Path:
+        """The made-up service account key."""
+        return self.folder / "service-account.json"
+
+    @property
+    def emulator(self) -> Path:
+        """Jobs of the Vertex AI emulator."""
+        return self.folder / "vertex"
+
+    @property
+    def zenml_server(self) -> Path:
+        """Configuration and database of the ZenML server."""
+        return self.folder / "zenml-server"
+
+    @property
+    def zenml_client(self) -> Path:
+        """Configuration of ZenML's clients."""
+        return self.folder / "zenml-client"
+
+    @property
+    def gcloud(self) -> Path:
+        """Configuration of gcloud."""
+        return self.folder / "gcloud"
+
+    @property
+    def projects(self) -> Path:
+        """Pipeline projects, one folder each."""
+        return self.folder / "projects"
+
+    def make_folders(self) -> None:
+        """Make all folders, for their owner only."""
+        for folder in (
+            self.home,
+            self.logs,
+            self.zenml_server,
+            self.zenml_client,
+            self.gcloud,
+            self.projects,
+        ):
+            folder.mkdir(mode=0o700, parents=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What must never be seen.
+
+    Args:
+        password: Of the only user of the ZenML server.
+        jwt_key: With which the ZenML server signs its tokens.
+    """
+
+    password: str = field(repr=False)
+    jwt_key: str = field(repr=False)
+
+
+def build_base_environment(
+    environ: Mapping[str, str], layout: Layout, *, user_base: str | None = None
+) -> dict[str, str]:
+    """What every process of the stack gets.
+
+    Args:
+        environ: The environment of the caller.
+        layout: Where things lie.
+        user_base: Where Python looks for packages of the user; it goes by HOME otherwise.
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(_FOREIGN_PREFIXES) and name not in _FOREIGN
+    }
+    if user_base:
+        kept["PYTHONUSERBASE"] = user_base
+    return {
+        **kept,
+        "HOME": str(layout.home),
+        "NO_PROXY": _LOOPBACK,
+        "no_proxy": _LOOPBACK,
+        "PYTHONUNBUFFERED": "1",
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_AUTO_OPEN_DASHBOARD": "false",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "CLOUDSDK_CONFIG": str(layout.gcloud),
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+    }
+
+
+def build_server_environment(
+    base: Mapping[str, str], layout: Layout, secrets: Secrets, *, storage_url: str
+) -> dict[str, str]:
+    """The environment of the ZenML server."""
+    return {
+        **base,
+        "ZENML_CONFIG_PATH": str(layout.zenml_server),
+        "ZENML_SERVER": "true",
+        "ZENML_SERVER_AUTO_ACTIVATE": "1",
+        "ZENML_SERVER_AUTH_SCHEME": "OAUTH2_PASSWORD_BEARER",
+        "ZENML_SERVER_DEPLOYMENT_TYPE": "other",
+        "ZENML_SERVER_JWT_SECRET_KEY": secrets.jwt_key,
+        "ZENML_DEFAULT_USER_NAME": USER_NAME,
+        "ZENML_DEFAULT_USER_PASSWORD": secrets.password,
+        "ZENML_STORE_TYPE": "sql",
+        "ZENML_STORE_URL": f"sqlite:///{layout.zenml_server / 'zenml.db'}",
+        # A service connector is verified by the server, and artifacts are shown by it.
+        "STORAGE_EMULATOR_HOST": storage_url,
+        "GOOGLE_APPLICATION_CREDENTIALS": str(layout.key_file),
+    }
+
+
+def build_emulator_environment(base: Mapping[str, str], *, storage_url: str) -> dict[str, str]:
+    """The environment of the Vertex AI emulator, which hands the address of the storage on."""
+    return {**base, "STORAGE_EMULATOR_HOST": storage_url}
+
+
+def build_client_environment(
+    base: Mapping[str, str],
+    layout: Layout,
+    secrets: Secrets,
+    *,
+    zenml_url: str,
+    storage_url: str,
+    emulator_url: str,
+) -> dict[str, str]:
+    """The environment of whoever works with the stack: pipelines, ZenML's and gcloud's commands."""
+    return {
+        **base,
+        "ZENML_CONFIG_PATH": str(layout.zenml_client),
+        "ZENML_STORE_TYPE": "rest",
+        "ZENML_STORE_URL": zenml_url,
+        "ZENML_STORE_USERNAME": USER_NAME,
+        "ZENML_STORE_PASSWORD": secrets.password,
+        "STORAGE_EMULATOR_HOST": storage_url,
+        "AIPLATFORM_EMULATOR_HOST": emulator_url.removeprefix("http://"),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(layout.key_file),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{emulator_url}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": f"{emulator_url}/",
+    }

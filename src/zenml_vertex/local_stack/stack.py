@@ -1,0 +1,89 @@
+"""A stack that runs, as an object."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zenml_vertex.local_stack.pipelines import PipelineProcess
+from zenml_vertex.local_stack.records import ZenMLRecords
+from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """A ZenML server, a Vertex AI emulator, a Cloud Storage emulator, and a stack of them.
+
+    `start_local_stack` makes one.
+
+    Args:
+        folder: Folder of the stack, with the servers' logs in `logs`.
+        zenml_url: Address of the ZenML server.
+        storage_url: Address of the Cloud Storage emulator.
+        emulator_url: Address of the Vertex AI emulator.
+        flavor_source: Where the server says that the flavor `vertex` comes from.
+        environment: The whole environment of a process that works with the stack.
+        secrets: What must never be seen, for tests that look for it.
+        records: What the ZenML server knows of runs and steps.
+        jobs: What Vertex AI knows of jobs.
+        seconds: How long the servers and the registration took.
+    """
+
+    folder: Path
+    zenml_url: str
+    storage_url: str
+    emulator_url: str
+    flavor_source: str
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    records: ZenMLRecords = field(repr=False)
+    jobs: VertexJobsView = field(repr=False)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def make_project(self, name: str, *files: Path) -> Path:
+        """Make a folder for a pipeline's code; see `make_project` below."""
+        return make_project(self.folder / "projects", name, *files)
+
+    def start_pipeline(
+        self, script: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> PipelineProcess:
+        """Start a script that runs a pipeline, in the script's own folder.
+
+        Args:
+            script: The script, in a folder of `make_project`.
+            arguments: Its arguments.
+            environment: More environment variables.
+        """
+        return PipelineProcess(
+            [sys.executable, script.name, *arguments],
+            folder=script.parent,
+            environment={**self.environment, **(environment or {})},
+            records=self.records,
+        )
+
+
+def make_project(parent: Path, name: str, *files: Path) -> Path:
+    """Make a folder for a pipeline's code.
+
+    It is a ZenML repository, so that ZenML looks for one nowhere else, and sends
+    nothing but this folder to the job.
+
+    Args:
+        parent: Where to make it.
+        name: Name of the folder; a number is added if it is taken.
+        files: Files to copy into it, and folders whose content is copied.
+    """
+    folder = parent / name
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    (folder / ".zen").mkdir(mode=0o700, parents=True)
+    for file in files:
+        if file.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".zen")
+            shutil.copytree(file, folder, dirs_exist_ok=True, ignore=ignored)
+        else:
+            shutil.copy(file, folder)
+    return folder

@@ -1,0 +1,208 @@
+"""Starts the servers side by side, registers the stack, and ends everything again."""
+
+import os
+import secrets
+import site
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from zenml_vertex.local_stack.credentials import write_key_file
+from zenml_vertex.local_stack.environment import (
+    Layout,
+    Secrets,
+    build_base_environment,
+    build_client_environment,
+    build_emulator_environment,
+    build_server_environment,
+)
+from zenml_vertex.local_stack.loopback import open_listener
+from zenml_vertex.local_stack.phases import Phases
+from zenml_vertex.local_stack.processes import end_process, hold_signals
+from zenml_vertex.local_stack.records import ZenMLRecords
+from zenml_vertex.local_stack.registration import (
+    STACK_NAME,
+    Registered,
+    StackPlan,
+    build_command,
+    read_result,
+)
+from zenml_vertex.local_stack.servers import Server, StartError, describe_log
+from zenml_vertex.local_stack.stack import LocalStack, make_project
+from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+
+# On two cores the ZenML server takes 5 s and the registration 2 s; a busy machine
+# may take ten times as long.
+_READY_SECONDS = 90.0
+_REGISTRATION_SECONDS = 90.0
+
+Progress = Callable[[str], None]
+
+
+@contextmanager
+def start_local_stack(
+    folder: Path,
+    *,
+    plan: StackPlan | None = None,
+    progress: Progress = lambda _: None,
+    variables: Mapping[str, str] | None = None,
+    emulator_options: Sequence[str] = (),
+) -> Iterator[LocalStack]:
+    """Start a stack; every process of it is gone at the end, also after an exception.
+
+    Args:
+        folder: Folder of its own; made here, and left to the caller.
+        plan: What the components are registered with.
+        progress: Is told what happens, in single lines.
+        variables: More environment variables of every process, such as
+            ZENML_VERTEX_DISABLE=1 for ZenML's built-in operator.
+        emulator_options: More options of `zenml-vertex emulator`.
+
+    Raises:
+        StartError: If a part does not come up.
+    """
+    plan = plan or StackPlan()
+    layout = Layout(folder.absolute())
+    layout.make_folders()
+    known = Secrets(password=secrets.token_urlsafe(24), jwt_key=secrets.token_urlsafe(48))
+    base = build_base_environment(os.environ, layout, user_base=site.getuserbase())
+    base |= variables or {}
+    phases = Phases()
+    with ExitStack() as running:
+        phases.begin("servers")
+        progress("Starting a ZenML server, a Vertex AI emulator and a Cloud Storage emulator.")
+        storage = _start_storage(running, layout, base, plan.bucket)
+        zenml = _start_zenml(running, layout, base, known, storage_url=storage.url)
+        emulator = _start_emulator(running, layout, base, emulator_options, storage_url=storage.url)
+        for server in (storage, emulator):
+            _wait_for(server, progress)
+        write_key_file(layout.key_file, project=plan.project, token_url=f"{emulator.url}/token")
+        environment = build_client_environment(
+            base,
+            layout,
+            known,
+            zenml_url=zenml.url,
+            storage_url=storage.url,
+            emulator_url=emulator.url,
+        )
+        # ZenML is imported there while its server still starts.
+        registration = _Registration(running, layout, plan, environment)
+        _wait_for(zenml, progress)
+        phases.begin("registration")
+        progress("Registering the stack.")
+        registered = registration.wait()
+        phases.end()
+        progress(f"Stack `{STACK_NAME}`: {plan.describe()}.")
+        progress(f"The flavor `vertex` is {registered.flavor_source}.")
+        yield LocalStack(
+            folder=layout.folder,
+            zenml_url=zenml.url,
+            storage_url=storage.url,
+            emulator_url=emulator.url,
+            flavor_source=registered.flavor_source,
+            environment={**environment, "ZENML_ACTIVE_STACK_ID": registered.stack_id},
+            secrets=(known.password, known.jwt_key),
+            records=ZenMLRecords(zenml.url, known.password),
+            jobs=VertexJobsView(emulator.url, plan.project, plan.region),
+            seconds=phases.seconds,
+        )
+
+
+def _start_storage(
+    running: ExitStack, layout: Layout, base: Mapping[str, str], bucket: str
+) -> Server:
+    with hold_signals():
+        server = Server(
+            "Cloud Storage emulator",
+            "zenml_vertex.local_stack.storage_server:main",
+            [bucket],
+            environment=base,
+            log=layout.logs / "storage.log",
+            listener=open_listener(),
+        )
+        running.callback(server.stop)
+    return server
+
+
+def _start_zenml(
+    running: ExitStack, layout: Layout, base: Mapping[str, str], known: Secrets, *, storage_url: str
+) -> Server:
+    with hold_signals():
+        server = Server(
+            "ZenML server",
+            "zenml_vertex.local_stack.zenml_server:main",
+            environment=build_server_environment(base, layout, known, storage_url=storage_url),
+            log=layout.logs / "zenml.log",
+            listener=open_listener(),
+            health_path="/health",
+        )
+        running.callback(server.stop)
+    return server
+
+
+def _start_emulator(
+    running: ExitStack,
+    layout: Layout,
+    base: Mapping[str, str],
+    options: Sequence[str],
+    *,
+    storage_url: str,
+) -> Server:
+    with hold_signals():
+        server = Server(
+            "Vertex AI emulator",
+            "zenml_vertex.cli:main",
+            ["emulator", "--port", "0", "--data-dir", str(layout.emulator), *options],
+            environment=build_emulator_environment(base, storage_url=storage_url),
+            log=layout.logs / "vertex.log",
+            health_path="/emulator/health",
+        )
+        running.callback(server.stop)
+    return server
+
+
+def _wait_for(server: Server, progress: Progress) -> None:
+    server.wait_until_ready(_READY_SECONDS)
+    progress(f"{server.name} is ready at {server.url}.")
+
+
+class _Registration:
+    """The process that registers the stack."""
+
+    def __init__(
+        self, running: ExitStack, layout: Layout, plan: StackPlan, environment: Mapping[str, str]
+    ) -> None:
+        project = make_project(layout.projects, "registration")
+        self._result = project / "registered.json"
+        self._log = layout.logs / "registration.log"
+        with hold_signals(), self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                build_command(plan, self._result),
+                cwd=project,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            running.callback(end_process, self._process, patience=1.0)
+
+    def wait(self) -> Registered:
+        """Wait for its end.
+
+        Raises:
+            StartError: If it fails, or takes too long.
+        """
+        try:
+            status = self._process.wait(_REGISTRATION_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise StartError(
+                f"The registration of the stack takes too long.{describe_log(self._log)}"
+            ) from None
+        if status != 0:
+            raise StartError(
+                f"The registration of the stack ended with status {status}."
+                f"{describe_log(self._log)}"
+            )
+        return read_result(self._result)

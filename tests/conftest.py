@@ -1,0 +1,68 @@
+"""What the tests share: one local stack for the session, and pipelines that run on it.
+
+`local_stack` is started by the first test that asks for it. Pipelines run in
+processes of their own, because ZenML's client keeps its state in the process.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from local_stack.callables import RunPipeline, StartPipeline
+    from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
+    from zenml_vertex.local_stack.stack import LocalStack
+
+
+@pytest.fixture(scope="session")
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalStack"]:
+    """A ZenML server, a Vertex AI emulator and a Cloud Storage emulator, for the whole session.
+
+    Its stack is active, and has the step operator `vertex`.
+    """
+    from zenml_vertex.local_stack.start import start_local_stack
+
+    with start_local_stack(tmp_path_factory.mktemp("local-stack") / "stack") as stack:
+        yield stack
+
+
+@pytest.fixture
+def start_pipeline(
+    local_stack: "LocalStack", request: pytest.FixtureRequest
+) -> Iterator["StartPipeline"]:
+    """Start a pipeline script: `start_pipeline(script, *arguments, environment=None)`."""
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    with ExitStack() as running:
+
+        def start(
+            script: Path | str, *arguments: str, environment: Mapping[str, str] | None = None
+        ) -> "PipelineProcess":
+            if isinstance(script, Path):
+                file = local_stack.make_project(name, script.parent) / script.name
+            else:
+                file = local_stack.make_project(name) / "pipeline.py"
+                file.write_text(dedent(script), "utf-8")
+            process = local_stack.start_pipeline(file, *arguments, environment=environment)
+            return running.enter_context(process)
+
+        yield start
+
+
+@pytest.fixture
+def run_pipeline(start_pipeline: "StartPipeline") -> "RunPipeline":
+    """Run a pipeline script to its end: `run_pipeline(script, *arguments, environment=None)`."""
+
+    def run(
+        script: Path | str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = 120.0,
+    ) -> "Completed":
+        return start_pipeline(script, *arguments, environment=environment).wait(seconds)
+
+    return run

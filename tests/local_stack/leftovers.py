@@ -1,0 +1,29 @@
+"""Processes that should be gone."""
+
+import os
+from pathlib import Path
+
+import psutil
+
+
+def find_processes(folder: Path | str) -> list[str]:
+    """The command lines of processes that have to do with a folder.
+
+    Every process of a local stack has a path of its folder in its environment or on
+    its command line; so have the jobs of its emulator.
+    """
+    return [
+        " ".join(texts[0])
+        for process in psutil.process_iter()
+        if process.pid != os.getpid()
+        and (texts := _read_texts(process))
+        and any(str(folder) in text for text in (*texts[0], *texts[1]))
+    ]
+
+
+def _read_texts(process: psutil.Process) -> tuple[list[str], list[str]] | None:
+    """Command line and values of the environment; None if it is gone, or not ours to read."""
+    try:
+        return process.cmdline(), list(process.environ().values())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None

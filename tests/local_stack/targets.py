@@ -1,0 +1,46 @@
+"""Processes that misbehave, for the tests."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from zenml_vertex.local_stack.servers import Server
+
+
+def _say(text: object) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def fail() -> None:
+    """End at once, with a reason."""
+    _say("there is no such database")
+    sys.exit(3)
+
+
+def hang() -> None:
+    """Never get ready."""
+    while True:
+        signal.pause()
+
+
+def ignore_sigterm() -> None:
+    """End for SIGKILL only."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _say("stubborn")
+    hang()
+
+
+def start_server(log: Path) -> None:
+    """Start a server, say its process ID, and wait for the end."""
+    target = f"{__spec__.name}:hang"
+    server = Server("server", target, environment=os.environ, log=log)
+    _say(server.pid)
+    hang()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--stubborn":
+        ignore_sigterm()
+    start_server(Path(sys.argv[2]))

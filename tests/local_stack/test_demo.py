@@ -1,0 +1,141 @@
+"""`zenml-vertex demo`, as a user runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local_stack.leftovers import find_processes
+
+COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
+# The whole demo; on two cores it takes 20 s.
+SECONDS = 90
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user with a ZenML and a gcloud set-up, in a repository of theirs."""
+    home = tmp_path / "home"
+    files = {
+        ".config/zenml/config.yaml": "store:\n  type: rest\n  url: https://zenml.example.com\n",
+        ".config/gcloud/configurations/config_default": "[core]\nproject = users-project\n",
+        "work/.zen/config.yaml": "active_stack_id: 00000000-0000-0000-0000-000000000000\n",
+    }
+    for name, content in files.items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    (tmp_path / "temporary").mkdir()
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "TMPDIR": str(tmp_path / "temporary"),
+        "ZENML_CONFIG_PATH": str(home / ".config" / "zenml"),
+        "GOOGLE_CLOUD_PROJECT": "users-project",
+    }
+
+
+def _read_tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@contextmanager
+def _start_demo(user: dict[str, str], *options: str) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [COMMAND, "demo", *options],
+        env=user,
+        cwd=Path(user["HOME"]) / "work",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _read_until(process: "subprocess.Popen[str]", text: str) -> str:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return "".join(seen)
+    raise AssertionError(f"The demo ended without {text!r}:\n{''.join(seen)}")
+
+
+def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
+    """It ends by naming the job, its states, the accuracy and the times.
+
+    The user's own set-up is as before, no process is left, and no secret was shown.
+    """
+    temporary = Path(user["TMPDIR"])
+    before = _read_tree(Path(user["HOME"]))
+    done = subprocess.run(
+        [COMMAND, "demo", "--keep"],
+        env=user,
+        cwd=Path(user["HOME"]) / "work",
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = done.stdout[done.stdout.index("\nVertex AI job ") :]
+    assert re.search(r"projects/\d+/locations/europe-west4/customJobs/\d+\n", summary)
+    states = re.findall(r"([A-Z]+) +\d\d:\d\d:\d\d\.\d{3} UTC", summary)
+    assert states == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    accuracy = re.search(r"Model accuracy +(\d+\.\d)% of 360 digits", summary)
+    assert accuracy
+    assert float(accuracy[1]) > 95
+    for phase in ("servers", "registration", "pipeline", "clean-up", "together"):
+        assert re.search(rf"{phase} +\d+\.\d s", summary), summary
+    # ZenML's own lines pass through, with the time.
+    assert re.search(r" s    \| Step `train` has started\.", done.stdout)
+    assert "The flavor `vertex` is zenml_vertex.flavor.VertexStepOperatorFlavor." in done.stdout
+
+    assert _read_tree(Path(user["HOME"])) == before
+    assert find_processes(temporary) == []
+    (kept,) = temporary.iterdir()
+    assert (kept / "stack" / "logs" / "zenml.log").is_file()
+    credentials = (kept / "stack" / "zenml-client" / "credentials.yaml").read_text("utf-8")
+    tokens = re.findall(r"access_token: (\S+)", credentials)
+    assert tokens
+    for token in tokens:
+        assert token not in done.stdout + done.stderr
+
+
+def test_ctrl_c_cancels_the_job_and_leaves_nothing(user: dict[str, str]) -> None:
+    """While the job runs: the job is cancelled, the servers end, the folder is removed."""
+    with _start_demo(user) as demo:
+        _read_until(demo, "runs step `train`")
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 128 + signal.SIGINT, output
+    assert re.search(r"Vertex AI job projects/\S+: CANCELLED\.", output)
+    assert "nothing is left running" in output
+    assert "Traceback" not in output
+    assert find_processes(user["TMPDIR"]) == []
+    assert list(Path(user["TMPDIR"]).iterdir()) == []
+
+
+def test_sigterm_while_the_servers_start_leaves_nothing(user: dict[str, str]) -> None:
+    """The demo ends as shells expect it, and so do the servers that were half up."""
+    with _start_demo(user) as demo:
+        _read_until(demo, "Cloud Storage emulator is ready")
+        demo.terminate()
+        output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 128 + signal.SIGTERM, output
+    assert find_processes(user["TMPDIR"]) == []
+    assert list(Path(user["TMPDIR"]).iterdir()) == []

@@ -1,0 +1,94 @@
+"""What the processes of a stack find in their environment."""
+
+from pathlib import Path
+
+from zenml_vertex.local_stack.environment import (
+    Layout,
+    Secrets,
+    build_base_environment,
+    build_client_environment,
+    build_emulator_environment,
+    build_server_environment,
+)
+
+LAYOUT = Layout(Path("/stack"))
+SECRETS = Secrets(password="the-password", jwt_key="the-jwt-key")
+
+
+def test_nothing_of_the_users_setup_is_handed_on() -> None:
+    """The user's server, project, credentials, caches and folders stay the user's."""
+    environ = {
+        "AIPLATFORM_EMULATOR_HOST": "elsewhere:1",
+        "CLOUDSDK_CONFIG": "/user/gcloud",
+        "CLOUDSDK_CORE_PROJECT": "users-project",
+        "DISABLE_DATABASE_MIGRATION": "true",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/user/key.json",
+        "GOOGLE_CLOUD_PROJECT": "users-project",
+        "HOME": "/user",
+        "NO_PROXY": "example.com",
+        "PATH": "/usr/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": "/user/code",
+        "STORAGE_EMULATOR_HOST": "http://elsewhere:2",
+        "XDG_CONFIG_HOME": "/user/.config",
+        "ZENML_CONFIG_PATH": "/user/zenml",
+        "ZENML_STORE_URL": "https://users-server",
+        "ZENML_VERTEX_DISABLE": "1",
+    }
+    assert build_base_environment(environ, LAYOUT, user_base="/user/.local") == {
+        "CLOUDSDK_CONFIG": "/stack/gcloud",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "HOME": "/stack/home",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "PATH": "/usr/bin",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUSERBASE": "/user/.local",
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_AUTO_OPEN_DASHBOARD": "false",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def test_the_server_has_its_own_database_and_no_client() -> None:
+    """The server works in its own folder, with a password that nobody else has."""
+    environment = build_server_environment({}, LAYOUT, SECRETS, storage_url="http://127.0.0.1:2")
+    assert environment["ZENML_STORE_URL"] == "sqlite:////stack/zenml-server/zenml.db"
+    assert environment["ZENML_CONFIG_PATH"] == "/stack/zenml-server"
+    assert environment["ZENML_DEFAULT_USER_PASSWORD"] == "the-password"
+
+
+def test_the_emulator_gets_no_credentials() -> None:
+    """What the emulator hands to its jobs is the address of the storage, and nothing more."""
+    environment = build_emulator_environment({"PATH": "/usr/bin"}, storage_url="http://127.0.0.1:2")
+    assert environment == {"PATH": "/usr/bin", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2"}
+
+
+def test_clients_find_the_three_servers() -> None:
+    """ZenML, gcloud, gcsfs and the operator are led to the stack, and nowhere else."""
+    environment = build_client_environment(
+        {},
+        LAYOUT,
+        SECRETS,
+        zenml_url="http://127.0.0.1:1",
+        storage_url="http://127.0.0.1:2",
+        emulator_url="http://127.0.0.1:3",
+    )
+    assert environment == {
+        "AIPLATFORM_EMULATOR_HOST": "127.0.0.1:3",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": "http://127.0.0.1:3/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": "http://127.0.0.1:3/",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/stack/service-account.json",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2",
+        "ZENML_CONFIG_PATH": "/stack/zenml-client",
+        "ZENML_STORE_PASSWORD": "the-password",
+        "ZENML_STORE_TYPE": "rest",
+        "ZENML_STORE_URL": "http://127.0.0.1:1",
+        "ZENML_STORE_USERNAME": "default",
+    }
+
+
+def test_secrets_do_not_show() -> None:
+    """Whoever prints the secrets sees none."""
+    assert "the-" not in repr(SECRETS)

@@ -1,0 +1,129 @@
+"""Pipelines on the shared stack: what a test sees of them."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from local_stack.callables import RunPipeline, StartPipeline
+from local_stack.leftovers import find_processes
+from zenml_vertex.local_stack.stack import LocalStack, make_project
+
+ONE_STEP = """
+    import os
+    import sys
+    from pathlib import Path
+    from zenml import log_metadata, pipeline, step
+
+    @step(step_operator="vertex", enable_cache=False)
+    def train(where: str) -> str:
+        print("in the container")
+        log_metadata({"zenml_home": os.environ.get("HOME", "")})
+        if where == "nowhere":
+            raise ValueError("there is no data")
+        return os.environ["CLOUD_ML_JOB_ID"]
+
+    @pipeline
+    def one_step(where: str):
+        train(where)
+
+    if __name__ == "__main__":
+        one_step(sys.argv[1])
+"""
+
+SLEEPER = """
+    import time
+    from zenml import pipeline, step
+
+    @step(step_operator="vertex", enable_cache=False)
+    def wait_for_ever() -> None:
+        print("it sleeps now", flush=True)
+        time.sleep(3600)
+
+    @pipeline
+    def sleeper():
+        wait_for_ever()
+
+    if __name__ == "__main__":
+        sleeper()
+"""
+
+
+def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """The run, its step, the step's job and the job's output are there as plain data.
+
+    The pipeline says nothing of images, and nothing secret is seen anywhere.
+    """
+    completed = run_pipeline(ONE_STEP, "here")
+    assert completed.returncode == 0, completed.output
+    assert completed.run.status == "completed"
+    step = completed.run.step("train")
+    assert (step.status, step.error, step.version) == ("completed", None, 1)
+    assert step.seconds is not None
+    assert step.job_name is not None
+    job = local_stack.jobs.fetch(step.job_name)
+    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    assert job in local_stack.jobs.fetch_all()
+    states = [change.state for change in local_stack.jobs.fetch_history(step.job_name)]
+    assert states == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    written = [
+        entry["jsonPayload"]["message"]
+        for entry in local_stack.jobs.fetch_log(step.job_name, "workerpool0-0")
+    ]
+    assert any("in the container" in line for line in written), written
+    logs = [log.read_text("utf-8") for log in (local_stack.folder / "logs").iterdir()]
+    for secret in local_stack.secrets:
+        assert not any(secret in text for text in [completed.output, str(written), *logs])
+    # The job has a home of its own.
+    assert Path(str(step.metadata["zenml_home"])).is_relative_to(local_stack.folder / "vertex")
+
+
+def test_the_flavor_is_this_package(local_stack: LocalStack) -> None:
+    """What the tests run is this operator, and not ZenML's built-in one of the same name."""
+    assert local_stack.flavor_source == "zenml_vertex.flavor.VertexStepOperatorFlavor"
+
+
+def test_a_step_that_fails_is_told_with_its_error(run_pipeline: RunPipeline) -> None:
+    """A failure is a result too: exit status, statuses, and the step's own message."""
+    completed = run_pipeline(ONE_STEP, "nowhere")
+    assert completed.returncode != 0
+    assert completed.run.status == "failed"
+    step = completed.run.step("train")
+    assert step.status == "failed"
+    assert "there is no data" in str(step.error)
+
+
+def test_a_script_without_a_run_says_so(run_pipeline: RunPipeline) -> None:
+    """Who asks for a run that there was not gets to see the output."""
+    completed = run_pipeline("print('nothing to do')")
+    assert completed.returncode == 0
+    with pytest.raises(LookupError, match="nothing to do"):
+        _ = completed.run
+
+
+def test_a_line_can_be_waited_for_and_a_signal_sent(
+    local_stack: LocalStack, start_pipeline: StartPipeline
+) -> None:
+    """A Ctrl-C while the job runs reaches the pipeline, and the job's process ends."""
+    process = start_pipeline(SLEEPER)
+    match = process.wait_for_line(r"customJobs/(\d+)")
+    name = f"projects/{local_stack.jobs.project}/locations/{local_stack.jobs.region}/{match[0]}"
+    process.wait_for_line("RUNNING")
+    process.send_signal(signal.SIGINT)
+    completed = process.wait(60)
+    assert completed.returncode != 0
+    assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_CANCELLED"
+    assert not find_processes(local_stack.folder / "vertex" / "jobs" / match[1])
+
+
+def test_a_pipeline_that_still_runs_is_ended(local_stack: LocalStack, tmp_path: Path) -> None:
+    """Leaving the block ends the process, whatever it does."""
+    script = make_project(tmp_path, "p") / "script.py"
+    script.write_text("import time\nprint('up')\ntime.sleep(3600)\n")
+    with local_stack.start_pipeline(script) as process:
+        process.wait_for_line("up")
+        with pytest.raises(TimeoutError, match="up"):
+            process.wait(0.01)
+        with pytest.raises(TimeoutError, match="No line with 'down'"):
+            process.wait_for_line("down", seconds=0.01)
+    assert process.wait().returncode == -signal.SIGTERM

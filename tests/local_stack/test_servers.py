@@ -1,0 +1,150 @@
+"""Server processes: how they start, and that they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from zenml_vertex.local_stack.loopback import ask, open_listener
+from zenml_vertex.local_stack.processes import end_process, hold_signals
+from zenml_vertex.local_stack.servers import Server, StartError, find_announced_url
+
+STORAGE = "zenml_vertex.local_stack.storage_server:main"
+HERE = "local_stack.targets"
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def _wait_for_text(file: Path, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while text not in file.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_server_serves_on_the_socket_that_it_is_given(tmp_path: Path) -> None:
+    """Its address is known before it starts, and it is gone when it is stopped."""
+    server = Server(
+        "storage",
+        STORAGE,
+        ["a-bucket"],
+        environment=os.environ,
+        log=tmp_path / "log",
+        listener=open_listener(),
+    )
+    try:
+        server.wait_until_ready(30)
+        answer = ask(f"{server.url}/storage/v1/b/a-bucket")
+        assert (answer.status, answer.content["name"]) == (200, "a-bucket")
+    finally:
+        server.stop()
+    with pytest.raises(OSError, match="refused"):
+        ask(server.url)
+    server.stop()
+
+
+def test_a_server_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
+    """The error names the server and its exit status, and shows what it wrote last."""
+    server = Server(
+        "fragile server", f"{HERE}:fail", environment=_environment(), log=tmp_path / "log"
+    )
+    try:
+        with pytest.raises(StartError) as caught:
+            server.wait_until_ready(30)
+    finally:
+        server.stop()
+    assert str(caught.value) == (
+        f"The fragile server ended with status 3. The end of its log ({tmp_path / 'log'}):\n"
+        "    there is no such database"
+    )
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """The wait has an end, and so has the server."""
+    server = Server(
+        "silent server", f"{HERE}:hang", environment=_environment(), log=tmp_path / "log"
+    )
+    try:
+        with pytest.raises(StartError, match="The silent server is not ready after 0 s"):
+            server.wait_until_ready(0.1)
+    finally:
+        server.stop()
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """Being asked is a courtesy; the end is certain, and asking twice is no mistake."""
+    with (tmp_path / "log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", HERE, "--stubborn"],
+            env=_environment(),
+            stdout=output,
+            start_new_session=True,
+        )
+    _wait_for_text(tmp_path / "log", "stubborn")
+    end_process(process, patience=0.1)
+    assert process.returncode == -signal.SIGKILL
+    end_process(process, patience=0.1)
+
+
+def test_an_address_counts_once_its_line_is_whole() -> None:
+    """A line that is still being written is not read."""
+    assert find_announced_url("An emulator listening on http://127.0.0.1:12") is None
+    assert (
+        find_announced_url("Warning\nAn emulator listening on http://127.0.0.1:1234\n")
+        == "http://127.0.0.1:1234"
+    )
+
+
+def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """Even one that is killed, and so can clean nothing up, leaves no server behind."""
+    parent = subprocess.Popen(
+        [sys.executable, "-m", HERE, "--with-server", str(tmp_path / "log")],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        assert parent.stdout is not None
+        server = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    server.wait(timeout=30)
+
+
+def test_signals_wait_for_the_end_of_the_block() -> None:
+    """A Ctrl-C between the start of a process and its entry in a list loses nothing."""
+    code = """
+import signal
+from zenml_vertex.local_stack.processes import hold_signals
+try:
+    with hold_signals():
+        signal.raise_signal(signal.SIGINT)
+        with hold_signals():
+            signal.raise_signal(signal.SIGINT)
+        print("held")
+except KeyboardInterrupt:
+    print("then interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "held\nthen interrupted\n"), done.stderr
+
+
+def test_signals_are_held_in_the_main_thread_only() -> None:
+    """Elsewhere there is nothing to hold, and nothing is changed."""
+    passed = []
+
+    def hold() -> None:
+        with hold_signals():
+            passed.append(True)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    assert passed == [True]

@@ -1,0 +1,57 @@
+"""What a job's own record and the service's log say of its states."""
+
+from datetime import datetime, timezone
+
+from zenml_vertex.local_stack.vertex_jobs import StateChange, build_history, is_over, read_time
+
+
+def _entry(time: str, message: str) -> dict[str, object]:
+    return {"timestamp": time, "jsonPayload": {"message": message}}
+
+
+def _at(second: int) -> datetime:
+    return datetime(2026, 1, 2, 3, 4, second, tzinfo=timezone.utc)
+
+
+def test_a_job_that_succeeded_has_four_states() -> None:
+    """QUEUED is its creation, PENDING the service's line, RUNNING its start, the last its end."""
+    job = {
+        "state": "JOB_STATE_SUCCEEDED",
+        "createTime": "2026-01-02T03:04:00Z",
+        "startTime": "2026-01-02T03:04:20Z",
+        "endTime": "2026-01-02T03:04:50Z",
+    }
+    log = [
+        _entry("2026-01-02T03:04:01Z", "Waiting for job to be provisioned."),
+        _entry(
+            "2026-01-02T03:04:02Z",
+            "Vertex AI is provisioning job running framework. First time usage might take "
+            "couple of minutes, and subsequent runs can be much faster.",
+        ),
+        _entry("2026-01-02T03:04:20Z", "Job is running."),
+    ]
+    assert build_history(job, log) == [
+        StateChange("QUEUED", _at(0)),
+        StateChange("PENDING", _at(2)),
+        StateChange("RUNNING", _at(20)),
+        StateChange("SUCCEEDED", _at(50)),
+    ]
+
+
+def test_a_job_that_waits_has_no_end() -> None:
+    """Nothing is said of states that the job has not reached."""
+    job = {"state": "JOB_STATE_QUEUED", "createTime": "2026-01-02T03:04:00Z"}
+    assert build_history(job, []) == [StateChange("QUEUED", _at(0))]
+
+
+def test_a_job_is_over_in_its_last_states_only() -> None:
+    """CANCELLING is not the end."""
+    assert is_over({"state": "JOB_STATE_CANCELLED"})
+    assert not is_over({"state": "JOB_STATE_CANCELLING"})
+
+
+def test_times_are_read_whatever_their_digits() -> None:
+    """The API writes none, three, six or nine digits of a second."""
+    for digits, microsecond in (("", 0), (".5", 500_000), (".123456789", 123_456)):
+        read = read_time(f"2026-01-02T03:04:05{digits}Z")
+        assert read == datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=timezone.utc)

@@ -24,7 +24,6 @@ BUILTIN_MODULE = "zenml.integrations.gcp.flavors.vertex_step_operator_flavor"
 FLAVOR_CLASS = "VertexStepOperatorFlavor"
 
 _REPLACED = ("VertexStepOperatorSettings", "VertexStepOperatorConfig", FLAVOR_CLASS)
-_KEPT = "_zenml_vertex_replaced"
 _OFF = ("", "0", "false", "no", "off")
 
 logger = logging.getLogger(__name__)
@@ -43,12 +42,22 @@ def is_disabled() -> bool:
 
 
 def load_builtin_flavor_class() -> type:
-    """ZenML's built-in flavor class, whether this package has replaced it or not."""
-    from importlib import import_module
+    """ZenML's built-in flavor class, whether or not it is replaced here.
 
-    module = import_module(BUILTIN_MODULE)
-    kept: dict[str, type] = getattr(module, _KEPT, {})
-    return kept.get(FLAVOR_CLASS) or getattr(module, FLAVOR_CLASS)
+    The module is executed once more, beside the one that everybody imports: the
+    class refers to the config class by the name in its own module.
+    """
+    from importlib import import_module
+    from importlib.util import module_from_spec
+
+    package = import_module(BUILTIN_MODULE.rpartition(".")[0])
+    spec = PathFinder.find_spec(BUILTIN_MODULE, package.__path__)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {BUILTIN_MODULE!r}", name=BUILTIN_MODULE)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    builtin: type = getattr(module, FLAVOR_CLASS)
+    return builtin
 
 
 class _Finder:
@@ -100,6 +109,4 @@ class _Loader:
 def _replace_classes(module: ModuleType) -> None:
     import zenml_vertex
 
-    ours = {name: getattr(zenml_vertex, name) for name in _REPLACED}
-    setattr(module, _KEPT, {name: getattr(module, name, None) for name in _REPLACED})
-    vars(module).update(ours)
+    vars(module).update({name: getattr(zenml_vertex, name) for name in _REPLACED})

@@ -1,0 +1,106 @@
+"""`zenml-vertex flavor`: whose the name `vertex` is on the ZenML server."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from zenml_vertex import __version__
+from zenml_vertex.ownership.hook import DISABLE_VARIABLE, is_disabled
+
+if TYPE_CHECKING:
+    from zenml_vertex.ownership.record import FlavorRecord, Owner
+
+
+@click.group()
+def flavor() -> None:
+    """Say or change whose the flavor `vertex` is in the record of the ZenML server.
+
+    Where this package is installed it is the flavor without any of this. The record
+    matters to everybody else on the server: see docs/how-to/own-the-name-vertex.md.
+    """
+
+
+@flavor.command()
+def status() -> None:
+    """Show whose the record is, what this environment uses, and how to repair it."""
+    from zenml_vertex.errors import FlavorOwnershipError
+    from zenml_vertex.ownership.record import count_components, describe_server, read_record
+
+    try:
+        record = read_record()
+        components = count_components()
+    except FlavorOwnershipError as error:
+        raise click.ClickException(str(error)) from error
+    source = f" ({record.source})" if record.source else ""
+    rows = {
+        "Record": f"{record.owner.value}{source}, on {describe_server()}",
+        "Here": _describe_here(record.owner),
+        "Used by": f"{components} step operator{'' if components == 1 else 's'}",
+        "Next": _describe_next(record),
+    }
+    for name, text in rows.items():
+        click.echo(f"{name:<8} {text}")
+
+
+@flavor.command()
+def install() -> None:
+    """Make the server's record name this package, for all of the server's users.
+
+    Repeat it after an upgrade of the ZenML server, which writes its own record anew,
+    and after one of this package.
+    """
+    from zenml_vertex.errors import FlavorOwnershipError
+    from zenml_vertex.ownership.record import describe_server, install_record
+
+    try:
+        changed = install_record()
+        done = "now names" if changed else "already names"
+        click.echo(
+            f"The flavor `vertex` on {describe_server()} {done} zenml-vertex {__version__}. "
+            "Whoever uses it needs the package: pip install 'zenml-vertex[client]'"
+        )
+    except FlavorOwnershipError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@flavor.command()
+def restore() -> None:
+    """Give the server's record back to ZenML's built-in flavor."""
+    from zenml_vertex.errors import FlavorOwnershipError
+    from zenml_vertex.ownership.record import describe_server, restore_record
+
+    try:
+        changed = restore_record()
+        done = "is ZenML's built-in one again" if changed else "is ZenML's built-in one already"
+        click.echo(f"The flavor `vertex` on {describe_server()} {done}.")
+    except FlavorOwnershipError as error:
+        raise click.ClickException(str(error)) from error
+    if not is_disabled():
+        click.echo(
+            "In environments with zenml-vertex, `vertex` still is zenml-vertex: uninstall it, or "
+            f"set {DISABLE_VARIABLE}=1."
+        )
+
+
+def _describe_here(owner: "Owner") -> str:
+    from zenml_vertex.ownership.record import Owner
+
+    if owner is Owner.ZENML_VERTEX:
+        return f"zenml-vertex {__version__}, by the record"
+    if owner is not Owner.BUILTIN:
+        return "what the record says"
+    if is_disabled():
+        return f"ZenML's built-in flavor, since {DISABLE_VARIABLE} is set"
+    return f"zenml-vertex {__version__}, by its init hook"
+
+
+def _describe_next(record: "FlavorRecord") -> str:
+    from zenml_vertex.ownership.record import Owner
+
+    if record.owner is not Owner.ZENML_VERTEX:
+        return "`zenml-vertex flavor install` makes the record name zenml-vertex"
+    if not record.has_our_schema:
+        return f"`zenml-vertex flavor install` brings the record to version {__version__}"
+    if not record.is_custom:
+        return "nothing: the server wrote this itself, since it has zenml-vertex installed"
+    return "nothing; `zenml-vertex flavor restore` gives the record back to ZenML"

@@ -1,0 +1,206 @@
+"""The ZenML server's record of the flavor `vertex`: whose it is, and changing that.
+
+A server keeps one record for each flavor. Its source says where every client loads
+the flavor from, and its schema what the server lets a component be registered with,
+unless the record is a custom flavor's. A record is changed in place, which is safe
+while components use the flavor; deleting it is refused then.
+
+Every migration of the server's database writes the built-in records anew.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from requests.exceptions import RequestException
+from zenml.client import Client
+from zenml.enums import StackComponentType
+from zenml.exceptions import AuthorizationException, IllegalOperationError
+from zenml.models import FlavorFilter, FlavorRequest, FlavorUpdate
+from zenml.stack import Flavor
+
+from zenml_vertex.errors import FlavorOwnershipError
+from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
+from zenml_vertex.ownership.hook import BUILTIN_MODULE, FLAVOR_CLASS, load_builtin_flavor_class
+
+OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
+BUILTIN_SOURCE = f"{BUILTIN_MODULE}.{FLAVOR_CLASS}"
+_BUILTIN_INTEGRATION = "gcp"
+# What ZenML itself writes for a flavor that a user registers.
+_CUSTOM_INTEGRATION = "custom"
+
+
+class Owner(Enum):
+    """Whose flavor a record names."""
+
+    ZENML_VERTEX = "zenml-vertex"
+    BUILTIN = "ZenML's built-in flavor"
+    SOMEBODY_ELSE = "another custom flavor"
+    NOBODY = "nobody: there is none"
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorRecord:
+    """What the server says of the flavor.
+
+    Args:
+        id: ID of the record; None where there is none.
+        owner: Whose flavor it is.
+        source: Where clients load it from.
+        is_custom: Whether the server takes it for a user's own flavor, whose
+            package it need not have. A server that has this package writes a
+            record that is not.
+        has_our_schema: Whether its schema is that of this version.
+    """
+
+    id: UUID | None
+    owner: Owner
+    source: str
+    is_custom: bool
+    has_our_schema: bool
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it is what `install_record` writes."""
+        return self.owner is Owner.ZENML_VERTEX and self.is_custom and self.has_our_schema
+
+
+def read_record() -> FlavorRecord:
+    """The record as it is now.
+
+    Raises:
+        FlavorOwnershipError: If the server cannot be reached or does not let us read.
+    """
+    with _server_errors("read"):
+        wanted = FlavorFilter(name=FLAVOR_NAME, type=StackComponentType.STEP_OPERATOR.value)
+        found = Client().zen_store.list_flavors(wanted, hydrate=True).items
+    if not found:
+        return FlavorRecord(None, Owner.NOBODY, "", is_custom=False, has_our_schema=False)
+    flavor = found[0]
+    owner = {OUR_SOURCE: Owner.ZENML_VERTEX, BUILTIN_SOURCE: Owner.BUILTIN}.get(
+        flavor.source, Owner.SOMEBODY_ELSE
+    )
+    return FlavorRecord(
+        flavor.id,
+        owner,
+        flavor.source,
+        is_custom=flavor.is_custom,
+        has_our_schema=flavor.config_schema == VertexStepOperatorFlavor().config_schema,
+    )
+
+
+def install_record() -> bool:
+    """Make the server's record name this package; whether anything had to change.
+
+    Raises:
+        FlavorOwnershipError: If the server refuses, or the name is somebody else's.
+    """
+    record = read_record()
+    if record.owner is Owner.SOMEBODY_ELSE:
+        raise FlavorOwnershipError(
+            f"The flavor `{FLAVOR_NAME}` of {describe_server()} is loaded from `{record.source}`, "
+            "which is neither ZenML's nor zenml-vertex's. `zenml-vertex flavor restore` gives the "
+            "name back to ZenML; then install."
+        )
+    if record.is_installed:
+        return False
+    _write(record.id, _describe(VertexStepOperatorFlavor(), OUR_SOURCE, is_custom=True))
+    return True
+
+
+def restore_record() -> bool:
+    """Give the server's record back to ZenML's built-in flavor; whether anything had to change.
+
+    Raises:
+        FlavorOwnershipError: If the server refuses.
+    """
+    record = read_record()
+    if record.owner is Owner.BUILTIN:
+        return False
+    builtin: Flavor = load_builtin_flavor_class()()
+    _write(record.id, _describe(builtin, BUILTIN_SOURCE, is_custom=False))
+    return True
+
+
+def count_components() -> int:
+    """The number of step operators that bear the flavor.
+
+    Raises:
+        FlavorOwnershipError: If the server cannot be reached or does not let us read.
+    """
+    with _server_errors("read"):
+        page = Client().list_stack_components(
+            type=StackComponentType.STEP_OPERATOR.value, flavor=FLAVOR_NAME, size=1
+        )
+    return page.total
+
+
+def describe_server() -> str:
+    """Which server it is, for people; without the credentials that a database's URL may hold."""
+    url = urlsplit(Client().zen_store.url)
+    place = url.netloc.rpartition("@")[2] + url.path
+    if url.scheme.startswith("http"):
+        return f"the ZenML server {url.scheme}://{place}"
+    return f"the ZenML database {place}"
+
+
+def _describe(flavor: Flavor, source: str, *, is_custom: bool) -> dict[str, Any]:
+    """The fields of a record.
+
+    ZenML's own `Flavor.to_model` would look the class up under its name, where the
+    built-in one is not while it is replaced.
+    """
+    connector = flavor.service_connector_requirements
+    return {
+        "name": flavor.name,
+        "display_name": flavor.display_name,
+        "type": flavor.type,
+        "source": source,
+        "config_schema": flavor.config_schema,
+        "connector_type": connector.connector_type if connector else None,
+        "connector_resource_type": connector.resource_type if connector else None,
+        "connector_resource_id_attr": connector.resource_id_attr if connector else None,
+        "integration": _CUSTOM_INTEGRATION if is_custom else _BUILTIN_INTEGRATION,
+        "logo_url": flavor.logo_url,
+        "docs_url": flavor.docs_url,
+        "sdk_docs_url": flavor.sdk_docs_url,
+        "is_custom": is_custom,
+    }
+
+
+def _write(record_id: UUID | None, fields: dict[str, Any]) -> None:
+    with _server_errors("change"):
+        store = Client().zen_store
+        if record_id is None:
+            store.create_flavor(FlavorRequest(**fields))
+        else:
+            store.update_flavor(record_id, FlavorUpdate(**fields))
+
+
+@contextmanager
+def _server_errors(verb: str) -> Iterator[None]:
+    """Turn what ZenML's client raises into an error that says what to do.
+
+    Args:
+        verb: What was to be done with the record.
+    """
+    try:
+        yield
+    except (IllegalOperationError, AuthorizationException) as error:
+        raise FlavorOwnershipError(
+            f"You may not {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: {error} Ask an "
+            "administrator of the server to run the same command; `zenml status` shows who you are."
+        ) from error
+    except (RequestException, RuntimeError) as error:
+        # ZenML's REST store wraps the first of its requests in a RuntimeError.
+        reason = error if isinstance(error, RequestException) else error.__cause__
+        if not isinstance(reason, RequestException):
+            raise
+        raise FlavorOwnershipError(
+            f"The ZenML server cannot be reached ({type(reason).__name__}). `zenml status` shows "
+            "which server it is and whether it answers."
+        ) from error

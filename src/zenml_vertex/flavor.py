@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from zenml.config.source import Source
 from zenml.models import ServiceConnectorRequirements
 from zenml.step_operators.base_step_operator import BaseStepOperatorFlavor
 
@@ -15,6 +16,10 @@ FLAVOR_NAME = "vertex"
 
 class VertexStepOperatorFlavor(BaseStepOperatorFlavor):
     """Runs steps as Vertex AI CustomJobs; bears the name of ZenML's built-in flavor."""
+
+    # ZenML takes a package that is installed from a checkout for the user's own code,
+    # and looks for it below the user's source root; a notebook has none.
+    __zenml_source__ = Source.from_import_path(f"{__module__}.VertexStepOperatorFlavor")
 
     @property
     def name(self) -> str:

@@ -11,7 +11,6 @@ BUILTIN = "zenml.integrations.gcp.flavors.vertex_step_operator_flavor"
 
 
 def _run(program: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    (folder / ".zen").mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ZENML_")}
     return subprocess.run(
         [sys.executable, "-c", program],
@@ -46,6 +45,7 @@ def test_an_installed_package_is_the_flavor(tmp_path: Path) -> None:
 
 def test_every_way_to_the_builtin_class_leads_here(tmp_path: Path) -> None:
     """ZenML's own list of integration flavors and its loader by source give this flavor."""
+    (tmp_path / ".zen").mkdir()
     program = f"""
 from zenml.integrations.gcp import GcpIntegration
 from zenml.utils import source_utils
@@ -57,6 +57,18 @@ assert loaded().to_model().source == "zenml_vertex.flavor.VertexStepOperatorFlav
 """
     done = _run(program, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_database_made_in_a_notebook_has_the_flavor(tmp_path: Path) -> None:
+    """A process without a main file registers the flavor in a new database, too."""
+    program = """
+from zenml.client import Client
+from zenml.enums import StackComponentType
+flavor = Client().get_flavor_by_name_and_type("vertex", StackComponentType.STEP_OPERATOR)
+print("source:", flavor.source)
+"""
+    done = _run(program, tmp_path)
+    assert "source: zenml_vertex.flavor.VertexStepOperatorFlavor" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("value", ["1", "true", "ON"])

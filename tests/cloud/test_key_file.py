@@ -1,6 +1,7 @@
 """Key files that are none."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,20 @@ from zenml_vertex.cloud.key_file import find_key_file_problem
 KEY = {
     "type": "service_account",
     "client_email": "a@p.iam.gserviceaccount.com",
-    "private_key": "hunter2",
+    "private_key": "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
     "token_uri": "https://oauth2.googleapis.com/token",
 }
 
 
 @pytest.mark.parametrize(
-    "content", [KEY, {"type": "external_account"}, {"type": "authorized_user"}]
+    "content",
+    [
+        KEY,
+        {"type": "external_account"},
+        {"type": "external_account_authorized_user"},
+        {"type": "impersonated_service_account"},
+        {"type": "authorized_user"},
+    ],
 )
 def test_what_google_loads_is_no_problem(tmp_path: Path, content: dict[str, str]) -> None:
     """Every kind of credentials file that the built-in operator takes."""
@@ -31,7 +39,16 @@ def test_what_google_loads_is_no_problem(tmp_path: Path, content: dict[str, str]
         (b"", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[]", "is JSON but no key"),
-        (b'{"web": {}}', "its `type` is None"),
+        (b"null", "is JSON but no key"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'\xef\xbb\xbf{"type": "service_account"}', "is not JSON"),
+        (b'{"web": {}}', "its `type` is none of `service_account`"),
+        (b'{"type": {"private_key": "hunter2"}}', "its `type` is none of"),
+        (b'{"type": ["service_account"]}', "its `type` is none of"),
+        (b'{"type": "hunter2"}', "its `type` is none of"),
+        (json.dumps({**KEY, "client_email": 5}).encode(), "without `client_email`"),
+        (json.dumps({**KEY, "private_key": ["hunter2"]}).encode(), "without `private_key`"),
+        (json.dumps({**KEY, "private_key": "hunter2"}).encode(), "does not begin with BEGIN"),
         (json.dumps({**KEY, "private_key": ""}).encode(), "without `private_key`"),
     ],
 )
@@ -53,3 +70,27 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     """The two most common slips."""
     assert "no such file on this machine" in str(find_key_file_problem(str(tmp_path / "key.json")))
     assert "cannot be read" in str(find_key_file_problem(str(tmp_path)))
+
+
+@pytest.mark.parametrize("path", ["~nobody-has-this-home/key.json", "key\0.json"])
+def test_what_is_no_path_is_named(path: str) -> None:
+    """Python raises for these what is no OSError."""
+    assert "is no path on this machine" in str(find_key_file_problem(path))
+
+
+def test_a_name_that_is_too_long_is_named() -> None:
+    """A key pasted in place of its path."""
+    assert "cannot be read" in str(find_key_file_problem(f"/tmp/{'k' * 5000}"))
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it."""
+    os.mkfifo(tmp_path / "key.json")
+    assert "it is no file" in str(find_key_file_problem(str(tmp_path / "key.json")))
+
+
+def test_a_home_is_found(home: Path) -> None:
+    """`~` is the person's home, as in a shell."""
+    (home / "key.json").write_text(json.dumps(KEY))
+    assert find_key_file_problem("~/key.json") is None

@@ -1,5 +1,31 @@
 """Google Cloud: the only room that imports `google.*`.
 
-Nothing here is imported before a job is submitted or asked about; this module
-itself imports nothing.
+Nothing of Google is imported before a job is submitted or asked about; this
+module itself imports none of it.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from zenml_vertex.errors import VertexStepOperatorError
+
+# What the extra `client` brings, by the first part of the modules' names.
+_CLIENT_MODULES = frozenset({"google", "grpc", "proto", "requests"})
+
+
+@contextmanager
+def client_required() -> Iterator[None]:
+    """Say which extra is missing, around an import of a module of this room.
+
+    Raises:
+        VertexStepOperatorError: If Google's client is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".", 1)[0] not in _CLIENT_MODULES:
+            raise
+        raise VertexStepOperatorError(
+            "Vertex AI jobs are submitted and followed with Google's client, which is not "
+            f"installed here (no module `{error.name}`). Run `pip install 'zenml-vertex[client]'`."
+        ) from error

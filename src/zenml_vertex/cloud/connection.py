@@ -2,7 +2,9 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from google.auth.credentials import AnonymousCredentials
 
 from zenml_vertex.cloud.credentials import ConnectorAccess, Identity, resolve_identity
 from zenml_vertex.cloud.endpoint import choose_endpoint
@@ -52,6 +54,11 @@ def connect(
         connector=connector,
         is_emulator=endpoint.is_emulator,
     )
+    if endpoint.is_open:
+        # An emulator on another machine gets its jobs, and nobody's token.
+        identity = replace(
+            identity, credentials=AnonymousCredentials(), description="nobody (emulator)"
+        )
     logger.info(
         "Vertex AI: acting as %s in project `%s`, region `%s` (%s).",
         identity.description,

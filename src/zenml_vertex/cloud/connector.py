@@ -1,9 +1,22 @@
 """ZenML's GCP service connector, as a source of credentials."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml.stack import StackComponent
 
 from zenml_vertex.cloud.credentials import ConnectorAccess
+from zenml_vertex.cloud.redaction import presentable, redact
 from zenml_vertex.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from zenml.service_connectors.service_connector import ServiceConnector
+
+# ZenML adds ` (RESOURCE TYPE | RESOURCE client)` to the name it was given.
+_CLIENT_SUFFIX = re.compile(r" \([^()]* client\)$")
 
 
 def access_connector(component: StackComponent) -> ConnectorAccess:
@@ -12,25 +25,45 @@ def access_connector(component: StackComponent) -> ConnectorAccess:
     Raises:
         CredentialsError: If the connector cannot be used.
     """
+    connector = _get_connector(component)
+    config = getattr(connector, "config", None)
+    return ConnectorAccess(
+        name=_CLIENT_SUFFIX.sub("", connector.name or str(component.connector)),
+        project=getattr(config, "gcp_project_id", ""),
+        fetch=lambda: _fetch(component),
+        account=getattr(config, "service_account_email", None) or "",
+    )
 
-    def fetch() -> object:
+
+def _get_connector(component: StackComponent) -> "ServiceConnector":
+    with _zenml_errors(component.name):
         connector = component.get_connector()
-        if connector is None:
-            raise CredentialsError(f"`{component.name}` is not linked to a service connector.")
+    if connector is None:
+        raise CredentialsError(f"`{component.name}` is not linked to a service connector.")
+    return connector
+
+
+def _fetch(component: StackComponent) -> object:
+    connector = _get_connector(component)
+    with _zenml_errors(component.name):
         return connector.connect()
 
+
+@contextmanager
+def _zenml_errors(component_name: str) -> Iterator[None]:
+    """Turn what ZenML raises for a connector into an error that says which component's it is."""
     try:
-        connector = component.get_connector()
+        yield
+    except (RunInterruptedException, RunStoppedException):
+        # ZenML's handler of SIGTERM raises them, wherever the process is.
+        raise
     except ImportError as error:
         raise CredentialsError(
-            f"The service connector of `{component.name}` needs a package that is not installed "
+            f"The service connector of `{component_name}` needs a package that is not installed "
             f"({error.name}). Run `pip install 'zenml-vertex[connectors]'`."
         ) from error
-    except RuntimeError as error:
+    except Exception as error:  # noqa: BLE001 - connectors raise what they like
         raise CredentialsError(
-            f"The service connector of `{component.name}` gives no credentials: {error} "
-            "`zenml service-connector verify CONNECTOR` checks it."
-        ) from error
-    project = getattr(getattr(connector, "config", None), "gcp_project_id", "")
-    name = getattr(connector, "name", "") or str(component.connector)
-    return ConnectorAccess(name=name, project=project, fetch=fetch)
+            f"The service connector of `{component_name}` gives no credentials: "
+            f"{redact(str(error))} `zenml service-connector verify CONNECTOR` checks it."
+        ) from presentable(error)

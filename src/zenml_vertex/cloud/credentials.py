@@ -7,22 +7,28 @@ service account. An emulator needs none of the last three.
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import google.auth
-from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.compute_engine import Credentials as MachineCredentials
+from google.auth.credentials import AnonymousCredentials, Credentials, TokenState
+from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2 import service_account
 
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
 from zenml_vertex.cloud.key_file import find_key_file_problem
+from zenml_vertex.cloud.redaction import presentable, redact
 from zenml_vertex.errors import CredentialsError
 
 # Covers aiplatform, logging, storage and artifact registry.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+
+# What google-auth raises for a file of credentials with something missing or wrong.
+_LOADING_ERRORS = (GoogleAuthError, ValueError, LookupError, TypeError, AttributeError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,13 @@ class ConnectorAccess:
         name: Name of the connector.
         project: The project that it is configured for.
         fetch: Gives credentials that are valid now.
+        account: E-mail address that they are for; empty if the connector does not say.
     """
 
     name: str
     project: str
     fetch: Callable[[], Any]
+    account: str = ""
 
 
 class ConnectorCredentials(Credentials):
@@ -70,10 +78,23 @@ class ConnectorCredentials(Credentials):
         self._fetch = fetch
 
     def refresh(self, request: Any) -> None:
-        """Take over the token of the connector's present credentials."""
-        current = self._fetch()
-        if not current.valid:
-            current.refresh(request)
+        """Take over the token of the connector's present credentials.
+
+        Raises:
+            RefreshError: If the connector gives none.
+        """
+        try:
+            current = self._fetch()
+            # google-auth calls a token invalid minutes before its end, when a
+            # connector's short-lived one cannot be refreshed yet.
+            if current.token_state is TokenState.INVALID:
+                current.refresh(request)
+        except GoogleAuthError:
+            raise
+        except (CredentialsError, RuntimeError, *_LOADING_ERRORS) as error:
+            raise RefreshError(
+                f"the service connector gives no credentials: {redact(str(error))}"
+            ) from presentable(error)
         self.token = current.token
         self.expiry = current.expiry
 
@@ -101,6 +122,7 @@ def resolve_identity(
         found_project: str | None = connector.project
         credentials: Any = ConnectorCredentials(connector.fetch)
         who = f"service connector `{connector.name}`"
+        who = f"{connector.account} ({who})" if connector.account else who
     elif key_file:
         credentials, found_project, who = _load_key_file(key_file)
     elif is_emulator:
@@ -148,12 +170,9 @@ def _load_key_file(path: str) -> tuple[Any, str | None, str]:
 def _load_other_credentials(location: str) -> tuple[Any, str | None]:
     """Load workload identity, impersonation or user credentials, as the built-in operator does."""
     try:
-        with warnings.catch_warnings():
-            # Deprecated for files of unknown origin; this one the user names.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", PendingDeprecationWarning)
+        with _without_advice():
             credentials, project = google.auth.load_credentials_from_file(location, scopes=SCOPES)
-    except (GoogleAuthError, ValueError) as error:
+    except _LOADING_ERRORS as error:
         raise CredentialsError(
             f"`service_account_path` is `{location}`, which google-auth does not load "
             f"({type(error).__name__}). Download the key again."
@@ -162,31 +181,68 @@ def _load_other_credentials(location: str) -> tuple[Any, str | None]:
 
 
 def _find_on_this_machine() -> tuple[Any, str | None, str]:
-    if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or _default_credentials_file().is_file():
-        return _load_default_credentials()
-    login = find_gcloud_login()
-    if login:
-        who = f"{login.account} (gcloud login)"
-        return GcloudCredentials(login.account), login.project or None, who
-    return _load_default_credentials()
-
-
-def _load_default_credentials() -> tuple[Any, str | None, str]:
+    variable = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    file = variable or _default_credentials_file()
+    if variable or Path(file).is_file():
+        return _load_default_credentials(
+            f"Application Default Credentials are in `{file}`, and cannot be used. Run `gcloud "
+            "auth application-default login`, or remove them "
+            f"{'with `unset GOOGLE_APPLICATION_CREDENTIALS` ' if variable else ''}to act as "
+            "your gcloud login."
+        )
+    trouble = ""
     try:
-        with warnings.catch_warnings():
-            # "end user credentials without a quota project": jobs bill the project
-            # that they are created in.
-            warnings.simplefilter("ignore", UserWarning)
+        login = find_gcloud_login()
+    except RefreshError as error:
+        login, trouble = None, f" The gcloud CLI is installed, but {error}."
+    if login:
+        credentials = GcloudCredentials(login.account)
+        if login.impersonates:
+            who = f"{login.impersonates} (gcloud login of {login.account})"
+        else:
+            who = f"{login.account} (gcloud login)"
+        return credentials, login.project or None, who
+    return _load_default_credentials(
+        "No Google Cloud credentials: no service connector, no `service_account_path`, no "
+        "Application Default Credentials and no gcloud login was found. Run `gcloud auth "
+        "login`, or link a connector with `zenml step-operator connect NAME --connector "
+        f"CONNECTOR`.{trouble}"
+    )
+
+
+def _load_default_credentials(problem: str) -> tuple[Any, str | None, str]:
+    try:
+        with _without_advice():
             credentials, project = google.auth.default(scopes=SCOPES)
-    except DefaultCredentialsError as error:
-        raise CredentialsError(
-            "No Google Cloud credentials: no service connector, no `service_account_path`, no "
-            "Application Default Credentials and no gcloud login was found. Run `gcloud auth "
-            "login`, or link a connector with `zenml step-operator connect NAME --connector "
-            f"CONNECTOR`. (google-auth: {str(error).splitlines()[0]})"
-        ) from None
-    email = getattr(credentials, "service_account_email", "") or "the user"
-    return credentials, project, f"{email} (Application Default Credentials)"
+    except _LOADING_ERRORS as error:
+        words = str(error.args[0] if error.args else "").splitlines() or [""]
+        reason = f"{type(error).__name__}: {redact(words[0])}"
+        raise CredentialsError(f"{problem} (google-auth: {reason})") from None
+    return credentials, project, f"{_name(credentials)} (Application Default Credentials)"
+
+
+def _name(credentials: Any) -> str:
+    """Who credentials are, as far as they know without asking a server."""
+    if isinstance(credentials, MachineCredentials):
+        return "the machine's service account"
+    for attribute in ("service_account_email", "account"):
+        if value := getattr(credentials, attribute, None):
+            return str(value)
+    return "the user"
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without google-auth's warnings about what the person has chosen on purpose.
+
+    It deprecates to load files of unknown origin; these are named by the person.
+    It wants a quota project for a user's credentials; jobs bill the project that
+    they are created in.
+    """
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, PendingDeprecationWarning, UserWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def _default_credentials_file() -> Path:

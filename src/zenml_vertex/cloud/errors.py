@@ -1,12 +1,16 @@
 """What Google's client raises -> the errors of this package, with a cure."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
-from requests.exceptions import RequestException
+from google.protobuf.json_format import ParseError
+from requests.exceptions import ProxyError, RequestException, SSLError
 
+from zenml_vertex.cloud.redaction import iter_chain, presentable, redact
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -15,6 +19,7 @@ from zenml_vertex.errors import (
     RequestRejected,
     ServiceUnavailable,
     VertexApiError,
+    VertexStepOperatorError,
 )
 
 # HTTP statuses that say nothing about the request itself.
@@ -27,7 +32,21 @@ _KINDS: dict[int, type[VertexApiError]] = {
     429: QuotaExceeded,
 }
 
-# What a refusal's text contains -> what to do. Texts: public reports.
+# What the client and the libraries below it raise. Not every `Exception`: what
+# ZenML's handler of SIGTERM raises may come at any moment, and has to get through.
+_KINDS_RAISED = (
+    api.GoogleAPIError,
+    auth.GoogleAuthError,
+    ParseError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+)
+
+# What a refusal's text or reason contains -> what to do. Texts: public reports.
+_ENABLE = "Enable it with `gcloud services enable aiplatform.googleapis.com --project=PROJECT`."
 _CURES = (
     (
         "act as service_account",
@@ -40,16 +59,10 @@ _CURES = (
         "Give the named agent the role roles/artifactregistry.reader on the repository: Vertex "
         "AI's agents pull images, never the job's own service account.",
     ),
+    ("has not been used in project", _ENABLE),
+    ("SERVICE_DISABLED", _ENABLE),
     (
-        "has not been used in project",
-        "Enable it with `gcloud services enable aiplatform.googleapis.com --project=PROJECT`.",
-    ),
-    (
-        "SERVICE_DISABLED",
-        "Enable it with `gcloud services enable aiplatform.googleapis.com --project=PROJECT`.",
-    ),
-    (
-        "customJobs",
+        "aiplatform.customJobs.",
         "Give the identity the role roles/aiplatform.user: `gcloud projects "
         "add-iam-policy-binding PROJECT --member=MEMBER --role=roles/aiplatform.user`.",
     ),
@@ -62,54 +75,139 @@ _CURES = (
         "Ask for more of that quota in the Google Cloud console (IAM & Admin > Quotas), or choose "
         "a smaller machine or another region.",
     ),
+    (
+        "invalid authentication credentials",
+        "The access token is not accepted: log in again with `gcloud auth login`, or set another "
+        "`service_account_path`; a machine whose clock is wrong has this too.",
+    ),
 )
+
+# The client writes `GET https://...?%24alt=json: ` before what the service says.
+_CLIENT_PREFIX = re.compile(r"[A-Z]+ \S+: ")
+_MARKUP = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# A page of a proxy may be long; every violation of a large job fits.
+_MAX_TEXT_CHARACTERS = 4000
 
 
 @contextmanager
-def translated(action: str) -> Iterator[None]:
+def translated(action: str, who: str = "") -> Iterator[None]:
     """Turn what Google's client raises into an error of this package.
 
     Args:
         action: What was being done and to which job or parent, such as
             "creating a job in projects/p/locations/us-central1".
+        who: Whose access token was wanted.
 
     Raises:
-        VertexApiError: The kind that fits the answer.
+        VertexApiError: The kind that fits the answer; `ServiceUnavailable` for none,
+            and for a token that may be had later.
         CredentialsError: If no token could be had.
     """
     try:
         yield
-    except api.GoogleAPICallError as error:
-        raise _translate(error, action) from error
-    except auth.TransportError as error:
-        raise ServiceUnavailable(
-            f"No access token while {action}: the token endpoint cannot be reached."
-        ) from error
-    except auth.GoogleAuthError as error:
-        raise CredentialsError(
-            f"No access token while {action}: {_first_line(error)} If the login has expired, run "
-            "`gcloud auth login` (or `gcloud auth application-default login`) again; if a key "
-            "was deleted, set another `service_account_path`."
-        ) from error
-    except RequestException as error:
-        # The REST transport does not wrap these.
-        raise ServiceUnavailable(
-            f"Vertex AI gave no answer while {action} ({type(error).__name__})."
-        ) from error
+    except _KINDS_RAISED as error:
+        cause = error.cause if isinstance(error, api.RetryError) else None
+        raise _translate(cause or error, action, who) from presentable(error)
 
 
-def _translate(error: api.GoogleAPICallError, action: str) -> VertexApiError:
+def _translate(error: Exception, action: str, who: str) -> VertexStepOperatorError:
+    """One error, of whatever kind: an unknown one would end the step that waits for the job."""
+    if isinstance(error, api.GoogleAPICallError):
+        return _translate_answer(error, action)
+    if isinstance(error, auth.GoogleAuthError):
+        return _translate_token(error, action, who)
+    if isinstance(error, RequestException) and isinstance(error, ValueError):
+        return RequestRejected(f"No request could be made while {action}: {_explain(error)}")
+    if isinstance(error, OSError):
+        # The REST transport wraps no error of requests, which itself raises
+        # OSError for a bundle of certificates that is not there.
+        return ServiceUnavailable(
+            f"Vertex AI gave no answer while {action}: {_explain(error)}{_cure_connection(error)}"
+        )
+    if isinstance(error, (ParseError, UnicodeDecodeError, AttributeError, TypeError)):
+        # api_core fails with the last two on an error's body that is not Google's.
+        return ServiceUnavailable(
+            f"The answer while {action} is none of Vertex AI's ({type(error).__name__}). A proxy "
+            "or a login page may stand in between: open the endpoint in a browser, or set "
+            "HTTPS_PROXY and NO_PROXY."
+        )
+    return RequestRejected(f"Google's client refuses {action}: {_explain(error)}")
+
+
+def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiError:
     code = int(error.code or _FIRST_SERVER_ERROR)
     if code >= _FIRST_SERVER_ERROR:
         kind: type[VertexApiError] = ServiceUnavailable
     else:
         kind = _KINDS.get(code, RequestRejected)
-    text = str(error.message or "").strip()
-    cure = next((cure for pattern, cure in _CURES if pattern in f"{text} {error.reason}"), "")
-    message = f"Vertex AI answered {code} while {action}: {text}"
+    details = [detail for detail in error.details if isinstance(detail, Mapping)]
+    text = _read_text(error, details)
+    # Over REST, details are dicts, of which `error.reason` wants an attribute.
+    reasons = " ".join(str(detail.get("reason", "")) for detail in details)
+    cure = next((cure for pattern, cure in _CURES if pattern in f"{text} {reasons}"), "")
+    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)}"
     return kind(f"{message} {cure}".strip(), code=code)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error.args[0] if error.args else error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _translate_token(error: auth.GoogleAuthError, action: str, who: str) -> VertexStepOperatorError:
+    subject = f"No access token{f' for {who}' if who else ''} while {action}"
+    if _may_pass(error):
+        bottom = list(iter_chain(error))[-1]
+        return ServiceUnavailable(f"{subject}, for now: {_end_sentence(_first_line(bottom))}")
+    return CredentialsError(
+        f"{subject}: {_end_sentence(_first_line(error))} If the login has expired, run `gcloud "
+        "auth login` (or `gcloud auth application-default login`) again; if a key was deleted, "
+        "set another `service_account_path`."
+    )
+
+
+def _may_pass(error: auth.GoogleAuthError) -> bool:
+    passing = (
+        auth.TransportError, auth.TimeoutError, RequestException, ConnectionError, TimeoutError,
+    )  # fmt: skip
+    return any(
+        isinstance(link, passing) or bool(getattr(link, "retryable", False))
+        for link in iter_chain(error)
+    )
+
+
+def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) -> str:
+    """What the service says, and the violations that it lists elsewhere only."""
+    text = _CLIENT_PREFIX.sub("", str(error.message or ""), count=1)
+    if "<html" in text[:500].lower():
+        text = " ".join(_MARKUP.sub(" ", text).split())
+    text = redact(text.strip())[:_MAX_TEXT_CHARACTERS]
+    more = [
+        f"{violation.get('field') or violation.get('subject') or ''}: {description}".lstrip(": ")
+        for detail in details
+        for key in ("fieldViolations", "violations")
+        for violation in detail.get(key) or ()
+        if isinstance(violation, Mapping)
+        and (description := redact(str(violation.get("description", "")))) not in text
+    ]
+    return " ".join([_end_sentence(text), *(_end_sentence(item) for item in more)]).strip()
+
+
+def _cure_connection(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return " Behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificates."
+    if isinstance(error, ProxyError):
+        return " Check HTTPS_PROXY and NO_PROXY."
+    return ""
+
+
+def _explain(error: Exception) -> str:
+    """The kind of an error, and the words of what is at the bottom of it."""
+    bottom = list(iter_chain(error))[-1]
+    return _end_sentence(f"{type(error).__name__}: {_first_line(bottom)}")
+
+
+def _first_line(error: BaseException) -> str:
+    # What google-auth has beside its text is what the token endpoint answered.
+    is_auth = isinstance(error, auth.GoogleAuthError)
+    lines = str(error.args[0] if is_auth and error.args else error).strip().splitlines()
+    return redact(lines[0]) if lines else type(error).__name__
+
+
+def _end_sentence(text: str) -> str:
+    return text if not text or text[-1] in ".!?" else f"{text}."

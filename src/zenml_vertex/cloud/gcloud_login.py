@@ -6,14 +6,24 @@ that is not deprecated, so the CLI itself is asked for tokens.
 """
 
 import json
+import re
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 from google.auth import credentials, exceptions
 
-GCLOUD_TIMEOUT_SECONDS = 60
+from zenml_vertex.cloud.redaction import redact
+
+# The CLI takes half a second, and several where its files are on a network.
+GCLOUD_TIMEOUT_SECONDS = 60.0
+
+# RFC 6750, section 2.1.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# gcloud ends so what only a person can mend.
+_LOGIN_NEEDED = re.compile(r"gcloud auth login|gcloud config set account|[Rr]eauth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +33,54 @@ class GcloudLogin:
     Args:
         account: E-mail address of the active account.
         project: The active project; empty if none is set.
+        impersonates: The service account that the account acts as; empty if none is set.
     """
 
     account: str
     project: str
+    impersonates: str = ""
 
 
-def find_gcloud_login() -> GcloudLogin | None:
-    """The active login of the gcloud CLI; None without the CLI or without a login."""
+def find_gcloud_login(timeout_seconds: float = GCLOUD_TIMEOUT_SECONDS) -> GcloudLogin | None:
+    """The active login of the gcloud CLI; None without the CLI or without a login.
+
+    Args:
+        timeout_seconds: How long the CLI may take.
+
+    Raises:
+        RefreshError: If the CLI is there and does not answer, with its own words.
+    """
     if shutil.which("gcloud") is None:
         return None
     try:
-        core = json.loads(_run("config", "list", "--format=json")).get("core", {})
-    except (exceptions.RefreshError, ValueError):
-        return None
-    account = core.get("account")
-    return GcloudLogin(account=account, project=core.get("project", "")) if account else None
+        configuration = json.loads(_run("config", "list", "--format=json", seconds=timeout_seconds))
+        core = configuration.get("core") or {}
+        impersonates = (configuration.get("auth") or {}).get("impersonate_service_account") or ""
+        account, project = core.get("account") or "", core.get("project") or ""
+    except (ValueError, AttributeError):
+        raise exceptions.RefreshError(
+            "`gcloud config list --format=json` did not answer in JSON"
+        ) from None
+    return GcloudLogin(account, project, impersonates) if account else None
 
 
 class GcloudCredentials(credentials.Credentials):
     """Access tokens of the gcloud CLI.
 
-    A token says nothing of its expiry, so none is kept: an expired one is
-    answered with 401, upon which google-auth's session asks for the next.
+    The CLI starts for the first call, and again when Vertex AI answers 401, upon
+    which google-auth's session refreshes and repeats the call: a token says
+    nothing of its expiry, and the CLI gives each until shortly before its end.
 
     Args:
         account: The account whose tokens are wanted.
+        timeout_seconds: How long the CLI may take.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, timeout_seconds: float = GCLOUD_TIMEOUT_SECONDS) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._account = account
+        self._timeout_seconds = timeout_seconds
+        self._lock = threading.Lock()
 
     def refresh(self, request: Any) -> None:
         """Ask the CLI for a token.
@@ -62,25 +89,41 @@ class GcloudCredentials(credentials.Credentials):
             RefreshError: If the CLI has none to give, with its own words.
         """
         del request
-        self.token = _run("auth", "print-access-token", self._account).strip()
+        refused = self.token
+        with self._lock:
+            # Several threads may want one at once; the first asks for all of them.
+            if self.token == refused:
+                self.token = self._ask()
+
+    def _ask(self) -> str:
+        token = _run("auth", "print-access-token", self._account, seconds=self._timeout_seconds)
+        if not _TOKEN.fullmatch(token.strip()):
+            # What it printed may be a token and more: it is not shown.
+            raise exceptions.RefreshError("`gcloud auth print-access-token` printed no token")
+        return token.strip()
 
 
-def _run(*arguments: str) -> str:
+def _run(*arguments: str, seconds: float) -> str:
+    command = f"`gcloud {' '.join(arguments[:2])}`"
     try:
         done = subprocess.run(
             ["gcloud", *arguments, "--quiet"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=True,
             stdin=subprocess.DEVNULL,
-            timeout=GCLOUD_TIMEOUT_SECONDS,
+            timeout=seconds,
         )
     except subprocess.CalledProcessError as error:
+        words = redact(" ".join(error.stderr.split())) or f"exit code {error.returncode}"
         raise exceptions.RefreshError(
-            f"`gcloud {' '.join(arguments[:2])}` failed: {error.stderr.strip()}"
+            f"{command} failed: {words}", retryable=not _LOGIN_NEEDED.search(words)
         ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
         raise exceptions.RefreshError(
-            f"`gcloud {' '.join(arguments[:2])}` gave no answer: {type(error).__name__}"
+            f"{command} gave no answer in {seconds:g} s", retryable=True
         ) from None
+    except OSError as error:
+        raise exceptions.RefreshError(f"{command} cannot be run: {error.strerror}") from None
     return done.stdout

@@ -4,6 +4,7 @@ REST and not gRPC: it passes company proxies, survives a fork, and is what the
 emulator speaks, so that what ships is what is tested.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from google.api_core.retry import Retry, if_transient_error
@@ -14,15 +15,26 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
-from zenml_vertex.errors import RequestRejected
+from zenml_vertex.cloud.redaction import redact
+from zenml_vertex.errors import RequestRejected, ServiceUnavailable
 from zenml_vertex.job.request import JobJson
 
-# The client has no timeout of its own: without one, a call can hang for ever.
-CREATE_TIMEOUT_SECONDS = 60.0
-READ_TIMEOUT_SECONDS = 30.0
-CANCEL_TIMEOUT_SECONDS = 30.0
 
-_CANCEL_RETRY = Retry(predicate=if_transient_error, initial=0.5, maximum=5.0, timeout=30.0)
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that a call may wait for the next part of its answer; more than 0.
+
+    The client has no timeout of its own: without one, a call can hang for ever.
+
+    Args:
+        create: To create a job.
+        read: To read one.
+        cancel: To ask for the cancellation of one; also for all its retries.
+    """
+
+    create: float = 60.0
+    read: float = 30.0
+    cancel: float = 30.0
 
 
 class VertexJobs:
@@ -31,33 +43,48 @@ class VertexJobs:
     Args:
         identity: Who does it.
         endpoint: Where the API is.
+        timeouts: How long each call may take.
     """
 
-    def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
-        self._client = JobServiceClient(
-            credentials=identity.credentials,
-            transport="rest",
-            client_options={"api_endpoint": endpoint.url},
+    def __init__(
+        self, identity: Identity, endpoint: Endpoint, timeouts: Timeouts | None = None
+    ) -> None:
+        self._who = identity.description
+        self._timeouts = timeouts or Timeouts()
+        with translated(f"connecting to {endpoint.url}", self._who):
+            self._client = JobServiceClient(
+                credentials=identity.credentials,
+                transport="rest",
+                client_options={"api_endpoint": endpoint.url},
+            )
+        self._cancel_retry = Retry(
+            predicate=if_transient_error, initial=0.5, maximum=5.0, timeout=self._timeouts.cancel
         )
 
     def create(self, parent: str, job: JobJson) -> JobJson:
         message = _to_message(job)
-        with translated(f"creating a job in {parent}"):
-            return _to_json(
-                self._client.create_custom_job(
-                    parent=parent, custom_job=message, timeout=CREATE_TIMEOUT_SECONDS
-                )
+        action = f"creating a job in {parent}"
+        with translated(action, self._who):
+            created = self._client.create_custom_job(
+                parent=parent, custom_job=message, timeout=self._timeouts.create
             )
+            return _to_json(created, action)
 
     def get(self, name: str) -> JobJson:
-        with translated(f"reading {name}"):
-            return _to_json(self._client.get_custom_job(name=name, timeout=READ_TIMEOUT_SECONDS))
+        action = f"reading {name}"
+        with translated(action, self._who):
+            job = self._client.get_custom_job(name=name, timeout=self._timeouts.read)
+            return _to_json(job, action)
 
     def cancel(self, name: str) -> None:
-        with translated(f"cancelling {name}"):
+        with translated(f"cancelling {name}", self._who):
             self._client.cancel_custom_job(
-                name=name, timeout=CANCEL_TIMEOUT_SECONDS, retry=_CANCEL_RETRY
+                name=name, timeout=self._timeouts.cancel, retry=self._cancel_retry
             )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.transport.close()
 
 
 def _to_message(job: JobJson) -> CustomJob:
@@ -66,14 +93,21 @@ def _to_message(job: JobJson) -> CustomJob:
         ParseDict(job, CustomJob.pb(message))
     except ParseError as error:
         raise RequestRejected(
-            f"The installed google-cloud-aiplatform does not know a value of this job: {error}. "
-            "If Google has added it since, run `pip install -U google-cloud-aiplatform`."
+            "The installed google-cloud-aiplatform does not know a value of this job: "
+            f"{redact(str(error))} If Google has added it since, run `pip install -U "
+            "google-cloud-aiplatform`."
         ) from None
     return message
 
 
-def _to_json(job: CustomJob) -> JobJson:
-    """API JSON of a job; a state that this client does not know is its number, as text."""
+def _to_json(job: CustomJob, action: str) -> JobJson:
+    """API JSON of a job; a state that this client does not know is its number, as text.
+
+    Raises:
+        ServiceUnavailable: If it is no job: a proxy's `{}` is read as an empty one.
+    """
     body: dict[str, Any] = MessageToDict(CustomJob.pb(job))
+    if not body.get("name"):
+        raise ServiceUnavailable(f"Vertex AI's answer while {action} names no job.")
     body["state"] = str(body.get("state", "JOB_STATE_UNSPECIFIED"))
     return body

@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 # Credential files that Google's libraries load, by their `type`.
 CREDENTIAL_TYPES = (
     "service_account",
     "external_account",
+    "external_account_authorized_user",
     "impersonated_service_account",
     "authorized_user",
 )
 _SERVICE_ACCOUNT_FIELDS = ("client_email", "private_key", "token_uri")
+_PEM_START = "-----BEGIN "
 _MAKE_ONE = (
     "`gcloud iam service-accounts keys create key.json --iam-account=EMAIL` makes one; then "
     "`zenml step-operator update NAME --service_account_path=/full/path/key.json`."
@@ -22,20 +25,44 @@ def find_key_file_problem(path: str) -> str | None:
 
     The file's content is never part of the answer.
     """
-    subject = f"`service_account_path` is `{path}`"
+    problem = _find_problem(path)
+    return f"`service_account_path` is `{path}`, {problem}" if problem else None
+
+
+def _find_problem(path: str) -> str | None:
     try:
-        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        file = Path(path).expanduser()
+        if file.exists() and not file.is_file():
+            # To open a pipe or a device might wait for ever.
+            return "which cannot be read: it is no file. Write the path of the key itself."
+        text = file.read_bytes()
     except FileNotFoundError:
-        return f"{subject}, and there is no such file on this machine. {_MAKE_ONE}"
+        return f"and there is no such file on this machine. {_MAKE_ONE}"
     except OSError as error:
-        return f"{subject}, which cannot be read: {error.strerror}. Check its permissions."
-    except ValueError:
-        return f"{subject}, which is not JSON and so no key. {_MAKE_ONE}"
+        return f"which cannot be read: {error.strerror}. Check its permissions."
+    except (RuntimeError, ValueError):
+        # A home that nobody has (`~somebody`), and a path with a null character.
+        return f"which is no path on this machine. {_MAKE_ONE}"
+    try:
+        return _find_content_problem(json.loads(text.decode("utf-8")))
+    except (ValueError, RecursionError):
+        return f"which is not JSON and so no key. {_MAKE_ONE}"
+
+
+def _find_content_problem(content: Any) -> str | None:
     kind = content.get("type") if isinstance(content, dict) else None
     if kind not in CREDENTIAL_TYPES:
-        return f"{subject}, which is JSON but no key: its `type` is {kind!r}. {_MAKE_ONE}"
-    if kind == "service_account":
-        missing = [name for name in _SERVICE_ACCOUNT_FIELDS if not content.get(name)]
-        if missing:
-            return f"{subject}, a key without `{'`, `'.join(missing)}`. {_MAKE_ONE}"
+        known = "`, `".join(CREDENTIAL_TYPES)
+        return f"which is JSON but no key: its `type` is none of `{known}`. {_MAKE_ONE}"
+    if kind != "service_account":
+        return None
+    missing = [
+        name
+        for name in _SERVICE_ACCOUNT_FIELDS
+        if not isinstance(content.get(name), str) or not content[name].strip()
+    ]
+    if missing:
+        return f"a key without `{'`, `'.join(missing)}`. {_MAKE_ONE}"
+    if not content["private_key"].lstrip().startswith(_PEM_START):
+        return f"a key whose `private_key` is none: it does not begin with BEGIN. {_MAKE_ONE}"
     return None

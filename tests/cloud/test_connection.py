@@ -1,0 +1,148 @@
+"""Connecting: the line that says who and where, what never shows, and the missing package."""
+
+import json
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloud.fake_gcloud import FakeGcloud
+from zenml_vertex.cloud import client_required
+from zenml_vertex.cloud.connection import Connection
+from zenml_vertex.emulator import VertexEmulator
+from zenml_vertex.errors import (
+    JobNotFound,
+    RequestRejected,
+    VertexStepOperatorError,
+)
+
+Connected = Callable[..., Connection]
+WriteKey = Callable[..., Path]
+TOKEN_URL = "https://oauth2.googleapis.com/token"
+
+
+@pytest.mark.smoke
+def test_one_line_says_who_acts_and_where(
+    emulator: VertexEmulator,
+    write_key: WriteKey,
+    connected: Connected,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Identity, its source, project, region and address."""
+    caplog.set_level(logging.INFO, logger="zenml_vertex")
+    key = write_key(TOKEN_URL)
+    connection = connected(key_file=str(key), region="europe-west4", api_endpoint=emulator.url)
+    lines = [record.getMessage() for record in caplog.records if "zenml_vertex" in record.name]
+    assert lines == [
+        "Vertex AI: acting as local-stack@my-project.iam.gserviceaccount.com (key file "
+        f"{key}) in project `my-project`, region `europe-west4` ({emulator.url})."
+    ]
+    assert connection.parent == "projects/my-project/locations/europe-west4"
+
+
+def test_the_address_is_the_regions_own(
+    fake_gcloud: FakeGcloud, connected: Connected, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without an emulator and an endpoint, jobs go to Google; nothing is sent by connecting."""
+    caplog.set_level(logging.INFO, logger="zenml_vertex")
+    connected(region="europe-west4")
+    assert caplog.messages == [
+        "Vertex AI: acting as ada@example.com (gcloud login) in project `gcloud-project`, region "
+        "`europe-west4` (europe-west4-aiplatform.googleapis.com)."
+    ]
+    assert fake_gcloud.token_runs == 0
+
+
+def test_no_secret_is_logged_or_shown(
+    emulator: VertexEmulator,
+    fake_gcloud: FakeGcloud,
+    write_key: WriteKey,
+    connected: Connected,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither token nor key nor a variable's value, at the most talkative level of logging."""
+    caplog.set_level(logging.DEBUG)
+    fake_gcloud.answer("auth", output="ya29.hunter2\n")
+    job = {
+        "displayName": "x" * 200,
+        "jobSpec": {
+            "workerPoolSpecs": [
+                {"containerSpec": {"env": [{"name": "PASSWORD", "value": "hunter2"}]}}
+            ]
+        },
+    }
+    shown = []
+    key = write_key(TOKEN_URL)
+    for key_file in (str(key), None):
+        connection = connected(key_file=key_file, api_endpoint=emulator.url)
+        with pytest.raises(JobNotFound) as missing:
+            connection.jobs.get(f"{connection.parent}/customJobs/1")
+        with pytest.raises(RequestRejected) as refused:
+            connection.jobs.create(connection.parent, job)
+        credentials = connection.jobs._client.transport._session.credentials
+        shown += [repr(connection), repr(connection.identity), repr(credentials), str(credentials)]
+        shown += traceback.format_exception(missing.value)
+        shown += traceback.format_exception(refused.value)
+        assert credentials.token
+        assert credentials.token not in caplog.text + "".join(shown)
+    text = caplog.text + "".join(shown)
+    assert "hunter2" not in text
+    assert json.loads(key.read_text())["private_key"].splitlines()[1] not in text
+    assert "acting as ada@example.com" in text
+
+
+_WITHOUT_GOOGLE = """
+import sys
+from datetime import datetime, timezone
+from uuid import uuid4
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("google.auth", "google.cloud", "google.api_core", "google.oauth2")):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from zenml.enums import StackComponentType
+from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.step_operator import VertexStepOperator
+
+now = datetime.now(timezone.utc)
+operator = VertexStepOperator(
+    name="v", id=uuid4(), config=VertexStepOperatorConfig(region="us-central1", project="p"),
+    flavor="vertex", type=StackComponentType.STEP_OPERATOR, user=uuid4(), created=now,
+    updated=now, connector=uuid4(),
+)
+settings = VertexStepOperatorSettings(project="p")
+for call in (operator._connect, operator._check_connector):
+    try:
+        call(settings)
+    except VertexStepOperatorError as error:
+        print(error)
+"""
+
+
+@pytest.mark.smoke
+def test_without_googles_client_the_operator_names_the_extra() -> None:
+    """`pip install zenml-vertex` alone is for step containers; both ways into the room say so."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _WITHOUT_GOOGLE],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "not installed" in line]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.endswith("Run `pip install 'zenml-vertex[client]'`.")
+
+
+def test_another_missing_module_is_not_googles() -> None:
+    """A broken installation of something else is shown as it is."""
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), client_required():
+        import no_such_module  # noqa: F401
+    with pytest.raises(VertexStepOperatorError, match=r"zenml-vertex\[client\]"), client_required():
+        import google.no_such_module  # noqa: F401

@@ -1,0 +1,306 @@
+"""The login of the gcloud CLI: a fake one that counts and fails, and the real one."""
+
+import os
+import shutil
+import subprocess
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.auth.exceptions import RefreshError
+
+from cloud.fake_gcloud import FakeGcloud
+from zenml_vertex.cloud.connection import Connection
+from zenml_vertex.cloud.gcloud_login import GcloudCredentials, GcloudLogin, find_gcloud_login
+from zenml_vertex.cloud.jobs import VertexJobs
+from zenml_vertex.emulator import ManualClock, VertexEmulator
+from zenml_vertex.errors import CredentialsError, JobNotFound, ServiceUnavailable
+
+JobsAt = Callable[..., VertexJobs]
+Connected = Callable[..., Connection]
+REAL_PATH = os.environ["PATH"]
+NAME = "projects/my-project/locations/us-central1/customJobs/1"
+TOKEN = "ya29.a0AfB_secret-token"
+
+
+def read(jobs: VertexJobs) -> None:
+    """Read a job that is not there."""
+    with pytest.raises(JobNotFound):
+        jobs.get(NAME)
+
+
+def statuses(emulator: VertexEmulator) -> list[int]:
+    """How the reads so far were answered."""
+    return [call.status for call in emulator.calls if call.path == f"/v1/{NAME}"]
+
+
+def identities(emulator: VertexEmulator) -> set[str]:
+    """Who has read."""
+    return {call.identity for call in emulator.calls if call.path == f"/v1/{NAME}"}
+
+
+@pytest.mark.smoke
+def test_the_cli_starts_once_for_many_calls(
+    emulator: VertexEmulator, fake_gcloud: FakeGcloud, jobs_at: JobsAt
+) -> None:
+    """It takes half a second, and a job is read every second."""
+    emulator.reset()
+    fake_gcloud.mint_at(emulator.url)
+    jobs = jobs_at(emulator.url, GcloudCredentials("ada@example.com"))
+    for _ in range(20):
+        read(jobs)
+    assert identities(emulator) == {"ada@example.com"}
+    assert fake_gcloud.runs == ["auth print-access-token ada@example.com --quiet"]
+
+
+@pytest.mark.smoke
+def test_an_expired_token_is_sent_once(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> None:
+    """The 401 brings the next token, with which the same call goes on."""
+    clock = ManualClock()
+    with VertexEmulator(clock=clock) as emulator:
+        fake_gcloud.mint_at(emulator.url)
+        jobs = jobs_at(emulator.url, GcloudCredentials("ada@example.com"))
+        for _ in range(3):
+            read(jobs)
+            read(jobs)
+            clock.advance(3601)
+        assert statuses(emulator) == [404, 404, 401, 404, 404, 401, 404, 404]
+        assert fake_gcloud.token_runs == 3
+
+
+def test_threads_share_one_run(
+    emulator: VertexEmulator, fake_gcloud: FakeGcloud, jobs_at: JobsAt
+) -> None:
+    """The ten threads of a dynamic pipeline start together, and one CLI."""
+    fake_gcloud.mint_at(emulator.url)
+    jobs = jobs_at(emulator.url, GcloudCredentials("ada@example.com"))
+    together = threading.Barrier(10)
+
+    def start() -> None:
+        together.wait()
+        read(jobs)
+
+    threads = [threading.Thread(target=start) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fake_gcloud.token_runs == 1
+
+
+@pytest.mark.parametrize(
+    ("sections", "login"),
+    [
+        (
+            {"core": {"account": "ada@example.com", "project": "p"}},
+            GcloudLogin("ada@example.com", "p"),
+        ),
+        ({"core": {"account": "ada@example.com"}}, GcloudLogin("ada@example.com", "")),
+        (
+            {
+                "core": {"account": "ada@example.com", "project": None},
+                "auth": {"impersonate_service_account": "trainer@p.iam.gserviceaccount.com"},
+            },
+            GcloudLogin("ada@example.com", "", "trainer@p.iam.gserviceaccount.com"),
+        ),
+        ({"core": {"project": "p"}}, None),
+        ({"core": {}}, None),
+        ({"core": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_active_configuration_is_read(
+    fake_gcloud: FakeGcloud, sections: dict[str, Any], login: GcloudLogin | None
+) -> None:
+    """Account, project and impersonation; without an account there is no login."""
+    fake_gcloud.configure(**sections)
+    assert find_gcloud_login() == login
+
+
+def test_without_the_cli_there_is_no_login() -> None:
+    """And no error: most machines have none."""
+    assert find_gcloud_login() is None
+
+
+@pytest.mark.parametrize("output", ["", "null", "[]", "WARNING: {", '{"core": 5}', '{"core": "x"}'])
+def test_a_configuration_that_cannot_be_read_is_told(fake_gcloud: FakeGcloud, output: str) -> None:
+    """It is no proof that nobody is logged in."""
+    fake_gcloud.answer("config", output=output)
+    with pytest.raises(RefreshError, match="did not answer in JSON"):
+        find_gcloud_login()
+
+
+@pytest.mark.timeout(20)
+def test_a_cli_that_hangs_is_ended(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> None:
+    """For a login it says so; for a token the call may be tried again."""
+    fake_gcloud.answer("config", hangs=True)
+    fake_gcloud.answer("auth", hangs=True)
+    with pytest.raises(RefreshError, match=r"`gcloud config list` gave no answer in 0\.3 s"):
+        find_gcloud_login(timeout_seconds=0.3)
+    jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com", 0.3))
+    with pytest.raises(ServiceUnavailable, match="print-access-token` gave no answer in"):
+        jobs.get(NAME)
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind"),
+    [
+        (
+            "ERROR: There was a problem refreshing your current auth tokens: invalid_grant\n"
+            "Please run:\n\n  $ gcloud auth login\n",
+            CredentialsError,
+        ),
+        ("ERROR: Reauthentication failed. cannot prompt.\n", CredentialsError),
+        ("ERROR: HTTPSConnectionPool(host='oauth2.googleapis.com'): Max r", ServiceUnavailable),
+        ("ERROR: gcloud crashed (OperationalError): database is locked\n", ServiceUnavailable),
+        ("", ServiceUnavailable),
+    ],
+)
+def test_what_only_a_person_can_mend_is_told_from_the_rest(
+    fake_gcloud: FakeGcloud, jobs_at: JobsAt, errors: str, kind: type[Exception]
+) -> None:
+    """The error has the CLI's own words, and the next call asks it again."""
+    fake_gcloud.answer("auth", errors=errors, code=1, output=TOKEN)
+    jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com"))
+    for _ in range(2):
+        with pytest.raises(kind) as caught:
+            jobs.get(NAME)
+    text = str(caught.value)
+    assert f"reading {NAME}" in text
+    assert " ".join(errors.split()) in text
+    assert "`gcloud auth print-access-token` failed" in text
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    assert fake_gcloud.token_runs == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errors": f"ERROR: could not cache {TOKEN}", "code": 1},
+        {"output": f"Your token is {TOKEN}"},
+        {"output": f"{TOKEN}\n{TOKEN}\n"},
+        {"output": f"\x1b[1m{TOKEN}"},
+        {"output": ""},
+        {"output": "\n"},
+    ],
+)
+def test_no_token_is_in_an_error(
+    fake_gcloud: FakeGcloud, jobs_at: JobsAt, answer: dict[str, Any]
+) -> None:
+    """Nor is anything that the CLI prints in place of one sent as one."""
+    fake_gcloud.answer("auth", **answer)
+    jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com"))
+    with pytest.raises((CredentialsError, ServiceUnavailable), match="No access token") as caught:
+        jobs.get(NAME)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    fake_gcloud.answer("config", **answer)
+    with pytest.raises(RefreshError) as refused:
+        find_gcloud_login()
+    assert TOKEN not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_cli_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    """A file of that name that is no program for this machine."""
+    program = tmp_path / "bin" / "gcloud"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o755)
+    with pytest.raises(RefreshError, match="`gcloud config list` cannot be run: Exec format error"):
+        find_gcloud_login()
+
+
+@pytest.fixture
+def real_gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The real gcloud, with a configuration of its own: `real_gcloud(*arguments)` runs it."""
+    if shutil.which("gcloud", path=REAL_PATH) is None:
+        pytest.skip("gcloud is not installed: the real login is not tested")
+    monkeypatch.setenv("PATH", REAL_PATH)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
+    monkeypatch.setenv("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1")
+    monkeypatch.setenv("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1")
+
+    def run(*arguments: str) -> None:
+        done = subprocess.run(
+            ["gcloud", *arguments, "--quiet"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+def read_over_an_expiry(jobs: VertexJobs, clock: ManualClock) -> None:
+    """Read twice with one token, and twice after its end.
+
+    The emulator's tokens are made to last a second, after which gcloud, whose clock
+    is the machine's, makes another whenever it is asked.
+    """
+    read(jobs)
+    read(jobs)
+    clock.advance(2)
+    read(jobs)
+    read(jobs)
+
+
+def test_a_real_login_of_a_person_alone_is_enough(
+    real_gcloud: Callable[..., None],
+    connected: Connected,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As after `gcloud auth login`, without Application Default Credentials; tokens expire."""
+    caplog.set_level("INFO", logger="zenml_vertex")
+    known = {"refresh-token-of-ada": "ada@example.com"}
+    clock = ManualClock()
+    with VertexEmulator(clock=clock, token_lifetime=1, user_identities=known) as emulator:
+        monkeypatch.setenv("CLOUDSDK_AUTH_TOKEN_HOST", f"{emulator.url}/token")
+        real_gcloud("auth", "activate-refresh-token", "ada@example.com", "refresh-token-of-ada")
+        connection = connected(project="my-project", api_endpoint=emulator.url)
+        read_over_an_expiry(connection.jobs, clock)
+        assert identities(emulator) == {"ada@example.com"}
+        assert statuses(emulator) == [404, 404, 401, 404, 404]
+    assert "acting as ada@example.com (gcloud login) in project `my-project`" in caplog.text
+
+
+def test_a_real_login_of_a_service_account(
+    real_gcloud: Callable[..., None],
+    connected: Connected,
+    write_key: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after `gcloud auth activate-service-account`; the project is the configuration's."""
+    clock = ManualClock()
+    with VertexEmulator(clock=clock, token_lifetime=1) as emulator:
+        key = write_key(f"{emulator.url}/token")
+        real_gcloud("auth", "activate-service-account", f"--key-file={key}")
+        # `gcloud config set project` asks Google whether there is one.
+        monkeypatch.setenv("CLOUDSDK_CORE_PROJECT", "my-project")
+        connection = connected(api_endpoint=emulator.url)
+        assert connection.identity.project == "my-project"
+        read_over_an_expiry(connection.jobs, clock)
+        assert identities(emulator) == {"local-stack@my-project.iam.gserviceaccount.com"}
+        assert statuses(emulator) == [404, 404, 401, 404, 404]
+
+
+def test_a_real_login_that_is_gone_is_told(
+    real_gcloud: Callable[..., None], connected: Connected
+) -> None:
+    """An account in the configuration whose credentials were revoked: the cure is gcloud's own."""
+    real_gcloud("config", "set", "account", "ada@example.com")
+    connection = connected(project="my-project", api_endpoint="http://127.0.0.1:1")
+    with pytest.raises(CredentialsError, match="gcloud auth login"):
+        connection.jobs.get(NAME)
+
+
+def test_a_real_login_without_a_network_may_pass(
+    real_gcloud: Callable[..., None], connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that has just been opened must not lose its job."""
+    with VertexEmulator(token_lifetime=1) as emulator:
+        monkeypatch.setenv("CLOUDSDK_AUTH_TOKEN_HOST", f"{emulator.url}/token")
+        real_gcloud("auth", "activate-refresh-token", "ada@example.com", "r")
+    connection = connected(project="my-project", api_endpoint="http://127.0.0.1:1")
+    with pytest.raises(ServiceUnavailable, match=r"No access token for ada@example\.com"):
+        connection.jobs.get(NAME)

@@ -172,6 +172,15 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
 
     region: str = Field(description="Region that jobs run in, e.g. `europe-west4`.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _require_region(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("region") is None:
+            raise ConfigurationError(
+                ["`region` is not set. Add, for example, --region=europe-west4 to the command."]
+            )
+        return data
+
     @property
     def is_remote(self) -> bool:
         """Whether the component runs code remotely, and so needs a ZenML server it can reach."""

@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": "zenml_vertex.cli.demo:demo",
     "emulator": "zenml_vertex.cli.emulator:emulator",
     "flavor": "zenml_vertex.cli.flavor:flavor",
+    "local-stack": "zenml_vertex.cli.local_stack:local_stack",
 }
 
 

@@ -1,17 +1,14 @@
 """`zenml-vertex demo`: a pipeline whose training step is a Vertex AI job, on this machine."""
 
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 
 import click
 
-# Shells report a process that a signal has ended as 128 + its number.
-_SIGNAL_BASE = 128
+from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
 
 
 @click.command()
@@ -32,8 +29,7 @@ def demo(*, keep: bool) -> None:
         raise click.ClickException(
             f"The demo needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
         )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    leave_tidily()
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -45,7 +41,7 @@ def demo(*, keep: bool) -> None:
         facts = run_demo(folder / "stack", say)
     except (KeyboardInterrupt, SystemExit) as ending:
         say("Interrupted; nothing is left running.")
-        sys.exit(ending.code if isinstance(ending, SystemExit) else _SIGNAL_BASE + signal.SIGINT)
+        sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)
     except (DemoError, StartError) as error:
         hint = "" if keep else " (`zenml-vertex demo --keep` keeps the logs.)"
         raise click.ClickException(f"{error}{hint}") from None
@@ -56,8 +52,3 @@ def demo(*, keep: bool) -> None:
     for line in format_summary(facts):
         click.echo(line)
     click.echo(f"\nNothing is left running.{f' Logs: {folder}/stack/logs' if keep else ''}")
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    del frame
-    sys.exit(_SIGNAL_BASE + number)

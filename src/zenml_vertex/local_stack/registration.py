@@ -29,11 +29,13 @@ class StackPlan:
         project: Project ID, made up.
         region: Region of the jobs.
         bucket: Bucket of the artifact store; it exists.
+        step_operator: Name of the step operator; empty for a stack without one.
     """
 
     project: str = "demo-project"
     region: str = "europe-west4"
     bucket: str = "demo-artifacts"
+    step_operator: str = "vertex"
 
     @property
     def registry(self) -> str:
@@ -42,9 +44,14 @@ class StackPlan:
 
     def describe(self) -> str:
         """The stack in one line, for people."""
+        step_operator = (
+            f"step operator {self.step_operator} in {self.project}, {self.region}"
+            if self.step_operator
+            else "no step operator"
+        )
         return (
             f"orchestrator local, artifact store gs://{self.bucket}, container registry "
-            f"{self.registry}, step operator vertex in {self.project}, {self.region}"
+            f"{self.registry}, {step_operator}"
         )
 
 
@@ -74,13 +81,10 @@ def register_stack(plan: StackPlan) -> Registered:
         (StackComponentType.ARTIFACT_STORE, "gcs", "gcp", {"path": f"gs://{plan.bucket}"}),
         (StackComponentType.CONTAINER_REGISTRY, "gar", "gcp", {"uri": plan.registry}),
         (StackComponentType.IMAGE_BUILDER, "no-image", image_builder.FLAVOR_NAME, {}),
-        (
-            StackComponentType.STEP_OPERATOR,
-            "vertex",
-            "vertex",
-            {"project": plan.project, "region": plan.region},
-        ),
     ]
+    if plan.step_operator:
+        place = {"project": plan.project, "region": plan.region}
+        components.append((StackComponentType.STEP_OPERATOR, plan.step_operator, "vertex", place))
     for kind, name, flavor, configuration in components:
         client.create_stack_component(name, flavor, kind, configuration)
     stack = client.create_stack(
@@ -104,6 +108,7 @@ def build_command(plan: StackPlan, result: Path) -> list[str]:
         plan.project,
         plan.region,
         plan.bucket,
+        plan.step_operator,
         str(result),
     ]
 
@@ -115,8 +120,8 @@ def read_result(result: Path) -> Registered:
 
 def main() -> None:
     """Register what the command line says."""
-    project, region, bucket, result = sys.argv[1:]
-    registered = register_stack(StackPlan(project, region, bucket))
+    *plan, result = sys.argv[1:]
+    registered = register_stack(StackPlan(*plan))
     content = {"stack_id": registered.stack_id, "flavor_source": registered.flavor_source}
     Path(result).write_text(json.dumps(content), "utf-8")
 

@@ -1,0 +1,102 @@
+"""`zenml-vertex local-stack`: a shell, or one command, on a whole stack on this machine."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, leave_tidily
+
+# A pipeline that is told to stop cancels its job and waits until it is over.
+_END_SECONDS = 30.0
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--without-step-operator", is_flag=True,
+    help="Leave the step operator to you; otherwise the stack has one, called `vertex`.",
+)  # fmt: skip
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
+    """Open a shell on a whole ZenML stack on this machine.
+
+    Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
+    folder of their own. A COMMAND is run instead of a shell: `local-stack python
+    pipeline.py`. When the shell or the command ends, so do the servers, and nothing
+    is kept. Neither your ZenML nor your gcloud configuration is read or changed.
+    """
+    from zenml_vertex.local_stack.demo import find_missing_modules
+    from zenml_vertex.local_stack.registration import StackPlan
+    from zenml_vertex.local_stack.servers import StartError
+    from zenml_vertex.local_stack.start import start_local_stack
+
+    missing = find_missing_modules()
+    if missing:
+        raise click.ClickException(
+            f"The local stack needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
+        )
+    program = command or [os.environ.get("SHELL") or "sh"]
+    if shutil.which(program[0], path=_build_path(os.environ)) is None:
+        raise click.ClickException(f"There is no command `{program[0]}`.")
+    leave_tidily()
+    plan = StackPlan(step_operator="" if without_step_operator else "vertex")
+    folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-stack-"))
+    try:
+        with start_local_stack(folder / "stack", plan=plan, progress=_say) as stack:
+            environment = {**stack.environment, "PATH": _build_path(stack.environment)}
+            if not command:
+                _say("This shell works with the stack. `exit` ends it, and the servers with it.")
+                # Without a file of its own, zsh begins with questions.
+                (Path(environment["HOME"]) / ".zshrc").touch()
+            # An interactive shell ends for a terminal that is closed, and for no SIGTERM.
+            ending = signal.SIGTERM if command else signal.SIGHUP
+            status = _run(program, environment, ending)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except StartError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _say("The servers are stopped; nothing is left running.")
+    sys.exit(status)
+
+
+def _build_path(environment: Mapping[str, str]) -> str:
+    """A search path on which `python` and `zenml` are those of this environment."""
+    folders = [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+    return os.pathsep.join(folders)
+
+
+def _run(program: Sequence[str], environment: Mapping[str, str], ending: int) -> int:
+    """Run a program to its end, or end it with a signal on the way out; its exit status."""
+    # The terminal sends a Ctrl-C to the program as well, which knows what to do with it.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    # `Popen` itself looks on the search path of this process.
+    found = shutil.which(program[0], path=environment["PATH"]) or program[0]
+    process = subprocess.Popen([found, *program[1:]], env=dict(environment))
+    try:
+        status = process.wait()
+    finally:
+        _end(process, ending)
+    return status if status >= 0 else SIGNAL_BASE - status
+
+
+def _end(process: "subprocess.Popen[bytes]", number: int) -> None:
+    if process.poll() is None:
+        process.send_signal(number)
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _say(line: str) -> None:
+    # The command's own output is all that stands on stdout.
+    click.echo(line, err=True)

@@ -1,0 +1,20 @@
+"""How a command ends that a signal ends: tidily, and with the exit status that shells expect."""
+
+import signal
+import sys
+from types import FrameType
+
+# Shells report a process that a signal has ended as 128 + its number.
+SIGNAL_BASE = 128
+INTERRUPTED = SIGNAL_BASE + signal.SIGINT
+
+
+def leave_tidily() -> None:
+    """Turn SIGTERM and SIGHUP into a SystemExit, so that everything is cleaned up on the way."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(SIGNAL_BASE + number)

@@ -1,0 +1,118 @@
+"""Every example runs, and Vertex AI is asked for what it says."""
+
+from typing import Any
+
+from docs.pages import ROOT, generalise, read_blocks
+from local_stack.callables import RunPipeline
+from zenml_vertex.local_stack.stack import LocalStack
+
+EXAMPLES = ROOT / "examples"
+DEFAULT_DISK = {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
+
+
+def _fetch_spec(local_stack: LocalStack, job_name: str | None) -> dict[str, Any]:
+    assert job_name is not None
+    job = local_stack.jobs.fetch(job_name)
+    spec: dict[str, Any] = job["jobSpec"]
+    return spec
+
+
+def _machine_and_disk(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    (pool,) = spec["workerPoolSpecs"]
+    return pool["machineSpec"], pool["diskSpec"]
+
+
+def test_every_example_is_tested() -> None:
+    """A new example needs a test here."""
+    names = {
+        str(file.relative_to(EXAMPLES))
+        for file in EXAMPLES.rglob("*.py")
+        if "__pycache__" not in file.parts
+    }
+    assert names == {
+        "command_step.py",
+        "dynamic_pipeline.py",
+        "failing_step.py",
+        "gpu_step.py",
+        "minimal_step.py",
+        "yaml_settings/run.py",
+    }
+
+
+def test_minimal_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """One step of three is a job, on the documented default machine and disk."""
+    completed = run_pipeline(EXAMPLES / "minimal_step.py")
+    assert completed.run.status == "completed", completed.output
+    assert "The model says 2.5." in completed.output
+    assert [step.name for step in completed.run.steps if step.job_name] == ["train"]
+    spec = _fetch_spec(local_stack, completed.run.step("train").job_name)
+    assert _machine_and_disk(spec) == ({"machineType": "n1-standard-4"}, DEFAULT_DISK)
+    assert "serviceAccount" not in spec
+
+
+def test_gpu_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """The settings class of the built-in operator, and its page's spelling of the disk, arrive."""
+    completed = run_pipeline(EXAMPLES / "gpu_step.py")
+    assert completed.run.status == "completed", completed.output
+    spec = _fetch_spec(local_stack, completed.run.step("train").job_name)
+    assert _machine_and_disk(spec) == (
+        {
+            "machineType": "n1-standard-8",
+            "acceleratorType": "NVIDIA_TESLA_T4",
+            "acceleratorCount": 1,
+        },
+        {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 200},
+    )
+
+
+def test_yaml_settings(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """Where and how the step runs stands in the YAML alone."""
+    completed = run_pipeline(EXAMPLES / "yaml_settings" / "run.py")
+    assert completed.run.status == "completed", completed.output
+    spec = _fetch_spec(local_stack, completed.run.step("train").job_name)
+    assert _machine_and_disk(spec) == (
+        {"machineType": "n1-highmem-8"},
+        {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 200},
+    )
+    assert spec["serviceAccount"] == "trainer@my-project.iam.gserviceaccount.com"
+
+
+def test_dynamic_pipeline(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """Two jobs of one step run at the same time, and their results come back."""
+    completed = run_pipeline(EXAMPLES / "dynamic_pipeline.py")
+    assert completed.run.status == "completed", completed.output
+    assert "The best loss is 0.5." in completed.output
+    names = [step.job_name for step in completed.run.steps if step.job_name]
+    assert len(set(names)) == 2
+    first, second = (local_stack.jobs.fetch_history(name) for name in names)
+    assert first[0].time < second[-1].time
+    assert second[0].time < first[-1].time
+
+
+def test_command_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
+    """The command runs as it is written, and its job's success is the step's."""
+    completed = run_pipeline(EXAMPLES / "command_step.py")
+    assert completed.run.status == "completed", completed.output
+    job_name = completed.run.step("train").job_name
+    (pool,) = _fetch_spec(local_stack, job_name)["workerPoolSpecs"]
+    assert pool["containerSpec"]["command"] == [
+        "python",
+        "-c",
+        "print('trained without ZenML')",
+    ]
+    assert job_name is not None
+    log = local_stack.jobs.fetch_log(job_name, "workerpool0-0")
+    assert "trained without ZenML" in [entry["jsonPayload"]["message"] for entry in log]
+
+
+def test_failing_step(run_pipeline: RunPipeline) -> None:
+    """The terminal and the step run say what the README shows, line by line."""
+    completed = run_pipeline(EXAMPLES / "failing_step.py")
+    assert completed.run.status == "failed", completed.output
+    (shown,) = (
+        block for block in read_blocks(ROOT / "README.md", "") if "ran out of memory" in block
+    )
+    printed = generalise(completed.output)
+    start = printed.index(generalise(shown)[0])
+    assert printed[start : start + len(shown.splitlines())] == generalise(shown)
+    assert generalise(str(completed.run.step("train").error)) == generalise(shown)

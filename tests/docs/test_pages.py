@@ -1,0 +1,178 @@
+"""The pages say what is so: links, commands, options, names, and what is generated."""
+
+import ast
+import re
+import runpy
+import shlex
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import click
+import pytest
+
+from docs.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
+from zenml_vertex.cli import main
+from zenml_vertex.config import VertexStepOperatorConfig
+from zenml_vertex.local_stack.summary import DemoFacts, format_summary
+from zenml_vertex.local_stack.vertex_jobs import StateChange
+
+SOURCE = ROOT / "src" / "zenml_vertex"
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(ROOT)).replace("/", "-")
+)
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file of this repository finds it."""
+    missing = [
+        link for link in _LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()
+    ]
+    assert not missing
+
+
+@each_page
+def test_python_blocks_compile(page: Path) -> None:
+    """Every block of Python is Python, and what it imports from here exists."""
+    for block in read_blocks(page, "python"):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zenml_vertex"):
+                exec(compile(ast.Module([node], []), str(page), "exec"), {})
+
+
+@each_page
+def test_commands_of_zenml_vertex_exist(page: Path) -> None:
+    """Every `zenml-vertex ...` that a page names is a command, with options that it has."""
+    for line in read_commands(page):
+        if line.startswith("zenml-vertex "):
+            _check_command(line)
+
+
+def _check_command(line: str) -> None:
+    command: click.Command = main
+    context = click.Context(main, info_name="zenml-vertex")
+    for word in shlex.split(line, comments=True)[1:]:
+        if word.startswith("--"):
+            names = [name for option in command.get_params(context) for name in option.opts]
+            assert word.partition("=")[0] in names, line
+        elif isinstance(command, click.Group):
+            below = command.get_command(context, word)
+            assert below is not None, line
+            command = below
+            context = click.Context(command, info_name=word, parent=context)
+        elif any(parameter.nargs == -1 for parameter in command.params):
+            return  # the rest is a command of the user's own
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "zenml-vertex demonstrate",
+        "zenml-vertex demo --keeping",
+        "zenml-vertex flavor instal",
+        "zenml-vertex local-stack --with-step-operator python x.py",
+    ],
+)
+def test_a_wrong_command_is_noticed(line: str) -> None:
+    """The test above can fail."""
+    with pytest.raises(AssertionError):
+        _check_command(line)
+
+
+@each_page
+def test_options_of_the_step_operator_exist(page: Path) -> None:
+    """Every option of `zenml step-operator register` and `update` is a field of the config."""
+    zenmls_own = {"flavor", "connector"}
+    for line in read_commands(page):
+        if re.match(r"zenml step-operator (register|update) ", line):
+            options = set(re.findall(r"--([a-z_]+)", line)) - zenmls_own
+            assert options <= set(VertexStepOperatorConfig.model_fields), line
+
+
+@each_page
+def test_targets_of_make_exist(page: Path) -> None:
+    """Every `make ...` is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for line in read_commands(page):
+        if match := re.match(r"make (\w+)", line):
+            assert re.search(rf"^{match[1]}:", makefile, re.MULTILINE), line
+
+
+@pytest.mark.parametrize(
+    ("generator", "page"),
+    [("generate_settings.py", "settings.md"), ("generate_cli.py", "cli.md")],
+)
+def test_generated_pages_are_fresh(generator: str, page: str) -> None:
+    """A page of the reference is what its generator prints now."""
+    rendered = runpy.run_path(str(DOCS / "reference" / generator))["render"]()
+    assert (DOCS / "reference" / page).read_text("utf-8") == rendered
+
+
+def test_the_index_names_every_page() -> None:
+    """Who starts at docs/README.md finds everything, decisions by their own index."""
+    for index in (DOCS / "README.md", DOCS / "decisions" / "README.md"):
+        linked = {(index.parent / link).resolve() for link in _LINK.findall(index.read_text())}
+        folder = index.parent
+        for page in folder.rglob("*.md"):
+            is_below_another_index = folder == DOCS and page.parent == DOCS / "decisions"
+            if page != index and not is_below_another_index:
+                assert page in linked, page
+
+
+def test_the_map_shows_every_room() -> None:
+    """docs/explanation/architecture.md names each module and package of the top level."""
+    tree = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    for entry in SOURCE.iterdir():
+        if entry.suffix == ".py" or (entry / "__init__.py").is_file() or entry.name == "data":
+            assert re.search(rf"^  {re.escape(entry.name)}/?\s", tree, re.MULTILINE), entry.name
+
+
+def test_the_map_names_what_exists() -> None:
+    """Each module that the map shows is there."""
+    (tree,) = (
+        block
+        for block in read_blocks(DOCS / "explanation" / "architecture.md", "")
+        if block.startswith("src/")
+    )
+    room = SOURCE
+    for line in tree.splitlines()[1:]:
+        names = re.split(r"\s{2,}", line.strip())[0].split(", ")
+        if not line.startswith("    "):
+            room = SOURCE / names[0] if names[0].endswith("/") else SOURCE
+            assert (SOURCE / names[0]).exists(), names[0]
+        elif names[0].endswith(".py"):
+            assert [name for name in names if not (room / name).is_file()] == [], room
+
+
+def test_the_readme_says_what_the_metadata_says() -> None:
+    """Supported versions, in words that a change of pyproject.toml makes wrong."""
+    metadata = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert 'requires-python = ">=3.10,<3.14"' in metadata
+    assert '"zenml>=0.96,<0.99"' in metadata
+    assert '"google-cloud-aiplatform>=1.165,<3"' in metadata
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = " ".join((ROOT / page).read_text("utf-8").split())
+        assert "Python 3.10 to 3.13" in text
+        assert "ZenML 0.96 to 0.98, google-cloud-aiplatform 1.165 to 2.x" in text
+
+
+def test_the_readme_shows_the_end_of_the_demo() -> None:
+    """What the README shows is what the demo prints for these facts."""
+    start = datetime(2026, 11, 25, 1, 6, 28, 896_000, tzinfo=timezone.utc)
+    facts = DemoFacts(
+        job_name="projects/510835001129/locations/europe-west4/customJobs/2030556020881204042",
+        history=[
+            StateChange("QUEUED", start),
+            StateChange("PENDING", start + timedelta(seconds=0.002)),
+            StateChange("RUNNING", start + timedelta(seconds=0.501)),
+            StateChange("SUCCEEDED", start + timedelta(seconds=6.048)),
+        ],
+        accuracy=0.9917,
+        test_images=360,
+        step_seconds={"load": 0.6, "train": 6.0, "evaluate": 0.2},
+        seconds={"servers": 5.8, "registration": 2.0, "pipeline": 12.9, "clean-up": 0.4},
+    )
+    printed = "\n".join([*format_summary(facts), "", "Nothing is left running.", ""])
+    assert printed in read_blocks(ROOT / "README.md", "")

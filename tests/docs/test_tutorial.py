@@ -1,0 +1,59 @@
+"""The tutorial, as a reader types it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from docs.pages import DOCS, ROOT, generalise, read_blocks
+from local_stack.leftovers import find_processes
+
+PAGE = DOCS / "tutorial" / "first-step.md"
+# Two servers' starts and five commands of ZenML's; on two cores it takes 40 s.
+SECONDS = 240
+
+SHOW_JOBS = """
+python - <<'END'
+import os, urllib.request
+host = os.environ["AIPLATFORM_EMULATOR_HOST"]
+jobs = f"http://{host}/v1/projects/demo-project/locations/europe-west4/customJobs"
+print("JOBS", urllib.request.urlopen(jobs).read().decode())
+END
+"""
+
+
+def test_what_the_tutorial_says_happens(tmp_path: Path) -> None:
+    """Typed word for word, it prints what the page shows, and leaves nothing."""
+    make, local_stack, *typed, ending = read_blocks(PAGE, "shell")
+    assert make.startswith("make demo\n")
+    assert ending == "exit\n"
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "SHELL": "/bin/sh",
+        "TMPDIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        local_stack.split(),
+        cwd=ROOT,
+        env=environment,
+        input="".join([*typed, SHOW_JOBS, ending, "echo too late\n"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout
+    printed = set(generalise(done.stdout))
+    shown = [line for block in read_blocks(PAGE, "") for line in generalise(block)]
+    assert shown
+    # ZenML's CLI puts the kind of an exception before its text.
+    printed |= {re.sub(r"^[\w.]+Error: ", "", line) for line in printed}
+    assert [line for line in shown if line not in printed] == [], done.stdout
+    (jobs,) = re.findall(r"^JOBS (.*)$", done.stdout, re.MULTILINE)
+    assert jobs.count('"displayName"') == 2
+    assert jobs.count('"acceleratorType": "NVIDIA_TESLA_T4"') == 1
+    assert "too late" not in done.stdout
+    assert find_processes(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,125 @@
+"""`zenml-vertex local-stack`, as a user runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local_stack.leftovers import find_processes
+
+BIN = Path(sys.executable).parent
+COMMAND = [str(BIN / "zenml-vertex"), "local-stack"]
+# The servers alone; on two cores they take 8 s.
+SECONDS = 90
+
+LOOK = """
+echo "zenml is $(command -v zenml)"
+echo "home is $HOME"
+echo "project is $GOOGLE_CLOUD_PROJECT."
+python -c 'from zenml.client import Client; print("stack is", Client().active_stack_model.name)'
+echo "secret is $ZENML_STORE_PASSWORD"
+exit 7
+echo too late
+"""
+
+# Says when it is interrupted, and ends in its own time.
+PATIENT = """
+import signal, sys, time
+times = []
+signal.signal(signal.SIGINT, lambda *_: times.append(1))
+print("up", flush=True)
+while not times:
+    time.sleep(0.05)
+time.sleep(0.3)
+sys.exit(10 + len(times))
+"""
+STUCK = "import time; print('up', flush=True); time.sleep(3600)"
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user with a project of theirs, and no virtual environment active."""
+    return {
+        **os.environ,
+        "GOOGLE_CLOUD_PROJECT": "users-project",
+        "PATH": "/usr/bin:/bin",
+        "SHELL": "/bin/sh",
+        "TMPDIR": str(tmp_path),
+    }
+
+
+@contextmanager
+def _start(user: dict[str, str], program: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command on the stack, in a process group as a terminal would make it; it is up."""
+    with subprocess.Popen(
+        [*COMMAND, "python", "-c", program],
+        env=user,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def _assert_nothing_is_left(folder: Path) -> None:
+    assert find_processes(folder) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_shell_works_with_the_stack(user: dict[str, str], tmp_path: Path) -> None:
+    """Its `python` and `zenml` are this environment's, its stack is the local one.
+
+    Nothing of the user's set-up is there. The exit status is the shell's. What the
+    command itself says goes to stderr, and holds no secret; nothing is left.
+    """
+    done = subprocess.run(
+        COMMAND, env=user, input=LOOK, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert done.returncode == 7, done.stderr
+    lines = dict(line.split(" is ") for line in done.stdout.splitlines() if " is " in line)
+    assert lines["zenml"] == str(BIN / "zenml")
+    assert lines["home"].startswith(f"{tmp_path}/")
+    assert lines["project"] == "."
+    assert lines["stack"] == "local-vertex"
+    assert len(lines["secret"]) > 20
+    assert lines["secret"] not in done.stderr
+    assert "too late" not in done.stdout
+    assert "nothing is left running" in done.stderr
+    _assert_nothing_is_left(tmp_path)
+
+
+def test_ctrl_c_is_the_commands_own(user: dict[str, str], tmp_path: Path) -> None:
+    """The command gets it once, from the terminal, and is waited for; then all ends."""
+    with _start(user, PATIENT) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 11, errors
+    assert "Traceback" not in errors
+    _assert_nothing_is_left(tmp_path)
+
+
+def test_sigterm_ends_the_command(user: dict[str, str], tmp_path: Path) -> None:
+    """Also a command that nobody else has told to end."""
+    with _start(user, STUCK) as process:
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
+    _assert_nothing_is_left(tmp_path)
+
+
+def test_a_command_that_does_not_exist_starts_nothing(user: dict[str, str], tmp_path: Path) -> None:
+    """One line, before any server is started."""
+    done = subprocess.run([*COMMAND, "pyhton"], env=user, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "Error: There is no command `pyhton`.\n")
+    _assert_nothing_is_left(tmp_path)

@@ -9,6 +9,9 @@ job is submitted or asked about, and not before.
 """
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
@@ -18,6 +21,7 @@ from zenml.stack import Stack, StackValidator
 from zenml.step_operators import BaseStepOperator
 
 from zenml_vertex import __version__
+from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job
@@ -64,6 +68,8 @@ class VertexStepOperator(BaseStepOperator):
         self._connections: dict[tuple[str | None, ...], Connection] = {}
         self._watchers: dict[UUID, JobWatcher] = {}
         self._advice_given: set[str] = set()
+        # A dynamic pipeline submits on ten threads and asks on another.
+        self._lock = threading.RLock()
 
     @property
     def config(self) -> VertexStepOperatorConfig:
@@ -128,36 +134,41 @@ class VertexStepOperator(BaseStepOperator):
             ConfigurationError: If the settings cannot work.
             CredentialsError: If there is no identity, or no project.
             VertexApiError: If Vertex AI does not take the job.
+            RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
-        settings = self._check_settings(info, info.pipeline_step_name)
-        connection = self._connect(settings)
-        job = build_custom_job(
-            settings,
-            display_name=build_display_name(info.run_name, info.pipeline_step_name),
-            image=_find_image(info),
-            command=entrypoint_command,
-            environment=environment,
-            labels=build_labels(
-                run_id=str(info.run_id),
+        with self._stopping_when_interrupted(info.step_run_id):
+            settings = self._check_settings(info, info.pipeline_step_name)
+            connection = self._connect(settings)
+            job = build_custom_job(
+                settings,
+                display_name=build_display_name(info.run_name, info.pipeline_step_name),
+                image=_find_image(info),
+                command=entrypoint_command,
+                environment=environment,
+                labels=build_labels(
+                    run_id=str(info.run_id),
+                    step_run_id=str(info.step_run_id),
+                    step_name=info.pipeline_step_name,
+                    pipeline_name=info.pipeline.name,
+                    version=__version__,
+                ),
+                gpu_count=info.config.resource_settings.gpu_count,
+            )
+            info.force_write_logs()
+            name = submit_job(
+                connection.jobs,
+                self._step_runs,
+                parent=connection.parent,
+                job=job,
                 step_run_id=str(info.step_run_id),
-                step_name=info.pipeline_step_name,
-                pipeline_name=info.pipeline.name,
-                version=__version__,
-            ),
-            gpu_count=info.config.resource_settings.gpu_count,
-        )
-        info.force_write_logs()
-        name = submit_job(
-            connection.jobs,
-            self._step_runs,
-            parent=connection.parent,
-            job=job,
-            step_run_id=str(info.step_run_id),
-        )
-        info.step_run.run_metadata.update(build_job_metadata(name))
-        logger.info(
-            "Vertex AI job %s runs step `%s`: %s", name, info.pipeline_step_name, name.console_url
-        )
+            )
+            info.step_run.run_metadata.update(build_job_metadata(name))
+            logger.info(
+                "Vertex AI job %s runs step `%s`: %s",
+                name,
+                info.pipeline_step_name,
+                name.console_url,
+            )
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """The status of a submitted step run now; dynamic pipelines ask for it.
@@ -187,19 +198,16 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watch(step_run)
         if watcher is None:
             return self._fail_without_job(step_run)
-        try:
-            return ExecutionStatus(watcher.follow())
-        except BaseException as interruption:
-            reason = type(interruption).__name__
-            logger.info("%s: cancelling Vertex AI job %s.", reason, watcher.name.job_id)
-            cancel_and_verify(watcher.jobs, watcher.name, self._clock)
-            watcher.is_over = True
-            if not isinstance(interruption, _INTERRUPTIONS):
+        with self._stopping_when_interrupted(step_run.id):
+            try:
+                return ExecutionStatus(watcher.follow())
+            except BaseException as error:
+                logger.info(
+                    "%s: cancelling Vertex AI job %s.", type(error).__name__, watcher.name.job_id
+                )
+                cancel_and_verify(watcher.jobs, watcher.name, self._clock)
+                watcher.is_over = True
                 raise
-            self._step_runs.stop(
-                str(step_run.id), f"Interrupted ({reason}); Vertex AI job {watcher.name} cancelled."
-            )
-            raise RunStoppedException("The step was interrupted.") from interruption
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Ask for the job of a step run to be cancelled; `get_status` tells when it is over."""
@@ -216,9 +224,29 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watchers.pop(step_run.id, None)
         if watcher is None or watcher.is_over:
             return
-        status = self._step_runs.status(str(step_run.id))
-        if not ExecutionStatus(status).is_successful:
-            cancel_job(watcher.jobs, watcher.name)
+        with self._stopping_when_interrupted(step_run.id):
+            status = self._step_runs.status(str(step_run.id))
+            if not ExecutionStatus(status).is_successful:
+                cancel_job(watcher.jobs, watcher.name)
+
+    @contextmanager
+    def _stopping_when_interrupted(self, step_run_id: "UUID") -> Iterator[None]:
+        """Let an interruption be the end of the step, however often Ctrl-C is pressed.
+
+        `RunStoppedException` is the only exception after which ZenML does not retry
+        the step, which would start another job.
+        """
+        try:
+            yield
+        except _INTERRUPTIONS as interruption:
+            reason = type(interruption).__name__
+            try:
+                self._step_runs.stop(str(step_run_id), f"The step was interrupted ({reason}).")
+            except VertexStepOperatorError as error:
+                logger.warning("The step run could not be marked as stopped: %s", error)
+            finally:
+                # ZenML shows the whole chain, and where it was interrupted helps nobody.
+                raise RunStoppedException(f"The step was interrupted ({reason}).") from None
 
     def _check_settings(
         self, container: "Step | StepRunInfo", step_name: str
@@ -246,7 +274,8 @@ class VertexStepOperator(BaseStepOperator):
 
     def _check_connector(self, settings: VertexStepOperatorSettings) -> None:
         if self.connector and settings.project:
-            from zenml_vertex.cloud.credentials import check_connector_project
+            with client_required():
+                from zenml_vertex.cloud.credentials import check_connector_project
 
             check_connector_project(settings.project, self._access_connector().project)
 
@@ -259,22 +288,25 @@ class VertexStepOperator(BaseStepOperator):
         self, settings: VertexStepOperatorSettings, region: str | None = None
     ) -> "Connection":
         """A connection for these settings; one per region, project and identity."""
-        from zenml_vertex.cloud.connection import connect
+        with client_required():
+            from zenml_vertex.cloud.connection import connect
 
         place = region or settings.region or self.config.region
         key = (place, settings.project, settings.service_account_path, settings.api_endpoint)
-        if key not in self._connections:
-            self._connections[key] = connect(
-                region=place,
-                project=settings.project,
-                key_file=settings.service_account_path,
-                api_endpoint=settings.api_endpoint,
-                connector=self._access_connector() if self.connector else None,
-            )
-        return self._connections[key]
+        with self._lock:
+            if key not in self._connections:
+                self._connections[key] = connect(
+                    region=place,
+                    project=settings.project,
+                    key_file=settings.service_account_path,
+                    api_endpoint=settings.api_endpoint,
+                    connector=self._access_connector() if self.connector else None,
+                )
+            return self._connections[key]
 
     def _access_connector(self) -> "ConnectorAccess":
-        from zenml_vertex.cloud.connector import access_connector
+        with client_required():
+            from zenml_vertex.cloud.connector import access_connector
 
         return access_connector(self)
 
@@ -284,21 +316,22 @@ class VertexStepOperator(BaseStepOperator):
         The dynamic runner asks the stack's default step operator also for steps of
         another one, so the job's own name says in which region it is.
         """
-        if step_run.id not in self._watchers:
-            recorded = _find_job_name(step_run)
-            if recorded is None:
-                return None
-            name = JobName.parse(recorded)
-            settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
-            self._watchers[step_run.id] = JobWatcher(
-                jobs=self._connect(settings, name.location).jobs,
-                step_runs=self._step_runs,
-                clock=self._clock,
-                name=name,
-                step_run_id=str(step_run.id),
-                reports_itself=step_run.config.command is None,
-            )
-        return self._watchers[step_run.id]
+        with self._lock:
+            if step_run.id not in self._watchers:
+                recorded = _find_job_name(step_run)
+                if recorded is None:
+                    return None
+                name = JobName.parse(recorded)
+                settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+                self._watchers[step_run.id] = JobWatcher(
+                    jobs=self._connect(settings, name.location).jobs,
+                    step_runs=self._step_runs,
+                    clock=self._clock,
+                    name=name,
+                    step_run_id=str(step_run.id),
+                    reports_itself=step_run.config.command is None,
+                )
+            return self._watchers[step_run.id]
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
         message = (

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from fakes import PARENT, InMemoryJobs, ManualClock
-from zenml_vertex.errors import PermissionDenied, RequestRejected
+from zenml_vertex.errors import CredentialsError, PermissionDenied, RequestRejected
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job
 from zenml_vertex.job.identity import JobName
 
@@ -45,7 +45,9 @@ def test_a_deleted_job_is_ended() -> None:
     assert cancel_and_verify(InMemoryJobs(), name, ManualClock()) is None
 
 
-@pytest.mark.parametrize("fault", [PermissionDenied("no", code=403), None])
+@pytest.mark.parametrize(
+    "fault", [PermissionDenied("no", code=403), CredentialsError("no token"), None]
+)
 def test_a_job_that_does_not_end_is_named_with_the_command_to_look_at_it(
     fault: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from fakes import PARENT, InMemoryJobs, InMemoryStepRuns
-from zenml_vertex.errors import RequestRejected
+from zenml_vertex.errors import CredentialsError, RequestRejected, VertexStepOperatorError
 from zenml_vertex.following.submission import submit_job
 
 JOB = {"displayName": "run-train"}
@@ -37,15 +37,16 @@ def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
     assert f"{PARENT}/customJobs/1" in caplog.text
 
 
+@pytest.mark.parametrize("refusal", [RequestRejected("no", code=400), CredentialsError("no token")])
 def test_a_cancel_that_fails_too_does_not_hide_the_first_error(
-    caplog: pytest.LogCaptureFixture,
+    refusal: VertexStepOperatorError, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says which job may still be running."""
 
     class Refusing(InMemoryJobs):
         def cancel(self, name: str) -> None:
             del name
-            raise RequestRejected("no", code=400)
+            raise refusal
 
     caplog.set_level(logging.ERROR)
     jobs, step_runs = Refusing(), InMemoryStepRuns()

@@ -7,6 +7,7 @@ import pytest
 
 from fakes import InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import (
+    CredentialsError,
     JobNotFound,
     PermissionDenied,
     ServerUnreachable,
@@ -130,6 +131,21 @@ def test_a_lost_permission_ends_the_step_after_its_grace(world: World) -> None:
     assert watcher.follow() == "failed"
     assert world.clock.now - 1000 >= 15 * 60
     assert "it may still be running" in world.step_runs.messages[RUN]
+
+
+def test_an_expired_login_ends_the_step_after_the_same_grace(world: World) -> None:
+    """Neither at once, which would cancel a job that is well, nor never."""
+    expired = CredentialsError("No access token: run `gcloud auth login` again.")
+    assert world.watch(expired).follow() == "failed"
+    assert world.clock.now - 1000 >= 15 * 60
+    assert "`gcloud auth login`" in world.step_runs.messages[RUN]
+
+
+def test_a_login_that_is_renewed_in_time_is_followed(world: World) -> None:
+    """The job has gone on meanwhile."""
+    world.step_runs.statuses[RUN] = "completed"
+    expired = CredentialsError("No access token.")
+    assert world.watch(expired, expired, "JOB_STATE_SUCCEEDED").follow() == "completed"
 
 
 def test_ten_minutes_without_an_answer_are_borne_in_one_line(

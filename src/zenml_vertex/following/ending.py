@@ -2,7 +2,7 @@
 
 import logging
 
-from zenml_vertex.errors import JobNotFound, RequestRejected, VertexApiError
+from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
 from zenml_vertex.following.protocols import Clock, Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
@@ -23,6 +23,7 @@ def cancel_job(jobs: Jobs, name: JobName) -> None:
 
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
+        CredentialsError: If there is no token to do it with.
     """
     try:
         jobs.cancel(str(name))
@@ -62,7 +63,7 @@ def cancel_and_verify(
     except JobNotFound:
         logger.info("Vertex AI job %s does not exist any more.", name.job_id)
         return None
-    except VertexApiError as error:
+    except VertexStepOperatorError as error:
         logger.error(  # noqa: TRY400 - the message is written for people
             "Could not cancel Vertex AI job %s; it may still be running and cost money: %s\n"
             "Cancel it with: gcloud ai custom-jobs cancel %s --region=%s --project=%s",
@@ -90,7 +91,7 @@ def cancel_quietly(jobs: Jobs, name: str) -> None:
     """Cancel a job on the way out of another error, which must not be hidden by this one."""
     try:
         cancel_job(jobs, JobName.parse(name))
-    except VertexApiError as error:
+    except VertexStepOperatorError as error:
         logger.error(  # noqa: TRY400 - the message is written for people
             "Could not cancel Vertex AI job %s; it may still be running and cost money: %s",
             name,

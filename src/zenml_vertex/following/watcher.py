@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass, field
 
 from zenml_vertex.errors import (
+    CredentialsError,
     JobNotFound,
     PermissionDenied,
     VertexApiError,
@@ -39,7 +40,8 @@ class Patience:
 # A job that was just created may not be found for a moment: whether a read
 # follows a create at once is not documented.
 _PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
-# Permissions take minutes to spread, and are given back when someone notices.
+# Permissions take minutes to spread, and are given back when someone notices; so
+# is a login that has expired.
 _PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
 _PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
 
@@ -105,7 +107,7 @@ class JobWatcher:
         """
         try:
             job = self.jobs.get(str(self.name))
-        except VertexApiError as error:
+        except (VertexApiError, CredentialsError) as error:
             return self._bear(error)
         self._failures = 0
         self._progress.see(job["state"])
@@ -128,7 +130,7 @@ class JobWatcher:
             try:
                 status = self.look()
             except VertexStepOperatorError as error:
-                if not (error.retryable or isinstance(error, VertexApiError)):
+                if not (error.retryable or isinstance(error, (VertexApiError, CredentialsError))):
                     raise
                 if type(error).__name__ != trouble:
                     trouble = type(error).__name__
@@ -144,7 +146,7 @@ class JobWatcher:
                 state, last_change = self._progress.state, now
             self.clock.sleep(_choose_interval(now - last_change))
 
-    def _bear(self, error: VertexApiError) -> str:
+    def _bear(self, error: VertexApiError | CredentialsError) -> str:
         """Pass the failure on while there is patience for it; then end the step."""
         now = self.clock.monotonic()
         if not self._failures:
@@ -177,10 +179,10 @@ class JobWatcher:
         return "failed"
 
 
-def _choose_patience(error: VertexApiError) -> Patience:
+def _choose_patience(error: VertexApiError | CredentialsError) -> Patience:
     if isinstance(error, JobNotFound):
         return _PATIENCE_NOT_FOUND
-    if isinstance(error, PermissionDenied):
+    if isinstance(error, (PermissionDenied, CredentialsError)):
         return _PATIENCE_PERMISSION
     return _PATIENCE_ANYTHING_ELSE
 

@@ -159,6 +159,7 @@ def out_of_sight(reason: str) -> Diagnosis:
     return Diagnosis(
         what="cannot be followed any longer; it may still be running.",
         why=reason,
-        cure="give the identity `aiplatform.customJobs.get` back (role roles/aiplatform.user), "
-        "and see to the job with `gcloud ai custom-jobs describe` and `cancel`.",
+        cure="give the identity its login and `aiplatform.customJobs.get` back (role "
+        "roles/aiplatform.user), and see to the job with `gcloud ai custom-jobs describe` and "
+        "`cancel`.",
     )

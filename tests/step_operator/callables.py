@@ -1,0 +1,36 @@
+"""What the fixture `start_shared` is, and what its tests look for."""
+
+import re
+from typing import Any, Protocol
+
+from zenml_vertex.local_stack.pipelines import PipelineProcess
+from zenml_vertex.local_stack.stack import LocalStack
+
+
+class StartShared(Protocol):
+    """Starts a script of `pipelines` for all tests of a module."""
+
+    def __call__(self, name: str, *arguments: str, **environment: str) -> PipelineProcess:
+        """Start it.
+
+        Args:
+            name: Name of the script, without `.py`.
+            arguments: Its command line.
+            environment: More environment variables.
+        """
+        ...
+
+
+def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dict[str, Any]]:
+    """The jobs of a run, or of one step of it, as the emulator has them; the newest first."""
+    assert run_id, "there is no run"
+    return [
+        job
+        for job in stack.jobs.fetch_all()
+        if job["labels"]["zenml-run-id"] == run_id and step in ("", job["labels"]["zenml-step"])
+    ]
+
+
+def find_progress(output: str, job_id: str) -> list[str]:
+    """What the log says of a job's states, in order."""
+    return re.findall(rf"Vertex AI job {job_id}: ([A-Z]+.*)\.", output)

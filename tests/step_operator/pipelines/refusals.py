@@ -1,0 +1,135 @@
+"""What is refused before anything is built, and what is not: writes `results.json`.
+
+`KEY_FILE` and `EMULATOR_URL` are in the environment.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from zenml import CommandStep, pipeline
+from zenml.client import Client
+from zenml.config import DockerSettings, ResourceSettings
+from zenml.enums import StackComponentType as Kind
+from zenml.stack import Stack
+
+from zenml_vertex import VertexStepOperatorSettings
+
+Parts = dict[Kind, str | list[str]]
+# Flavor and URI.
+REGISTRIES = {
+    "localhost": ("default", "localhost:5000"),
+    "gcr": ("gcp", "eu.gcr.io/demo-project"),
+    "artifact-registry": ("gcp", "us-docker.pkg.dev/demo-project/zenml"),
+    "docker-hub": ("dockerhub", "docker.io/team"),
+    "company": ("default", "registry.example.com/team"),
+}
+results: dict[str, str] = {}
+
+
+def note(name: str, attempt: Callable[[], object]) -> None:
+    """Note what an attempt says; the empty text if it works."""
+    try:
+        attempt()
+    except Exception as error:  # noqa: BLE001 - whatever it says is the result
+        results[name] = str(error) or type(error).__name__
+    else:
+        results[name] = ""
+
+
+def make_step(name: str, **arguments: object) -> CommandStep:
+    """A step that does nothing, on whatever step operator the stack has."""
+    return CommandStep(["true"], name=name, step_operator=True, **arguments)
+
+
+def run_static(step: CommandStep) -> None:
+    """Run a step in a static pipeline."""
+
+    @pipeline(enable_cache=False)
+    def static() -> None:
+        step()
+
+    static()
+
+
+@pipeline(dynamic=True, enable_cache=False)
+def unbuilt() -> None:
+    """A step for which no image is built."""
+    make_step("unbuilt")()
+
+
+@pipeline(dynamic=True, enable_cache=False)
+def prebuilt() -> None:
+    """A step that names its image, and needs no build."""
+    docker = DockerSettings(skip_build=True, parent_image="europe-docker.pkg.dev/p/r/i:1")
+    make_step("prebuilt", settings={"docker": docker})()
+
+
+def try_stacks(client: Client, parts: Parts) -> None:
+    """Put every registry into the stack, and take things out of it."""
+    for name, (flavor, uri) in REGISTRIES.items():
+        client.create_stack_component(name, flavor, Kind.CONTAINER_REGISTRY, {"uri": uri})
+    stacks: dict[str, Parts] = {
+        **{name: {**parts, Kind.CONTAINER_REGISTRY: name} for name in REGISTRIES},
+        "local-store": {**parts, Kind.ARTIFACT_STORE: "default"},
+        "no-registry": {k: v for k, v in parts.items() if k != Kind.CONTAINER_REGISTRY},
+    }
+    for name, components in stacks.items():
+        stack = client.create_stack(f"refusals-{name}", components)
+        note(name, Stack.from_model(stack).validate)
+
+
+def try_settings() -> None:
+    """Ask for GPUs in halves."""
+    type_alone = VertexStepOperatorSettings(accelerator_type="NVIDIA_TESLA_T4")
+    gpu = {"resources": ResourceSettings(gpu_count=2)}
+    note("gpu-without-type", lambda: run_static(make_step("train", settings=gpu)))
+    settings = {"step_operator": type_alone}
+    note("type-without-count", lambda: run_static(make_step("train", settings=settings)))
+    note("unknown-setting", lambda: VertexStepOperatorSettings(machine_typ="n1-standard-4"))
+
+
+def try_connectors(client: Client, parts: Parts) -> None:
+    """Link step operators with a service connector, one of them for another project."""
+    configuration = {
+        "project_id": "demo-project",
+        "service_account_json": Path(os.environ["KEY_FILE"]).read_text("utf-8"),
+    }
+    connector, _ = client.create_service_connector(
+        "gcp",
+        "gcp",
+        resource_type="gcp-generic",
+        auth_method="service-account",
+        configuration=configuration,
+    )
+    for name, project in (
+        ("connected", {}),
+        ("torn", {"project": "another-project"}),
+    ):
+        place = {"region": "europe-west4", "api_endpoint": os.environ["EMULATOR_URL"], **project}
+        client.create_stack_component(name, "vertex", Kind.STEP_OPERATOR, place)
+        client.update_stack_component(name, Kind.STEP_OPERATOR, connector_id=connector.id)
+        stack = client.create_stack(f"refusals-{name}", {**parts, Kind.STEP_OPERATOR: name})
+        os.environ["ZENML_ACTIVE_STACK_ID"] = str(stack.id)
+        note(name, lambda name=name: run_static(make_step(name)))
+
+
+def main() -> None:
+    """Try everything, the builds last."""
+    client = Client()
+    parts: Parts = {
+        kind: str(found[0].id) for kind, found in client.active_stack_model.components.items()
+    }
+    try_stacks(client, parts)
+    try_settings()
+    sys.stdout.write("refused until here\n")
+    note("unbuilt", unbuilt)
+    note("prebuilt", prebuilt)
+    try_connectors(client, parts)
+    Path("results.json").write_text(json.dumps(results), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

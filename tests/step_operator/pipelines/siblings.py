@@ -1,0 +1,56 @@
+"""Steps that run at the same time, of which one fails when told: `siblings.py OTHER FILE`.
+
+The step that fails waits until the file exists. OTHER is the name of a second step
+operator of the stack, in another region.
+"""
+
+import os
+import sys
+import time
+
+from zenml import CommandStep, pipeline, step
+from zenml.client import Client
+from zenml.enums import ExecutionMode, StackComponentType
+
+# In the container, where this is imported too, nothing asks for them.
+OTHER, FILE = sys.argv[1:3]
+
+fails = CommandStep(
+    ["sh", "-c", f"until [ -e {FILE} ]; do sleep 0.1; done; exit 1"],
+    name="fails",
+    step_operator="vertex",
+)
+sleeps = CommandStep(["sleep", "3600"], name="sleeps", step_operator="vertex")
+sleeps_elsewhere = CommandStep(["sleep", "3600"], name="sleeps_elsewhere", step_operator=OTHER)
+
+
+@step(step_operator="vertex", enable_cache=False)
+def sleeps_in_python() -> None:
+    """ZenML's code runs around it, and reports that it runs."""
+    time.sleep(3600)
+
+
+STEPS = (fails, sleeps, sleeps_elsewhere, sleeps_in_python)
+
+
+@pipeline(dynamic=True, depends_on=list(STEPS), execution_mode=ExecutionMode.FAIL_FAST)
+def siblings() -> None:
+    """All at once."""
+    for each in STEPS:
+        each.submit()
+
+
+def register() -> str:
+    """A stack with two step operators; its ID."""
+    client, kind = Client(), StackComponentType.STEP_OPERATOR
+    configuration = {"project": "demo-project", "region": "us-central1"}
+    client.create_stack_component(OTHER, "vertex", kind, configuration)
+    components: dict[StackComponentType, str | list[str]] = {
+        other: str(found[0].id) for other, found in client.active_stack_model.components.items()
+    }
+    return str(client.create_stack(OTHER, {**components, kind: ["vertex", OTHER]}).id)
+
+
+if __name__ == "__main__":
+    os.environ["ZENML_ACTIVE_STACK_ID"] = register()
+    siblings()

@@ -1,0 +1,64 @@
+"""No identity, or no project: said before anything is asked of Google."""
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from zenml.enums import StackComponentType
+
+from zenml_vertex import VertexStepOperatorConfig
+from zenml_vertex.errors import CredentialsError
+from zenml_vertex.step_operator import VertexStepOperator
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VertexStepOperator:
+    """A component that names no project, on a machine where nobody has logged in."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AIPLATFORM_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    now = datetime.now(timezone.utc)
+    return VertexStepOperator(
+        name="vertex",
+        id=uuid4(),
+        config=VertexStepOperatorConfig(region="europe-west4"),
+        flavor="vertex",
+        type=StackComponentType.STEP_OPERATOR,
+        user=None,
+        created=now,
+        updated=now,
+    )
+
+
+def test_without_credentials_it_says_how_to_get_some(operator: VertexStepOperator) -> None:
+    """Google's own exception names no command. Row P."""
+    with pytest.raises(CredentialsError) as raised:
+        operator._connect(operator.config)
+    assert "`gcloud auth login`" in str(raised.value)
+    assert "`zenml step-operator connect" in str(raised.value)
+
+
+def test_credentials_without_a_project_are_refused(
+    operator: VertexStepOperator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of a job in `projects/None`; the error shows nothing of the credentials. Row O."""
+    file = tmp_path / "credentials.json"
+    login = {
+        "type": "authorized_user",
+        "client_id": "hunter1",
+        "client_secret": "hunter2",
+        "refresh_token": "hunter3",
+    }
+    file.write_text(json.dumps(login))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with pytest.raises(CredentialsError) as raised:
+        operator._connect(operator.config)
+    assert "No Google Cloud project" in str(raised.value)
+    assert "zenml step-operator update" in str(raised.value)
+    assert "hunter" not in str(raised.value)

@@ -1,0 +1,112 @@
+"""Dynamic pipelines: steps that run at the same time, and how all of them end."""
+
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from step_operator.callables import StartShared
+from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
+from zenml_vertex.local_stack.records import RunFacts
+from zenml_vertex.local_stack.stack import LocalStack
+
+SLEEPERS = ("sleeps", "sleeps_elsewhere", "sleeps_in_python")
+STEPS = ("fails", *SLEEPERS)
+
+
+@dataclass
+class Ended:
+    """A run that was looked at while all its jobs ran, and when it was over."""
+
+    before: RunFacts
+    jobs_before: Mapping[str, dict[str, Any]]
+    completed: Completed
+    stack: LocalStack
+
+    def state(self, name: str) -> str:
+        """The state of a step's job when all was over."""
+        state: str = self.stack.jobs.fetch(self.jobs_before[name]["name"])["state"]
+        return state
+
+
+@pytest.fixture(scope="module")
+def runs(
+    local_stack: LocalStack, start_shared: StartShared, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Ended]:
+    """One run in which a step fails, and one that is interrupted."""
+    files = {name: tmp_path_factory.mktemp(name) / "fail" for name in ("failure", "interrupt")}
+    processes = {
+        name: start_shared(
+            "siblings", name, str(file), ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1"
+        )
+        for name, file in files.items()
+    }
+    before = {name: _wait_until_all_run(process) for name, process in processes.items()}
+    runs = {name: local_stack.records.fetch_run(run_id) for name, run_id in before.items()}
+    jobs = {
+        name: {step.name: local_stack.jobs.fetch(str(step.job_name)) for step in run.steps}
+        for name, run in runs.items()
+    }
+    files["failure"].touch()
+    processes["interrupt"].send_signal(signal.SIGINT)
+    return {
+        name: Ended(runs[name], jobs[name], process.wait(60), local_stack)
+        for name, process in processes.items()
+    }
+
+
+def _wait_until_all_run(process: PipelineProcess) -> str:
+    running = set()
+    for line in process.lines(90):
+        if match := re.search(r"Vertex AI job (\d+): RUNNING", line):
+            running.add(match[1])
+        if len(running) == len(STEPS):
+            break
+    assert process.run_id
+    return process.run_id
+
+
+def test_a_running_job_is_named_on_its_step_run(runs: dict[str, Ended]) -> None:
+    """For every step of the run, while it runs, also on a second step operator."""
+    ended = runs["failure"]
+    assert {step.name for step in ended.before.steps} == set(STEPS)
+    for step in ended.before.steps:
+        job = ended.jobs_before[step.name]
+        assert job["state"] == "JOB_STATE_RUNNING"
+        assert job["labels"]["zenml-step-run-id"] == step.id
+    assert "/locations/us-central1/" in ended.jobs_before["sleeps_elsewhere"]["name"]
+
+
+def test_a_failing_step_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> None:
+    """Its siblings' jobs are cancelled, and the run is over when they are. Row A."""
+    ended = runs["failure"]
+    assert ended.completed.returncode != 0
+    run = ended.completed.run
+    assert run.status == "failed"
+    assert run.step("fails").status == "failed"
+    assert {ended.state(name) for name in SLEEPERS} == {"JOB_STATE_CANCELLED"}
+    assert run.step("sleeps").status == "stopped"
+    assert "was cancelled" in str(run.step("sleeps").error)
+
+
+def test_a_step_of_another_step_operator_is_cancelled_too(runs: dict[str, Ended]) -> None:
+    """ZenML asks the stack's first step operator, which works in another region."""
+    assert runs["failure"].completed.run.step("sleeps_elsewhere").status == "stopped"
+
+
+def test_a_step_whose_code_runs_may_tell_its_end_itself(runs: dict[str, Ended]) -> None:
+    """Vertex AI ends its container with SIGTERM; whatever ZenML makes of it, it is over."""
+    step = runs["failure"].completed.run.step("sleeps_in_python")
+    assert step.status in {"stopped", "failed"}
+    assert step.end_time is not None
+
+
+def test_ctrl_c_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> None:
+    """No job is left running."""
+    ended = runs["interrupt"]
+    assert ended.completed.returncode != 0
+    assert {ended.state(name) for name in STEPS} == {"JOB_STATE_CANCELLED"}
+    assert not {step.status for step in ended.completed.run.steps} & {"running", "provisioning"}

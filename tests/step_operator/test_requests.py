@@ -1,0 +1,250 @@
+"""The job as Vertex AI received it, from a pipeline that says everything there is to say.
+
+It runs at ZenML's debug level, with a key file, on a component that names no project.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import pytest
+
+from step_operator.callables import StartShared
+from zenml_vertex import __version__
+from zenml_vertex.local_stack.credentials import write_key_file
+from zenml_vertex.local_stack.loopback import ask
+from zenml_vertex.local_stack.pipelines import Completed
+from zenml_vertex.local_stack.records import StepFacts
+from zenml_vertex.local_stack.stack import LocalStack
+
+RUN_NAME = "r" * 200
+# ZenML builds one image for all steps that need the same, and names it after the first.
+IMAGE = (
+    "europe-west4-docker.pkg.dev/demo-project/zenml/zenml"
+    ":EverysettingGre-as_before-vertex_step_operator"
+)
+# Of the service, and of the job's life.
+NOT_REQUESTED = ("name", "state", "createTime", "startTime", "endTime", "updateTime")
+
+
+@dataclass
+class Loaded:
+    """The run."""
+
+    completed: Completed
+    stack: LocalStack
+    folder: Path
+    key_file: Path
+
+    def step(self, name: str) -> StepFacts:
+        """A step."""
+        return self.completed.run.step(name)
+
+    def job(self, name: str) -> dict[str, Any]:
+        """The whole job of a step."""
+        job_name = self.step(name).job_name
+        assert job_name
+        return self.stack.jobs.fetch(job_name)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment variables that a step's job was created with."""
+        container = self.job(name)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+        return {variable["name"]: variable["value"] for variable in container["env"]}
+
+    def request(self, name: str) -> dict[str, Any]:
+        """A step's job as it was asked for, but for the values of its environment."""
+        job = {key: value for key, value in self.job(name).items() if key not in NOT_REQUESTED}
+        assert job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"].pop("env")
+        return job
+
+    def labels(self, name: str) -> dict[str, str]:
+        """The labels by which a step's job is found."""
+        return {
+            "source": f"zenml-vertex-{__version__.replace('.', '_')}",
+            "zenml-run-id": self.completed.run.id,
+            "zenml-step-run-id": self.step(name).id,
+            "zenml-step": name,
+            "zenml-pipeline": "every_setting_gr_e",
+        }
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    local_stack: LocalStack, start_shared: StartShared, tmp_path_factory: pytest.TempPathFactory
+) -> Loaded:
+    """The run of `pipelines/everything.py`."""
+    key_file = tmp_path_factory.mktemp("keys") / "second.json"
+    token_url = f"{local_stack.emulator_url}/token"
+    write_key_file(key_file, project="third-project", token_url=token_url)
+    process = start_shared(
+        "everything",
+        FIRST_KEY_FILE=local_stack.environment["GOOGLE_APPLICATION_CREDENTIALS"],
+        SECOND_KEY_FILE=str(key_file),
+        EMULATOR_URL=local_stack.emulator_url,
+        ZENML_LOGGING_VERBOSITY="DEBUG",
+    )
+    completed = process.wait()
+    assert completed.returncode == 0, completed.output
+    folder = local_stack.folder / "projects" / "everything"
+    return Loaded(completed, local_stack, folder, key_file)
+
+
+def test_every_setting_of_a_step_goes_before_its_components(loaded: Loaded) -> None:
+    """All of them reach the job, in the step's own project and region.
+
+    Among them are service account, reserved ranges, encryption key and additional
+    arguments, the spelling `disk_type` of ZenML's own page, and a display name of 128
+    characters. Rows H, I, J, N, Q and T.
+    """
+    step_run_id = loaded.step("train").id
+    request = loaded.request("train")
+    command = request["jobSpec"]["workerPoolSpecs"][0]["containerSpec"].pop("command")
+    assert request == {
+        "displayName": "r" * 122 + "-train",
+        "labels": {**loaded.labels("train"), "team": "vision"},
+        "encryptionSpec": {
+            "kmsKeyName": "projects/p/locations/us-central1/keyRings/r/cryptoKeys/step"
+        },
+        "jobSpec": {
+            "serviceAccount": "step@other-project.iam.gserviceaccount.com",
+            "network": "projects/2/global/networks/step",
+            "reservedIpRanges": ["step-a"],
+            "persistentResourceId": "step",
+            "scheduling": {"timeout": "3600s"},
+            "workerPoolSpecs": [
+                {
+                    "machineSpec": {
+                        "machineType": "n1-standard-8",
+                        "acceleratorType": "NVIDIA_TESLA_T4",
+                        "acceleratorCount": 4,
+                    },
+                    "replicaCount": "1",
+                    "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 200},
+                    "containerSpec": {"imageUri": IMAGE},
+                }
+            ],
+        },
+    }
+    assert command[:3] == ["python", "-m", "zenml.entrypoints.entrypoint"]
+    assert command[command.index("--step_run_id") + 1] == step_run_id
+    other = loaded.stack.jobs.fetch(str(loaded.step("train").job_name))["name"]
+    assert "/locations/us-central1/" in other
+
+
+def test_what_a_step_does_not_set_comes_from_its_component(loaded: Loaded) -> None:
+    """All of it, and an accelerator in lower case too. Row L."""
+    assert loaded.request("plain") == {
+        "displayName": "r" * 122 + "-plain",
+        "labels": loaded.labels("plain"),
+        "encryptionSpec": {
+            "kmsKeyName": "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/component"
+        },
+        "jobSpec": {
+            "serviceAccount": "component@demo-project.iam.gserviceaccount.com",
+            "network": "projects/1/global/networks/component",
+            "reservedIpRanges": ["component-a", "component-b"],
+            "persistentResourceId": "component",
+            "scheduling": {"timeout": "7200s"},
+            "workerPoolSpecs": [
+                {
+                    "machineSpec": {
+                        "machineType": "n1-standard-16",
+                        "acceleratorType": "NVIDIA_TESLA_V100",
+                        "acceleratorCount": 2,
+                    },
+                    "replicaCount": "1",
+                    "diskSpec": {"bootDiskType": "pd-standard", "bootDiskSizeGb": 300},
+                    "containerSpec": {
+                        "imageUri": IMAGE,
+                        "command": ["echo", "it costs $$(ZENML_STORE_API_TOKEN)"],
+                    },
+                }
+            ],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "machine"),
+    [
+        ("no_gpu", {"machineType": "n1-standard-16"}),
+        (
+            "as_before",
+            {
+                "machineType": "n1-standard-16",
+                "acceleratorType": "NVIDIA_TESLA_T4",
+                "acceleratorCount": 1,
+            },
+        ),
+    ],
+)
+def test_the_machine_of_a_step_is_what_it_asks_for(
+    loaded: Loaded, name: str, machine: dict[str, Any]
+) -> None:
+    """`gpu_count=0` turns the component's GPU off; the built-in settings class works too. Row M."""
+    (pool,) = loaded.job(name)["jobSpec"]["workerPoolSpecs"]
+    assert pool["machineSpec"] == machine
+
+
+def test_a_component_without_a_project_uses_that_of_its_credentials(loaded: Loaded) -> None:
+    """Never `projects/None`; a step may name another. Row O.
+
+    Each identity is said once, in one line.
+    """
+    numbers = {name: str(loaded.step(name).job_name).split("/")[1] for name in ("plain", "train")}
+    assert numbers["plain"] != numbers["train"]
+    lines = re.findall(
+        r"Vertex AI: acting as (\S+) \(key file \S+\) in project (\S+), region (\S+) ",
+        loaded.completed.output,
+    )
+    account = "local-stack@{}.iam.gserviceaccount.com"
+    assert sorted(lines) == [
+        (account.format("demo-project"), "`demo-project`", "`europe-west4`"),
+        (account.format("third-project"), "`other-project`", "`us-central1`"),
+    ]
+
+
+def test_a_reference_to_a_variable_stays_text(loaded: Loaded) -> None:
+    """Vertex AI would put the API token into the log instead."""
+    entries = loaded.stack.jobs.fetch_log(str(loaded.step("plain").job_name), "workerpool0-0")
+    written = [entry["jsonPayload"]["message"] for entry in entries]
+    assert written == ["it costs $(ZENML_STORE_API_TOKEN)"]
+    assert loaded.environment("train")["GREETING"] == "$$(ZENML_STORE_URL)"
+
+
+def test_no_secret_is_written_anywhere(loaded: Loaded) -> None:
+    """Neither the token of the job's environment, nor one of Google's, at debug level. Row K.
+
+    Not to the terminal, not to the servers' logs, not to what is stored of the run.
+    """
+    assert " DEBUG " in loaded.completed.output
+    tokens = [
+        loaded.environment(step.name)["ZENML_STORE_API_TOKEN"]
+        for step in loaded.completed.run.steps
+    ]
+    assert all(len(token) > 100 for token in tokens)
+    logs = [log.read_text("utf-8") for log in (loaded.stack.folder / "logs").iterdir()]
+    stored = [text for name, text in _fetch_objects(loaded.stack) if name.startswith("logs/")]
+    assert any("Vertex AI: acting as" in text for text in stored)
+    key = loaded.key_file.read_text("utf-8").split("\\n")[1]
+    for text in (loaded.completed.output, *logs, *stored):
+        for secret in (*tokens, *loaded.stack.secrets, "ya29.", key):
+            assert secret not in text
+
+
+def test_a_run_without_a_connector_loads_nothing_of_connectors(loaded: Loaded) -> None:
+    """Google's libraries for clusters and registries need not be installed. Row P."""
+    assert (loaded.folder / "loaded-modules.txt").read_text("utf-8") == ""
+
+
+def _fetch_objects(stack: LocalStack) -> list[tuple[str, str]]:
+    """Name and text of everything in the artifact store."""
+    address = f"{stack.storage_url}/storage/v1/b/demo-artifacts/o"
+    objects = []
+    for item in ask(address).content["items"]:
+        with urlopen(f"{address}/{quote(item['name'], safe='')}?alt=media") as answer:
+            objects.append((item["name"], answer.read().decode("utf-8", "replace")))
+    return objects

@@ -1,0 +1,106 @@
+"""What is refused, by which words, and before what: stacks, settings, images, projects."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from step_operator.callables import StartShared
+from zenml_vertex.local_stack.stack import LocalStack
+
+
+@dataclass
+class Tried:
+    """What `pipelines/refusals.py` found: an error's text, empty where there was none."""
+
+    results: Mapping[str, str]
+    output: str
+    stack: LocalStack
+
+
+@pytest.fixture(scope="module")
+def tried(local_stack: LocalStack, start_shared: StartShared) -> Tried:
+    """All attempts, in one process."""
+    process = start_shared(
+        "refusals",
+        KEY_FILE=local_stack.environment["GOOGLE_APPLICATION_CREDENTIALS"],
+        EMULATOR_URL=local_stack.emulator_url,
+    )
+    completed = process.wait()
+    assert completed.returncode == 0, completed.output
+    results = local_stack.folder / "projects" / "refusals" / "results.json"
+    return Tried(json.loads(results.read_text("utf-8")), completed.output, local_stack)
+
+
+@pytest.mark.parametrize(
+    ("stack", "reason", "cure"),
+    [
+        ("local-store", "local artifact store `default`", "`zenml artifact-store register"),
+        ("localhost", "cannot reach the local one `localhost`", "`zenml container-registry reg"),
+        ("no-registry", "and the stack has none", "`zenml container-registry register"),
+    ],
+)
+def test_a_stack_that_vertex_cannot_reach_is_refused(
+    tried: Tried, stack: str, reason: str, cure: str
+) -> None:
+    """With the reason, and the commands that mend it."""
+    assert reason in tried.results[stack]
+    assert cure in tried.results[stack]
+    assert f"`zenml stack update refusals-{stack} " in tried.results[stack]
+
+
+@pytest.mark.parametrize("registry", ["gcr", "artifact-registry", "docker-hub", "company"])
+def test_every_remote_registry_is_accepted(tried: Tried, registry: str) -> None:
+    """Google's two, and anybody else's."""
+    assert tried.results[registry] == ""
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        ("gpu-without-type", "step `train`: gpu_count=2 without `accelerator_type`"),
+        ("type-without-count", "accelerator_type='NVIDIA_TESLA_T4' without a count"),
+        ("unknown-setting", "there is no setting `machine_typ`. Did you mean `machine_type`?"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_a_build(
+    tried: Tried, attempt: str, words: str
+) -> None:
+    """A GPU that was half asked for is no silent CPU job, and costs no image. Row M."""
+    assert words in tried.results[attempt]
+    before, _, _ = tried.output.partition("refused until here")
+    assert "Building Docker image" not in before
+    assert "Dashboard URL" not in before
+
+
+def test_a_dynamic_step_without_an_image_says_how_to_build_one(tried: Tried) -> None:
+    """Instead of ZenML's "Missing build for snapshot"."""
+    assert "name the step in `@pipeline(depends_on=[...])`" in tried.results["unbuilt"]
+
+
+def test_a_dynamic_step_that_names_its_image_needs_no_build(tried: Tried) -> None:
+    """`skip_build` with `parent_image` is enough."""
+    assert tried.results["prebuilt"] == ""
+    images = [
+        job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["imageUri"]
+        for job in tried.stack.jobs.fetch_all()
+        if job["labels"]["zenml-step"] == "prebuilt"
+    ]
+    assert images == ["europe-docker.pkg.dev/p/r/i:1"]
+
+
+def test_a_connector_says_which_project_it_is(tried: Tried) -> None:
+    """A component that names none uses the connector's, and says who acts. Row O."""
+    assert tried.results["connected"] == ""
+    assert re.search(
+        r"Vertex AI: acting as .*connector `gcp`.* in project `demo-project`", tried.output
+    )
+
+
+def test_two_projects_that_differ_are_refused_before_a_build(tried: Tried) -> None:
+    """The component's and the connector's: one of them is a mistake. Row O."""
+    assert "configured for project `another-project`" in tried.results["torn"]
+    assert "service connector for project `demo-project`" in tried.results["torn"]
+    assert "static-torn" not in tried.output

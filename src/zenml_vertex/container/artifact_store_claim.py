@@ -1,0 +1,39 @@
+"""A claim as a small file in the stack's artifact store, which every container can reach."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zenml.artifact_stores import BaseArtifactStore
+
+FOLDER = "zenml-vertex/claims"
+
+
+class ArtifactStoreClaim:
+    """The claim of one step run; implements `claim.ClaimStore`.
+
+    Args:
+        store: The artifact store.
+        step_run_id: The step run.
+    """
+
+    def __init__(self, store: "BaseArtifactStore", step_run_id: str) -> None:
+        self._store = store
+        self._folder = f"{store.path.rstrip('/')}/{FOLDER}"
+        self._path = f"{self._folder}/{step_run_id}.json"
+
+    def read(self) -> str | None:
+        try:
+            with self._store.open(self._path, "r") as file:
+                return str(file.read())
+        except FileNotFoundError:
+            return None
+
+    def write(self, text: str) -> None:
+        self._store.makedirs(self._folder)
+        with self._store.open(self._path, "w") as file:
+            file.write(text)
+
+    def remove(self) -> None:
+        with suppress(FileNotFoundError):
+            self._store.remove(self._path)

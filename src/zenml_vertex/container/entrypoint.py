@@ -1,0 +1,92 @@
+"""ZenML's step operator entrypoint, behind a claim: a step's code runs once.
+
+The container's command names this class, see `VertexStepOperator.entrypoint_config_class`.
+"""
+
+import logging
+import uuid
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from requests.exceptions import RequestException
+from zenml.client import Client
+from zenml.enums import ExecutionStatus
+from zenml.step_operators.step_operator_entrypoint_configuration import (
+    STEP_RUN_ID_OPTION,
+    StepOperatorEntrypointConfiguration,
+)
+
+from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
+from zenml_vertex.container.claim import StepClaim
+from zenml_vertex.following.protocols import SystemClock
+
+if TYPE_CHECKING:
+    from zenml.config.step_configurations import Step
+    from zenml.models import PipelineSnapshotResponse
+
+logger = logging.getLogger(__name__)
+
+# Of a step run whose job is being ended, or that has an attempt of its own after it.
+_NEEDS_NOBODY = (
+    ExecutionStatus.STOPPING,
+    ExecutionStatus.CANCELLING,
+    ExecutionStatus.RETRYING,
+)
+
+
+class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
+    """Runs a step in its container, unless another start of the container has or does."""
+
+    def run(self) -> None:
+        """Run the step, or leave it to the container that runs it already.
+
+        Either way the container ends with status 0: what became of the step, the
+        ZenML server knows.
+        """
+        try:
+            is_ours = self._claim.acquire()
+        except Exception as error:  # noqa: BLE001 - a step can run without a claim
+            logger.warning(
+                "The artifact store keeps no claim on this step (%s); should Vertex AI start the "
+                "container a second time, the step's code runs a second time.",
+                type(error).__name__,
+            )
+            super().run()
+            return
+        if is_ours:
+            with self._claim.renewed():
+                super().run()
+
+    def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
+        """Run the step's code; the claim is looked at once more, for two starts at one time."""
+        if self._is_still_ours():
+            super()._run_step(step=step, snapshot=snapshot)
+
+    def _is_still_ours(self) -> bool:
+        try:
+            return self._claim.is_held() or self._claim.acquire()
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.debug("The claim could not be read again: %s", type(error).__name__)
+            return True
+
+    @cached_property
+    def _claim(self) -> StepClaim:
+        step_run_id = self.entrypoint_args[STEP_RUN_ID_OPTION]
+        return StepClaim(
+            store=ArtifactStoreClaim(Client().active_stack.artifact_store, step_run_id),
+            clock=SystemClock(),
+            holder=str(uuid.uuid4()),
+            is_over=self._is_over,
+        )
+
+    def _is_over(self) -> bool:
+        try:
+            # Not `self.step_run`, which says that the step is running.
+            step_run: Any = Client().get_run_step(
+                UUID(self.entrypoint_args[STEP_RUN_ID_OPTION]), hydrate=False
+            )
+        except RequestException:
+            return False
+        status: ExecutionStatus = step_run.status
+        return status.is_finished or status in _NEEDS_NOBODY

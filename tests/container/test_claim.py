@@ -1,0 +1,171 @@
+"""The claim: where two containers could run a step's code, one does."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fakes import ManualClock
+from zenml_vertex.container import claim as claims
+from zenml_vertex.container.claim import STALE_SECONDS, Claim, StepClaim
+
+
+class InMemoryClaim:
+    """A claim store in memory; `fails` breaks every call."""
+
+    def __init__(self, text: str | None = None) -> None:
+        self.text = text
+        self.fails = False
+        self.writes = 0
+        self.written = threading.Event()
+
+    def _check(self) -> None:
+        if self.fails:
+            raise OSError("the bucket is gone")
+
+    def read(self) -> str | None:
+        self._check()
+        return self.text
+
+    def write(self, text: str) -> None:
+        self._check()
+        self.text = text
+        self.writes += 1
+        self.written.set()
+
+    def remove(self) -> None:
+        self._check()
+        self.text = None
+
+
+class EventfulClock(ManualClock):
+    """A manual clock that lets something happen at each sleep.
+
+    Args:
+        events: Called one after the other, one at each sleep.
+    """
+
+    def __init__(self, *events: Callable[[], None]) -> None:
+        super().__init__()
+        self._events = list(events)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self._events:
+            self._events.pop(0)()
+
+
+def _claim(
+    store: InMemoryClaim,
+    clock: ManualClock | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+    holder: str = "second",
+) -> StepClaim:
+    return StepClaim(store=store, clock=clock or ManualClock(), holder=holder, is_over=is_over)
+
+
+def test_the_first_container_runs_the_step_at_once() -> None:
+    """One look and one write; nobody waits."""
+    store, clock = InMemoryClaim(), ManualClock()
+    assert _claim(store, clock).acquire()
+    assert Claim.parse(store.text) == Claim("second")
+    assert clock.sleeps == []
+
+
+def test_a_step_that_is_over_is_not_run_again() -> None:
+    """A second start after the step has reported does nothing, and claims nothing."""
+    store = InMemoryClaim()
+    assert not _claim(store, is_over=lambda: True).acquire()
+    assert store.text is None
+
+
+def test_a_dead_container_is_replaced() -> None:
+    """A claim that does not change for a while is nobody's any more."""
+    store, clock = InMemoryClaim(Claim("first", 7).to_text()), ManualClock()
+    assert _claim(store, clock).acquire()
+    assert Claim.parse(store.text) == Claim("second")
+    assert sum(clock.sleeps) >= STALE_SECONDS
+
+
+def test_a_live_container_is_left_alone() -> None:
+    """As long as the claim is renewed, and until the step is over, the second start waits."""
+    store = InMemoryClaim(Claim("first").to_text())
+    rounds = 100
+    over = []
+
+    def renew(number: int) -> Callable[[], None]:
+        def event() -> None:
+            store.text = Claim("first", number).to_text()
+
+        return event
+
+    clock = EventfulClock(*(renew(n) for n in range(rounds)), lambda: over.append(True))
+    assert not _claim(store, clock, is_over=lambda: bool(over)).acquire()
+    assert Claim.parse(store.text) == Claim("first", rounds - 1)
+    assert sum(clock.sleeps) > 4 * STALE_SECONDS
+
+
+def test_a_container_that_gives_up_is_replaced_at_once() -> None:
+    """A claim that is removed without a result was given up."""
+    store = InMemoryClaim(Claim("first").to_text())
+    clock = EventfulClock(store.remove)
+    assert _claim(store, clock).acquire()
+    assert sum(clock.sleeps) < STALE_SECONDS
+
+
+def test_of_two_that_take_over_one_does() -> None:
+    """Whoever wrote last has it; the other goes on waiting."""
+    store = InMemoryClaim(Claim("first").to_text())
+    over = []
+
+    def third_writes() -> None:
+        store.text = Claim("third").to_text()
+
+    # The rounds until the claim is stale, then the settling after this one's write.
+    quiet = [lambda: None] * int(STALE_SECONDS / claims.LOOK_SECONDS)
+    clock = EventfulClock(*quiet, third_writes, lambda: over.append(True))
+    assert not _claim(store, clock, is_over=lambda: bool(over)).acquire()
+    assert Claim.parse(store.text) == Claim("third")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"holder": 1}', "\0", '"x"'])
+def test_a_text_that_is_no_claim_is_none(text: str) -> None:
+    """Half a file of a container that died while writing blocks nobody."""
+    store = InMemoryClaim(text)
+    assert _claim(store).acquire()
+
+
+def test_a_claim_that_somebody_else_wrote_over_is_not_held() -> None:
+    """Two first starts at one time: the one whose claim was replaced sees it."""
+    store = InMemoryClaim()
+    first = _claim(store, holder="first")
+    assert first.acquire()
+    assert first.is_held()
+    store.text = Claim("second").to_text()
+    assert not first.is_held()
+
+
+def test_a_claim_is_renewed_while_the_step_runs_and_removed_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A renewal changes the claim, which is how others see that its holder lives."""
+    monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
+    store = InMemoryClaim()
+    claim = _claim(store)
+    claim.acquire()
+    store.written.clear()
+    with claim.renewed():
+        assert store.written.wait(10)
+        assert store.text != Claim("second").to_text()
+    assert store.text is None
+
+
+def test_a_store_that_fails_does_not_end_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renewing and removing are tried; the step's own result stands."""
+    monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
+    store = InMemoryClaim()
+    claim = _claim(store)
+    claim.acquire()
+    with claim.renewed():
+        store.fails = True
+    assert store.text is not None

@@ -1,9 +1,12 @@
 """Stand-ins for what following a job needs of the world. They behave; they assert nothing."""
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected
+from zenml_vertex.following.protocols import StepRunFacts
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -25,6 +28,19 @@ class ManualClock:
         self.now += seconds
 
 
+@dataclass(frozen=True)
+class CreateFault:
+    """A create that goes wrong.
+
+    Args:
+        error: What the caller gets instead of an answer.
+        has_effect: Whether there is a job all the same.
+    """
+
+    error: BaseException
+    has_effect: bool
+
+
 class InMemoryJobs:
     """Vertex AI in memory: each read of a job takes the next item of its script.
 
@@ -36,6 +52,10 @@ class InMemoryJobs:
         self.created: list[JobJson] = []
         self.cancelled: list[str] = []
         self.scripts: dict[str, list[str | JobJson | Exception]] = {}
+        self.labels: dict[str, dict[str, str]] = {}
+        self.create_faults: list[CreateFault | None] = []
+        self.list_errors: list[Exception] = []
+        self.hidden_lists = 0
         self.reads = 0
         self.on_read: Callable[[int], None] = lambda _: None
 
@@ -47,8 +67,30 @@ class InMemoryJobs:
 
     def create(self, parent: str, job: JobJson) -> JobJson:
         assert parent == PARENT
+        fault = self.create_faults.pop(0) if self.create_faults else None
+        if fault and not fault.has_effect:
+            raise fault.error
         self.created.append(job)
-        return {**job, "name": self.script("JOB_STATE_QUEUED"), "state": "JOB_STATE_PENDING"}
+        name = self.script("JOB_STATE_QUEUED")
+        self.labels[name] = job.get("labels", {})
+        if fault:
+            raise fault.error
+        return {**job, "name": name, "state": "JOB_STATE_PENDING"}
+
+    def list(self, parent: str, job_filter: str) -> list[JobJson]:
+        assert parent == PARENT
+        if self.list_errors:
+            raise self.list_errors.pop(0)
+        if self.hidden_lists:
+            self.hidden_lists -= 1
+            return []
+        match = re.fullmatch(r'labels\.([\w-]+)="([^"]*)"', job_filter)
+        assert match, job_filter
+        return [
+            {"name": name, "state": script[0], "createTime": name, "labels": self.labels[name]}
+            for name, script in self.scripts.items()
+            if name in self.labels and self.labels[name].get(match[1]) == match[2]
+        ]
 
     def get(self, name: str) -> JobJson:
         self.reads += 1
@@ -77,16 +119,20 @@ class InMemoryStepRuns:
     def __init__(self, status: str = "running") -> None:
         self.statuses: dict[str, str] = {}
         self.initial = status
+        self.facts: dict[str, StepRunFacts] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, str] = {}
-        self.record_error: BaseException | None = None
+        self.record_errors: list[BaseException | None] = []
 
     def status(self, step_run_id: str) -> str:
         return self.statuses.get(step_run_id, self.initial)
 
+    def find(self, step_run_id: str) -> StepRunFacts | None:
+        return self.facts.get(step_run_id)
+
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
-        if self.record_error:
-            raise self.record_error
+        if self.record_errors and (error := self.record_errors.pop(0)):
+            raise error
         self.metadata.setdefault(step_run_id, {}).update(metadata)
 
     def fail(self, step_run_id: str, message: str) -> str:

@@ -11,6 +11,7 @@ VertexStepOperatorError
     ├── JobNotFound          404
     ├── PermissionDenied     401, 403
     ├── RequestRejected      400 and every other 4xx
+    │   └── NotYetPermitted      400 for a permission that may still spread; retryable
     ├── QuotaExceeded        429; retryable
     └── ServiceUnavailable   5xx, timeouts, broken connections; retryable
 ```
@@ -96,10 +97,37 @@ class RequestRejected(VertexApiError):
     """Vertex AI will not accept this request however often it is sent."""
 
 
-class QuotaExceeded(VertexApiError):
-    """A quota is used up: of requests per minute, or of machines."""
+class NotYetPermitted(RequestRejected):
+    """A permission is missing that may have been given a moment ago, and spreads for minutes."""
 
     retryable = True
+
+
+class QuotaExceeded(VertexApiError):
+    """A quota is used up: of requests per minute, or of machines.
+
+    Args:
+        message: What failed, and what to do next.
+        code: The HTTP status.
+        retry_after: Seconds after which Vertex AI says to come back; None where it
+            says nothing.
+        is_of_machines: Whether the request asks for more machines than the project
+            may ever have, which waiting does not change.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        retry_after: float | None = None,
+        is_of_machines: bool = False,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+        self.is_of_machines = is_of_machines
 
 
 class ServiceUnavailable(VertexApiError):

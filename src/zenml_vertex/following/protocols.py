@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from zenml_vertex.job.request import JobJson
@@ -21,9 +23,28 @@ class Jobs(Protocol):
         """Read a job by its resource name."""
         ...
 
+    def list(self, parent: str, job_filter: str) -> list[JobJson]:
+        """Every job of `projects/P/locations/L` that fulfils a filter."""
+        ...
+
     def cancel(self, name: str) -> None:
         """Ask for a job to be cancelled; it goes on for a while."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepRunFacts:
+    """What the ZenML server says of a step run; statuses are `ExecutionStatus` values.
+
+    Args:
+        status: Status of the step run.
+        run_status: Status of its pipeline run.
+        end_time: When the step run was over, with a time zone; None if it is not.
+    """
+
+    status: str
+    run_status: str
+    end_time: datetime | None
 
 
 class StepRuns(Protocol):
@@ -31,6 +52,10 @@ class StepRuns(Protocol):
 
     def status(self, step_run_id: str) -> str:
         """The status of a step run now."""
+        ...
+
+    def find(self, step_run_id: str) -> StepRunFacts | None:
+        """A step run as it is now; None if there is none."""
         ...
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:

@@ -11,6 +11,8 @@ from zenml_vertex.job.states import interpret, is_known, short_name
 logger = logging.getLogger(__name__)
 
 JOB_NAME_KEY = "zenml_vertex.job_name"
+# Written before a job is created: where to look for it, should nobody learn its name.
+PARENT_KEY = "zenml_vertex.parent"
 CONSOLE_URL_KEY = "zenml_vertex.console_url"
 LOGS_URL_KEY = "zenml_vertex.logs_url"
 # The built-in operator's key, for whoever reads it. A step may overwrite it with

@@ -1,41 +1,240 @@
-"""One job for one step run: create it, and leave no job behind that nobody knows of."""
+"""Exactly one job for one step run, whatever fails on the way.
+
+CreateCustomJob has no request ID: when no answer comes, nobody knows whether a job
+was made. So the intent is recorded on the step run first, the job carries a label
+that is unique to the step run, and after a failure that leaves the question open
+the label is looked up before anything is created again.
+"""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from zenml_vertex.errors import (
+    NotYetPermitted,
+    QuotaExceeded,
+    ServerUnreachable,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.ending import cancel_quietly
-from zenml_vertex.following.protocols import Jobs, StepRuns
-from zenml_vertex.following.reporting import build_job_metadata
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
+from zenml_vertex.following.reporting import (
+    BUILTIN_JOB_NAME_KEY,
+    JOB_NAME_KEY,
+    PARENT_KEY,
+    build_job_metadata,
+)
+from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.states import interpret
 
 logger = logging.getLogger(__name__)
 
+# Whether a list shows a job at once that was just created is not documented. The
+# waits before each look, in seconds; together half a minute.
+SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 20.0)
+# How often a job is created again after it was not found. Each time costs the waits.
+MAX_CREATES = 3
+# A quota of calls is per minute. A permission takes up to 7 minutes to spread
+# (https://cloud.google.com/iam/docs/access-change-propagation).
+QUOTA_PATIENCE_SECONDS = 5 * 60.0
+PERMISSION_PATIENCE_SECONDS = 8 * 60.0
+_FIRST_PAUSE_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 60.0
+# How long a ZenML server that is restarted is waited for, with a job running already.
+RECORD_PATIENCE_SECONDS = 60.0
 
-def submit_job(
-    jobs: Jobs, step_runs: StepRuns, *, parent: str, job: JobJson, step_run_id: str
-) -> JobName:
-    """Create the job and record its name on the step run.
 
-    If the name cannot be recorded, or anything else interrupts here, the job is
-    cancelled: a job that its step run does not name would run and cost unseen.
+@dataclass(slots=True)
+class Submission:
+    """The one job of a step run.
 
-    Returns:
-        The name of the job.
+    Args:
+        jobs: Vertex AI.
+        step_runs: The ZenML server.
+        clock: Where time comes from.
+        parent: Project and region, as the API names them.
+        step_run_id: The step run.
+    """
+
+    jobs: Jobs
+    step_runs: StepRuns
+    clock: Clock
+    parent: str
+    step_run_id: str
+    _created: str | None = field(default=None, init=False)
+    _is_open: bool = field(default=False, init=False)
+
+    def submit(self, job: JobJson, recorded: Mapping[str, Any]) -> JobName:
+        """Create the job, or find the one that was created, and record its name.
+
+        Args:
+            job: The CustomJob.
+            recorded: Metadata of the step run. A step run that was submitted before
+                names its job there, or at least that one was about to be created.
+
+        Returns:
+            The name of the job. Whatever is raised instead, no job is left behind
+            that could be reached.
+
+        Raises:
+            VertexApiError: If Vertex AI does not take the job, or cannot be reached.
+            ServerUnreachable: If the step run cannot be written to.
+        """
+        if known := find_recorded_name(recorded):
+            return known
+        try:
+            found = self._look_up() if PARENT_KEY in recorded else None
+            if found is None:
+                self.step_runs.record(self.step_run_id, {PARENT_KEY: self.parent})
+                found = self._create(job)
+            name = JobName.parse(found["name"])
+            self._record(name)
+        except BaseException as error:
+            self._leave_nothing(type(error).__name__)
+            raise
+        return name
+
+    def _create(self, job: JobJson) -> JobJson:
+        """Create the job once; after a failure that leaves it open, look before the next try."""
+        creates = 0
+        while True:
+            creates += 1
+            try:
+                created = self._create_patiently(job)
+            except ServiceUnavailable as error:
+                logger.warning(
+                    "%s A job may have been created or not; looking for it by its label.", error
+                )
+                if found := self._look_up():
+                    logger.info("Vertex AI job %s was created after all.", found["name"])
+                    return found
+                if creates == MAX_CREATES:
+                    raise
+            else:
+                # An earlier try may have had an effect that no list has shown yet.
+                return (self._look_up() or created) if self._is_open else created
+
+    def _create_patiently(self, job: JobJson) -> JobJson:
+        """Create the job; refusals that pass by themselves are waited out, for a bounded time."""
+        start = self.clock.monotonic()
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return self._create_once(job)
+            except (QuotaExceeded, NotYetPermitted) as error:
+                wait = (isinstance(error, QuotaExceeded) and error.retry_after) or pause
+                if self.clock.monotonic() - start + wait > _choose_patience(error):
+                    raise
+                logger.warning("%s Trying again in %.0f s.", error, wait)
+            self.clock.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _create_once(self, job: JobJson) -> JobJson:
+        try:
+            created = self.jobs.create(self.parent, job)
+        except BaseException as error:
+            # Every other answer of Vertex AI says that there is no job.
+            is_answer = isinstance(error, VertexStepOperatorError)
+            if isinstance(error, ServiceUnavailable) or not is_answer:
+                self._is_open = True
+            raise
+        self._created = created["name"]
+        return created
+
+    def _look_up(self) -> JobJson | None:
+        """The job of this step run, if there is one; ends all others."""
+        for wait in SETTLE_SECONDS:
+            self.clock.sleep(wait)
+            try:
+                found = find_jobs(self.jobs, self.parent, self.step_run_id)
+            except (ServiceUnavailable, QuotaExceeded) as error:
+                logger.warning("%s", error)
+                continue
+            if found:
+                kept, *extras = found
+                for extra in extras:
+                    logger.warning(
+                        "Vertex AI job %s is one too many for the step; cancelling it.",
+                        extra["name"],
+                    )
+                    cancel_quietly(self.jobs, extra["name"])
+                self._created = kept["name"]
+                self._is_open = False
+                return kept
+        return None
+
+    def _record(self, name: JobName) -> None:
+        deadline = self.clock.monotonic() + RECORD_PATIENCE_SECONDS
+        while True:
+            try:
+                self.step_runs.record(self.step_run_id, build_job_metadata(name))
+            except ServerUnreachable as error:
+                if self.clock.monotonic() >= deadline:
+                    raise
+                logger.warning("%s Trying again to record Vertex AI job %s.", error, name.job_id)
+                self.clock.sleep(_FIRST_PAUSE_SECONDS)
+            else:
+                return
+
+    def _leave_nothing(self, reason: str) -> None:
+        """End the job that was created, or may have been: its step run does not know it."""
+        if self._created is None and self._is_open:
+            try:
+                self._look_up()
+            except VertexStepOperatorError as error:
+                logger.error(  # noqa: TRY400 - the message is written for people
+                    "A Vertex AI job may have been created and cannot be looked for: %s See to it "
+                    "with: zenml-vertex jobs list --orphans",
+                    error,
+                )
+        if self._created is not None:
+            logger.error("%s: cancelling Vertex AI job %s.", reason, self._created)
+            cancel_quietly(self.jobs, self._created)
+
+
+def _choose_patience(error: QuotaExceeded | NotYetPermitted) -> float:
+    """Seconds for which a refusal is waited out; more machines do not come by waiting."""
+    if isinstance(error, NotYetPermitted):
+        return PERMISSION_PATIENCE_SECONDS
+    return 0.0 if error.is_of_machines else QUOTA_PATIENCE_SECONDS
+
+
+def find_recorded_name(recorded: Mapping[str, Any]) -> JobName | None:
+    """The job that the metadata of a step run names; the built-in operator's key counts too."""
+    found = recorded.get(JOB_NAME_KEY) or recorded.get(BUILTIN_JOB_NAME_KEY)
+    return JobName.parse(str(found)) if found else None
+
+
+def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:
+    """The jobs of a step run: first those that are not over, each the oldest first.
 
     Raises:
-        VertexApiError: If Vertex AI does not take the job.
-        BaseException: Whatever kept the name from being recorded.
+        VertexApiError: If they cannot be listed.
     """
-    created = jobs.create(parent, job)
-    try:
-        name = JobName.parse(created["name"])
-        step_runs.record(step_run_id, build_job_metadata(name))
-    except BaseException as error:
-        logger.error(  # noqa: TRY400 - the error itself goes on; this names the job
-            "Could not record Vertex AI job %s on its step run (%s); cancelling the job.",
-            created.get("name"),
-            type(error).__name__,
-        )
-        cancel_quietly(jobs, created["name"])
-        raise
-    return name
+    found = jobs.list(parent, f'labels.{STEP_RUN_LABEL}="{clean_label_value(step_run_id)}"')
+    return sorted(found, key=_order)
+
+
+def _order(job: JobJson) -> tuple[bool, str]:
+    return interpret(job["state"]).is_terminal, job.get("createTime", "")
+
+
+def recover_name(jobs: Jobs, recorded: Mapping[str, Any], step_run_id: str) -> JobName | None:
+    """The job of a step run whose submission was cut off: recorded, or found by its label.
+
+    Args:
+        jobs: Vertex AI.
+        recorded: Metadata of the step run.
+        step_run_id: The step run.
+
+    Raises:
+        VertexApiError: If the jobs cannot be listed now.
+    """
+    if known := find_recorded_name(recorded):
+        return known
+    parent = recorded.get(PARENT_KEY)
+    found = find_jobs(jobs, str(parent), step_run_id) if parent else []
+    return JobName.parse(found[0]["name"]) if found else None

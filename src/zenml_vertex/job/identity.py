@@ -15,6 +15,7 @@ STEP_RUN_LABEL = "zenml-step-run-id"
 RUN_LABEL = "zenml-run-id"
 STEP_LABEL = "zenml-step"
 PIPELINE_LABEL = "zenml-pipeline"
+SERVER_LABEL = "zenml-server-id"
 SOURCE_LABEL = "source"
 
 _RESOURCE_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
@@ -92,7 +93,13 @@ def build_display_name(run_name: str, step_name: str) -> str:
 
 
 def build_labels(
-    *, run_id: str, step_run_id: str, step_name: str, pipeline_name: str, version: str
+    *,
+    server_id: str,
+    run_id: str,
+    step_run_id: str,
+    step_name: str,
+    pipeline_name: str,
+    version: str,
 ) -> dict[str, str]:
     """The labels by which a job is found again, and told from everyone else's.
 
@@ -101,6 +108,7 @@ def build_labels(
     """
     labels = {
         SOURCE_LABEL: f"zenml-vertex-{version}",
+        SERVER_LABEL: server_id,
         RUN_LABEL: run_id,
         STEP_RUN_LABEL: step_run_id,
         STEP_LABEL: step_name,

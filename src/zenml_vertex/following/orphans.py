@@ -1,0 +1,111 @@
+"""Jobs that nobody waits for: what a client that was killed leaves behind.
+
+Only jobs that bear the ID of the same ZenML server are looked at. Another server's
+step runs are unknown here, and its jobs none of our business.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from zenml_vertex.following.protocols import Jobs, StepRunFacts, StepRuns
+from zenml_vertex.job.identity import (
+    SERVER_LABEL,
+    STEP_LABEL,
+    STEP_RUN_LABEL,
+    JobName,
+    clean_label_value,
+)
+from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.states import STATES, interpret
+
+# A job takes 43 to 65 s from its container's exit to its last state.
+TEARDOWN = timedelta(minutes=5)
+
+_FAILED = ("failed", "retrying")
+_STOPPED = ("stopped", "stopping", "cancelled", "cancelling")
+_SUCCEEDED = ("completed", "cached", "skipped")
+_OVER = (*_FAILED, *_STOPPED, *_SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A job that goes on, and why nobody waits for it.
+
+    Args:
+        name: The job.
+        step: Name of its step.
+        state: Its state.
+        reason: Why nobody waits for it.
+    """
+
+    name: JobName
+    step: str
+    state: str
+    reason: str
+
+
+def list_live_jobs(jobs: Jobs, parent: str, server_id: str) -> list[JobJson]:
+    """The jobs of a ZenML server that are not over.
+
+    Args:
+        jobs: Vertex AI.
+        parent: Project and region, as the API names them.
+        server_id: ID of the ZenML server.
+
+    Raises:
+        VertexApiError: If they cannot be listed.
+    """
+    # Only `AND` and `!=`: what parentheses mean in this filter is not documented.
+    terminal = (state for state, meaning in STATES.items() if meaning.is_terminal)
+    terms = [
+        f'labels.{SERVER_LABEL}="{clean_label_value(server_id)}"',
+        *(f'state!="{state}"' for state in terminal),
+    ]
+    return jobs.list(parent, " AND ".join(terms))
+
+
+def find_orphans(
+    live_jobs: Iterable[JobJson], step_runs: StepRuns, now: datetime
+) -> Iterator[Orphan]:
+    """The jobs among these that nobody waits for.
+
+    Args:
+        live_jobs: Jobs of this ZenML server.
+        step_runs: The ZenML server.
+        now: The time, with a time zone.
+
+    Raises:
+        ServerUnreachable: If the ZenML server cannot be asked.
+    """
+    for job in live_jobs:
+        labels = job.get("labels", {})
+        step_run_id = labels.get(STEP_RUN_LABEL)
+        if not step_run_id or interpret(job["state"]).is_terminal:
+            continue
+        reason = explain_orphan(step_runs.find(step_run_id), now)
+        if reason:
+            yield Orphan(
+                JobName.parse(job["name"]), labels.get(STEP_LABEL, ""), job["state"], reason
+            )
+
+
+def explain_orphan(facts: StepRunFacts | None, now: datetime) -> str | None:
+    """Why nobody waits for the job of a step run; None if somebody may.
+
+    Args:
+        facts: The step run; None if there is none.
+        now: The time, with a time zone.
+    """
+    if facts is None:
+        return "its step run does not exist any more"
+    if facts.status in _SUCCEEDED:
+        ended = facts.end_time
+        if ended is not None and now - ended < TEARDOWN:
+            return None
+        return "its step has finished, and the job has not"
+    if facts.status in _OVER:
+        return f"its step run is {facts.status}"
+    if facts.run_status in _OVER:
+        return f"its pipeline run is {facts.run_status}"
+    return None

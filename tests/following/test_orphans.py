@@ -1,0 +1,101 @@
+"""Jobs that nobody waits for."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from fakes import PARENT, InMemoryStepRuns
+from zenml_vertex.following.orphans import (
+    TEARDOWN,
+    Orphan,
+    explain_orphan,
+    find_orphans,
+    list_live_jobs,
+)
+from zenml_vertex.following.protocols import StepRunFacts
+from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.request import JobJson
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def _job(number: int, step_run_id: str, state: str = "JOB_STATE_RUNNING") -> JobJson:
+    return {
+        "name": f"{PARENT}/customJobs/{number}",
+        "state": state,
+        "labels": {"zenml-step-run-id": step_run_id, "zenml-step": "train"},
+    }
+
+
+def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
+    """Each with its reason; a job without our label, and one that is over, is left alone."""
+    step_runs = InMemoryStepRuns()
+    step_runs.facts = {
+        "awaited": StepRunFacts("running", "running", None),
+        "failed": StepRunFacts("failed", "running", None),
+        "of-a-run-that-is-over": StepRunFacts("running", "stopped", None),
+    }
+    jobs = [
+        _job(1, "awaited"),
+        _job(2, "failed"),
+        _job(3, "of-a-run-that-is-over"),
+        _job(4, "missing"),
+        _job(5, "failed", "JOB_STATE_CANCELLED"),
+        {"name": f"{PARENT}/customJobs/6", "state": "JOB_STATE_RUNNING"},
+    ]
+    found = list(find_orphans(jobs, step_runs, NOW))
+    assert [(orphan.name.job_id, orphan.reason) for orphan in found] == [
+        ("2", "its step run is failed"),
+        ("3", "its pipeline run is stopped"),
+        ("4", "its step run does not exist any more"),
+    ]
+    assert found[0] == Orphan(
+        JobName.parse(f"{PARENT}/customJobs/2"),
+        "train",
+        "JOB_STATE_RUNNING",
+        "its step run is failed",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "run_status"),
+    [
+        ("running", "running"),
+        ("provisioning", "running"),
+        ("provisioning", "initializing"),
+        ("queued", "provisioning"),
+    ],
+)
+def test_a_step_under_way_is_no_orphan(status: str, run_status: str) -> None:
+    """Whoever runs the pipeline may be another machine."""
+    assert explain_orphan(StepRunFacts(status, run_status, None), NOW) is None
+
+
+def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
+    """Vertex AI tidies up for a minute; a container that hangs does so for ever."""
+    just_now = StepRunFacts("completed", "completed", NOW - timedelta(seconds=60))
+    assert explain_orphan(just_now, NOW) is None
+    long_ago = StepRunFacts("completed", "completed", NOW - TEARDOWN)
+    assert explain_orphan(long_ago, NOW) == "its step has finished, and the job has not"
+    unknown = StepRunFacts("completed", "completed", None)
+    assert explain_orphan(unknown, NOW) is not None
+
+
+def test_only_live_jobs_of_this_server_are_asked_for() -> None:
+    """The filter uses what the API documents: labels, `!=` and AND."""
+    asked = []
+
+    class Recorder:
+        def list(self, parent: str, job_filter: str) -> list[JobJson]:
+            asked.append((parent, job_filter))
+            return []
+
+    list_live_jobs(Recorder(), PARENT, "AB-12")
+    assert asked == [
+        (
+            PARENT,
+            'labels.zenml-server-id="ab-12" AND state!="JOB_STATE_SUCCEEDED" '
+            'AND state!="JOB_STATE_FAILED" AND state!="JOB_STATE_CANCELLED" '
+            'AND state!="JOB_STATE_EXPIRED" AND state!="JOB_STATE_PARTIALLY_SUCCEEDED"',
+        )
+    ]

@@ -1,12 +1,12 @@
 """Stand-ins for what following a job needs of the world. They behave; they assert nothing."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected
-from zenml_vertex.following.protocols import StepRunFacts
+from zenml_vertex.following.protocols import JobList, StepRunFacts
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -42,10 +42,10 @@ class CreateFault:
 
 
 class InMemoryJobs:
-    """Vertex AI in memory: each read of a job takes the next item of its script.
+    """Vertex AI in memory: each look at a job takes the next item of its script.
 
-    A script's item is a state, a whole job, or an exception to raise; the last
-    item stays.
+    A script's item is a state, a whole job, or an exception that a read of it raises
+    (a list leaves such a job out); the last item stays.
     """
 
     def __init__(self) -> None:
@@ -56,13 +56,19 @@ class InMemoryJobs:
         self.create_faults: list[CreateFault | None] = []
         self.list_errors: list[Exception] = []
         self.hidden_lists = 0
+        self.page_size = 100
         self.reads = 0
+        self.lists = 0
+        self.pages = 0
         self.on_read: Callable[[int], None] = lambda _: None
 
-    def script(self, *items: str | JobJson | Exception) -> str:
+    def script(
+        self, *items: str | JobJson | Exception, labels: Mapping[str, str] | None = None
+    ) -> str:
         """Add a job that lives as scripted; its resource name."""
         name = f"{PARENT}/customJobs/{len(self.scripts) + 1}"
         self.scripts[name] = list(items)
+        self.labels[name] = dict(labels or {})
         return name
 
     def create(self, parent: str, job: JobJson) -> JobJson:
@@ -71,37 +77,41 @@ class InMemoryJobs:
         if fault and not fault.has_effect:
             raise fault.error
         self.created.append(job)
-        name = self.script("JOB_STATE_QUEUED")
-        self.labels[name] = job.get("labels", {})
+        name = self.script("JOB_STATE_QUEUED", labels=job.get("labels"))
         if fault:
             raise fault.error
         return {**job, "name": name, "state": "JOB_STATE_PENDING"}
 
-    def list(self, parent: str, job_filter: str) -> list[JobJson]:
+    def get(self, name: str) -> JobJson:
+        self.reads += 1
+        self.on_read(self.reads)
+        if name not in self.scripts:
+            raise JobNotFound(f"{name} not found", code=404)
+        item = self._advance(name)
+        if isinstance(item, Exception):
+            raise item
+        return {"name": name, "labels": self.labels[name], **item}
+
+    def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
         assert parent == PARENT
+        self.lists += 1
         if self.list_errors:
             raise self.list_errors.pop(0)
         if self.hidden_lists:
             self.hidden_lists -= 1
-            return []
-        match = re.fullmatch(r'labels\.([\w-]+)="([^"]*)"', job_filter)
-        assert match, job_filter
-        return [
-            {"name": name, "state": script[0], "createTime": name, "labels": self.labels[name]}
-            for name, script in self.scripts.items()
-            if name in self.labels and self.labels[name].get(match[1]) == match[2]
+            return JobList((), is_complete=True)
+        found = [
+            {"name": name, "createTime": name, "labels": labels, "state": item["state"]}
+            for name, labels in self.labels.items()
+            if _has_label(labels, job_filter)
+            and isinstance(item := self._advance(name), dict)
+            and f'state!="{item["state"]}"' not in job_filter
         ]
-
-    def get(self, name: str) -> JobJson:
-        self.reads += 1
-        self.on_read(self.reads)
-        script = self.scripts.get(name)
-        if script is None:
-            raise JobNotFound(f"{name} not found", code=404)
-        item = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(item, Exception):
-            raise item
-        return {"name": name, "state": item} if isinstance(item, str) else {"name": name, **item}
+        self.pages += 1
+        if first_page_only and len(found) > self.page_size:
+            return JobList(tuple(found[: self.page_size]), is_complete=False)
+        self.pages += max(0, (len(found) - 1) // self.page_size)
+        return JobList(tuple(found), is_complete=True)
 
     def cancel(self, name: str) -> None:
         self.cancelled.append(name)
@@ -112,20 +122,41 @@ class InMemoryJobs:
             raise RequestRejected("the job is over", code=400)
         self.scripts[name] = ["JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"]
 
+    def _advance(self, name: str) -> JobJson | Exception:
+        script = self.scripts[name]
+        item = script.pop(0) if len(script) > 1 else script[0]
+        return {"state": item} if isinstance(item, str) else item
+
+
+def _has_label(labels: Mapping[str, str], job_filter: str) -> bool:
+    """Whether labels fulfil the one comparison of labels in a filter."""
+    match = re.match(r'labels\.([\w-]+)="([^"]*)"', job_filter)
+    assert match, job_filter
+    return labels.get(match[1]) == match[2]
+
 
 class InMemoryStepRuns:
     """The ZenML server's step runs in memory."""
 
     def __init__(self, status: str = "running") -> None:
-        self.statuses: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
         self.initial = status
         self.facts: dict[str, StepRunFacts] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, str] = {}
         self.record_errors: list[BaseException | None] = []
+        self.questions = 0
+        self.question_errors: list[Exception | None] = []
+
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+        del run_id
+        self.questions += 1
+        if self.question_errors and (error := self.question_errors.pop(0)):
+            raise error
+        return {name: self.status(name) for name in step_run_ids}
 
     def status(self, step_run_id: str) -> str:
-        return self.statuses.get(step_run_id, self.initial)
+        return self.ended.get(step_run_id, self.initial)
 
     def find(self, step_run_id: str) -> StepRunFacts | None:
         return self.facts.get(step_run_id)
@@ -142,6 +173,6 @@ class InMemoryStepRuns:
         return self._end(step_run_id, "stopped", message)
 
     def _end(self, step_run_id: str, status: str, message: str) -> str:
-        self.statuses[step_run_id] = status
+        self.ended[step_run_id] = status
         self.messages[step_run_id] = message
         return status

@@ -1,13 +1,18 @@
 """The ZenML server's record of step runs: the edge to ZenML's client."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 from requests.exceptions import RequestException
 from zenml.client import Client
+from zenml.constants import FILTERING_DATETIME_FORMAT
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import AuthorizationException
+from zenml.models import StepRunResponse
 from zenml.models.v2.misc.exception_info import ExceptionInfo
 from zenml.orchestrators.publish_utils import (
     publish_step_run_metadata,
@@ -15,6 +20,17 @@ from zenml.orchestrators.publish_utils import (
 )
 
 from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.following.protocols import StepRunFacts
+
+# The server's own default limit for a page is far above.
+_PAGE_SIZE = 100
+# What was written earlier may be seen later, by so much.
+_COMMIT_LAG = timedelta(seconds=60)
+_FINISHED = [
+    status.value
+    for status in ExecutionStatus
+    if status.is_finished or status is ExecutionStatus.RETRYING
+]
 
 
 class ZenMLStepRuns:
@@ -26,10 +42,36 @@ class ZenMLStepRuns:
 
     def __init__(self, component_id: UUID) -> None:
         self._component_id = component_id
+        self._seen_until: dict[str, datetime] = {}
 
     def status(self, step_run_id: str) -> str:
         with _server_errors():
             return Client().get_run_step(UUID(step_run_id), hydrate=False).status.value
+
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+        if len(step_run_ids) == 1:
+            return {step_run_ids[0]: self.status(step_run_ids[0])}
+        with _server_errors():
+            found = list(_iter_finished(UUID(run_id), self._seen_until.get(run_id)))
+        if found:
+            latest = max(step_run.updated for step_run in found)
+            self._seen_until[run_id] = latest - _COMMIT_LAG
+        return {str(step_run.id): step_run.status.value for step_run in found}
+
+    def find(self, step_run_id: str) -> StepRunFacts | None:
+        with _server_errors():
+            try:
+                step_run = Client().get_run_step(UUID(step_run_id))
+            except KeyError:
+                return None
+            run = Client().get_pipeline_run(step_run.pipeline_run_id, hydrate=False)
+        end_time = step_run.end_time
+        return StepRunFacts(
+            status=step_run.status.value,
+            run_status=run.status.value,
+            # The server keeps UTC without saying so.
+            end_time=end_time.replace(tzinfo=timezone.utc) if end_time else None,
+        )
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         with _server_errors():
@@ -52,12 +94,33 @@ def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
     return step_run.status.value
 
 
+def _iter_finished(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse]:
+    """The step runs of a pipeline run that are over, and were not long ago."""
+    number = total = 1
+    while number <= total:
+        page = Client().list_run_steps(
+            page=number,
+            size=_PAGE_SIZE,
+            sort_by="asc:updated",
+            pipeline_run_id=run_id,
+            status=f"oneof:{json.dumps(_FINISHED)}",
+            updated=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}" if since else None,
+            exclude_retried=False,
+        )
+        yield from page.items
+        number, total = number + 1, page.total_pages
+
+
 @contextmanager
 def _server_errors() -> Iterator[None]:
-    """Turn a server that cannot be reached into an error that says so."""
+    """Turn a server that cannot be reached, or gives no proper answer, into an error that says so.
+
+    ZenML's client raises RuntimeError for a status that is none of its own, as a proxy
+    gives it while the server restarts.
+    """
     try:
         yield
-    except RequestException as error:
+    except (RequestException, RuntimeError, AuthorizationException) as error:
         raise ServerUnreachable(
             f"The ZenML server cannot be reached ({type(error).__name__}). "
             "`zenml status` shows which server it is and whether it answers."

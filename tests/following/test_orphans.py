@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from fakes import PARENT, InMemoryStepRuns
+from fakes import PARENT, InMemoryJobs, InMemoryStepRuns
 from zenml_vertex.following.orphans import (
     TEARDOWN,
     Orphan,
@@ -12,7 +12,7 @@ from zenml_vertex.following.orphans import (
     find_orphans,
     list_live_jobs,
 )
-from zenml_vertex.following.protocols import StepRunFacts
+from zenml_vertex.following.protocols import JobList, StepRunFacts
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
 
@@ -85,12 +85,12 @@ def test_only_live_jobs_of_this_server_are_asked_for() -> None:
     """The filter uses what the API documents: labels, `!=` and AND."""
     asked = []
 
-    class Recorder:
-        def list(self, parent: str, job_filter: str) -> list[JobJson]:
+    class Recorder(InMemoryJobs):
+        def list(self, parent: str, job_filter: str, **_: object) -> JobList:
             asked.append((parent, job_filter))
-            return []
+            return super().list(parent, job_filter)
 
-    list_live_jobs(Recorder(), PARENT, "AB-12")
+    assert list_live_jobs(Recorder(), PARENT, "AB-12") == ()
     assert asked == [
         (
             PARENT,

@@ -1,23 +1,28 @@
-"""Following a job: what its step's status is, and when it is over."""
+"""Watching jobs: one look for everybody, and an end for every step."""
 
 import logging
 from dataclasses import dataclass, field
 
 import pytest
 
-from fakes import InMemoryJobs, InMemoryStepRuns, ManualClock
+from fakes import PARENT, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
     PermissionDenied,
+    QuotaExceeded,
+    RequestRejected,
     ServerUnreachable,
     ServiceUnavailable,
 )
-from zenml_vertex.following.watcher import JobWatcher
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.watcher import Watcher
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
 
-RUN = "step-run"
+RUN = "pipeline-run"
+STEP = "step-run"
+START = 1000.0
 
 
 @dataclass
@@ -28,109 +33,162 @@ class World:
     step_runs: InMemoryStepRuns = field(default_factory=InMemoryStepRuns)
     clock: ManualClock = field(default_factory=ManualClock)
 
-    def watch(self, *script: str | JobJson | Exception, reports_itself: bool = True) -> JobWatcher:
-        """Watch a job that lives as scripted."""
-        return JobWatcher(
-            jobs=self.jobs,
+    def __post_init__(self) -> None:
+        self.watcher = self.new_watcher()
+
+    def new_watcher(self) -> Watcher:
+        """The watcher of another process."""
+        return Watcher(self.jobs, self.step_runs, self.clock, PARENT, draw=lambda: 0.0)
+
+    def follow(
+        self,
+        *script: str | JobJson | Exception,
+        step_run_id: str = STEP,
+        reports_itself: bool = True,
+        watcher: Watcher | None = None,
+    ) -> JobFollower:
+        """Follow a job that lives as scripted."""
+        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
+        follower = JobFollower(
+            name=JobName.parse(self.jobs.script(*script, labels=labels)),
+            step_run_id=step_run_id,
+            run_id=RUN,
+            reports_itself=reports_itself,
             step_runs=self.step_runs,
             clock=self.clock,
-            name=JobName.parse(self.jobs.script(*script)),
-            step_run_id=RUN,
-            reports_itself=reports_itself,
         )
+        (watcher or self.watcher).follow(follower)
+        return follower
+
+    def wait(self, *script: str | JobJson | Exception, reports_itself: bool = True) -> str:
+        """Follow a job that lives as scripted to its end; the step's status."""
+        self.follow(*script, reports_itself=reports_itself)
+        return self.watcher.wait(STEP)
+
+    def report(self, at: float, status: str = "completed", step_run_id: str = STEP) -> None:
+        """Let a step report its result at a time."""
+        real = self.step_runs.status
+
+        def read(name: str) -> str:
+            if name == step_run_id and self.clock.now >= at:
+                return status
+            return real(name)
+
+        self.step_runs.status = read  # type: ignore[method-assign]
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock.now - START
 
 
 @pytest.fixture
 def world() -> World:
-    """An empty world whose step run is running."""
+    """An empty world whose step runs are running."""
     return World()
 
 
-def test_a_step_that_reported_its_success_is_completed(world: World) -> None:
-    """The ZenML server says done; nothing is written over it."""
-    world.step_runs.statuses[RUN] = "completed"
-    watcher = world.watch("JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED")
-    assert watcher.follow() == "completed"
+def test_a_step_is_over_when_it_has_reported(world: World) -> None:
+    """Vertex AI still tidies up; nobody waits for that, and nothing is written."""
+    world.report(at=START + 30)
+    assert world.wait("JOB_STATE_PENDING", "JOB_STATE_RUNNING") == "completed"
+    assert world.elapsed < 32
     assert world.step_runs.messages == {}
 
 
-def test_a_job_that_succeeded_without_a_report_fails_its_step(world: World) -> None:
-    """Row F: the built-in operator exits 0 with the run stuck `running`."""
-    assert world.watch("JOB_STATE_SUCCEEDED").follow() == "failed"
-    assert world.step_runs.statuses[RUN] == "failed"
-    assert "never reported its result" in world.step_runs.messages[RUN]
-
-
-def test_a_command_step_reports_nothing_and_is_completed(world: World) -> None:
-    """No ZenML code runs in its container, so Vertex AI's word is enough."""
-    assert world.watch("JOB_STATE_SUCCEEDED", reports_itself=False).follow() == "completed"
-    assert world.step_runs.messages == {}
-
-
-def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: World) -> None:
-    """Row G: what failed, why, and what to do, where the person looks."""
-    error = {"code": 8, "message": "Resources are insufficient in region: europe-west4."}
-    watcher = world.watch({"state": "JOB_STATE_FAILED", "error": error})
-    assert watcher.follow() == "failed"
-    text = world.step_runs.messages[RUN]
-    assert "found no free machine" in text
-    assert "Resources are insufficient in region: europe-west4." in text
-    assert "Next: run the step again later" in text
-    assert str(watcher.name) in text
-    assert watcher.name.logs_url in text
-
-
-def test_the_steps_own_exception_is_not_written_over(world: World) -> None:
-    """A step that failed by itself has told why; the exit code says less."""
-    world.step_runs.statuses[RUN] = "failed"
-    error = {"code": 3, "message": "The replica workerpool0-0 exited with a non-zero status of 1."}
-    assert world.watch({"state": "JOB_STATE_FAILED", "error": error}).follow() == "failed"
+def test_a_step_that_reported_its_failure_has_failed(world: World) -> None:
+    """It has told why itself."""
+    world.report(at=START + 30, status="failed")
+    assert world.wait("JOB_STATE_RUNNING") == "failed"
+    assert world.elapsed < 32
     assert world.step_runs.messages == {}
 
 
 def test_a_step_that_will_be_retried_has_failed_this_time(world: World) -> None:
     """RETRYING is the server's word for a failed attempt; ZenML must not be told it."""
-    world.step_runs.statuses[RUN] = "retrying"
-    assert world.watch("JOB_STATE_FAILED").look() == "failed"
+    world.report(at=START, status="retrying")
+    assert world.wait("JOB_STATE_RUNNING") == "failed"
+
+
+def test_a_job_that_succeeded_without_a_report_fails_its_step(world: World) -> None:
+    """The container ended without running the step; nobody knows its result."""
+    assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED") == "failed"
+    assert world.step_runs.ended[STEP] == "failed"
+    assert "never reported its result" in world.step_runs.messages[STEP]
+
+
+def test_a_command_step_reports_nothing_and_is_completed(world: World) -> None:
+    """No ZenML code runs in its container, so Vertex AI's word is enough, and soon."""
+    script = ["JOB_STATE_RUNNING"] * 20
+    assert world.wait(*script, "JOB_STATE_SUCCEEDED", reports_itself=False) == "completed"
+    assert world.step_runs.messages == {}
+    assert world.elapsed <= 21 * 5
+
+
+def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: World) -> None:
+    """What failed, why, and what to do, where the person looks."""
+    error = {"code": 8, "message": "Resources are insufficient in region: europe-west4."}
+    follower = world.follow({"state": "JOB_STATE_FAILED", "error": error})
+    assert world.watcher.wait(STEP) == "failed"
+    text = world.step_runs.messages[STEP]
+    assert "found no free machine" in text
+    assert "Resources are insufficient in region: europe-west4." in text
+    assert "Next: run the step again later" in text
+    assert str(follower.name) in text
+    assert follower.name.logs_url in text
 
 
 def test_a_cancelled_job_stops_its_step(world: World) -> None:
     """And the step run says so."""
-    watcher = world.watch("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED")
-    assert watcher.look() == "running"
-    assert watcher.look() == "stopped"
-    assert world.step_runs.statuses[RUN] == "stopped"
-    assert "was cancelled" in world.step_runs.messages[RUN]
+    assert world.wait("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED") == "stopped"
+    assert world.step_runs.ended[STEP] == "stopped"
+    assert "was cancelled" in world.step_runs.messages[STEP]
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])
 def test_every_other_end_is_a_failure(world: World, state: str) -> None:
     """States at which other operators wait for ever."""
-    assert world.watch(state).follow() == "failed"
+    assert world.wait(state) == "failed"
 
 
 def test_a_deleted_job_ends_its_step(world: World) -> None:
-    """Row E: after a minute and five tries, not never and not at the first."""
-    watcher = world.watch("JOB_STATE_RUNNING", JobNotFound("gone", code=404))
-    assert watcher.follow() == "failed"
-    assert "does not exist any more" in world.step_runs.messages[RUN]
-    assert world.clock.now - 1000 >= 60
-    assert world.jobs.reads >= 6
+    """After a minute and five tries, not never and not at the first."""
+    assert world.wait("JOB_STATE_RUNNING", JobNotFound("gone", code=404)) == "failed"
+    assert "does not exist any more" in world.step_runs.messages[STEP]
+    assert 60 <= world.elapsed < 120
+    assert world.jobs.reads >= 5
 
 
 def test_a_job_that_is_not_found_for_a_moment_is_followed(world: World) -> None:
-    """A read may not see what was just created."""
-    world.step_runs.statuses[RUN] = "completed"
+    """Neither a list nor a read may see what was just created."""
+    world.report(at=START + 40)
     lost = JobNotFound("not yet", code=404)
-    assert world.watch(lost, lost, lost, "JOB_STATE_SUCCEEDED").follow() == "completed"
+    assert world.wait(lost, lost, lost, "JOB_STATE_RUNNING") == "completed"
 
 
 def test_a_lost_permission_ends_the_step_after_its_grace(world: World) -> None:
     """Fifteen minutes to notice and to give it back."""
-    watcher = world.watch(PermissionDenied("no", code=403))
-    assert watcher.follow() == "failed"
-    assert world.clock.now - 1000 >= 15 * 60
-    assert "it may still be running" in world.step_runs.messages[RUN]
+    world.jobs.list_errors = [PermissionDenied("no", code=403)] * 1000
+    assert world.wait(PermissionDenied("no", code=403)) == "failed"
+    assert world.elapsed >= 15 * 60
+    assert "it may still be running" in world.step_runs.messages[STEP]
+
+
+def test_a_permission_that_comes_back_is_enough(world: World) -> None:
+    """Nothing is said on the step run; the wait went on."""
+    world.report(at=START + 14 * 60)
+    world.jobs.list_errors = [PermissionDenied("no", code=403)] * 20
+    assert world.wait(*[PermissionDenied("no", code=403)] * 20, "JOB_STATE_RUNNING") == "completed"
+    assert world.step_runs.messages == {}
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionDenied("no", code=403), RequestRejected("no such filter", code=400)]
+)
+def test_whoever_may_not_list_reads(world: World, error: Exception) -> None:
+    """`customJobs.get` is enough to follow a job."""
+    world.jobs.list_errors = [error] * 1000
+    assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_FAILED") == "failed"
+    assert world.elapsed < 30
 
 
 def test_an_expired_login_ends_the_step_after_the_same_grace(world: World) -> None:
@@ -151,36 +209,47 @@ def test_a_login_that_is_renewed_in_time_is_followed(world: World) -> None:
 def test_ten_minutes_without_an_answer_are_borne_in_one_line(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The wait goes on, calmly."""
+    """The wait goes on, calmly, also if the ZenML server is away as long."""
     caplog.set_level(logging.INFO)
-    world.step_runs.statuses[RUN] = "completed"
-    down = ServiceUnavailable("Vertex AI gave no answer.")
-    watcher = world.watch(*[down] * 55, "JOB_STATE_SUCCEEDED")
-    assert watcher.follow() == "completed"
+    world.report(at=START + 601)
+    world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 8
+    world.step_runs.question_errors = [ServerUnreachable("The ZenML server is down.")] * 600
+    assert world.wait("JOB_STATE_RUNNING") == "completed"
+    assert 600 < world.elapsed < 620
     lines = [record.getMessage() for record in caplog.records]
     assert sum("gave no answer" in line for line in lines) == 1
+    assert sum("ZenML server is down" in line for line in lines) == 1
 
 
-def test_a_zenml_server_that_is_down_does_not_end_the_step(world: World) -> None:
-    """The job is over; its step's result waits for the server to come back."""
-    answers = iter([ServerUnreachable("down"), ServerUnreachable("down"), "completed"])
-
-    def status(_: str) -> str:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    world.step_runs.status = status  # type: ignore[method-assign]
-    assert world.watch("JOB_STATE_SUCCEEDED").follow() == "completed"
+def test_a_day_without_an_answer_ends_the_step(world: World) -> None:
+    """Nothing waits for ever: two hours and sixty tries, then a diagnosis."""
+    world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 10_000
+    assert world.wait("JOB_STATE_RUNNING") == "failed"
+    assert 2 * 3600 <= world.elapsed < 8 * 3600
+    assert "cannot be followed any longer" in world.step_runs.messages[STEP]
 
 
-def test_a_passing_failure_is_raised_to_the_dynamic_runner(world: World) -> None:
-    """ZenML then keeps the step and asks again."""
-    watcher = world.watch(ServiceUnavailable("down"), "JOB_STATE_RUNNING")
-    with pytest.raises(ServiceUnavailable):
-        watcher.look()
-    assert watcher.look() == "running"
+def test_a_server_that_never_comes_back_does_not_hold_the_step(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job is over, and nobody can be asked what that means: in the end it has failed."""
+
+    def unreachable(*_: object) -> str:
+        raise ServerUnreachable("The ZenML server is down.")
+
+    world.step_runs.status = unreachable  # type: ignore[method-assign]
+    world.step_runs.fail = unreachable  # type: ignore[method-assign]
+    assert world.wait("JOB_STATE_SUCCEEDED") == "failed"
+    assert 2 * 3600 <= world.elapsed < 8 * 3600
+    assert "The ZenML server is down." in caplog.text
+
+
+def test_a_quota_that_is_used_up_is_left_alone(world: World) -> None:
+    """429 with Retry-After: no call of Vertex AI before that."""
+    world.report(at=START + 90)
+    world.jobs.list_errors = [QuotaExceeded("slow down", code=429, retry_after=60)]
+    assert world.wait("JOB_STATE_RUNNING") == "completed"
+    assert world.jobs.lists == 1 + (90 - 60) // 5
 
 
 def test_each_change_of_state_is_one_line_with_the_time_spent(
@@ -188,37 +257,138 @@ def test_each_change_of_state_is_one_line_with_the_time_spent(
 ) -> None:
     """However often the state is read."""
     caplog.set_level(logging.INFO)
-    world.step_runs.statuses[RUN] = "completed"
-    world.watch(
+    world.wait(
         *["JOB_STATE_QUEUED"] * 3,
-        *["JOB_STATE_PENDING"] * 125,
+        *["JOB_STATE_PENDING"] * 25,
         *["JOB_STATE_RUNNING"] * 2,
         "JOB_STATE_SUCCEEDED",
-    ).follow()
+        reports_itself=False,
+    )
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[:2] == ["Vertex AI job 1: QUEUED.", "Vertex AI job 1: PENDING after 3s queued."]
-    assert len(lines) == 4
-    assert "m " in lines[2]
-    assert lines[3].startswith("Vertex AI job 1: SUCCEEDED after 2s running")
+    assert lines == [
+        "Vertex AI job 1: QUEUED.",
+        "Vertex AI job 1: PENDING after 15s queued.",
+        "Vertex AI job 1: RUNNING after 2m 5s provisioning.",
+        "Vertex AI job 1: SUCCEEDED after 10s running.",
+    ]
 
 
 def test_an_unknown_state_warns_once_and_counts_as_running(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A state of tomorrow's API."""
-    world.step_runs.statuses[RUN] = "completed"
-    watcher = world.watch("99", "JOB_STATE_RUNNING", "99", "99", "JOB_STATE_SUCCEEDED")
-    assert watcher.look() == "running"
-    assert watcher.follow() == "completed"
+    world.report(at=START + 20)
+    world.follow("99", "JOB_STATE_RUNNING", "99")
+    assert world.watcher.look(STEP) == "running"
+    assert world.watcher.wait(STEP) == "completed"
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "`99`" in warnings[0].getMessage()
 
 
-def test_looks_become_rarer_while_nothing_changes(world: World) -> None:
-    """600 reads a minute are shared by everyone in the project."""
-    world.step_runs.statuses[RUN] = "completed"
-    world.watch(*["JOB_STATE_RUNNING"] * 400, "JOB_STATE_SUCCEEDED").follow()
-    assert world.clock.sleeps[0] == 1.0
-    assert world.clock.sleeps[100] == 5.0
-    assert world.clock.sleeps[-1] == 15.0
+def test_an_extra_job_of_a_step_is_cancelled(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that a create whose answer was lost left behind, and that no list had shown yet."""
+    world.report(at=START + 20)
+    world.follow("JOB_STATE_RUNNING")
+    extra = world.jobs.script("JOB_STATE_RUNNING", labels={RUN_LABEL: RUN, STEP_RUN_LABEL: STEP})
+    other = world.jobs.script(
+        "JOB_STATE_RUNNING", labels={RUN_LABEL: RUN, STEP_RUN_LABEL: "of-another-process"}
+    )
+    assert world.watcher.wait(STEP) == "completed"
+    assert world.jobs.cancelled == [extra]
+    assert other not in world.jobs.cancelled
+    assert "one too many" in caplog.text
+
+
+def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: World) -> None:
+    """The dynamic runner asks for each of a thousand steps, one after the other."""
+    for number in range(1000):
+        world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
+    for _ in range(2):
+        for number in range(1000):
+            assert world.watcher.look(f"step-{number}") == "running"
+    assert (world.jobs.lists, world.jobs.pages, world.jobs.reads) == (1, 10, 0)
+    assert world.step_runs.questions == 1
+
+
+@pytest.mark.parametrize(("steps", "most"), [(1, 12), (10, 12), (100, 12), (1000, 120)])
+def test_reads_a_minute_do_not_grow_with_the_steps(world: World, steps: int, most: int) -> None:
+    """12 lists, and 12 further pages for each further hundred jobs."""
+    for number in range(steps):
+        world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
+    while world.elapsed < 60:
+        world.watcher.look("step-0")
+        world.clock.sleep(1)
+    assert 0 < world.jobs.pages + world.jobs.reads <= most
+    assert world.step_runs.questions == 60
+
+
+def test_a_process_among_many_takes_its_share(world: World) -> None:
+    """A process for each step: the list shows how many they are, and each looks rarely."""
+    for number in range(1000):
+        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
+        world.jobs.script("JOB_STATE_RUNNING", labels=labels)
+    world.follow("JOB_STATE_RUNNING")
+    while world.elapsed < 3600:
+        world.watcher.look(STEP)
+        world.clock.sleep(1)
+    reads_a_minute = (world.jobs.pages + world.jobs.reads) / 60
+    assert 1000 * reads_a_minute < 600
+
+
+def test_jobs_that_no_list_has_are_read_in_turn(world: World) -> None:
+    """Fifty jobs end at one time: none waits for ever, and no round reads them all."""
+    for number in range(50):
+        world.follow(
+            "JOB_STATE_RUNNING",
+            "JOB_STATE_SUCCEEDED",
+            step_run_id=f"step-{number}",
+            reports_itself=False,
+        )
+    most = 0
+    for _ in range(10):
+        before = world.jobs.reads
+        world.watcher.look("step-49")
+        most = max(most, world.jobs.reads - before)
+        world.clock.sleep(60)
+    statuses = {world.watcher.look(f"step-{number}") for number in range(50)}
+    assert statuses == {"completed"}
+    assert most <= 20
+
+
+def test_a_job_that_lingers_is_ended_after_its_grace(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its container hangs after the step has reported: it costs money for nothing."""
+    world.report(at=START)
+    follower = world.follow("JOB_STATE_RUNNING")
+    assert world.watcher.wait(STEP) == "completed"
+    world.watcher.forget(STEP)
+    world.watcher.linger(follower, 300)
+    while world.watcher.tidy():
+        assert world.elapsed < 400
+        world.clock.sleep(1)
+    assert world.elapsed >= 300
+    assert world.jobs.cancelled == [str(follower.name)]
+    assert "although its step is over" in caplog.text
+
+
+def test_a_job_that_ends_within_its_grace_is_left_alone(world: World) -> None:
+    """Vertex AI needs a minute from the container's end to its own."""
+    world.report(at=START)
+    follower = world.follow(*["JOB_STATE_RUNNING"] * 3, "JOB_STATE_SUCCEEDED")
+    assert world.watcher.wait(STEP) == "completed"
+    world.watcher.forget(STEP)
+    world.watcher.linger(follower, 300)
+    while world.watcher.tidy():
+        world.clock.sleep(1)
+    assert world.elapsed < 150
+    assert world.jobs.cancelled == []
+
+
+def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: World) -> None:
+    """Nobody is told that a step runs of which nothing is known."""
+    with pytest.raises(KeyError):
+        world.watcher.look("unknown")

@@ -49,6 +49,7 @@ def test_a_label_value_is_always_one_that_the_api_takes(text: str) -> None:
 def test_labels_say_which_run_step_and_step_run_a_job_belongs_to() -> None:
     """A job can be found by each of them."""
     assert build_labels(
+        server_id="B2A0C0F2-29C1-445A-909A-7E2F899A4049",
         run_id="0f8fad5b-d9cb-469f-a165-70867728950e",
         step_run_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
         step_name="Train Model",
@@ -56,6 +57,7 @@ def test_labels_say_which_run_step_and_step_run_a_job_belongs_to() -> None:
         version="1.2.3",
     ) == {
         "source": "zenml-vertex-1_2_3",
+        "zenml-server-id": "b2a0c0f2-29c1-445a-909a-7e2f899a4049",
         "zenml-run-id": "0f8fad5b-d9cb-469f-a165-70867728950e",
         "zenml-step-run-id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
         "zenml-step": "train_model",

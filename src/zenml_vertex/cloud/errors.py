@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -14,6 +16,7 @@ from zenml_vertex.cloud.redaction import iter_chain, presentable, redact
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
+    NotYetPermitted,
     PermissionDenied,
     QuotaExceeded,
     RequestRejected,
@@ -82,6 +85,11 @@ _CURES = (
     ),
 )
 
+# Of a refusal that passes when a permission that was just given has spread.
+_SPREADING = ("act as service_account", "does not have permission to access Artifact Registry")
+# Of one that asks for more machines than the project may ever have.
+_MACHINES = "quota metrics exceed"
+
 # The client writes `GET https://...?%24alt=json: ` before what the service says.
 _CLIENT_PREFIX = re.compile(r"[A-Z]+ \S+: ")
 _MARKUP = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -145,8 +153,30 @@ def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiEr
     # Over REST, details are dicts, of which `error.reason` wants an attribute.
     reasons = " ".join(str(detail.get("reason", "")) for detail in details)
     cure = next((cure for pattern, cure in _CURES if pattern in f"{text} {reasons}"), "")
-    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)}"
-    return kind(f"{message} {cure}".strip(), code=code)
+    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)} {cure}".strip()
+    if kind is QuotaExceeded:
+        return QuotaExceeded(
+            message,
+            code=code,
+            retry_after=_read_retry_after(error),
+            is_of_machines=_MACHINES in text,
+        )
+    if kind is RequestRejected and any(pattern in text for pattern in _SPREADING):
+        kind = NotYetPermitted
+    return kind(message, code=code)
+
+
+def _read_retry_after(error: api.GoogleAPICallError) -> float | None:
+    """Seconds that the service asks to wait, which it says as a number or as a date."""
+    headers = getattr(error.response, "headers", None) or {}
+    text = str(headers.get("Retry-After") or "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
 
 
 def _translate_token(error: auth.GoogleAuthError, action: str, who: str) -> VertexStepOperatorError:

@@ -9,7 +9,8 @@ from typing import Any
 
 from google.api_core.retry import Retry, if_transient_error
 from google.cloud.aiplatform_v1 import JobServiceClient
-from google.cloud.aiplatform_v1.types import CustomJob
+from google.cloud.aiplatform_v1.types import CustomJob, ListCustomJobsRequest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from zenml_vertex.cloud.credentials import Identity
@@ -17,7 +18,13 @@ from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
 from zenml_vertex.cloud.redaction import redact
 from zenml_vertex.errors import RequestRejected, ServiceUnavailable
+from zenml_vertex.following.protocols import JobList
 from zenml_vertex.job.request import JobJson
+
+# The largest page that public clients ask for; the maximum is not documented.
+PAGE_SIZE = 100
+# A job has its whole environment, secrets included, which nobody needs a hundred of.
+_LISTED = FieldMask(paths=["name", "state", "labels", "create_time"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,20 @@ class VertexJobs:
         with translated(action, self._who):
             job = self._client.get_custom_job(name=name, timeout=self._timeouts.read)
             return _to_json(job, action)
+
+    def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
+        action = f"listing jobs in {parent}"
+        request = ListCustomJobsRequest(
+            parent=parent, filter=job_filter, page_size=PAGE_SIZE, read_mask=_LISTED
+        )
+        with translated(action, self._who):
+            pager = self._client.list_custom_jobs(request, timeout=self._timeouts.read)
+            jobs = []
+            for page in pager.pages:
+                jobs += [_to_json(job, action) for job in page.custom_jobs]
+                if first_page_only and page.next_page_token:
+                    return JobList(tuple(jobs), is_complete=False)
+        return JobList(tuple(jobs), is_complete=True)
 
     def cancel(self, name: str) -> None:
         with translated(f"cancelling {name}", self._who):

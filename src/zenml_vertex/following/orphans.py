@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from zenml_vertex.following.protocols import Jobs, StepRunFacts, StepRuns
-from zenml_vertex.job.identity import (
-    SERVER_LABEL,
-    STEP_LABEL,
-    STEP_RUN_LABEL,
-    JobName,
-    clean_label_value,
-)
+from zenml_vertex.job.filters import filter_live_jobs
+from zenml_vertex.job.identity import SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
-from zenml_vertex.job.states import STATES, interpret
+from zenml_vertex.job.states import interpret
 
 # A job takes 43 to 65 s from its container's exit to its last state.
 TEARDOWN = timedelta(minutes=5)
@@ -45,7 +40,7 @@ class Orphan:
     reason: str
 
 
-def list_live_jobs(jobs: Jobs, parent: str, server_id: str) -> list[JobJson]:
+def list_live_jobs(jobs: Jobs, parent: str, server_id: str) -> tuple[JobJson, ...]:
     """The jobs of a ZenML server that are not over.
 
     Args:
@@ -56,13 +51,7 @@ def list_live_jobs(jobs: Jobs, parent: str, server_id: str) -> list[JobJson]:
     Raises:
         VertexApiError: If they cannot be listed.
     """
-    # Only `AND` and `!=`: what parentheses mean in this filter is not documented.
-    terminal = (state for state, meaning in STATES.items() if meaning.is_terminal)
-    terms = [
-        f'labels.{SERVER_LABEL}="{clean_label_value(server_id)}"',
-        *(f'state!="{state}"' for state in terminal),
-    ]
-    return jobs.list(parent, " AND ".join(terms))
+    return jobs.list(parent, filter_live_jobs(SERVER_LABEL, server_id)).jobs
 
 
 def find_orphans(

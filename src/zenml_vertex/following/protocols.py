@@ -1,12 +1,25 @@
 """What following a job needs of the world."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from zenml_vertex.job.request import JobJson
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Jobs that were listed.
+
+    Args:
+        jobs: They.
+        is_complete: Whether there are no more.
+    """
+
+    jobs: tuple[JobJson, ...]
+    is_complete: bool
 
 
 class Jobs(Protocol):
@@ -23,8 +36,8 @@ class Jobs(Protocol):
         """Read a job by its resource name."""
         ...
 
-    def list(self, parent: str, job_filter: str) -> list[JobJson]:
-        """Every job of `projects/P/locations/L` that fulfils a filter."""
+    def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
+        """The jobs of `projects/P/locations/L` that fulfil a filter: name, state, labels, times."""
         ...
 
     def cancel(self, name: str) -> None:
@@ -52,6 +65,14 @@ class StepRuns(Protocol):
 
     def status(self, step_run_id: str) -> str:
         """The status of a step run now."""
+        ...
+
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+        """What has changed among step runs of one pipeline run, in one question.
+
+        Returns:
+            ID of a step run -> its status; those that are not over may be left out.
+        """
         ...
 
     def find(self, step_run_id: str) -> StepRunFacts | None:

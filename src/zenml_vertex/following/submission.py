@@ -26,7 +26,8 @@ from zenml_vertex.following.reporting import (
     PARENT_KEY,
     build_job_metadata,
 )
-from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName, clean_label_value
+from zenml_vertex.job.filters import filter_label
+from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -37,10 +38,11 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 20.0)
 # How often a job is created again after it was not found. Each time costs the waits.
 MAX_CREATES = 3
-# A quota of calls is per minute. A permission takes up to 7 minutes to spread
-# (https://cloud.google.com/iam/docs/access-change-propagation).
+# A quota of calls is per minute. A permission has mostly spread after two minutes
+# (https://cloud.google.com/iam/docs/access-change-propagation); whoever lacks it for
+# good should not wait much longer than that.
 QUOTA_PATIENCE_SECONDS = 5 * 60.0
-PERMISSION_PATIENCE_SECONDS = 8 * 60.0
+PERMISSION_PATIENCE_SECONDS = 2 * 60.0
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
 # How long a ZenML server that is restarted is waited for, with a job running already.
@@ -214,8 +216,7 @@ def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:
     Raises:
         VertexApiError: If they cannot be listed.
     """
-    found = jobs.list(parent, f'labels.{STEP_RUN_LABEL}="{clean_label_value(step_run_id)}"')
-    return sorted(found, key=_order)
+    return sorted(jobs.list(parent, filter_label(STEP_RUN_LABEL, step_run_id)).jobs, key=_order)
 
 
 def _order(job: JobJson) -> tuple[bool, str]:

@@ -1,195 +1,320 @@
-"""Following one job: what is its step's status now, and when is it over.
+"""One look for everybody: all steps of a process that wait for jobs in one project and region.
 
-The ZenML server says "done": a step that finished has reported it. Vertex AI
-says "failed": a step that could not report is Vertex AI's to explain.
+However many steps wait, a round costs one list of jobs and one question to the ZenML
+server for each pipeline run among them. Jobs are read one by one only to settle what a
+list leaves open. Whoever asks for a status gets what is known, after a look if one is
+due; nobody has a thread of their own.
 """
 
 import logging
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
     PermissionDenied,
+    QuotaExceeded,
+    RequestRejected,
+    ServerUnreachable,
     VertexApiError,
     VertexStepOperatorError,
 )
+from zenml_vertex.following.cadence import (
+    Stakes,
+    back_off,
+    choose_interval,
+    choose_server_interval,
+)
+from zenml_vertex.following.ending import cancel_quietly
+from zenml_vertex.following.follower import FINISHED, JobFollower
 from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
-from zenml_vertex.following.reporting import ProgressLog
-from zenml_vertex.job.diagnosis import Diagnosis, diagnose, gone, never_reported, out_of_sight
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.filters import filter_live_jobs
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one kind of failure is borne: until both budgets are spent.
-
-    Args:
-        seconds: Time since the first failure in a row.
-        tries: Failures in a row.
-    """
-
-    seconds: float
-    tries: int
-
-
-# A job that was just created may not be found for a moment: whether a read
-# follows a create at once is not documented.
-_PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
-# Permissions take minutes to spread, and are given back when someone notices; so
-# is a login that has expired.
-_PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
-_PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
-
-# Seconds since the last change of state -> seconds between two looks. Vertex AI
-# allows 600 reads per minute, project and region
-# (https://cloud.google.com/vertex-ai/docs/quotas).
-_CADENCE = ((60, 1.0), (600, 5.0))
-_SLOWEST_CADENCE = 15.0
-
-# Statuses that the ZenML server has for a step run that is over for it -> what
-# they mean for the step.
-_REPORTED = {
-    "completed": "completed",
-    "cached": "completed",
-    "skipped": "completed",
-    "failed": "failed",
-    "retrying": "failed",
-    "stopped": "stopped",
-    "cancelled": "stopped",
-    "cancelling": "stopped",
-}
-_FINISHED = ("completed", "failed", "stopped")
+# Jobs that are read one by one in a round; the others' turn comes in the next.
+_MOST_READS = 20
+_JITTER = 0.1
+_UNKNOWN_NUMBER_OF_JOBS = 1000
+# While nobody waits and a job lingers, looks are as rare as if it had run so long.
+_TIDYING_SECONDS = 10 * 60.0
 
 
 @dataclass(slots=True)
-class JobWatcher:
-    """Follows the job of one step run.
+class _Lingering:
+    """A job that outlives its step, and until when it may."""
+
+    name: JobName
+    run_id: str
+    deadline: float
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Watches the jobs of one project and region for every step of this process.
 
     Args:
         jobs: Vertex AI.
         step_runs: The ZenML server.
         clock: Where time comes from.
-        name: The job.
-        step_run_id: The step run that it belongs to.
-        reports_itself: Whether ZenML's code runs in the container and reports
-            the step's result; a command step does not.
+        parent: Project and region, as the API names them.
+        draw: A random number from 0 to 1, so that processes that start together
+            do not look together for ever.
     """
 
     jobs: Jobs
     step_runs: StepRuns
     clock: Clock
-    name: JobName
-    step_run_id: str
-    reports_itself: bool
-    is_over: bool = field(default=False, init=False)
-    _progress: ProgressLog = field(init=False)
+    parent: str
+    draw: Callable[[], float] = random.random
+    _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
+    _lingering: dict[str, _Lingering] = field(default_factory=dict, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _jobs_due: float = field(default=0.0, init=False)
+    _server_due: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
-    _failing_since: float = field(default=0.0, init=False)
+    _trouble: dict[str, str] = field(default_factory=dict, init=False)
+    _jobs_elsewhere: int = field(default=0, init=False)
+    _submitted_at: float = field(default=0.0, init=False)
 
-    def __post_init__(self) -> None:
-        self._progress = ProgressLog(self.name, self.clock)
-
-    def look(self) -> str:
-        """Look once.
-
-        Returns:
-            The step's status: `provisioning`, `running`, `completed`, `failed`
-            or `stopped`. The last three are final, and the step run on the ZenML
-            server says the same, with the reason.
-
-        Raises:
-            VertexStepOperatorError: If the status cannot be told now, but may be later.
-        """
-        try:
-            job = self.jobs.get(str(self.name))
-        except (VertexApiError, CredentialsError) as error:
-            return self._bear(error)
-        self._failures = 0
-        self._progress.see(job["state"])
-        meaning = interpret(job["state"])
-        if not meaning.is_terminal:
-            return meaning.status
-        self.is_over = True
-        return self._settle(job)
-
-    def follow(self) -> str:
-        """Look until the step is over; its final status.
-
-        Raises:
-            VertexStepOperatorError: If the ZenML server refuses what has to be written.
-        """
-        trouble = ""
-        last_change = self.clock.monotonic()
-        state = self._progress.state
-        while True:
-            try:
-                status = self.look()
-            except VertexStepOperatorError as error:
-                if not (error.retryable or isinstance(error, (VertexApiError, CredentialsError))):
-                    raise
-                if type(error).__name__ != trouble:
-                    trouble = type(error).__name__
-                    logger.warning("%s Trying again.", error)
-            else:
-                if status in _FINISHED:
-                    return status
-                if trouble:
-                    trouble = ""
-                    logger.info("Vertex AI job %s can be read again.", self.name.job_id)
+    def follow(self, follower: JobFollower) -> None:
+        """Watch a step's job from now on; the next look is soon."""
+        with self._lock:
             now = self.clock.monotonic()
-            if self._progress.state != state:
-                state, last_change = self._progress.state, now
-            self.clock.sleep(_choose_interval(now - last_change))
+            if not self._followers and not self._lingering:
+                self._jobs_due = self._server_due = now
+            self._submitted_at = now
+            self._followers[follower.step_run_id] = follower
 
-    def _bear(self, error: VertexApiError | CredentialsError) -> str:
-        """Pass the failure on while there is patience for it; then end the step."""
+    def find(self, step_run_id: str) -> JobFollower | None:
+        """The follower of a step run, if it is watched here."""
+        return self._followers.get(step_run_id)
+
+    def forget(self, step_run_id: str) -> JobFollower | None:
+        """Watch a step's job no longer."""
+        with self._lock:
+            return self._followers.pop(step_run_id, None)
+
+    def look(self, step_run_id: str) -> str:
+        """The status of a step as far as is known, after a look if one is due.
+
+        Raises:
+            KeyError: If the step run is not watched here.
+        """
+        with self._lock:
+            follower = self._followers[step_run_id]
+            if not follower.is_finished:
+                self._look_if_due()
+            return follower.status
+
+    def wait(self, step_run_id: str) -> str:
+        """Look until a step is over; its final status.
+
+        Raises:
+            KeyError: If the step run is not watched here.
+        """
+        while (status := self.look(step_run_id)) not in FINISHED:
+            self.clock.sleep(max(0.0, self._next_due() - self.clock.monotonic()))
+        return status
+
+    def linger(self, follower: JobFollower, seconds: float) -> None:
+        """Give the job of a finished step some time to end by itself; it is cancelled after that.
+
+        Args:
+            follower: The step's.
+            seconds: How long it may take; 0 or more.
+        """
+        with self._lock:
+            self._lingering[str(follower.name)] = _Lingering(
+                follower.name, follower.run_id, self.clock.monotonic() + seconds
+            )
+
+    def tidy(self) -> bool:
+        """Look after jobs that outlive their steps, if a look is due; whether any is left."""
+        with self._lock:
+            if self._lingering:
+                self._look_if_due()
+            return bool(self._lingering)
+
+    def _next_due(self) -> float:
+        return min(self._jobs_due, self._server_due)
+
+    def _look_if_due(self) -> None:
         now = self.clock.monotonic()
-        if not self._failures:
-            self._failing_since = now
-        self._failures += 1
-        patience = _choose_patience(error)
-        spent = now - self._failing_since
-        if self._failures < patience.tries or spent < patience.seconds:
-            raise error
-        is_gone = isinstance(error, JobNotFound)
-        self.is_over = is_gone
-        return self._fail(gone(str(error)) if is_gone else out_of_sight(str(error)))
+        if now >= self._server_due:
+            self._ask_server()
+            elapsed = self.clock.monotonic() - self._submitted_at
+            interval = choose_server_interval(elapsed, self._jobs_elsewhere)
+            self._server_due = self.clock.monotonic() + self._jittered(interval)
+        if now >= self._jobs_due:
+            retry_after = self._ask_vertex()
+            interval = choose_interval(self._stakes())
+            if self._failures:
+                interval = back_off(interval, self._failures, retry_after)
+            self._jobs_due = self.clock.monotonic() + self._jittered(interval)
 
-    def _settle(self, job: JobJson) -> str:
-        reported = self.step_runs.status(self.step_run_id)
-        if reported in _REPORTED:
-            return _REPORTED[reported]
-        status = interpret(job["state"]).status
-        if status == "completed":
-            return self._fail(never_reported(job["state"])) if self.reports_itself else status
-        if status == "stopped":
-            self.step_runs.stop(self.step_run_id, diagnose(job).describe(self.name))
-            return status
-        return self._fail(diagnose(job))
+    def _jittered(self, interval: float) -> float:
+        """Never sooner: the intervals are what a quota allows."""
+        return interval * (1 + _JITTER * self.draw())
 
-    def _fail(self, diagnosis: Diagnosis) -> str:
-        text = diagnosis.describe(self.name)
-        logger.error("%s", text)
-        self.step_runs.fail(self.step_run_id, text)
-        return "failed"
+    def _stakes(self) -> Stakes:
+        waiting = self._waiting()
+        if not waiting:
+            return Stakes(_TIDYING_SECONDS)
+        now = self.clock.monotonic()
+        return Stakes(
+            seconds_since_change=now - max(follower.changed_at for follower in waiting),
+            is_starting=any(follower.is_starting for follower in waiting),
+            is_silent=any(not follower.reports_itself for follower in waiting),
+            jobs_elsewhere=self._jobs_elsewhere,
+        )
+
+    def _waiting(self) -> list[JobFollower]:
+        return [follower for follower in self._followers.values() if not follower.is_finished]
+
+    def _ask_server(self) -> None:
+        """Take note of what the steps have reported themselves."""
+        for run_id, followers in _group_by_run(self._waiting()).items():
+            waiting = {follower.step_run_id: follower for follower in followers}
+            try:
+                reported = self.step_runs.statuses(run_id, list(waiting))
+            except VertexStepOperatorError as error:
+                self._complain("ZenML", error)
+                continue
+            self._rejoice("ZenML", "The ZenML server answers again.")
+            for step_run_id, status in reported.items():
+                if step_run_id in waiting:
+                    waiting[step_run_id].see_reported(status)
+
+    def _ask_vertex(self) -> float | None:
+        """Take note of the jobs as they are; seconds that Vertex AI asks to wait, if it does."""
+        waiting = _group_by_run(self._waiting())
+        runs = {*waiting, *(job.run_id for job in self._lingering.values())}
+        self._jobs_elsewhere = 0
+        unseen: list[JobFollower] = []
+        try:
+            for run_id in runs:
+                followers = waiting.get(run_id, [])
+                listed = self._list(run_id, len(followers))
+                if listed is None:
+                    unseen += followers
+                else:
+                    unseen += self._see_listed(followers, listed)
+                    self._end_lingering(run_id, listed)
+            for follower in self._choose_for_reading(unseen):
+                self._read(follower)
+        except (VertexApiError, CredentialsError) as error:
+            self._failures += 1
+            self._complain("Vertex", error)
+            for follower in self._waiting():
+                follower.bear(error)
+            return error.retry_after if isinstance(error, QuotaExceeded) else None
+        self._failures = 0
+        self._rejoice("Vertex", "Vertex AI answers again.")
+        return None
+
+    def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson] | None:
+        """The live jobs of a run by name, all of them or a page; None if they may not be listed.
+
+        A process that waits for a few of many jobs is better off reading its own.
+        """
+        job_filter = filter_live_jobs(RUN_LABEL, run_id)
+        try:
+            listed = self.jobs.list(self.parent, job_filter, first_page_only=waiting <= _MOST_READS)
+        except (PermissionDenied, RequestRejected) as error:
+            # `customJobs.get` is enough to follow a job.
+            self._complain("list", error)
+            return None
+        elsewhere = len(listed.jobs) - waiting if listed.is_complete else _UNKNOWN_NUMBER_OF_JOBS
+        self._jobs_elsewhere += max(0, elsewhere)
+        return {job["name"]: job for job in listed.jobs}
+
+    def _see_listed(
+        self, followers: Iterable[JobFollower], listed: Mapping[str, JobJson]
+    ) -> list[JobFollower]:
+        """Take note of a run's jobs; the followers whose job is not among them."""
+        names = {clean_label_value(f.step_run_id): str(f.name) for f in followers}
+        for job in listed.values():
+            step_run = job.get("labels", {}).get(STEP_RUN_LABEL)
+            is_extra = names.get(step_run, job["name"]) != job["name"]
+            if is_extra and job["state"] != "JOB_STATE_CANCELLING":
+                logger.warning(
+                    "Vertex AI job %s is one too many for its step; cancelling it.", job["name"]
+                )
+                cancel_quietly(self.jobs, job["name"])
+        unseen = []
+        for follower in followers:
+            job_json = listed.get(str(follower.name))
+            if job_json is None:
+                unseen.append(follower)
+            else:
+                self._see(follower, job_json)
+        return unseen
+
+    def _choose_for_reading(self, unseen: list[JobFollower]) -> list[JobFollower]:
+        """Some of the jobs that no list has: they are over, deleted, or not listed yet.
+
+        Those that are not chosen come first in the next round.
+        """
+        chosen = unseen[:_MOST_READS]
+        for follower in chosen:
+            del self._followers[follower.step_run_id]
+            self._followers[follower.step_run_id] = follower
+        return chosen
+
+    def _read(self, follower: JobFollower) -> None:
+        try:
+            job = self.jobs.get(str(follower.name))
+        except (JobNotFound, PermissionDenied) as error:
+            self._complain(str(follower.name), error)
+            follower.bear(error)
+        else:
+            self._see(follower, job)
+
+    def _end_lingering(self, run_id: str, listed: Mapping[str, JobJson]) -> None:
+        now = self.clock.monotonic()
+        for name, lingering in list(self._lingering.items()):
+            if lingering.run_id != run_id:
+                continue
+            job = listed.get(name)
+            if job is None or interpret(job["state"]).is_terminal:
+                del self._lingering[name]
+            elif now >= lingering.deadline:
+                logger.warning(
+                    "Vertex AI job %s is still %s although its step is over; cancelling it.",
+                    lingering.name.job_id,
+                    job["state"],
+                )
+                cancel_quietly(self.jobs, name)
+                del self._lingering[name]
+
+    def _see(self, follower: JobFollower, job: JobJson) -> None:
+        try:
+            follower.see_job(job)
+        except ServerUnreachable as error:
+            self._complain("ZenML", error)
+            follower.bear(error)
+
+    def _complain(self, whom: str, error: VertexStepOperatorError) -> None:
+        """Say once what is wrong, as long as it is the same."""
+        kind = type(error).__name__
+        if self._trouble.get(whom) != kind:
+            self._trouble[whom] = kind
+            logger.warning("%s Trying again.", error)
+
+    def _rejoice(self, whom: str, text: str) -> None:
+        if self._trouble.pop(whom, None):
+            logger.info("%s", text)
 
 
-def _choose_patience(error: VertexApiError | CredentialsError) -> Patience:
-    if isinstance(error, JobNotFound):
-        return _PATIENCE_NOT_FOUND
-    if isinstance(error, (PermissionDenied, CredentialsError)):
-        return _PATIENCE_PERMISSION
-    return _PATIENCE_ANYTHING_ELSE
-
-
-def _choose_interval(seconds_since_change: float) -> float:
-    """Look often while something is about to change, seldom later."""
-    for until, interval in _CADENCE:
-        if seconds_since_change < until:
-            return interval
-    return _SLOWEST_CADENCE
+def _group_by_run(followers: Iterable[JobFollower]) -> dict[str, list[JobFollower]]:
+    runs: dict[str, list[JobFollower]] = {}
+    for follower in followers:
+        runs.setdefault(follower.run_id, []).append(follower)
+    return runs

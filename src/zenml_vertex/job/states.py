@@ -45,6 +45,8 @@ STATES: dict[str, StateMeaning] = {
     ),
 }
 
+TERMINAL_STATES = tuple(state for state, meaning in STATES.items() if meaning.is_terminal)
+
 _UNKNOWN = StateMeaning("running", is_terminal=False, phase="in a state unknown to this version")
 
 

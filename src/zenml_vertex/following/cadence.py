@@ -1,0 +1,85 @@
+"""How often to look: often while something is about to change, seldom later. Pure.
+
+Vertex AI allows 600 reads per minute, project and region, for everybody together
+(https://cloud.google.com/vertex-ai/docs/quotas), and nobody knows who else reads.
+So a process never looks more than 12 times a minute, and the more jobs of its run
+other processes wait for, the less it takes.
+"""
+
+from dataclasses import dataclass
+
+# 12 times a minute.
+QUICKEST_SECONDS = 5.0
+# Seconds since the last change of a job's state -> seconds between two looks.
+_CADENCE = ((2 * 60.0, QUICKEST_SECONDS), (10 * 60.0, 15.0), (60 * 60.0, 30.0))
+_SLOWEST_SECONDS = 60.0
+# A job in a queue, or whose machine is on its way, changes within minutes.
+_STARTING_SECONDS = 10 * 60.0
+# For each job that another process waits for, which may cost that one two reads a
+# look: a thousand processes then make 300 reads a minute.
+_SECONDS_PER_JOB_ELSEWHERE = 0.4
+
+# The ZenML server is asked for one thing, by primary key, for all steps at once.
+SERVER_QUICKEST_SECONDS = 1.0
+_SERVER_SLOWEST_SECONDS = 10.0
+# A step that took an hour may be noticed some seconds late.
+_SERVER_SHARE_OF_ELAPSED = 1 / 600
+_SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.01
+
+# After failures in a row the looks are further and further apart.
+_LONGEST_BACKOFF_SECONDS = 5 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """What depends on the next look.
+
+    Args:
+        seconds_since_change: Since a job changed its state, or was created.
+        is_starting: Whether a job is queued, or its machine is on its way.
+        is_silent: Whether a step waits that reports nothing to ZenML, so that
+            Vertex AI alone tells of its end.
+        jobs_elsewhere: Live jobs of the same run that other processes wait for, as
+            far as is known.
+    """
+
+    seconds_since_change: float
+    is_starting: bool = False
+    is_silent: bool = False
+    jobs_elsewhere: int = 0
+
+
+def choose_interval(stakes: Stakes) -> float:
+    """Seconds until Vertex AI is asked again; at least `QUICKEST_SECONDS`."""
+    since = stakes.seconds_since_change
+    interval = next((seconds for until, seconds in _CADENCE if since < until), _SLOWEST_SECONDS)
+    if (stakes.is_starting or stakes.is_silent) and since < _STARTING_SECONDS:
+        interval = QUICKEST_SECONDS
+    return max(interval, _SECONDS_PER_JOB_ELSEWHERE * stakes.jobs_elsewhere)
+
+
+def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
+    """Seconds until the ZenML server is asked again; at least `SERVER_QUICKEST_SECONDS`.
+
+    Args:
+        elapsed: Seconds since the step was submitted that was submitted last.
+        jobs_elsewhere: As in `Stakes`.
+    """
+    interval = max(
+        SERVER_QUICKEST_SECONDS,
+        _SERVER_SHARE_OF_ELAPSED * elapsed,
+        _SERVER_SECONDS_PER_JOB_ELSEWHERE * jobs_elsewhere,
+    )
+    return min(interval, _SERVER_SLOWEST_SECONDS)
+
+
+def back_off(interval: float, failures: int, retry_after: float | None = None) -> float:
+    """Seconds until the next look after failures in a row.
+
+    Args:
+        interval: What it would be without a failure.
+        failures: How many; at least 1.
+        retry_after: What the service asks for; None where it says nothing.
+    """
+    grown = min(interval * 2.0 ** min(failures, 16), max(interval, _LONGEST_BACKOFF_SECONDS))
+    return max(grown, retry_after or 0.0)

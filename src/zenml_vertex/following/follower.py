@@ -1,0 +1,183 @@
+"""One step's job: what is the step's status, as far as is known, and when is it over.
+
+The ZenML server says "done": a step that finished has reported it. Vertex AI says
+"failed": a step that could not report is Vertex AI's to explain.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from zenml_vertex.errors import (
+    CredentialsError,
+    JobNotFound,
+    PermissionDenied,
+    ServerUnreachable,
+    VertexStepOperatorError,
+)
+from zenml_vertex.following.protocols import Clock, StepRuns
+from zenml_vertex.following.reporting import ProgressLog
+from zenml_vertex.job.diagnosis import Diagnosis, diagnose, gone, never_reported, out_of_sight
+from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.states import interpret
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one kind of failure is borne: until both budgets are spent.
+
+    Args:
+        seconds: Time since the first failure in a row.
+        tries: Failures in a row.
+    """
+
+    seconds: float
+    tries: int
+
+
+# A job that was just created may not be found for a moment: whether a read
+# follows a create at once is not documented.
+_PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
+# Permissions take minutes to spread, and are given back when someone notices; so
+# is a login that has expired.
+_PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
+_PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
+
+# Statuses that the ZenML server has for a step run that is over for it -> what
+# they mean for the step.
+REPORTED = {
+    "completed": "completed",
+    "cached": "completed",
+    "skipped": "completed",
+    "failed": "failed",
+    "retrying": "failed",
+    "retried": "failed",
+    "stopped": "stopped",
+    "cancelled": "stopped",
+}
+FINISHED = ("completed", "failed", "stopped")
+
+
+@dataclass(slots=True)
+class JobFollower:
+    """What is known of the job of one step run.
+
+    Args:
+        name: The job.
+        step_run_id: The step run that it belongs to.
+        run_id: The pipeline run of that.
+        reports_itself: Whether ZenML's code runs in the container and reports
+            the step's result; a command step does not.
+        step_runs: The ZenML server.
+        clock: Where time comes from.
+        status: The step's status: `provisioning`, `running`, `completed`, `failed`
+            or `stopped`. The last three are final, and the step run on the ZenML
+            server says the same, with the reason.
+        is_over: Whether the job is over, too.
+        changed_at: When the job was last seen to change, by the clock.
+    """
+
+    name: JobName
+    step_run_id: str
+    run_id: str
+    reports_itself: bool
+    step_runs: StepRuns
+    clock: Clock
+    status: str = field(default="provisioning", init=False)
+    is_over: bool = field(default=False, init=False)
+    changed_at: float = field(init=False)
+    _progress: ProgressLog = field(init=False)
+    _failures: int = field(default=0, init=False)
+    _failing_since: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.changed_at = self.clock.monotonic()
+        self._progress = ProgressLog(self.name, self.clock)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the step's status is final."""
+        return self.status in FINISHED
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the job is queued, or its machine is on its way."""
+        return self.status == "provisioning"
+
+    def see_job(self, job: JobJson) -> None:
+        """Take note of the job as Vertex AI has it now.
+
+        Raises:
+            ServerUnreachable: If the job is over, and the ZenML server cannot be
+                asked, or told, what that means for the step.
+        """
+        if job["state"] != self._progress.state:
+            self.changed_at = self.clock.monotonic()
+        self._progress.see(job["state"])
+        meaning = interpret(job["state"])
+        if meaning.is_terminal:
+            self.status = self._settle(job)
+            self.is_over = True
+        elif not self.is_finished:
+            self.status = meaning.status
+        self._failures = 0
+
+    def see_reported(self, reported: str) -> None:
+        """Take note of what the ZenML server says of the step run."""
+        if not self.is_finished and reported in REPORTED:
+            self.status = REPORTED[reported]
+            logger.info(
+                "The step has reported that it is %s; Vertex AI job %s is not waited for.",
+                self.status,
+                self.name.job_id,
+            )
+
+    def bear(self, error: VertexStepOperatorError) -> None:
+        """Take note that the job, or the step run, cannot be read; the step ends in the end.
+
+        It ends once the patience with this kind of error is spent, and then also
+        where the ZenML server cannot be told: nothing waits for ever.
+        """
+        now = self.clock.monotonic()
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        patience = _choose_patience(error)
+        spent = now - self._failing_since
+        if self._failures < patience.tries or spent < patience.seconds:
+            return
+        is_gone = isinstance(error, JobNotFound)
+        try:
+            self._fail(gone(str(error)) if is_gone else out_of_sight(str(error)))
+        except ServerUnreachable as unreachable:
+            logger.error("%s", unreachable)  # noqa: TRY400 - the message is written for people
+        self.status = "failed"
+        self.is_over = is_gone
+
+    def _settle(self, job: JobJson) -> str:
+        reported = self.step_runs.status(self.step_run_id)
+        if reported in REPORTED:
+            return REPORTED[reported]
+        status = interpret(job["state"]).status
+        if status == "completed":
+            return self._fail(never_reported(job["state"])) if self.reports_itself else status
+        if status == "stopped":
+            self.step_runs.stop(self.step_run_id, diagnose(job).describe(self.name))
+            return status
+        return self._fail(diagnose(job))
+
+    def _fail(self, diagnosis: Diagnosis) -> str:
+        self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
+        # ZenML shows the whole text, which is on the step run now.
+        logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)
+        return "failed"
+
+
+def _choose_patience(error: VertexStepOperatorError) -> Patience:
+    if isinstance(error, JobNotFound):
+        return _PATIENCE_NOT_FOUND
+    if isinstance(error, (PermissionDenied, CredentialsError)):
+        return _PATIENCE_PERMISSION
+    return _PATIENCE_ANYTHING_ELSE

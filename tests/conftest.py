@@ -5,6 +5,7 @@ processes of their own, because ZenML's client keeps its state in the process.
 """
 
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from local_stack.callables import RunPipeline, StartPipeline
     from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
     from zenml_vertex.local_stack.stack import LocalStack
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start be interrupted.
+
+    A shell ignores SIGINT for what it starts in the background, and whoever is started
+    from there does too.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ are the spelling of ZenML's own page on it.
 from collections.abc import Mapping
 from difflib import get_close_matches
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import ConfigDict, Field, model_validator
 from zenml.config.base_settings import BaseSettings
@@ -27,6 +27,9 @@ _DOCUMENTED_SPELLINGS = {
     "disk_type": "boot_disk_type",
     "disk_size_gb": "boot_disk_size_gb",
 }
+
+
+_CLIENT_EXITS = ("cancel", "detach")
 
 
 class VertexStepOperatorSettings(BaseSettings):
@@ -98,6 +101,27 @@ class VertexStepOperatorSettings(BaseSettings):
         default=None,
         description="ID of a persistent resource to run on. Empty: none.",
     )
+    disable_retries: bool | None = Field(
+        default=None,
+        description="Whether Vertex AI must not start the job again after an internal error. A "
+        "restart runs the step's code from its beginning. Not set: it must not, unless "
+        "`restart_job_on_worker_restart` is on. After a stockout or a preemption Vertex AI may "
+        "restart the job all the same.",
+    )
+    restart_job_on_worker_restart: bool = Field(
+        default=False,
+        description="Whether the whole job starts again when a machine does.",
+    )
+    on_client_exit: Literal["cancel", "detach"] = Field(
+        default="cancel",
+        description="What Ctrl-C or SIGTERM does to the job of a step that is waited for, in a "
+        "static pipeline: `cancel` it, or `detach` and let it go on.",
+    )
+    lingering_seconds: int = Field(
+        default=300,
+        description="How long a job may go on after its step has finished, in seconds. A "
+        "container that hangs is ended after that.",
+    )
     additional_training_job_args: dict[str, Any] = Field(
         default_factory=dict,
         description="Further arguments under the names of Google Cloud Pipeline Components' "
@@ -130,6 +154,12 @@ class VertexStepOperatorSettings(BaseSettings):
         if not isinstance(data, Mapping):
             return data
         values = dict(data)
+        client_exit = values.get("on_client_exit")
+        if client_exit not in (None, *_CLIENT_EXITS):
+            # pydantic's own error would lose its reason on the way through ZenML.
+            raise ConfigurationError(
+                [f"`on_client_exit` is `{client_exit}`. Write `cancel` or `detach`."]
+            )
         unknown = [name for name in values if name not in cls.model_fields]
         if unknown and cls.model_config.get("extra") == "forbid":
             raise ConfigurationError(_describe_unknown(name, cls.model_fields) for name in unknown)
@@ -157,6 +187,10 @@ class VertexStepOperatorSettings(BaseSettings):
             for name, value in self.__dict__.items()
         }
         check_fields(cast("JobSettings", SimpleNamespace(**known)))
+        if self.lingering_seconds < 0:
+            raise ConfigurationError(
+                [f"`lingering_seconds` is {self.lingering_seconds}. Write 0 or more."]
+            )
         return self
 
 

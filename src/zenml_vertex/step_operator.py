@@ -10,34 +10,31 @@ job is submitted or asked about, and not before.
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml.stack import Stack, StackValidator
 from zenml.step_operators import BaseStepOperator
 
 from zenml_vertex import __version__
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.container.lingering import LINGERING_VARIABLE
 from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
-from zenml_vertex.following.ending import cancel_and_verify, cancel_job
+from zenml_vertex.following.ending import cancel_and_verify, cancel_job, cancel_quietly
+from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import SystemClock
-from zenml_vertex.following.reporting import (
-    BUILTIN_JOB_NAME_KEY,
-    JOB_NAME_KEY,
-    build_job_metadata,
-)
-from zenml_vertex.following.submission import submit_job
-from zenml_vertex.following.watcher import JobWatcher
+from zenml_vertex.following.reporting import build_job_metadata
+from zenml_vertex.following.submission import Submission, find_recorded_name, recover_name
+from zenml_vertex.following.watcher import Watcher
+from zenml_vertex.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.job.identity import JobName, build_display_name, build_labels
 from zenml_vertex.job.request import build_custom_job
 from zenml_vertex.job.rules import advise, check_job
+from zenml_vertex.places import PLACES, Place
 from zenml_vertex.stack_rules import find_stack_problem
-from zenml_vertex.step_runs import ZenMLStepRuns
+from zenml_vertex.step_runs import ZenMLStepRuns, explained
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -46,6 +43,9 @@ if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
     from zenml.config.step_run_info import StepRunInfo
     from zenml.models import PipelineSnapshotBase, StepRunResponse
+    from zenml.step_operators.step_operator_entrypoint_configuration import (
+        StepOperatorEntrypointConfiguration,
+    )
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
@@ -55,8 +55,6 @@ logger = logging.getLogger(__name__)
 # The built-in operator's key, so that an image it has built is found again.
 DOCKER_IMAGE_KEY = "vertex_step_operator"
 
-_INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
-
 
 class VertexStepOperator(BaseStepOperator):
     """Runs a step as a Vertex AI CustomJob."""
@@ -65,8 +63,7 @@ class VertexStepOperator(BaseStepOperator):
         super().__init__(*args, **kwargs)
         self._clock = SystemClock()
         self._step_runs = ZenMLStepRuns(self.id)
-        self._connections: dict[tuple[str | None, ...], Connection] = {}
-        self._watchers: dict[UUID, JobWatcher] = {}
+        self._watchers: dict[UUID, Watcher] = {}
         self._advice_given: set[str] = set()
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
@@ -80,6 +77,13 @@ class VertexStepOperator(BaseStepOperator):
     def settings_class(self) -> "type[BaseSettings] | None":
         """What a step may set."""
         return VertexStepOperatorSettings
+
+    @property
+    def entrypoint_config_class(self) -> "type[StepOperatorEntrypointConfiguration]":
+        """What runs a step in its container: ZenML's own entrypoint, once."""
+        from zenml_vertex.container.entrypoint import VertexStepEntrypointConfiguration
+
+        return VertexStepEntrypointConfiguration
 
     @property
     def requirements(self) -> set[str]:
@@ -136,16 +140,18 @@ class VertexStepOperator(BaseStepOperator):
             VertexApiError: If Vertex AI does not take the job.
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
-        with self._stopping_when_interrupted(info.step_run_id):
+        with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
             settings = self._check_settings(info, info.pipeline_step_name)
-            connection = self._connect(settings)
+            place = self._choose_place(settings)
+            connection = self._connect(place)
             job = build_custom_job(
                 settings,
                 display_name=build_display_name(info.run_name, info.pipeline_step_name),
                 image=_find_image(info),
                 command=entrypoint_command,
-                environment=environment,
+                environment={**environment, LINGERING_VARIABLE: str(settings.lingering_seconds)},
                 labels=build_labels(
+                    server_id=self._step_runs.server_id,
                     run_id=str(info.run_id),
                     step_run_id=str(info.step_run_id),
                     step_name=info.pipeline_step_name,
@@ -155,20 +161,27 @@ class VertexStepOperator(BaseStepOperator):
                 gpu_count=info.config.resource_settings.gpu_count,
             )
             info.force_write_logs()
-            name = submit_job(
+            submission = Submission(
                 connection.jobs,
                 self._step_runs,
-                parent=connection.parent,
-                job=job,
-                step_run_id=str(info.step_run_id),
+                self._clock,
+                connection.parent,
+                str(info.step_run_id),
             )
-            info.step_run.run_metadata.update(build_job_metadata(name))
-            logger.info(
-                "Vertex AI job %s runs step `%s`: %s",
-                name,
-                info.pipeline_step_name,
-                name.console_url,
-            )
+            name = submission.submit(job, info.step_run.run_metadata)
+            try:
+                info.step_run.run_metadata.update(build_job_metadata(name))
+                self._follow(info.step_run, place, name)
+                logger.info(
+                    "Vertex AI job %s runs step `%s`: %s",
+                    name,
+                    info.pipeline_step_name,
+                    name.console_url,
+                )
+            except BaseException as error:
+                logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+                cancel_quietly(connection.jobs, str(name))
+                raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """The status of a submitted step run now; dynamic pipelines ask for it.
@@ -181,12 +194,14 @@ class VertexStepOperator(BaseStepOperator):
             VertexStepOperatorError: If it cannot be told now; ZenML then asks again.
         """
         watcher = self._watch(step_run)
-        return ExecutionStatus(watcher.look()) if watcher else self._fail_without_job(step_run)
+        if watcher is None:
+            return self._fail_without_job(step_run)
+        return ExecutionStatus(watcher.look(str(step_run.id)))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Follow a submitted step run to its end; static pipelines call it.
+        """Wait until a submitted step run is over; static pipelines call it.
 
-        Whatever interrupts it ends the job too.
+        Whatever interrupts it ends the job too, unless `on_client_exit` is `detach`.
 
         Returns:
             COMPLETED, FAILED or STOPPED.
@@ -198,55 +213,69 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watch(step_run)
         if watcher is None:
             return self._fail_without_job(step_run)
-        with self._stopping_when_interrupted(step_run.id):
+        step_run_id = str(step_run.id)
+        settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+        detaches = settings.on_client_exit == "detach"
+        with stopping_when_interrupted(self._step_runs, step_run_id, detaches=detaches):
             try:
-                return ExecutionStatus(watcher.follow())
+                return ExecutionStatus(watcher.wait(step_run_id))
             except BaseException as error:
-                logger.info(
-                    "%s: cancelling Vertex AI job %s.", type(error).__name__, watcher.name.job_id
-                )
-                cancel_and_verify(watcher.jobs, watcher.name, self._clock)
-                watcher.is_over = True
+                if detaches and isinstance(error, INTERRUPTIONS):
+                    watcher.forget(step_run_id)
+                else:
+                    self._end_job(watcher, step_run_id, error)
                 raise
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Ask for the job of a step run to be cancelled; `get_status` tells when it is over."""
         watcher = self._watch(step_run)
-        if watcher:
-            logger.info("Cancelling Vertex AI job %s.", watcher.name.job_id)
-            cancel_job(watcher.jobs, watcher.name)
+        if watcher and (follower := watcher.find(str(step_run.id))):
+            logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
+            cancel_job(watcher.jobs, follower.name)
 
     def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
         """Make sure that the job of a finished step run does not go on without it.
 
-        A step that succeeded ends its container by itself.
+        A step that has reported its result ends its container by itself, and gets
+        some time for that; any other job is cancelled.
         """
+        step_run_id = str(step_run.id)
         watcher = self._watchers.pop(step_run.id, None)
-        if watcher is None or watcher.is_over:
+        follower = watcher.forget(step_run_id) if watcher else None
+        if watcher is None or follower is None or follower.is_over:
             return
-        with self._stopping_when_interrupted(step_run.id):
-            status = self._step_runs.status(str(step_run.id))
-            if not ExecutionStatus(status).is_successful:
-                cancel_job(watcher.jobs, watcher.name)
+        with stopping_when_interrupted(self._step_runs, step_run_id):
+            if follower.has_reported:
+                settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+                watcher.linger(follower, settings.lingering_seconds)
+                PLACES.tidy(watcher)
+            else:
+                cancel_job(watcher.jobs, follower.name)
 
-    @contextmanager
-    def _stopping_when_interrupted(self, step_run_id: "UUID") -> Iterator[None]:
-        """Let an interruption be the end of the step, however often Ctrl-C is pressed.
+    def connect(self) -> "Connection":
+        """A connection to Vertex AI with the component's own settings.
 
-        `RunStoppedException` is the only exception after which ZenML does not retry
-        the step, which would start another job.
+        Raises:
+            VertexStepOperatorError: If there is no identity, or no project.
         """
-        try:
-            yield
-        except _INTERRUPTIONS as interruption:
-            reason = type(interruption).__name__
-            try:
-                self._step_runs.stop(str(step_run_id), f"The step was interrupted ({reason}).")
-            except VertexStepOperatorError as error:
-                logger.warning("The step run could not be marked as stopped: %s", error)
-            finally:
-                # ZenML shows the whole chain, and where it was interrupted helps nobody.
-                raise RunStoppedException(f"The step was interrupted ({reason}).") from None
+        return self._connect(self._choose_place(self.config))
+
+    @property
+    def step_runs(self) -> ZenMLStepRuns:
+        """The ZenML server's record of step runs."""
+        return self._step_runs
+
+    def _end_job(self, watcher: Watcher, step_run_id: str, error: BaseException) -> None:
+        """Cancel a job that nobody waits for any more, and see that it ends.
+
+        Should an impatient second Ctrl-C come in between, the job is not over as far as
+        is known, and `cleanup_step_submission` cancels it.
+        """
+        if follower := watcher.find(step_run_id):
+            name = follower.name
+            logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+            cancel_and_verify(watcher.jobs, name, self._clock)
+            follower.is_over = True
 
     def _check_settings(
         self, container: "Step | StepRunInfo", step_name: str
@@ -284,25 +313,19 @@ class VertexStepOperator(BaseStepOperator):
             self._advice_given.add(text)
             logger.warning("%s", text)
 
-    def _connect(
+    def _choose_place(
         self, settings: VertexStepOperatorSettings, region: str | None = None
-    ) -> "Connection":
-        """A connection for these settings; one per region, project and identity."""
-        with client_required():
-            from zenml_vertex.cloud.connection import connect
+    ) -> Place:
+        return Place(
+            region=region or settings.region or self.config.region,
+            project=settings.project,
+            key_file=settings.service_account_path,
+            api_endpoint=settings.api_endpoint,
+            connector=self.connector,
+        )
 
-        place = region or settings.region or self.config.region
-        key = (place, settings.project, settings.service_account_path, settings.api_endpoint)
-        with self._lock:
-            if key not in self._connections:
-                self._connections[key] = connect(
-                    region=place,
-                    project=settings.project,
-                    key_file=settings.service_account_path,
-                    api_endpoint=settings.api_endpoint,
-                    connector=self._access_connector() if self.connector else None,
-                )
-            return self._connections[key]
+    def _connect(self, place: Place) -> "Connection":
+        return PLACES.connect(place, self._access_connector)
 
     def _access_connector(self) -> "ConnectorAccess":
         with client_required():
@@ -310,28 +333,48 @@ class VertexStepOperator(BaseStepOperator):
 
         return access_connector(self)
 
-    def _watch(self, step_run: "StepRunResponse") -> JobWatcher | None:
-        """The watcher of a step run's job; None if no job was recorded on it.
+    def _follow(self, step_run: "StepRunResponse", place: Place, name: JobName) -> Watcher:
+        """Watch a job from now on."""
+        watcher = PLACES.find_watcher(place, name.parent, self._step_runs)
+        watcher.follow(
+            JobFollower(
+                name=name,
+                step_run_id=str(step_run.id),
+                run_id=str(step_run.pipeline_run_id),
+                reports_itself=step_run.config.command is None,
+                step_runs=self._step_runs,
+                clock=self._clock,
+            )
+        )
+        self._watchers[step_run.id] = watcher
+        return watcher
+
+    def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
+        """The watcher of a step run's job; None if it has none.
 
         The dynamic runner asks the stack's default step operator also for steps of
         another one, so the job's own name says in which region it is.
         """
         with self._lock:
-            if step_run.id not in self._watchers:
-                recorded = _find_job_name(step_run)
-                if recorded is None:
-                    return None
-                name = JobName.parse(recorded)
-                settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
-                self._watchers[step_run.id] = JobWatcher(
-                    jobs=self._connect(settings, name.location).jobs,
-                    step_runs=self._step_runs,
-                    clock=self._clock,
-                    name=name,
-                    step_run_id=str(step_run.id),
-                    reports_itself=step_run.config.command is None,
-                )
-            return self._watchers[step_run.id]
+            if watcher := self._watchers.get(step_run.id):
+                return watcher
+            settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+            name = self._recover_name(step_run, settings)
+            if name is None:
+                return None
+            place = self._choose_place(settings, name.location)
+            self._connect(place)
+            return self._follow(step_run, place, name)
+
+    def _recover_name(
+        self, step_run: "StepRunResponse", settings: VertexStepOperatorSettings
+    ) -> JobName | None:
+        """The job of a step run that another process has submitted."""
+        if known := find_recorded_name(step_run.run_metadata):
+            return known
+        connection = self._connect(self._choose_place(settings))
+        recorded = self._step_runs.read_metadata(str(step_run.id))
+        return recover_name(connection.jobs, recorded, str(step_run.id))
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
         message = (
@@ -341,12 +384,6 @@ class VertexStepOperator(BaseStepOperator):
         logger.error("%s", message)
         self._step_runs.fail(str(step_run.id), message)
         return ExecutionStatus.FAILED
-
-
-def _find_job_name(step_run: "StepRunResponse") -> str | None:
-    metadata = step_run.run_metadata
-    found = metadata.get(JOB_NAME_KEY) or metadata.get(BUILTIN_JOB_NAME_KEY)
-    return str(found) if found else None
 
 
 def _find_image(info: "StepRunInfo") -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +18,10 @@ from zenml.models.v2.misc.exception_info import ExceptionInfo
 from zenml.orchestrators.publish_utils import (
     publish_step_run_metadata,
     publish_step_run_status_update,
+    step_exception_info,
 )
 
-from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.errors import ServerUnreachable, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunFacts
 
 # The server's own default limit for a page is far above.
@@ -43,6 +45,17 @@ class ZenMLStepRuns:
     def __init__(self, component_id: UUID) -> None:
         self._component_id = component_id
         self._seen_until: dict[str, datetime] = {}
+
+    @cached_property
+    def server_id(self) -> str:
+        """ID of the ZenML server."""
+        with _server_errors():
+            return str(Client().zen_store.get_store_info().id)
+
+    def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
+        """The metadata of a step run as it is now."""
+        with _server_errors():
+            return Client().get_run_step(UUID(step_run_id)).run_metadata
 
     def status(self, step_run_id: str) -> str:
         with _server_errors():
@@ -109,6 +122,16 @@ def _iter_finished(run_id: UUID, since: datetime | None) -> Iterator[StepRunResp
         )
         yield from page.items
         number, total = number + 1, page.total_pages
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let ZenML publish the reason with a step run that fails before it has a job."""
+    try:
+        yield
+    except VertexStepOperatorError as error:
+        step_exception_info.set(ExceptionInfo(traceback=str(error), message=str(error)))
+        raise
 
 
 @contextmanager

@@ -194,16 +194,17 @@ def test_whoever_may_not_list_reads(world: World, error: Exception) -> None:
 def test_an_expired_login_ends_the_step_after_the_same_grace(world: World) -> None:
     """Neither at once, which would cancel a job that is well, nor never."""
     expired = CredentialsError("No access token: run `gcloud auth login` again.")
-    assert world.watch(expired).follow() == "failed"
-    assert world.clock.now - 1000 >= 15 * 60
-    assert "`gcloud auth login`" in world.step_runs.messages[RUN]
+    world.jobs.list_errors = [expired] * 1000
+    assert world.wait("JOB_STATE_RUNNING") == "failed"
+    assert world.elapsed >= 15 * 60
+    assert "`gcloud auth login`" in world.step_runs.messages[STEP]
 
 
 def test_a_login_that_is_renewed_in_time_is_followed(world: World) -> None:
     """The job has gone on meanwhile."""
-    world.step_runs.statuses[RUN] = "completed"
-    expired = CredentialsError("No access token.")
-    assert world.watch(expired, expired, "JOB_STATE_SUCCEEDED").follow() == "completed"
+    world.report(at=START + 60)
+    world.jobs.list_errors = [CredentialsError("No access token.")] * 2
+    assert world.wait("JOB_STATE_RUNNING") == "completed"
 
 
 def test_ten_minutes_without_an_answer_are_borne_in_one_line(
@@ -367,8 +368,9 @@ def test_a_job_that_lingers_is_ended_after_its_grace(
     assert world.watcher.wait(STEP) == "completed"
     world.watcher.forget(STEP)
     world.watcher.linger(follower, 300)
-    while world.watcher.tidy():
+    while world.watcher.has_lingering:
         assert world.elapsed < 400
+        world.watcher.tidy()
         world.clock.sleep(1)
     assert world.elapsed >= 300
     assert world.jobs.cancelled == [str(follower.name)]
@@ -382,7 +384,8 @@ def test_a_job_that_ends_within_its_grace_is_left_alone(world: World) -> None:
     assert world.watcher.wait(STEP) == "completed"
     world.watcher.forget(STEP)
     world.watcher.linger(follower, 300)
-    while world.watcher.tidy():
+    while world.watcher.has_lingering:
+        world.watcher.tidy()
         world.clock.sleep(1)
     assert world.elapsed < 150
     assert world.jobs.cancelled == []

@@ -24,11 +24,12 @@ def build(
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
-    """Without settings: n1-standard-4, pd-ssd, 100 GB, and nothing that was not asked for."""
+    """Without settings: n1-standard-4, pd-ssd, 100 GB; the step's code is started once."""
     assert build(VertexStepOperatorSettings()) == {
         "displayName": "run-train",
         "labels": {"zenml-step": "train"},
         "jobSpec": {
+            "scheduling": {"disableRetries": True},
             "workerPoolSpecs": [
                 {
                     "machineSpec": {"machineType": "n1-standard-4"},
@@ -40,7 +41,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
                         "env": [{"name": "ZENML_STORE_URL", "value": "https://zenml.example.com"}],
                     },
                 }
-            ]
+            ],
         },
     }
 
@@ -58,6 +59,7 @@ def test_every_field_reaches_the_job() -> None:
         reserved_ip_ranges="range-a, range-b",
         encryption_spec_key_name="projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k",
         persistent_resource_id="warm",
+        restart_job_on_worker_restart=True,
     )
 
     job = build(settings, environment={})
@@ -69,6 +71,7 @@ def test_every_field_reaches_the_job() -> None:
             "kmsKeyName": "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
         },
         "jobSpec": {
+            "scheduling": {"restartJobOnWorkerRestart": True},
             "serviceAccount": "train@p.iam.gserviceaccount.com",
             "network": "projects/123/global/networks/vpc",
             "reservedIpRanges": ["range-a", "range-b"],
@@ -90,6 +93,31 @@ def test_every_field_reaches_the_job() -> None:
             ],
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"disableRetries": True}),
+        ({"disable_retries": True}, {"disableRetries": True}),
+        ({"disable_retries": False}, {}),
+        ({"restart_job_on_worker_restart": True}, {"restartJobOnWorkerRestart": True}),
+        (
+            {"restart_job_on_worker_restart": True, "disable_retries": False},
+            {"restartJobOnWorkerRestart": True},
+        ),
+        (
+            {"additional_training_job_args": {"disable_retries": False, "timeout": "60s"}},
+            {"disableRetries": False, "timeout": "60s"},
+        ),
+    ],
+)
+def test_vertex_ai_restarts_a_job_only_if_it_is_asked_to(
+    settings: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """A restart runs the step's code from its beginning."""
+    job = build(VertexStepOperatorSettings(**settings))
+    assert job["jobSpec"].get("scheduling", {}) == expected
 
 
 @pytest.mark.parametrize(

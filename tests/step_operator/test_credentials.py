@@ -39,7 +39,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VertexStepOpera
 def test_without_credentials_it_says_how_to_get_some(operator: VertexStepOperator) -> None:
     """Google's own exception names no command. Row P."""
     with pytest.raises(CredentialsError) as raised:
-        operator._connect(operator.config)
+        operator.connect()
     assert "`gcloud auth login`" in str(raised.value)
     assert "`zenml step-operator connect" in str(raised.value)
 
@@ -58,7 +58,7 @@ def test_credentials_without_a_project_are_refused(
     file.write_text(json.dumps(login))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     with pytest.raises(CredentialsError) as raised:
-        operator._connect(operator.config)
+        operator.connect()
     assert "No Google Cloud project" in str(raised.value)
     assert "zenml step-operator update" in str(raised.value)
     assert "hunter" not in str(raised.value)

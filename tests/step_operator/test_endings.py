@@ -2,20 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
 from step_operator.callables import StartShared, find_jobs, find_progress
+from zenml_vertex.following.submission import find_recorded_name
 from zenml_vertex.local_stack.loopback import ask
 from zenml_vertex.local_stack.pipelines import Completed
 from zenml_vertex.local_stack.records import StepFacts
 from zenml_vertex.local_stack.stack import LocalStack
-from zenml_vertex.step_operator import _find_job_name
-
-if TYPE_CHECKING:
-    from zenml.models import StepRunResponse
 
 # A job that is not found is looked for during a minute.
 SECONDS = 180
@@ -125,8 +121,7 @@ def test_the_steps_own_metadata_does_not_hide_its_job(ended: Ended) -> None:
     """A step may call anything `job_name`; its job is found under a name of its own. Row R."""
     step = ended.step("overwrites")
     assert step.metadata["job_name"] == "mine"
-    found = _find_job_name(cast("StepRunResponse", SimpleNamespace(run_metadata=step.metadata)))
-    assert found == ended.job("overwrites")["name"]
+    assert str(find_recorded_name(step.metadata)) == ended.job("overwrites")["name"]
     assert step.metadata["zenml_vertex.console_url"].startswith("https://console.cloud.google.com")
 
 

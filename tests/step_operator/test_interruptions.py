@@ -14,7 +14,6 @@ from zenml_vertex.local_stack.records import RunFacts
 from zenml_vertex.local_stack.stack import LocalStack
 
 JOBS = r"/customJobs(\?|$)"
-JOB = r"/customJobs/\d+(\?|$)"
 
 
 @dataclass
@@ -66,7 +65,7 @@ def started(
 ) -> Iterator[Started]:
     """The processes are started together, because most of their time is waiting."""
     held = {
-        "reading": Stop("GET", JOB),
+        "reading": Stop("GET", JOBS),
         "creating": Stop("POST", JOBS),
         "recording": Stop("POST", "/run-metadata$", "zenml_vertex.job_name"),
     }
@@ -108,7 +107,7 @@ def test_an_interruption_between_creating_and_recording_leaves_no_job(started: S
     """The job that its step run does not name yet is cancelled, and none follows. Row S."""
     started.held["recording"].wait()
     assert started.recording.interrupt().returncode != 0
-    started.recording.process.wait_for_line(r"Could not record Vertex AI job projects/\S+ on its")
+    started.recording.process.wait_for_line(r"cancelling Vertex AI job projects/\S+\.")
     jobs = find_jobs(started.recording.stack, started.recording.process.run_id)
     assert [job["state"] for job in jobs] == ["JOB_STATE_CANCELLED"]
 

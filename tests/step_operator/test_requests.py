@@ -64,6 +64,7 @@ class Loaded:
         """The labels by which a step's job is found."""
         return {
             "source": f"zenml-vertex-{__version__.replace('.', '_')}",
+            "zenml-server-id": self.stack.records.fetch("/info", {})["id"],
             "zenml-run-id": self.completed.run.id,
             "zenml-step-run-id": self.step(name).id,
             "zenml-step": name,
@@ -113,7 +114,7 @@ def test_every_setting_of_a_step_goes_before_its_components(loaded: Loaded) -> N
             "network": "projects/2/global/networks/step",
             "reservedIpRanges": ["step-a"],
             "persistentResourceId": "step",
-            "scheduling": {"timeout": "3600s"},
+            "scheduling": {"disableRetries": True, "timeout": "3600s"},
             "workerPoolSpecs": [
                 {
                     "machineSpec": {
@@ -147,7 +148,7 @@ def test_what_a_step_does_not_set_comes_from_its_component(loaded: Loaded) -> No
             "network": "projects/1/global/networks/component",
             "reservedIpRanges": ["component-a", "component-b"],
             "persistentResourceId": "component",
-            "scheduling": {"timeout": "7200s"},
+            "scheduling": {"disableRetries": True, "timeout": "7200s"},
             "workerPoolSpecs": [
                 {
                     "machineSpec": {

@@ -13,6 +13,7 @@ from zenml_vertex import __version__
 _COMMANDS = {
     "demo": "zenml_vertex.cli.demo:demo",
     "emulator": "zenml_vertex.cli.emulator:emulator",
+    "jobs": "zenml_vertex.cli.jobs:jobs",
     "flavor": "zenml_vertex.cli.flavor:flavor",
     "local-stack": "zenml_vertex.cli.local_stack:local_stack",
 }

@@ -4,6 +4,7 @@ Nothing of Google is imported before a job is submitted or asked about; this
 module itself imports none of it.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,11 @@ def client_required() -> Iterator[None]:
         VertexStepOperatorError: If Google's client is not installed.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            # Google ends its support of a Python before the Python does, and says so at
+            # each import; whoever runs a pipeline cannot do anything about it there.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     except ModuleNotFoundError as error:
         if (error.name or "").split(".", 1)[0] not in _CLIENT_MODULES:
             raise

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from requests.exceptions import RequestException
 from zenml.client import Client
+from zenml.config.source import Source
 from zenml.enums import ExecutionStatus
 from zenml.step_operators.step_operator_entrypoint_configuration import (
     STEP_RUN_ID_OPTION,
@@ -19,6 +20,7 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
 
 from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
 from zenml_vertex.container.claim import StepClaim
+from zenml_vertex.container.lingering import end_process_later
 from zenml_vertex.following.protocols import SystemClock
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ _NEEDS_NOBODY = (
 class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
     """Runs a step in its container, unless another start of the container has or does."""
 
+    # As of the flavor: ZenML takes a package from a checkout for the user's own code.
+    __zenml_source__ = Source.from_import_path(f"{__module__}.VertexStepEntrypointConfiguration")
+
     def run(self) -> None:
         """Run the step, or leave it to the container that runs it already.
 
@@ -52,11 +57,19 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
                 "container a second time, the step's code runs a second time.",
                 type(error).__name__,
             )
-            super().run()
+            self._run_to_its_end()
             return
         if is_ours:
             with self._claim.renewed():
-                super().run()
+                self._run_to_its_end()
+
+    def _run_to_its_end(self) -> None:
+        status = 1
+        try:
+            super().run()
+            status = 0
+        finally:
+            end_process_later(status)
 
     def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
         """Run the step's code; the claim is looked at once more, for two starts at one time."""

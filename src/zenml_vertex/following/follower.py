@@ -76,6 +76,8 @@ class JobFollower:
             or `stopped`. The last three are final, and the step run on the ZenML
             server says the same, with the reason.
         is_over: Whether the job is over, too.
+        has_reported: Whether the step has told its result itself, so that its
+            container is about to end.
         changed_at: When the job was last seen to change, by the clock.
     """
 
@@ -87,6 +89,7 @@ class JobFollower:
     clock: Clock
     status: str = field(default="provisioning", init=False)
     is_over: bool = field(default=False, init=False)
+    has_reported: bool = field(default=False, init=False)
     changed_at: float = field(init=False)
     _progress: ProgressLog = field(init=False)
     _failures: int = field(default=0, init=False)
@@ -128,6 +131,7 @@ class JobFollower:
         """Take note of what the ZenML server says of the step run."""
         if not self.is_finished and reported in REPORTED:
             self.status = REPORTED[reported]
+            self.has_reported = self.reports_itself and self.status != "stopped"
             logger.info(
                 "The step has reported that it is %s; Vertex AI job %s is not waited for.",
                 self.status,

@@ -184,6 +184,11 @@ class Submission:
     def _leave_nothing(self, reason: str) -> None:
         """End the job that was created, or may have been: its step run does not know it."""
         if self._created is None and self._is_open:
+            logger.warning(
+                "%s: a Vertex AI job may have been created; looking for it for %.0f s.",
+                reason,
+                sum(SETTLE_SECONDS),
+            )
             try:
                 self._look_up()
             except VertexStepOperatorError as error:

@@ -135,12 +135,16 @@ class Watcher:
                 follower.name, follower.run_id, self.clock.monotonic() + seconds
             )
 
-    def tidy(self) -> bool:
-        """Look after jobs that outlive their steps, if a look is due; whether any is left."""
+    @property
+    def has_lingering(self) -> bool:
+        """Whether jobs outlive their steps."""
+        return bool(self._lingering)
+
+    def tidy(self) -> None:
+        """Look after jobs that outlive their steps, if a look is due."""
         with self._lock:
             if self._lingering:
                 self._look_if_due()
-            return bool(self._lingering)
 
     def _next_due(self) -> float:
         return min(self._jobs_due, self._server_due)

@@ -32,6 +32,7 @@ _PATHS: dict[str, tuple[str | int, ...]] = {
     "boot_disk_size_gb": (*_POOL, "diskSpec", "bootDiskSizeGb"),
     "nfs_mounts": (*_POOL, "nfsMounts"),
     "timeout": ("jobSpec", "scheduling", "timeout"),
+    "disable_retries": ("jobSpec", "scheduling", "disableRetries"),
     "restart_job_on_worker_restart": ("jobSpec", "scheduling", "restartJobOnWorkerRestart"),
     "strategy": ("jobSpec", "scheduling", "strategy"),
     "max_wait_duration": ("jobSpec", "scheduling", "maxWaitDuration"),

@@ -65,6 +65,7 @@ def build_custom_job(
                         },
                     }
                 ],
+                "scheduling": _build_scheduling(settings),
                 "serviceAccount": settings.service_account,
                 "network": settings.network,
                 "reservedIpRanges": parse_reserved_ip_ranges(settings.reserved_ip_ranges),
@@ -81,6 +82,18 @@ def build_custom_job(
         image, command, variables
     )
     return job
+
+
+def _build_scheduling(settings: JobSettings) -> dict[str, Any]:
+    """Restarts of the service's own, which run a step's code again: only those asked for."""
+    restarts = settings.restart_job_on_worker_restart or bool(
+        settings.additional_training_job_args.get("restart_job_on_worker_restart")
+    )
+    disables = settings.disable_retries
+    return {
+        "disableRetries": not restarts if disables is None else disables,
+        "restartJobOnWorkerRestart": restarts,
+    }
 
 
 def _build_container_spec(

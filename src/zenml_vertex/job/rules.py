@@ -175,6 +175,11 @@ def _job_problems(settings: JobSettings, gpu_count: int | None) -> Iterator[str]
             f"accelerator_type='{accelerator_type}' without a count: the step would run without "
             "it. Write accelerator_count=1, or leave the type out."
         )
+    if settings.restart_job_on_worker_restart and settings.disable_retries:
+        yield (
+            "`restart_job_on_worker_restart` has no effect while `disable_retries` is on. Set one "
+            "of them."
+        )
     key = _KMS_KEY.fullmatch(settings.encryption_spec_key_name or "")
     if key and settings.region and key.group(1) != settings.region:
         yield (

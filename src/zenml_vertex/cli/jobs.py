@@ -1,0 +1,161 @@
+"""`zenml-vertex jobs`: the jobs of this ZenML server, and those that nobody waits for."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zenml_vertex.cloud.connection import Connection
+    from zenml_vertex.following.orphans import Orphan
+    from zenml_vertex.job.request import JobJson
+    from zenml_vertex.step_operator import VertexStepOperator
+
+_step_operator_option = click.option(
+    "--step-operator", metavar="NAME",
+    help="Which step operator's project and region. [default: the active stack's]",
+)  # fmt: skip
+
+
+@click.group()
+def jobs() -> None:
+    """Show and cancel Vertex AI jobs of this ZenML server.
+
+    An orphan is a job that goes on although its step run is finished, stopped or
+    missing, or its pipeline run is over: what a client that was killed leaves behind.
+    """
+
+
+@jobs.command(name="list")
+@click.option("--orphans", is_flag=True, help="Only jobs that nobody waits for.")
+@_step_operator_option
+def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
+    """List the jobs that are not over."""
+    with _errors():
+        operator = _load_step_operator(step_operator)
+        connection, live = _list_live_jobs(operator)
+        found = _find_orphans(operator, live)
+    reasons = {str(orphan.name): orphan.reason for orphan in found}
+    shown = [job for job in live if not orphans or job["name"] in reasons]
+    for job in shown:
+        click.echo(_describe(job, reasons.get(job["name"])))
+    what = "orphan" if orphans else "job that is not over"
+    if not shown:
+        click.echo(f"There is no {what} in {connection.parent}.")
+    elif reasons:
+        click.echo("`zenml-vertex jobs cancel --orphans` ends the orphans.")
+
+
+@jobs.command()
+@click.argument("job", nargs=-1, metavar="[JOB_ID]...")
+@click.option("--orphans", is_flag=True, help="Every job that nobody waits for.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@_step_operator_option
+def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str | None) -> None:
+    """Cancel jobs, after asking, and see that they end."""
+    if bool(job) == orphans:
+        raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
+    from zenml_vertex.following.ending import cancel_and_verify
+    from zenml_vertex.following.protocols import SystemClock
+    from zenml_vertex.job.identity import JobName
+
+    with _errors():
+        operator = _load_step_operator(step_operator)
+        connection, live = _list_live_jobs(operator)
+        found = {str(orphan.name): orphan.reason for orphan in _find_orphans(operator, live)}
+        named = {job_id.rsplit("/", 1)[-1] for job_id in job}
+        chosen = [
+            listed
+            for listed in live
+            if (listed["name"] in found if orphans else _read_id(listed) in named)
+        ]
+        missing = named - {_read_id(listed) for listed in chosen}
+        if missing:
+            raise click.ClickException(
+                f"No job that is not over in {connection.parent}: {', '.join(sorted(missing))}."
+            )
+        if not chosen:
+            click.echo(f"There is no orphan in {connection.parent}.")
+            return
+        for listed in chosen:
+            click.echo(_describe(listed, found.get(listed["name"])))
+        if not yes:
+            number = f"{len(chosen)} job{'' if len(chosen) == 1 else 's'}"
+            click.confirm(f"Cancel {number}?", abort=True)
+        names = [JobName.parse(listed["name"]) for listed in chosen]
+        states = {name: cancel_and_verify(connection.jobs, name, SystemClock()) for name in names}
+    for name, state in states.items():
+        click.echo(f"{name.job_id}  {state or 'may still be running: see above'}")
+    if not all(states.values()):
+        raise SystemExit(1)
+
+
+def _load_step_operator(name: str | None) -> "VertexStepOperator":
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+    from zenml.stack import StackComponent
+
+    from zenml_vertex.errors import StackError
+    from zenml_vertex.step_operator import VertexStepOperator
+
+    if name:
+        try:
+            model = Client().get_stack_component(StackComponentType.STEP_OPERATOR, name)
+        except KeyError:
+            raise StackError(
+                f"There is no step operator `{name}`. `zenml step-operator list` shows them."
+            ) from None
+        component: object = StackComponent.from_model(model)
+    else:
+        component = Client().active_stack.step_operator
+    if not isinstance(component, VertexStepOperator):
+        which = f"The step operator `{name}`" if name else "The active stack's step operator"
+        raise StackError(
+            f"{which} is none of the flavor `vertex`. Name one with --step-operator; "
+            "`zenml step-operator list` shows them."
+        )
+    return component
+
+
+def _list_live_jobs(operator: "VertexStepOperator") -> "tuple[Connection, Sequence[JobJson]]":
+    from zenml_vertex.following.orphans import list_live_jobs
+
+    connection = operator.connect()
+    server_id = operator.step_runs.server_id
+    return connection, list_live_jobs(connection.jobs, connection.parent, server_id)
+
+
+def _find_orphans(operator: "VertexStepOperator", live: "Iterable[JobJson]") -> "Sequence[Orphan]":
+    from zenml_vertex.following.orphans import find_orphans
+
+    return list(find_orphans(live, operator.step_runs, datetime.now(timezone.utc)))
+
+
+def _read_id(job: "JobJson") -> str:
+    return str(job["name"]).rsplit("/", 1)[-1]
+
+
+def _describe(job: "JobJson", reason: str | None) -> str:
+    from zenml_vertex.job.identity import RUN_LABEL, STEP_LABEL
+    from zenml_vertex.job.states import short_name
+
+    labels = job.get("labels", {})
+    return (
+        f"{_read_id(job)}  {short_name(job['state']):<10}  "
+        f"step `{labels.get(STEP_LABEL, '?')}` of run {labels.get(RUN_LABEL, '?')}"
+        + (f"  orphan: {reason}" if reason else "")
+    )
+
+
+@contextmanager
+def _errors() -> "Iterator[None]":
+    from zenml_vertex.errors import VertexStepOperatorError
+
+    try:
+        yield
+    except VertexStepOperatorError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,25 @@
+"""A container that does not end although its step is over.
+
+Threads that a step has left behind, and exit handlers that hang, keep a Python
+process alive. The step's result is known by then; what is left costs money.
+"""
+
+import os
+import threading
+
+# How long the process may go on after the step, in seconds; set on the job.
+LINGERING_VARIABLE = "ZENML_VERTEX_LINGERING_SECONDS"
+
+
+def end_process_later(status: int) -> None:
+    """End this process after the time that the job allows, if it is still there then.
+
+    Args:
+        status: Exit status.
+    """
+    seconds = os.environ.get(LINGERING_VARIABLE, "")
+    if not seconds.isdecimal():
+        return
+    timer = threading.Timer(float(seconds), os._exit, args=[status])
+    timer.daemon = True
+    timer.start()

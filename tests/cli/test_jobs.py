@@ -1,0 +1,130 @@
+"""`zenml-vertex jobs`, after a client was killed."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_stack.callables import StartPipeline
+from zenml_vertex.local_stack.stack import LocalStack, make_project
+
+COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
+
+SLEEPER = """
+    import time
+    from zenml import pipeline, step
+
+    @step(step_operator="vertex", enable_cache=False)
+    def sleeps() -> None:
+        time.sleep(3600)
+
+    @pipeline
+    def sleeper():
+        sleeps()
+
+    if __name__ == "__main__":
+        sleeper()
+"""
+STOP = """
+import sys
+from uuid import UUID
+from zenml.enums import ExecutionStatus
+from zenml.orchestrators.publish_utils import publish_step_run_status_update
+publish_step_run_status_update(UUID(sys.argv[1]), ExecutionStatus.STOPPED)
+"""
+
+
+def _run(stack: LocalStack, folder: Path, *arguments: str, typed: str = "") -> tuple[int, str]:
+    done = subprocess.run(
+        [COMMAND, "jobs", *arguments],
+        cwd=folder,
+        env=dict(stack.environment),
+        input=typed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the commands are typed."""
+    return make_project(tmp_path, "work")
+
+
+@pytest.fixture
+def orphaned(
+    local_stack: LocalStack, start_pipeline: StartPipeline, folder: Path
+) -> dict[str, str]:
+    """The job of a step whose client was killed, and which somebody has stopped since."""
+    process = start_pipeline(SLEEPER)
+    process.wait_for_line("RUNNING")
+    name = process.wait_for_line(r"(projects/\S+) runs step")[1]
+    assert process.run_id
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = local_stack.records.fetch_run(process.run_id).step("sleeps")
+    assert step.status == "running"
+    code, output = _run(local_stack, folder, "list")
+    assert code == 0, output
+    job_id = name.rsplit("/", 1)[-1]
+    assert re.search(rf"{job_id}  RUNNING +step `sleeps` of run {process.run_id}\n", output)
+    subprocess.run(
+        [sys.executable, "-c", STOP, step.id],
+        cwd=folder,
+        env=dict(local_stack.environment),
+        check=True,
+        capture_output=True,
+    )
+    return {"name": name, "id": job_id}
+
+
+def test_orphans_are_found_and_ended(
+    local_stack: LocalStack, orphaned: dict[str, str], folder: Path
+) -> None:
+    """They are listed with the reason; nothing is cancelled unless the question is answered."""
+    code, output = _run(local_stack, folder, "list", "--orphans")
+    assert code == 0, output
+    assert f"{orphaned['id']}  RUNNING" in output
+    assert "orphan: its step run is stopped" in output
+    assert "`zenml-vertex jobs cancel --orphans`" in output
+
+    code, output = _run(local_stack, folder, "cancel", "--orphans", typed="n\n")
+    assert code == 1
+    assert re.search(r"Cancel \d+ jobs?\?", output)
+    assert local_stack.jobs.fetch(orphaned["name"])["state"] == "JOB_STATE_RUNNING"
+
+    code, output = _run(local_stack, folder, "cancel", "--orphans", typed="y\n")
+    assert code == 0, output
+    assert f"{orphaned['id']}  JOB_STATE_CANCELLED" in output
+    assert local_stack.jobs.fetch(orphaned["name"])["state"] == "JOB_STATE_CANCELLED"
+
+    code, output = _run(local_stack, folder, "list", "--orphans")
+    assert (code, "There is no orphan in projects/" in output) == (0, True)
+    code, output = _run(local_stack, folder, "cancel", orphaned["id"])
+    assert code == 1
+    assert "No job that is not over" in output
+
+
+def test_a_step_operator_of_another_flavor_is_refused(
+    local_stack: LocalStack, folder: Path
+) -> None:
+    """One line, with the command that shows the right ones."""
+    code, output = _run(local_stack, folder, "list", "--step-operator", "nobody")
+    assert code == 1
+    assert output.strip().endswith(
+        "Error: There is no step operator `nobody`. `zenml step-operator list` shows them."
+    )
+
+
+def test_cancelling_wants_to_know_what(local_stack: LocalStack, folder: Path) -> None:
+    """Neither everything nor nothing by accident."""
+    for arguments in (["cancel"], ["cancel", "1", "--orphans"]):
+        code, output = _run(local_stack, folder, *arguments)
+        assert code == 2
+        assert "Name jobs by their IDs, or all of them with --orphans." in output

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -5,8 +6,14 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform_v1 as api
 
-from zenml_vertex.emulator import Timings, VertexEmulator
+from zenml_vertex.emulator import ManualClock, Timings, VertexEmulator
+from zenml_vertex.emulator.faults.plan import refuse_unconsumed
+from zenml_vertex.emulator.runtimes.contract import Container
+from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
+from zenml_vertex.emulator.store import MemoryStore
 
 Json = dict[str, Any]
 
@@ -61,6 +68,100 @@ def submit() -> Callable[[VertexEmulator, Json], Json]:
         return answer.json()
 
     return submit
+
+
+class Simulation:
+    """A Vertex AI that lives by a manual clock and runs nothing, and Google's client for it.
+
+    Args:
+        emulator: The emulator.
+        clock: Its clock. Its jobs are queued for 5 s, provisioned for 180 s and torn
+            down for 50 s.
+        client: Google's client over REST.
+    """
+
+    def __init__(
+        self, emulator: VertexEmulator, clock: ManualClock, client: api.JobServiceClient
+    ) -> None:
+        self.emulator = emulator
+        self.clock = clock
+        self.client = client
+        self.script: Callable[[Container], Script] = lambda _: Script(30.0)
+        self.starts: list[Container] = []
+
+    def play(self, container: Container) -> Script:
+        self.starts.append(container)
+        return self.script(container)
+
+    def create(self, **spec: Any) -> str:
+        """Create a job; its resource name."""
+        job = api.CustomJob.from_json(json.dumps(build_job(**spec)))
+        return self.client.create_custom_job(parent=PARENT, custom_job=job, timeout=10).name
+
+    def get(self, name: str) -> api.CustomJob:
+        """A job, as clients see it."""
+        return self.client.get_custom_job(name=name, timeout=10)
+
+    def state(self, name: str) -> str:
+        """The state of a job, without its prefix; for a number without a name, the number."""
+        # The attribute `state` warns of a number that it does not know.
+        number = api.CustomJob.pb(self.get(name)).state
+        names = {int(state): state.name for state in api.JobState}
+        return names.get(number, str(number)).removeprefix("JOB_STATE_")
+
+    def listed(self) -> list[str]:
+        """The names of the jobs in a list."""
+        return [job.name for job in self.client.list_custom_jobs(parent=PARENT, timeout=10)]
+
+    def states(self, name: str) -> list[str]:
+        """The states that a job has had."""
+        return [state.name for state, _ in self.emulator.job(name).history]
+
+
+@pytest.fixture(scope="session")
+def shared_simulation() -> Iterator[Simulation]:
+    """One simulation for many tests."""
+    clock = ManualClock()
+    played: list[Simulation] = []
+
+    def play(container: Container) -> Script:
+        return played[0].play(container)
+
+    runtime = ScriptedRuntime(play)
+    timings = Timings(queueing=5, provisioning=180, teardown=50)
+    with (
+        VertexEmulator(
+            clock=clock, runtime=runtime, timings=timings, store=MemoryStore(), seed=7
+        ) as emulator,
+        connect(emulator) as client,
+    ):
+        played.append(Simulation(emulator, clock, client))
+        yield played[0]
+
+
+@pytest.fixture
+def simulation(shared_simulation: Simulation) -> Iterator[Simulation]:
+    """A simulation without jobs. A planned fault that has not happened fails the test."""
+    shared_simulation.emulator.reset()
+    shared_simulation.starts.clear()
+    shared_simulation.script = lambda _: Script(30.0)
+    yield shared_simulation
+    refuse_unconsumed(shared_simulation.emulator.faults.all())
+
+
+def connect(emulator: VertexEmulator, credentials: Any = None) -> api.JobServiceClient:
+    """Google's client over REST for an emulator; a context manager."""
+    return api.JobServiceClient(
+        credentials=credentials or AnonymousCredentials(),
+        transport="rest",
+        client_options={"api_endpoint": emulator.url},
+    )
+
+
+@pytest.fixture(scope="session")
+def google_client() -> Callable[..., api.JobServiceClient]:
+    """`connect`."""
+    return connect
 
 
 @pytest.fixture(scope="session")

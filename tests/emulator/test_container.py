@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zenml_vertex.emulator.container import build_command, build_environment, expand
-from zenml_vertex.emulator.lifecycle import Job
+from zenml_vertex.emulator.job import Job
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -173,6 +173,12 @@ class LastingReplica:
     def terminate(self) -> None:
         self._told.set()
 
+    def kill(self) -> None:
+        self._told.set()
+
+    def abandon(self) -> None:
+        """It ends by being told only."""
+
 
 def test_leftovers_are_ended_before_a_job_runs_again(
     submit: Submit, job_of: JobOf, tmp_path: Path

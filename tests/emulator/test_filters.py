@@ -17,7 +17,7 @@ from zenml_vertex.emulator.filter_syntax import (
     parse_filter,
 )
 from zenml_vertex.emulator.filters import compile_filter
-from zenml_vertex.emulator.lifecycle import Job, JobState
+from zenml_vertex.emulator.job import Job, JobState
 from zenml_vertex.emulator.log_entries import parse_output
 from zenml_vertex.emulator.log_queries import list_entries, wanted_job_ids
 

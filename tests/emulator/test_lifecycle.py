@@ -6,24 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator.lifecycle import (
+from zenml_vertex.emulator.events import (
     CancelRequested,
     Due,
     EndReplica,
     Event,
-    IllegalTransition,
     InternalError,
-    Job,
-    JobState,
     ReplicaEnded,
     StartReplica,
-    Timings,
     WriteLine,
-    advance,
-    begin,
 )
+from zenml_vertex.emulator.job import Job, JobState, Timings
+from zenml_vertex.emulator.lifecycle import advance, begin
 from zenml_vertex.emulator.outcome import Exit
 from zenml_vertex.emulator.store import job_from_json, job_to_json
+from zenml_vertex.emulator.transitions import IllegalTransition
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)

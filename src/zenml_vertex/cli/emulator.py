@@ -87,7 +87,7 @@ def emulator(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        from zenml_vertex.emulator.lifecycle import Timings
+        from zenml_vertex.emulator.job import Timings
         from zenml_vertex.emulator.server import VertexEmulator
         from zenml_vertex.emulator.store import DataDirInUseError
     except ModuleNotFoundError as exc:

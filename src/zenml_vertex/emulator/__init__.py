@@ -9,7 +9,7 @@ confirm its mistakes.
 """
 
 from zenml_vertex.emulator.clock import Clock, ManualClock, SystemClock
-from zenml_vertex.emulator.lifecycle import Job, JobState, Timings
+from zenml_vertex.emulator.job import Job, JobState, Timings
 from zenml_vertex.emulator.server import VertexEmulator
 
 __all__ = [

@@ -3,7 +3,7 @@
 https://cloud.google.com/apis/design/errors
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ class ApiError(Exception):
         message: Text for people.
         violations: Become a `google.rpc.BadRequest` detail.
         reason: Becomes a `google.rpc.ErrorInfo` detail.
+        domain: Of that detail.
+        metadata: Of that detail.
         http_status: Where it is not the one of `status`.
     """
 
@@ -52,6 +54,8 @@ class ApiError(Exception):
         *,
         violations: Sequence[Violation] = (),
         reason: str | None = None,
+        domain: str = "googleapis.com",
+        metadata: Mapping[str, str] | None = None,
         http_status: int | None = None,
     ) -> None:
         super().__init__(message)
@@ -59,19 +63,20 @@ class ApiError(Exception):
         self.message = message
         self.violations = tuple(violations)
         self.reason = reason
+        self.domain = domain
+        self.metadata = dict(metadata or {})
         self.http_status = http_status or _HTTP_STATUS[status]
 
     def to_json(self) -> Json:
         """The body of the answer."""
         details: list[Json] = []
         if self.reason:
-            details.append(
-                {
-                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                    "reason": self.reason,
-                    "domain": "googleapis.com",
-                }
-            )
+            info: Json = {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": self.reason,
+                "domain": self.domain,
+            }
+            details.append({**info, "metadata": self.metadata} if self.metadata else info)
         if self.violations:
             details.append(
                 {

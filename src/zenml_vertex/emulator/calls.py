@@ -23,7 +23,7 @@ class Call:
         method: HTTP method.
         path: Path without the query.
         route: Pattern of the route that served it; None for none.
-        status: HTTP status of the answer.
+        status: HTTP status of the answer; 0 where the connection was cut instead.
     """
 
     time: datetime

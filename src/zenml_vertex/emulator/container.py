@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from zenml_vertex.emulator.api_errors import Json
-from zenml_vertex.emulator.lifecycle import Job
+from zenml_vertex.emulator.job import Job
 
 _REFERENCE = re.compile(r"(\$?)(\$\(([A-Za-z_][A-Za-z0-9_]*)\))")
 _PORT = 2222

@@ -1,7 +1,12 @@
 """The coverage page: `python -m zenml_vertex.emulator.coverage` prints it as Markdown."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 
+from zenml_vertex.emulator.faults.jobs import JobFault
+from zenml_vertex.emulator.faults.requests import METHODS, RequestFault
+from zenml_vertex.emulator.faults.wire import JOB_FAULTS, REQUEST_FAULTS
 from zenml_vertex.emulator.routes import ROUTES, VERSIONS
 
 _HEAD = """\
@@ -35,12 +40,14 @@ no such route.
   variables, networks, keys, persistent resource IDs, scheduling, reservations, mounts. All
   violations of a request come at once, as text and as `google.rpc.BadRequest`.
 - **States**: QUEUED, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLING, CANCELLED, with `startTime`
-  at the first entry into RUNNING, and `endTime` at the entry into a terminal state.
+  at the first entry into RUNNING, and `endTime` at the entry into one of the three last ones. Every
+  other state comes by a planned fault only.
 - **Errors**: code 3 for an exit status, with the service's text and a link to the logs; 128 with
   `StartError` for a command that cannot be started; code 1 for a cancelled job; code 13 after three
   internal errors.
 - **Restarts**: after exit statuses 6, 11, 134 and 139, three times; after an internal error (the
-  emulator itself was ended), twice.
+  emulator itself was ended), twice. By a planned fault: without machines, three times; after a
+  preemption, six times.
 - **The container's environment**: `CLOUD_ML_PROJECT_ID`, `CLOUD_ML_JOB_ID`, `CLUSTER_SPEC`, `AIP_*`
   with a base output directory, and the job's own variables with `$(NAME)` replaced.
 - **Logs**: the service's lines in their order; stdout as INFO, stderr as ERROR; a line that is a
@@ -73,7 +80,13 @@ no such route.
   deleted.
 - A job that reaches its timeout ends CANCELLED with code 1, as one public report has it, counted
   from `startTime`. The text of that error, and of any cancelled job's, is the emulator's own.
-- A restart leads back to PENDING. `disableRetries` stops every restart.
+- A restart leads back to PENDING. `disableRetries` stops every restart; a planned stockout or
+  preemption can be told to restart all the same.
+- A CustomJob that is PAUSED has no container, and goes on with a new start by way of PENDING. One
+  that is UPDATING runs on. EXPIRED and PARTIALLY_SUCCEEDED have neither an error nor an `endTime`.
+- A container that is killed for its use of memory: code 3 with the documented text. An unknown
+  state is a bare number in JSON, as proto3's mapping has it.
+- A preempted container gets SIGTERM and a grace period; one that has used up its memory does not.
 - A missing `replicaCount` is 1. `network` and `pscInterfaceConfig` may both be set.
 - A region without training: 400 INVALID_ARGUMENT. A job that does not exist: 404 with a text of the
   emulator's own. A request of more than 10 MiB: 400.
@@ -89,8 +102,42 @@ no such route.
 - Other resources: persistent resources, training pipelines, hyperparameter tuning, batch
   prediction.
 - gRPC. Use the clients' REST transport.
-- Quotas, stockouts, preemption, permissions, several replicas, interactive shells.
+- Quotas, stockouts, preemption and permissions by themselves: only as planned faults.
+- Several replicas, interactive shells.
 - Waiting for and cancelling an operation: a delete is done when it is answered.
+"""
+
+
+_FAULTS = """
+## Faults
+
+A test plans what goes wrong, and is told what has not: `POST /emulator/faults` with
+`{{"faults": [{{"fault": "AnswerLost", "method": "create"}}]}}`, `GET /emulator/faults` for what has
+happened of it, `DELETE /emulator/faults` at the end; in Python, `emulator.faults`. See
+[Inject faults](../how-to/inject-faults.md). A plan is gone when the emulator's process ends; what
+is still to happen to a job is kept with the job. `"seed"` beside `"faults"` is that of `chance`.
+
+### Of calls
+
+Every one has {request_fields}.
+
+`method` is one of {methods}. `*` is each one of
+the JobService and of Logging. With `count` 0, calls are hit until the fault is withdrawn; with
+`lasts`, for so many seconds from the first.
+
+| Fault | Fields | What happens |
+|---|---|---|
+{requests}
+### Of jobs
+
+Every one has {job_fields}.
+
+It hits the next job that matches, or, with `job_id`, one that exists; `after` is counted from the
+beginning of the stage `at`.
+
+| Fault | Fields | When | What happens |
+|---|---|---|---|
+{jobs}
 """
 
 
@@ -101,7 +148,43 @@ def build_page() -> str:
         for route in ROUTES
     ]
     versions = " and ".join(f"`{version}`" for version in VERSIONS)
-    return _HEAD.format(versions=versions) + "".join(rows) + _BODY
+    return _HEAD.format(versions=versions) + "".join(rows) + _BODY + _build_faults()
+
+
+def _build_faults() -> str:
+    of_requests = _names(RequestFault)
+    of_jobs = _names(JobFault)
+    requests = [
+        f"| `{kind.__name__}` | {_list(_names(kind), of_requests)} | {_summary(kind)} |\n"
+        for kind in REQUEST_FAULTS
+    ]
+    jobs = [
+        f"| `{kind.__name__}` | {_list(_names(kind), of_jobs)} | {_list(kind.stages)} | "
+        f"{_summary(kind)} |\n"
+        for kind in JOB_FAULTS
+    ]
+    return (
+        _FAULTS.format(
+            request_fields=_list(of_requests),
+            job_fields=_list(of_jobs),
+            methods=_list((*(name for name in METHODS if name != "*"), "*")),
+            requests="".join(requests),
+            jobs="".join(jobs),
+        ).rstrip("\n")
+        + "\n"
+    )
+
+
+def _names(kind: type[RequestFault] | type[JobFault]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _list(names: Sequence[str], but: Sequence[str] = ()) -> str:
+    return ", ".join(f"`{name}`" for name in names if name not in but)
+
+
+def _summary(kind: type) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -1,37 +1,39 @@
 """Leads jobs through their life: takes events, keeps states, does what they ask for.
 
-One thread waits for the times of all jobs, one thread waits for each container. A
+A timer waits for the times of all jobs, one thread for each container that runs. A
 job changes in `_apply` and nowhere else, under one lock.
 """
 
 import logging
-import secrets
+import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from zenml_vertex.emulator import container, outcome
+from zenml_vertex.emulator import outcome
 from zenml_vertex.emulator.api_errors import Json
-from zenml_vertex.emulator.clock import Clock
-from zenml_vertex.emulator.lifecycle import (
+from zenml_vertex.emulator.containers import Containers
+from zenml_vertex.emulator.events import (
+    Act,
     CancelRequested,
     Due,
     Effect,
     EndReplica,
     Event,
+    FaultHappened,
+    ForgetJob,
     InternalError,
-    Job,
-    ReplicaEnded,
+    Scripted,
     StartReplica,
-    Timings,
     WriteLine,
-    advance,
-    begin,
 )
+from zenml_vertex.emulator.job import Job, Timings
+from zenml_vertex.emulator.lifecycle import advance, begin
 from zenml_vertex.emulator.log_entries import JobLogs
 from zenml_vertex.emulator.names import Parent
-from zenml_vertex.emulator.runtimes.contract import Container, Replica, Runtime
+from zenml_vertex.emulator.runtimes.contract import AnyRuntime
 from zenml_vertex.emulator.store import Store
+from zenml_vertex.emulator.timer import Timer
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +42,22 @@ _FIRST_ID = 10**18
 _IDS = 8 * 10**18
 
 
-@dataclass(slots=True)
-class _Running:
-    """A container from the decision to start it to its end."""
+def _no_script(job: Job) -> tuple[Act, ...]:
+    del job
+    return ()
 
-    thread: threading.Thread | None = None
-    replica: Replica | None = None
-    must_end: bool = False
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """Where the scripts of jobs come from.
+
+    Args:
+        write: Gives the script of a job that is created.
+        happened: Told the fault of each act that was done.
+    """
+
+    write: Callable[[Job], tuple[Act, ...]] = _no_script
+    happened: Callable[[str], None] = lambda _: None
 
 
 class Driver:
@@ -56,9 +67,11 @@ class Driver:
         store: Keeps the jobs.
         logs: Takes what jobs write.
         runtime: Runs their containers.
-        clock: Where time comes from.
+        timer: Where time comes from; started and stopped here.
         timings: How long phases last.
         metadata_host: `host:port` of the metadata server.
+        scripts: What happens to jobs besides.
+        ids: Draws the IDs of jobs.
     """
 
     def __init__(
@@ -66,22 +79,31 @@ class Driver:
         *,
         store: Store,
         logs: JobLogs,
-        runtime: Runtime,
-        clock: Clock,
+        runtime: AnyRuntime,
+        timer: Timer,
         timings: Timings,
         metadata_host: str,
+        scripts: Scripts,
+        ids: random.Random,
     ) -> None:
         self._store = store
         self._logs = logs
-        self._runtime = runtime
-        self._clock = clock
+        self._timer = timer
         self._timings = timings
-        self._metadata_host = metadata_host
+        self._scripts = scripts
+        self._ids = ids
         self._jobs: dict[str, Job] = {}
-        self._running: dict[str, _Running] = {}
         self._changed = threading.Condition(threading.RLock())
         self._is_stopping = False
-        self._timer = threading.Thread(target=self._watch_times, name="emulator-timer")
+        self._is_crashed = False
+        self._containers = Containers(
+            runtime=runtime,
+            store=store,
+            logs=logs,
+            timer=timer,
+            metadata_host=metadata_host,
+            ended=self._on_container_over,
+        )
 
     def start(self) -> None:
         """Take up the jobs of the store, and go on.
@@ -91,10 +113,12 @@ class Driver:
         """
         with self._changed:
             self._jobs = {job.job_id: job for job in self._store.jobs()}
-            unfinished = [job for job in self._jobs.values() if not job.is_terminal]
-        for job in unfinished:
-            self._runtime.end_leftovers(job.job_id)
-            self._apply(job.job_id, InternalError())
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            if not job.is_terminal:
+                self._containers.end_leftovers(job.job_id)
+                self._apply(job.job_id, InternalError())
+            self._set_timer(self._jobs[job.job_id])
         self._timer.start()
 
     def stop(self) -> None:
@@ -102,14 +126,24 @@ class Driver:
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-        self._timer.join()
-        self._end_containers()
+        self._timer.stop()
+        self._containers.end_all()
+
+    def crash(self) -> None:
+        """Do nothing any more, and end nothing."""
+        with self._changed:
+            self._is_stopping = self._is_crashed = True
+            self._changed.notify_all()
+        self._containers.abandon_all()
+        self._timer.stop()
 
     def clear(self) -> None:
         """End every container and forget every job and its logs; returns when all is over."""
         with self._changed:
+            for job_id in self._jobs:
+                self._timer.cancel(job_id)
             self._jobs.clear()
-        self._end_containers()
+        self._containers.end_all()
         with self._changed:
             self._store.clear()
             self._logs.clear()
@@ -123,9 +157,9 @@ class Driver:
             parent: Its project and region.
             request: The CustomJob, already checked.
         """
-        now = self._clock.now()
+        now = self._timer.now()
         with self._changed:
-            job_id = str(_FIRST_ID + secrets.randbelow(_IDS))
+            job_id = str(_FIRST_ID + self._ids.randrange(_IDS))
             job = Job(
                 project=parent.project,
                 number=parent.number,
@@ -135,9 +169,11 @@ class Driver:
                 create_time=now,
                 update_time=now,
             )
+            job = replace(job, script=self._scripts.write(job))
             job, effects = begin(job, self._timings)
             self._keep(job)
             self._do(job, effects)
+            self._set_timer(job)
             return job
 
     def get(self, job_id: str) -> Job | None:
@@ -155,11 +191,16 @@ class Driver:
         """Ask a job to end."""
         self._apply(job_id, CancelRequested())
 
+    def add_script(self, job_id: str, acts: tuple[Act, ...]) -> None:
+        """Have more happen to a job."""
+        self._apply(job_id, Scripted(acts))
+
     def delete(self, job_id: str) -> None:
         """Forget a job; its container is ended, and its folder goes with that end."""
         with self._changed:
             self._jobs.pop(job_id, None)
-            if self._end(job_id) is None:
+            self._timer.cancel(job_id)
+            if not self._containers.end(job_id):
                 self._remove(job_id)
 
     def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
@@ -175,33 +216,31 @@ class Driver:
         with self._changed:
             return self._changed.wait_for(predicate, seconds)
 
-    def _watch_times(self) -> None:
-        with self._changed:
-            while not self._is_stopping:
-                for job in list(self._jobs.values()):
-                    if job.due is not None and job.due <= self._clock.now():
-                        self._apply_due(job)
-                times = [job.due for job in self._jobs.values() if job.due is not None]
-                self._clock.wait(self._changed, min(times, default=None))
-
-    def _apply_due(self, job: Job) -> None:
+    def _apply_due(self, job_id: str) -> None:
         try:
-            self._apply(job.job_id, Due())
+            self._apply(job_id, Due())
         except Exception:
-            # The other jobs go on; this one waits for the next start of the emulator.
-            logger.exception("%s is stuck", job.name)
-            self._jobs[job.job_id] = replace(job, due=None)
-            self._changed.notify_all()
+            with self._changed:
+                job = self._jobs[job_id]
+                # The other jobs go on; this one waits for the next start of the emulator.
+                logger.exception("%s is stuck", job.name)
+                self._jobs[job_id] = replace(job, due=None, script=(), later=())
+                self._changed.notify_all()
 
     def _apply(self, job_id: str, event: Event) -> None:
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is None or (self._is_stopping and not isinstance(event, CancelRequested)):
+            if job is None or self._is_crashed:
                 return
-            changed, effects = advance(job, event, self._clock.now(), self._timings)
+            if self._is_stopping and not isinstance(event, CancelRequested):
+                return
+            changed, effects = advance(job, event, self._timer.now(), self._timings)
             if changed is not job:
                 self._keep(changed)
             self._do(changed, effects)
+            # Behind the start of a container, which goes first at the same time.
+            if job_id in self._jobs:
+                self._set_timer(changed)
 
     def _keep(self, job: Job) -> None:
         before = self._jobs.get(job.job_id)
@@ -211,81 +250,32 @@ class Driver:
             logger.info("%s is %s", job.name, job.state.value)
         self._changed.notify_all()
 
+    def _set_timer(self, job: Job) -> None:
+        self._timer.set(job.job_id, job.next_time, lambda: self._apply_due(job.job_id))
+
     def _do(self, job: Job, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, WriteLine):
                 self._logs.write_line(job, outcome.SERVICE_TASK, effect.text, effect.severity)
             elif isinstance(effect, EndReplica):
-                self._end(job.job_id)
+                self._containers.end(job.job_id, at_once=effect.at_once)
             elif isinstance(effect, StartReplica):
-                self._start_container(job, effect.attempt)
+                self._containers.start(job, effect.attempt)
+            elif isinstance(effect, ForgetJob):
+                self.delete(job.job_id)
+            elif isinstance(effect, FaultHappened):
+                self._scripts.happened(effect.fault)
 
-    def _start_container(self, job: Job, attempt: int) -> None:
-        running = _Running()
-        running.thread = threading.Thread(
-            target=self._run_container,
-            args=(job, attempt, running),
-            name=f"emulator-job-{job.job_id}",
-        )
-        self._running[job.job_id] = running
-        running.thread.start()
-
-    def _run_container(self, job: Job, attempt: int, running: _Running) -> None:
-        event: Event = InternalError()
-        try:
-            replica = self._start_replica(job, attempt)
-            with self._changed:
-                running.replica = replica
-                must_end = running.must_end
-            if must_end:
-                replica.terminate()
-            event = ReplicaEnded(attempt, replica.wait())
-        except Exception:
-            logger.exception("The container of %s was lost", job.name)
+    def _on_container_over(self, job_id: str, event: Event) -> None:
         with self._changed:
-            del self._running[job.job_id]
-            if job.job_id in self._jobs:
-                self._apply(job.job_id, event)
+            if self._is_crashed:
+                return
+            if job_id in self._jobs:
+                self._apply(job_id, event)
             else:
-                self._remove(job.job_id)
-
-    def _start_replica(self, job: Job, attempt: int) -> Replica:
-        environment = container.build_environment(job)
-        folder = self._store.job_folder(job.job_id) / f"attempt-{attempt}"
-        folder.mkdir(mode=0o700)
-        return self._runtime.start(
-            Container(
-                job_id=job.job_id,
-                attempt=attempt,
-                image_uri=container.container_of(job)["imageUri"],
-                command=container.build_command(job, environment),
-                environment=environment,
-                folder=folder,
-                metadata_host=self._metadata_host,
-            ),
-            lambda stream, line: self._logs.write_output(job, outcome.REPLICA, stream, line),
-        )
+                self._remove(job_id)
 
     def _remove(self, job_id: str) -> None:
         self._store.remove_job(job_id)
         self._logs.forget(job_id)
         self._changed.notify_all()
-
-    def _end(self, job_id: str) -> _Running | None:
-        with self._changed:
-            running = self._running.get(job_id)
-            if running is None:
-                return None
-            running.must_end = True
-            replica = running.replica
-        if replica:
-            replica.terminate()
-        return running
-
-    def _end_containers(self) -> None:
-        with self._changed:
-            job_ids = list(self._running)
-        ending = [self._end(job_id) for job_id in job_ids]
-        for running in ending:
-            if running and running.thread:
-                running.thread.join()

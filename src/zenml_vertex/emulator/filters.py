@@ -19,7 +19,7 @@ from zenml_vertex.emulator.filter_syntax import (
     leaves,
     parse_filter,
 )
-from zenml_vertex.emulator.lifecycle import Job
+from zenml_vertex.emulator.job import Job
 from zenml_vertex.emulator.times import parse_time
 from zenml_vertex.emulator.wire import snake_case
 
@@ -70,12 +70,13 @@ def _holds(leaf: Comparison | Text, job: Job) -> bool:
     if isinstance(leaf, Text):
         return False
     field = snake_case(leaf.path[0])
+    value: Any
     if field == "create_time":
         return ORDERED[leaf.operator](job.create_time, _read_time(leaf.value))
     if field == "labels":
-        value = job.request.get("labels", {}).get(leaf.path[1])
+        value = job.labels.get(leaf.path[1])
     elif field == "state":
-        value = job.state.value
+        value = job.shown_state
     else:
         value = job.request["displayName"]
     if leaf.operator == ":":

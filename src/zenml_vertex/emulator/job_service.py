@@ -11,12 +11,13 @@ from zenml_vertex.emulator.api_errors import ApiError, Json, found_errors, inval
 from zenml_vertex.emulator.clock import Clock
 from zenml_vertex.emulator.driver import Driver
 from zenml_vertex.emulator.facts import load_facts
+from zenml_vertex.emulator.faults.plan import FaultPlan
 from zenml_vertex.emulator.filters import compile_filter
-from zenml_vertex.emulator.lifecycle import Job
+from zenml_vertex.emulator.job import Job
 from zenml_vertex.emulator.names import Parent, parse_id
 from zenml_vertex.emulator.pages import read_page_size, read_page_token, write_page_token
 from zenml_vertex.emulator.rules import find_violations
-from zenml_vertex.emulator.runtimes.contract import Runtime
+from zenml_vertex.emulator.runtimes.contract import AnyRuntime
 from zenml_vertex.emulator.store import Store
 from zenml_vertex.emulator.times import format_time
 from zenml_vertex.emulator.wire import mask_message, read_custom_job, read_mask
@@ -50,12 +51,14 @@ class JobService:
         runtime: Says what it can run.
         store: Keeps operations.
         clock: Stamps operations.
+        faults: Keeps jobs out of lists.
     """
 
     driver: Driver
-    runtime: Runtime
+    runtime: AnyRuntime
     store: Store
     clock: Clock
+    faults: FaultPlan
 
     def create(self, parent: Parent, body: Json, *, version: str) -> Json:
         """Create a job; it is started at once.
@@ -101,6 +104,8 @@ class JobService:
             and matches(job)
             and (last is None or _position(job) < last)
         ]
+        unlisted = self.faults.find_unlisted(chosen, self.clock.now())
+        chosen = [job for job in chosen if job.job_id not in unlisted]
         page = chosen[:size]
         answer: Json = {}
         if page:

@@ -16,7 +16,7 @@ from typing import Any
 
 from zenml_vertex.emulator.api_errors import Json
 from zenml_vertex.emulator.clock import Clock
-from zenml_vertex.emulator.lifecycle import Job
+from zenml_vertex.emulator.job import Job
 from zenml_vertex.emulator.times import format_time
 
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity
@@ -42,15 +42,16 @@ class JobLogs:
     """The entries of every job, in order; safe to use from several threads.
 
     Args:
-        folder_of: Gives the folder of a job by its ID.
+        file_of: Gives the file of a job's log by its ID; None for in memory.
         clock: Stamps the entries.
     """
 
-    def __init__(self, folder_of: Callable[[str], Path], clock: Clock) -> None:
-        self._folder_of = folder_of
+    def __init__(self, file_of: Callable[[str], Path | None], clock: Clock) -> None:
+        self._file_of = file_of
         self._clock = clock
         self._entries: dict[str, list[Json]] = {}
         self._last = clock.now()
+        self._is_closed = False
         self._lock = threading.Condition()
 
     def write_line(self, job: Job, task: str, text: str, severity: str) -> None:
@@ -110,8 +111,15 @@ class JobLogs:
         with self._lock:
             self._entries.clear()
 
+    def close(self) -> None:
+        """Write nothing any more."""
+        with self._lock:
+            self._is_closed = True
+
     def _append(self, job: Job, task: str, severity: str, payload: Json) -> None:
         with self._lock:
+            if self._is_closed:
+                return
             entries = self._load(job.job_id)
             # No two entries at the same microsecond, so that their order is certain.
             moment = max(self._clock.now(), self._last + timedelta(microseconds=1))
@@ -135,20 +143,15 @@ class JobLogs:
                 "jsonPayload": {**payload, "levelname": severity, "attrs": {"tag": task}},
             }
             entries.append(entry)
-            descriptor = os.open(
-                self._file(job.job_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-            )
-            with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry) + "\n")
+            if file := self._file_of(job.job_id):
+                _append_line(file, json.dumps(entry))
             self._lock.notify_all()
 
     def _load(self, job_id: str) -> list[Json]:
         if job_id not in self._entries:
-            self._entries[job_id] = list(_read_file(self._file(job_id)))
+            file = self._file_of(job_id)
+            self._entries[job_id] = _read_file(file) if file else []
         return self._entries[job_id]
-
-    def _file(self, job_id: str) -> Path:
-        return self._folder_of(job_id) / "log.jsonl"
 
 
 def parse_output(stream: str, line: str) -> tuple[str, Json]:
@@ -168,6 +171,12 @@ def parse_output(stream: str, line: str) -> tuple[str, Json]:
             severity = named if named in SEVERITIES else severity
             return severity, {**fields, "message": str(fields.get("message", ""))}
     return severity, {"message": line[:MAX_MESSAGE_CHARACTERS]}
+
+
+def _append_line(file: Path, line: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
 
 
 def _read_file(file: Path) -> list[Json]:

@@ -17,6 +17,8 @@ SERVICE_TASK = "service"
 TRANSIENT_EXIT_STATUSES = frozenset({6, 11, 134, 139})
 MAX_EXIT_RESTARTS = 3
 MAX_INTERNAL_RESTARTS = 2
+MAX_STOCKOUT_RESTARTS = 3
+MAX_PREEMPTION_RESTARTS = 6
 
 WAITING = "Waiting for job to be provisioned."
 PROVISIONING = (
@@ -34,7 +36,9 @@ INTERNAL_ERROR = "Internal error occurred for the current attempt."
 NOT_RETRIED = "Job will not be retried, max error retry attempts reached."
 
 # google.rpc.Code
-_CANCELLED, _INVALID_ARGUMENT, _INTERNAL = 1, 3, 13
+_CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
+# SIGKILL and SIGTERM, as a shell reports them.
+KILLED, TERMINATED = 137, 143
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,35 @@ def cancelled_error() -> Json:
 def internal_error() -> Json:
     """The `google.rpc.Status` of a job that the platform lost too often."""
     return {"code": _INTERNAL, "message": INTERNAL_ERROR}
+
+
+def stockout_error(location: str) -> Json:
+    """The `google.rpc.Status` of a job for which no machine was to be had."""
+    return {
+        "code": _RESOURCE_EXHAUSTED,
+        "message": f"Resources are insufficient in region: {location}. Please try a different "
+        "region or use a different accelerator.",
+    }
+
+
+def memory_error(*, is_container_named: bool) -> Json:
+    """The `google.rpc.Status` of a job that has used up its memory.
+
+    Args:
+        is_container_named: The text of the documentation, whose code is not documented;
+            here it is that of any exit status. Else the text and code of public reports.
+    """
+    if is_container_named:
+        return {
+            "code": _INVALID_ARGUMENT,
+            "message": f"The replica {REPLICA} ran out of memory and exited with a non-zero status "
+            f"of {KILLED}.",
+        }
+    return {
+        "code": _RESOURCE_EXHAUSTED,
+        "message": "Replicas low on memory: workerpool0. Specify a machine with larger memory and "
+        "try again.",
+    }
 
 
 def logs_url(number: str, job_id: str) -> str:

@@ -93,6 +93,22 @@ ROUTES = (
     ),
     Route(
         "POST", "/emulator/reset", "reset", EMULATOR, "emulator only",
-        "Ends and forgets all jobs, logs, tokens and calls.",
+        "Ends and forgets all jobs, logs, tokens, calls and faults.",
+    ),
+    Route(
+        "GET", "/emulator/faults", "list_faults", EMULATOR, "emulator only",
+        "What is planned, and how often it has happened.",
+    ),
+    Route(
+        "POST", "/emulator/faults", "plan_faults", EMULATOR, "emulator only",
+        "Plans faults; see below.",
+    ),
+    Route(
+        "DELETE", "/emulator/faults", "clear_faults", EMULATOR, "emulator only",
+        "Withdraws every fault.",
+    ),
+    Route(
+        "DELETE", "/emulator/faults/{fault}", "withdraw_fault", EMULATOR, "emulator only",
+        "Withdraws one by its `id`.",
     ),
 )  # fmt: skip

@@ -2,47 +2,32 @@
 
 import atexit
 import os
-import socket
-import threading
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from zenml_vertex.emulator.api_errors import Json
-from zenml_vertex.emulator.app import Services, build_app
+from zenml_vertex.emulator.app import build_app, render_error
 from zenml_vertex.emulator.calls import Call, Calls
 from zenml_vertex.emulator.clock import Clock, SystemClock
-from zenml_vertex.emulator.driver import Driver
+from zenml_vertex.emulator.driver import Driver, Scripts
+from zenml_vertex.emulator.endpoints import Services
+from zenml_vertex.emulator.faults.edge import FaultEdge
+from zenml_vertex.emulator.faults.plan import FaultPlan
+from zenml_vertex.emulator.http_server import HttpServer, listen
+from zenml_vertex.emulator.job import TERMINAL_STATES, Job, JobState, Timings
 from zenml_vertex.emulator.job_service import JobService
-from zenml_vertex.emulator.lifecycle import TERMINAL_STATES, Job, JobState, Timings
 from zenml_vertex.emulator.log_entries import JobLogs
-from zenml_vertex.emulator.runtimes.contract import Runtime
+from zenml_vertex.emulator.runtimes.contract import AnyRuntime
 from zenml_vertex.emulator.runtimes.process import ProcessRuntime
-from zenml_vertex.emulator.store import FileStore
+from zenml_vertex.emulator.store import FileStore, Store
+from zenml_vertex.emulator.timer import Timer
 from zenml_vertex.emulator.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-# Seconds that an answer under way may take when the emulator stops.
-_SHUTDOWN_SECONDS = 2
-# Longer than the time between two looks of somebody who follows a job.
-_KEEP_ALIVE_SECONDS = 240
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready, which is what its starter waits for."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 class VertexEmulator:
@@ -61,6 +46,9 @@ class VertexEmulator:
         runtime: Runs containers; processes of this machine by default.
         token_lifetime: Seconds that an access token lasts; more than 0.
         user_identities: Refresh token or OAuth client ID -> identity of the user.
+        store: Keeps jobs, in place of `data_dir`; closed at the end.
+        faults: What goes wrong; an empty plan by default.
+        seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
 
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
@@ -75,39 +63,53 @@ class VertexEmulator:
         data_dir: Path | str | None = None,
         timings: Timings | None = None,
         clock: Clock | None = None,
-        runtime: Runtime | None = None,
+        runtime: AnyRuntime | None = None,
         token_lifetime: float = DEFAULT_LIFETIME_SECONDS,
         user_identities: Mapping[str, str] | None = None,
+        store: Store | None = None,
+        faults: FaultPlan | None = None,
+        seed: int | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         runtime = runtime or ProcessRuntime(os.environ)
-        self._socket = _listen(address, port)
+        self._socket = listen(address, port)
         self._address = self._socket.getsockname()[0]
         self.port: int = self._socket.getsockname()[1]
         try:
-            self._store = FileStore(Path(data_dir).resolve() if data_dir else None)
+            self._store = store or FileStore(Path(data_dir).resolve() if data_dir else None)
         except BaseException:
             self._socket.close()
             raise
-        self._logs = JobLogs(self._store.job_folder, self.clock)
+        self._owns_store = store is None
+        self.faults = faults or FaultPlan(seed or 0)
+        self._timer = Timer(self.clock)
+        self._logs = JobLogs(self._store.log_file, self.clock)
+        tokens = Tokens(self.clock, token_lifetime, user_identities)
+        self._edge = FaultEdge(self.faults, self._timer, self.clock, tokens, render_error)
         self._driver = Driver(
             store=self._store,
             logs=self._logs,
             runtime=runtime,
-            clock=self.clock,
+            timer=self._timer,
             timings=timings or Timings(),
             metadata_host=self.host,
+            scripts=Scripts(self.faults.script_of, self.faults.happened),
+            ids=random.Random(seed),  # noqa: S311 - IDs are no secrets
         )
+        self.faults.attach(self._driver.get, self._driver.add_script)
         self._services = Services(
-            jobs=JobService(self._driver, runtime, self._store, self.clock),
+            jobs=JobService(self._driver, runtime, self._store, self.clock, self.faults),
             driver=self._driver,
             logs=self._logs,
-            tokens=Tokens(self.clock, token_lifetime, user_identities),
+            tokens=tokens,
             calls=Calls(),
             clock=self.clock,
+            faults=self.faults,
+            edge=self._edge,
         )
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server = HttpServer(build_app(self._services), self._socket)
+        self._is_started = False
+        self._is_crashed = False
         self._is_stopped = False
 
     @property
@@ -206,28 +208,27 @@ class VertexEmulator:
 
     def start(self) -> "Self":
         """Start serving; returns when clients can connect."""
-        config = uvicorn.Config(
-            build_app(self._services),
-            # uvloop starts processes from the main thread only.
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        )
-        self._server = _Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="emulator-server", daemon=True
-        )
+        self._is_started = True
         self._driver.start()
-        self._thread.start()
+        self._server.begin()
         atexit.register(self.stop)
-        self._server.ready.wait()
         return self
+
+    def crash(self) -> None:
+        """Stop as if killed: connections are reset, jobs and containers left as they are.
+
+        An emulator that is then started in the same folder, or with the same store,
+        goes on as after a kill. `stop` ends the containers that are left, and a
+        temporary folder.
+        """
+        if self._is_crashed or self._is_stopped or not self._is_started:
+            return
+        self._is_crashed = True
+        self._driver.crash()
+        self._logs.close()
+        self._server.crash()
+        self._edge.release()
+        self._store.release()
 
     def stop(self) -> None:
         """Stop serving and end every container; a second call does nothing."""
@@ -235,12 +236,13 @@ class VertexEmulator:
             return
         self._is_stopped = True
         atexit.unregister(self.stop)
-        if self._server and self._thread:
-            self._server.should_exit = True
-            self._thread.join()
+        if self._is_started:
+            self._edge.release()
+            self._server.end()
             self._driver.stop()
         self._socket.close()
-        self._store.close()
+        if self._owns_store or not self._is_crashed:
+            self._store.close()
 
     def __enter__(self) -> "Self":
         return self.start()
@@ -252,18 +254,3 @@ class VertexEmulator:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer
-    # waits 40 ms for the delayed ACK of its head.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen()
-    except BaseException:
-        listener.close()
-        raise
-    return listener

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
@@ -17,18 +18,35 @@ from pathlib import Path
 from typing import Protocol
 
 from zenml_vertex.emulator.api_errors import Json
-from zenml_vertex.emulator.lifecycle import Job, JobState
+from zenml_vertex.emulator.events import (
+    act_from_json,
+    act_to_json,
+    event_from_json,
+    event_to_json,
+    later_from_json,
+    later_to_json,
+)
+from zenml_vertex.emulator.job import Job, JobState
 from zenml_vertex.emulator.times import format_time, parse_time
 
-_TIMES = ("create_time", "update_time", "start_time", "end_time", "due")
+_TIMES = ("create_time", "update_time", "stage_time", "start_time", "end_time", "due")
 
 
 class DataDirInUseError(Exception):
     """Another emulator works in the same folder."""
 
 
+class StoreReleasedError(Exception):
+    """An emulator that has crashed still wants to keep something."""
+
+
 class Store(Protocol):
     """Keeps jobs and finished operations; its caller sees to it that calls do not overlap."""
+
+    @property
+    def folder(self) -> Path:
+        """Where files are."""
+        ...
 
     def jobs(self) -> Iterator[Job]:
         """Every job."""
@@ -46,6 +64,10 @@ class Store(Protocol):
         """The folder of a job, made where it is missing."""
         ...
 
+    def log_file(self, job_id: str) -> Path | None:
+        """Where the log of a job is kept; None for in memory."""
+        ...
+
     def operations(self) -> Iterator[Json]:
         """Every operation."""
         ...
@@ -58,8 +80,12 @@ class Store(Protocol):
         """Forget everything."""
         ...
 
+    def release(self) -> None:
+        """Let another emulator have what is kept, as a crash does."""
+        ...
+
     def close(self) -> None:
-        """Let another emulator have the folder."""
+        """The same, at the end: what was temporary is gone."""
         ...
 
 
@@ -76,23 +102,28 @@ class FileStore:
 
     def __init__(self, folder: Path | None) -> None:
         self._is_temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_file: int | None = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            os.close(self._lock_file)
+            self.release()
             raise DataDirInUseError(
-                f"Another emulator works in {self.folder}; give this one a --data-dir of its own."
+                f"Another emulator works in {self._folder}; give this one a --data-dir of its own."
             ) from exc
         self._make_folders()
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
 
     def jobs(self) -> Iterator[Job]:
         for file in sorted(self._jobs.glob("*/job.json")):
             yield job_from_json(json.loads(file.read_text("utf-8")))
 
     def put(self, job: Job) -> None:
+        self._refuse_released()
         _replace_file(self.job_folder(job.job_id) / "job.json", job_to_json(job))
 
     def remove_job(self, job_id: str) -> None:
@@ -103,11 +134,15 @@ class FileStore:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
+    def log_file(self, job_id: str) -> Path:
+        return self.job_folder(job_id) / "log.jsonl"
+
     def operations(self) -> Iterator[Json]:
         for file in sorted(self._operations.glob("*.json")):
             yield json.loads(file.read_text("utf-8"))
 
     def put_operation(self, operation: Json) -> None:
+        self._refuse_released()
         operation_id = operation["name"].rsplit("/", 1)[-1]
         _replace_file(self._operations / f"{operation_id}.json", operation)
 
@@ -116,16 +151,78 @@ class FileStore:
         shutil.rmtree(self._operations, ignore_errors=True)
         self._make_folders()
 
+    def release(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
     def close(self) -> None:
-        os.close(self._lock_file)
+        self.release()
         if self._is_temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _refuse_released(self) -> None:
+        if self._lock_file is None:
+            raise StoreReleasedError(f"{self._folder} may be another emulator's by now")
 
     def _make_folders(self) -> None:
-        self._jobs = self.folder / "jobs"
-        self._operations = self.folder / "operations"
+        self._jobs = self._folder / "jobs"
+        self._operations = self._folder / "operations"
         self._jobs.mkdir(mode=0o700, exist_ok=True)
         self._operations.mkdir(mode=0o700, exist_ok=True)
+
+
+class MemoryStore:
+    """Jobs in memory, for as long as the object lives: several emulators can have it in turn.
+
+    Containers still get folders, in a temporary one, which is gone when the store is
+    closed.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._jobs: dict[str, Job] = {}
+        self._operations: dict[str, Json] = {}
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def jobs(self) -> Iterator[Job]:
+        return iter(list(self._jobs.values()))
+
+    def put(self, job: Job) -> None:
+        self._jobs[job.job_id] = job
+
+    def remove_job(self, job_id: str) -> None:
+        self._jobs.pop(job_id, None)
+        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+
+    def job_folder(self, job_id: str) -> Path:
+        folder = self._folder / job_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def log_file(self, job_id: str) -> None:
+        del job_id
+
+    def operations(self) -> Iterator[Json]:
+        return iter(list(self._operations.values()))
+
+    def put_operation(self, operation: Json) -> None:
+        self._operations[operation["name"]] = operation
+
+    def clear(self) -> None:
+        self._jobs.clear()
+        self._operations.clear()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def release(self) -> None:
+        """It can be had at any time."""
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def job_to_json(job: Job) -> Json:
@@ -135,6 +232,9 @@ def job_to_json(job: Job) -> Json:
         kept[name] = format_time(kept[name]) if kept[name] else None
     kept["state"] = job.state.value
     kept["ending"] = job.ending.value if job.ending else None
+    kept["eviction"] = event_to_json(job.eviction) if job.eviction else None
+    kept["script"] = [act_to_json(act) for act in job.script]
+    kept["later"] = [later_to_json(item) for item in job.later]
     kept["history"] = [[state.value, format_time(moment)] for state, moment in job.history]
     return kept
 
@@ -143,7 +243,7 @@ def job_from_json(kept: Json) -> Job:
     """The job that was kept."""
 
     def read_time(name: str) -> datetime | None:
-        return parse_time(kept[name]) if kept[name] else None
+        return parse_time(kept[name]) if kept.get(name) else None
 
     return Job(
         **{
@@ -151,6 +251,9 @@ def job_from_json(kept: Json) -> Job:
             **{name: read_time(name) for name in _TIMES},
             "state": JobState(kept["state"]),
             "ending": JobState(kept["ending"]) if kept["ending"] else None,
+            "eviction": event_from_json(kept["eviction"]) if kept.get("eviction") else None,
+            "script": tuple(act_from_json(act) for act in kept.get("script", ())),
+            "later": tuple(later_from_json(item) for item in kept.get("later", ())),
             "history": tuple(
                 (JobState(state), parse_time(moment)) for state, moment in kept["history"]
             ),

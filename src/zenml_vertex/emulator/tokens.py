@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from zenml_vertex.emulator.api_errors import ApiError, Json
@@ -199,6 +199,13 @@ class Tokens:
         expires = claims.get("exp")
         is_expired = isinstance(expires, int | float) and expires <= now.timestamp()
         return Bearer(claims["iss"][:_MAX_IDENTITY_CHARACTERS], is_expired)
+
+    def expire(self) -> None:
+        """Let every token issued so far expire now."""
+        now = self._clock.now()
+        with self._lock:
+            for text, grant in self._grants.items():
+                self._grants[text] = replace(grant, expires=min(grant.expires, now))
 
     def clear(self) -> None:
         """Forget every token."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from zenml_vertex.emulator.api_errors import Json
 from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.timer import Timer
 
 OutputSink = Callable[[str, str], None]
 """Takes (stream, line): `stdout` or `stderr`, and a line without its end. May be
@@ -48,6 +49,18 @@ class Replica(Protocol):
         """Ask it to end, and make it end after a grace period; returns at once."""
         ...
 
+    def kill(self) -> None:
+        """End it without asking; returns at once."""
+        ...
+
+    def abandon(self) -> None:
+        """Let it run on without the emulator, as a crash does.
+
+        `wait` then returns once the container has ended, and ends nothing itself:
+        what runs by then may belong to another emulator.
+        """
+        ...
+
 
 class Runtime(Protocol):
     """Runs containers."""
@@ -68,3 +81,60 @@ class Runtime(Protocol):
     def end_leftovers(self, job_id: str) -> None:
         """End what an emulator that crashed has left of a job; returns when it is gone."""
         ...
+
+
+class TimedReplica(Protocol):
+    """A container that lives by the emulator's timer."""
+
+    def terminate(self) -> None:
+        """Ask it to end; returns at once."""
+        ...
+
+    def kill(self) -> None:
+        """End it without asking; returns at once."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget it: it does not end any more, and nobody is told."""
+        ...
+
+
+@runtime_checkable
+class TimedRuntime(Protocol):
+    """Plays containers without running anything, in the timer's own thread.
+
+    It is told apart from a `Runtime` by its `begin`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        """The parts of a CustomJobSpec that it cannot play, each with a reason."""
+        ...
+
+    def begin(
+        self,
+        container: Container,
+        sink: OutputSink,
+        timer: Timer,
+        ended: Callable[[Exit], None],
+    ) -> TimedReplica:
+        """Start a container; called by the timer.
+
+        Args:
+            container: What to play.
+            sink: Takes its output.
+            timer: What it lives by.
+            ended: To be called by the timer, once, when it has ended.
+        """
+        ...
+
+    def end_leftovers(self, job_id: str) -> None:
+        """End what an emulator that crashed has left of a job."""
+        ...
+
+
+AnyRuntime = Runtime | TimedRuntime

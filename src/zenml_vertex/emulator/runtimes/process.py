@@ -134,6 +134,12 @@ class _NeverStarted:
     def terminate(self) -> None:
         """There is nothing to end."""
 
+    def kill(self) -> None:
+        """There is nothing to end."""
+
+    def abandon(self) -> None:
+        """There is nothing that runs on."""
+
 
 class _Process:
     def __init__(
@@ -145,6 +151,7 @@ class _Process:
         self._killer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._over = False
+        self._is_abandoned = False
         self._readers = [
             threading.Thread(target=_read_lines, args=(stream, name, sink), daemon=True)
             for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
@@ -158,8 +165,10 @@ class _Process:
             self._over = True
             if self._killer:
                 self._killer.cancel()
-        # A container ends with its first process, whatever else runs in it.
-        end_tree(self._marker, self._process.pid)
+            is_abandoned = self._is_abandoned
+        if not is_abandoned:
+            # A container ends with its first process, whatever else runs in it.
+            end_tree(self._marker, self._process.pid)
         for reader in self._readers:
             reader.join()
         if self._killer:
@@ -170,14 +179,18 @@ class _Process:
         with self._lock:
             if self._over or self._killer:
                 return
-            self._killer = threading.Timer(self._grace, self._kill)
+            self._killer = threading.Timer(self._grace, self.kill)
             self._killer.start()
         signal_all(find_members(self._marker, self._process.pid), signal.SIGTERM)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         with self._lock:
             if not self._over:
                 self._process.kill()
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._is_abandoned = True
 
 
 def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:

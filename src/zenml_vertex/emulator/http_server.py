@@ -1,0 +1,167 @@
+"""The HTTP server of an emulator: uvicorn, with connections that can be cut."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# Seconds that an answer under way may take when the emulator stops.
+_SHUTDOWN_SECONDS = 2
+# Longer than the time between two looks of somebody who follows a job.
+_KEEP_ALIVE_SECONDS = 240
+_TICK_SECONDS = 1.0
+# Discard what was not sent, and answer with RST: SO_LINGER of no time.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+CONNECTION = "emulator.connection"
+"""Key of a request's `Connection` in its ASGI scope."""
+
+
+class Connection:
+    """The connection that a request has come on.
+
+    Args:
+        transport: Its transport.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def reset(self) -> None:
+        """End it with RST, which clients see as a reset."""
+        peer = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Send what was written and end it with FIN, which clients see as an early end."""
+        self._transport.close()
+
+
+class _Protocol(H11Protocol):
+    """Hands each request its connection."""
+
+    connection: Connection
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        app: Any = self.app
+        self.connection = Connection(transport)
+
+        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[CONNECTION] = self.connection
+            await app(scope, receive, send)
+
+        self.app = with_connection
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an application on a socket, in a thread of its own.
+
+    Args:
+        app: The application.
+        listener: Listens already; closed at the end.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                # uvloop starts processes from the main thread only.
+                loop="asyncio",
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+        self._listener = listener
+        self._is_ready = threading.Event()
+        self._is_closed = threading.Event()
+        self._wakeup: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_crashed = False
+        self._thread = threading.Thread(
+            target=self.run, args=([listener],), name="emulator-server", daemon=True
+        )
+
+    def begin(self) -> None:
+        """Start serving; returns when clients can connect."""
+        self._thread.start()
+        self._is_ready.wait()
+
+    def end(self) -> None:
+        """Answer what is under way, and stop serving; returns when all is over."""
+        self.should_exit = True
+        self._wake()
+        self._thread.join()
+
+    def crash(self) -> None:
+        """Reset every connection and stop serving; returns when the port is closed."""
+        self._is_crashed = self.force_exit = self.should_exit = True
+        self._wake()
+        self._is_closed.wait()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._wakeup = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets)
+        self._is_ready.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether it should exit; here it is told.
+        while not await self.on_tick(0):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if not self._is_crashed:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+        for open_connection in list(self.server_state.connections):
+            protocol: Any = open_connection
+            protocol.connection.reset()
+        self._is_closed.set()
+        for task in self.server_state.tasks:
+            task.cancel()
+
+    def _wake(self) -> None:
+        if self._loop and self._wakeup:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
+                self._loop.call_soon_threadsafe(self._wakeup.set)
+
+    async def _wait(self) -> None:
+        if self._wakeup:
+            await self._wakeup.wait()
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A socket that listens on a loopback address.
+
+    Raises:
+        OSError: If the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer
+    # waits 40 ms for the delayed ACK of its head.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,183 @@
+"""Time: the manual clock, and the timer that lives by it."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zenml_vertex.emulator import ManualClock, SystemClock
+from zenml_vertex.emulator.timer import Timer
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+def timer(clock: ManualClock) -> Iterator[Timer]:
+    """A timer that lives by it."""
+    timer = Timer(clock)
+    timer.start()
+    yield timer
+    timer.stop()
+
+
+def at(seconds: float) -> datetime:
+    """A time, in seconds from the clock's first one."""
+    return START + timedelta(seconds=seconds)
+
+
+def test_everything_due_is_done_when_advance_returns(clock: ManualClock, timer: Timer) -> None:
+    """Each call comes at its own time, in order, also those that calls have brought about."""
+    seen: list[tuple[str, float]] = []
+
+    def note(name: str) -> None:
+        seen.append((name, (clock.now() - START).total_seconds()))
+        if name == "b":
+            timer.set("child", clock.now() + timedelta(seconds=1), lambda: note("child"))
+
+    timer.set("c", at(30), lambda: note("c"))
+    timer.set("b", at(20), lambda: note("b"))
+    timer.set("a", at(10), lambda: note("a"))
+    timer.set("far", at(1000), lambda: note("far"))
+    clock.advance(30)
+    assert seen == [("a", 10), ("b", 20), ("child", 21), ("c", 30)]
+    assert clock.now() == at(30)
+
+
+def test_what_is_due_now_is_done_by_settle(clock: ManualClock, timer: Timer) -> None:
+    """Without moving the clock."""
+    seen: list[str] = []
+    timer.set("a", at(0), lambda: seen.append("a"))
+    clock.settle()
+    assert seen == ["a"]
+    assert clock.now() == START
+
+
+def test_calls_of_one_time_come_in_the_order_of_their_setting(
+    clock: ManualClock, timer: Timer
+) -> None:
+    """A hundred at once are not mixed up."""
+    seen: list[int] = []
+    for number in range(100):
+        timer.set(number, at(5), lambda number=number: seen.append(number))
+    clock.advance(5)
+    assert seen == list(range(100))
+
+
+def test_a_wish_is_replaced_and_taken_back(clock: ManualClock, timer: Timer) -> None:
+    """A key has one wish at a time; thousands of old ones do not stay."""
+    seen: list[int] = []
+    for number in range(5000):
+        timer.set("key", at(100 + number), lambda number=number: seen.append(number))
+    assert len(timer._entries) < 200
+    timer.set("gone", at(1), lambda: seen.append(-1))
+    timer.cancel("gone")
+    timer.set("never", at(1), lambda: seen.append(-2))
+    timer.set("never", None, lambda: None)
+    clock.advance(10_000)
+    assert seen == [4999]
+
+
+def test_a_failing_call_stops_nothing(
+    clock: ManualClock, timer: Timer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the next one comes."""
+    seen: list[str] = []
+    timer.set("bad", at(1), lambda: 1 / 0)
+    timer.set("good", at(2), lambda: seen.append("good"))
+    with caplog.at_level(logging.ERROR):
+        clock.advance(2)
+    assert seen == ["good"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_call_of_the_clock_cannot_advance_it(clock: ManualClock, timer: Timer) -> None:
+    """It would wait for itself: it is refused instead."""
+    refused: list[str] = []
+
+    def advance() -> None:
+        with pytest.raises(RuntimeError) as caught:
+            clock.advance(1)
+        refused.append(str(caught.value))
+
+    timer.set("bad", at(1), advance)
+    clock.advance(1)
+    assert refused == ["what the clock has called cannot advance it"]
+
+
+def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:
+    """The sum of what they advance has passed, and every call has come once."""
+    seen: list[int] = []
+    for number in range(200):
+        timer.set(number, at(number + 1), lambda number=number: seen.append(number))
+    threads = [
+        threading.Thread(target=lambda: [clock.advance(1) for _ in range(100)]) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert clock.now() == at(200)
+    assert seen == list(range(200))
+
+
+def test_a_clock_goes_on_without_those_who_have_left(clock: ManualClock) -> None:
+    """A timer that was stopped is not waited for."""
+    timer = Timer(clock)
+    timer.start()
+    timer.set("a", at(1), lambda: None)
+    timer.stop()
+    clock.advance(10)
+    assert clock.now() == at(10)
+
+
+def test_a_timer_lives_by_the_machines_clock() -> None:
+    """With the machine's clock, a call comes by itself."""
+    clock = SystemClock()
+    timer = Timer(clock)
+    timer.start()
+    come = threading.Event()
+    timer.set("a", clock.now() + timedelta(seconds=0.01), come.set)
+    assert come.wait(10)
+    timer.stop()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 10)), max_size=30),
+    st.lists(st.integers(0, 20), max_size=10),
+)
+def test_any_way_of_advancing_is_the_same(
+    wishes: list[tuple[int, int]], advances: list[int]
+) -> None:
+    """In however many steps: the same calls, in the same order, at the same times."""
+
+    def play(steps: list[int]) -> list[tuple[int, float]]:
+        clock = ManualClock(START)
+        timer = Timer(clock)
+        seen: list[tuple[int, float]] = []
+
+        def note(index: int, again: int) -> None:
+            seen.append((index, (clock.now() - START).total_seconds()))
+            if again:
+                moment = clock.now() + timedelta(seconds=again)
+                timer.set(index, moment, lambda: note(index, 0))
+
+        for index, (moment, again) in enumerate(wishes):
+            timer.set(index, at(moment), lambda i=index, a=again: note(i, a))
+        timer.start()
+        for step in steps:
+            clock.advance(step)
+        timer.stop()
+        return seen
+
+    assert play([*advances, 300]) == play([sum(advances) + 300])

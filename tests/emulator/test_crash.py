@@ -1,0 +1,236 @@
+"""An emulator that crashes, and the one that takes its place."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
+from zenml_vertex.emulator.faults import (
+    AnswerLost,
+    HangsAfterWork,
+    Interruption,
+    Paused,
+    Preemption,
+    UnknownState,
+)
+from zenml_vertex.emulator.runtimes.contract import Container
+from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
+from zenml_vertex.emulator.store import MemoryStore, StoreReleasedError
+
+Json = dict[str, Any]
+Submit = Callable[[VertexEmulator, Json], Json]
+JobOf = Callable[..., Json]
+TIMINGS = Timings(queueing=5, provisioning=180, teardown=50)
+
+
+def pids_of(emulator: VertexEmulator, name: str) -> list[int]:
+    """The process IDs that a job's programs have printed."""
+    lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+    return [int(line.split()[1]) for line in lines if line.startswith("pid ")]
+
+
+def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: JobOf) -> None:
+    """A kept connection is dead, a new one refused; an emulator can have the port at once."""
+    store = MemoryStore()
+    options: dict[str, Any] = {"runtime": ScriptedRuntime(), "store": store, "timings": TIMINGS}
+    with (
+        VertexEmulator(clock=ManualClock(), **options) as emulator,
+        requests.Session() as session,
+    ):
+        name = submit(emulator, job_of())["name"]
+        url = f"{emulator.url}/v1/{name}"
+        assert session.get(url, timeout=10).status_code == 200
+        emulator.crash()
+        emulator.crash()
+        with pytest.raises(requests.ConnectionError):
+            session.get(url, timeout=10)
+        with pytest.raises(requests.ConnectionError, match="refused"):
+            requests.get(url, timeout=10)
+        with VertexEmulator(clock=ManualClock(), port=emulator.port, **options) as again:
+            assert again.host == emulator.host
+            assert session.get(url, timeout=10).json()["state"] == "JOB_STATE_QUEUED"
+
+
+def test_a_crash_ends_nothing_and_the_next_goes_on(
+    submit: Submit, job_of: JobOf, tmp_path: Path
+) -> None:
+    """The program outlives the emulator; the next one ends it, and starts the job again."""
+    code = (
+        "import os, pathlib, sys, time\n"
+        "again = pathlib.Path(sys.argv[1]).exists()\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "print('pid', os.getpid(), flush=True)\n"
+        "again or time.sleep(300)"
+    )
+    timings = Timings(0, 0, 0)
+    with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
+        name = submit(emulator, job_of("python", "-c", code, str(tmp_path / "seen")))["name"]
+        emulator.wait_for_line(name, "pid ")
+        (pid,) = pids_of(emulator, name)
+        emulator.crash()
+        os.kill(pid, 0)
+        with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as again:
+            assert again.wait_for_state(name).state is JobState.SUCCEEDED
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+            assert [state.name for state, _ in again.job(name).history] == [
+                "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
+            ]  # fmt: skip
+            assert len(pids_of(again, name)) == 2
+
+
+def test_a_stop_ends_what_a_crash_has_left(submit: Submit, job_of: JobOf) -> None:
+    """Without a next one, the programs are gone when the emulator is stopped, and its folder."""
+    with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
+        code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+        name = submit(emulator, job_of("python", "-c", code))["name"]
+        emulator.wait_for_line(name, "pid ")
+        (pid,) = pids_of(emulator, name)
+        folder = emulator.data_dir
+        emulator.crash()
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not folder.exists()
+
+
+def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
+    """What its containers still do does not reach the folder, which may be another's by now."""
+    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
+        code = "import time; print('up', flush=True); time.sleep(300)"
+        name = submit(emulator, job_of("python", "-c", code))["name"]
+        emulator.wait_for_line(name, "up")
+        emulator.crash()
+        files = {file: file.read_bytes() for file in tmp_path.rglob("*.json*")}
+        with pytest.raises(StoreReleasedError):
+            emulator._store.put(emulator.job(name))
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.json*")} == files
+    assert files
+
+
+def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
+    """What is still to happen to jobs happens in the next emulator, and is counted in its plan."""
+    clock = ManualClock()
+    starts: list[Container] = []
+
+    def play(container: Container) -> Script:
+        starts.append(container)
+        return Script(30.0)
+
+    def start(**more: Any) -> VertexEmulator:
+        return VertexEmulator(
+            data_dir=tmp_path, clock=clock, timings=TIMINGS, runtime=ScriptedRuntime(play), **more
+        )
+
+    with start() as emulator:
+        faults = emulator.faults
+        for fault in (
+            Preemption(after=10, display_name="preempted"),
+            HangsAfterWork(seconds=500, display_name="hangs"),
+            Paused(seconds=100, at="queued", display_name="paused"),
+            UnknownState(seconds=1000, display_name="unknown"),
+        ):
+            faults.plan(fault)
+        names = {
+            name: submit(emulator, job_of(displayName=name))["name"]
+            for name in ("preempted", "hangs", "paused", "unknown")
+        }
+        clock.advance(5)
+        emulator.crash()
+        clock.advance(5000)
+    with start(faults=faults) as emulator:
+        # Each is taken up where it was left; what was due in the meantime is done now.
+        clock.settle()
+        states = {key: emulator.job(name).shown_state for key, name in names.items()}
+        assert states == {
+            "preempted": "JOB_STATE_RUNNING",
+            "hangs": "JOB_STATE_RUNNING",
+            "paused": "JOB_STATE_PENDING",
+            "unknown": 99,
+        }
+        clock.advance(40)
+        emulator.crash()
+    with start(faults=faults) as emulator:
+        clock.advance(3000)
+        assert {emulator.job(name).shown_state for name in names.values()} == {
+            "JOB_STATE_SUCCEEDED"
+        }
+        assert faults.unconsumed() == ()
+
+
+def test_a_scripted_container_does_not_survive(submit: Submit, job_of: JobOf) -> None:
+    """After a crash no action of a script is called, and the job starts again."""
+    clock = ManualClock()
+    reported: list[int] = []
+    store = MemoryStore()
+    runtime = ScriptedRuntime(
+        lambda container: Script(
+            30.0, actions=((20.0, lambda: reported.append(container.attempt)),)
+        )
+    )
+    options: dict[str, Any] = {"clock": clock, "runtime": runtime, "store": store}
+    with VertexEmulator(timings=TIMINGS, **options) as emulator:
+        name = submit(emulator, job_of())["name"]
+        clock.advance(5 + 180 + 10)
+        emulator.crash()
+        clock.advance(100)
+        assert reported == []
+        with VertexEmulator(timings=TIMINGS, **options) as again:
+            clock.advance(180 + 30 + 50)
+            assert again.job(name).state is JobState.SUCCEEDED
+    assert reported == [2]
+
+
+@pytest.mark.parametrize(("after_effect", "jobs"), [(False, 0), (True, 1)])
+def test_a_crash_in_the_middle_of_a_create(
+    submit: Submit, job_of: JobOf, tmp_path: Path, after_effect: bool, jobs: int
+) -> None:
+    """The client sees a broken connection, and the job is there if it was kept."""
+    clock = ManualClock()
+    with VertexEmulator(data_dir=tmp_path, clock=clock) as emulator:
+        emulator.faults.plan(Interruption("create", emulator.crash, after_effect=after_effect))
+        with pytest.raises(requests.ConnectionError):
+            submit(emulator, job_of())
+    with VertexEmulator(data_dir=tmp_path, clock=clock) as emulator:
+        assert len(emulator.jobs) == jobs
+
+
+def test_a_crash_within_a_script(submit: Submit, job_of: JobOf) -> None:
+    """A step can take the emulator down with it."""
+    clock = ManualClock()
+    store = MemoryStore()
+    crashes: list[VertexEmulator] = []
+
+    def play(container: Container) -> Script:
+        is_first = container.attempt == 1
+        return Script(30.0, actions=((10.0, crashes[0].crash),) if is_first else ())
+
+    runtime = ScriptedRuntime(play)
+    options: dict[str, Any] = {"clock": clock, "runtime": runtime, "store": store}
+    with VertexEmulator(timings=TIMINGS, **options) as emulator:
+        crashes.append(emulator)
+        name = submit(emulator, job_of())["name"]
+        clock.advance(5 + 180 + 10)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(emulator.url, timeout=10)
+    with VertexEmulator(timings=TIMINGS, **options) as emulator:
+        clock.advance(180 + 30 + 50)
+        assert emulator.job(name).state is JobState.SUCCEEDED
+
+
+def test_a_late_effect_is_lost_with_the_emulator(submit: Submit, job_of: JobOf) -> None:
+    """A create whose effect was still to come has none after a crash."""
+    clock = ManualClock()
+    store = MemoryStore()
+    runtime = ScriptedRuntime()
+    with VertexEmulator(clock=clock, runtime=runtime, store=store) as emulator:
+        emulator.faults.plan(AnswerLost("create", late=10))
+        with pytest.raises(requests.ConnectionError):
+            submit(emulator, job_of())
+        emulator.crash()
+        clock.advance(20)
+    assert list(store.jobs()) == []

@@ -1,0 +1,314 @@
+"""A plan of faults: what is hit, what is counted, and how it is written over HTTP."""
+
+from contextlib import suppress
+from dataclasses import fields
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+import requests
+from google.api_core import exceptions
+
+from zenml_vertex.emulator.faults import (
+    AnswerLost,
+    Delay,
+    ErrorAnswer,
+    Fault,
+    FaultError,
+    FaultPlan,
+    Held,
+    InternalErrors,
+    ListLag,
+    Paused,
+    Preemption,
+    Stockout,
+    UnconsumedFaultError,
+    UnknownState,
+)
+from zenml_vertex.emulator.faults.requests import Asked
+from zenml_vertex.emulator.faults.wire import (
+    JOB_FAULTS,
+    REQUEST_FAULTS,
+    fault_from_json,
+    fault_to_json,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def asked(method: str, **more: Any) -> Asked:
+    """A call."""
+    return Asked(method=method, identity="anonymous", **more)
+
+
+def hits(plan: FaultPlan, *calls: Asked) -> list[int]:
+    """How many faults hit each call."""
+    return [len(plan.strike(call, NOW)) for call in calls]
+
+
+def test_calls_are_counted_from_the_planning_on() -> None:
+    """`call` is the first that is hit, `count` how many; others are not counted."""
+    plan = FaultPlan()
+    plan.strike(asked("get"), NOW)
+    plan.plan(ErrorAnswer("get", 500, call=2, count=2))
+    calls = [asked(method) for method in ("get", "list", "get", "get", "get")]
+    assert hits(plan, *calls) == [0, 0, 1, 1, 0]
+    assert plan.unconsumed() == ()
+
+
+def test_no_count_is_no_limit() -> None:
+    """`count=0` hits until it is withdrawn, and is consumed by the first call."""
+    plan = FaultPlan()
+    planned = plan.plan(ErrorAnswer("get", 500, count=0))
+    assert not planned.is_consumed
+    assert hits(plan, *[asked("get")] * 50) == [1] * 50
+    planned.withdraw()
+    planned.withdraw()
+    assert planned.is_consumed
+    assert hits(plan, asked("get")) == [0]
+
+
+def test_a_call_is_hit_by_what_it_is_about() -> None:
+    """Job, labels, name and identity must all be as planned."""
+    plan = FaultPlan()
+    wanted = {"job_id": "1", "labels": {"a": "b"}, "display_name": "n"}
+    plan.plan(ErrorAnswer("get", 500, count=0, identity="anonymous", **wanted))
+    right: dict[str, Any] = {**wanted, "labels": {"a": "b", "c": "d"}}
+    assert hits(plan, asked("get", **right)) == [1]
+    for wrong in ({"job_id": "2"}, {"labels": {}}, {"labels": {"a": "c"}}, {"display_name": None}):
+        assert hits(plan, asked("get", **{**right, **wrong})) == [0]
+    assert len(plan.strike(Asked(method="get", identity="somebody", **right), NOW)) == 0
+
+
+def test_chances_are_drawn_with_the_seed() -> None:
+    """One seed hits the same calls each time, about as many as the chance says."""
+
+    def draw(seed: int) -> list[int]:
+        plan = FaultPlan(seed)
+        plan.plan(ErrorAnswer("get", 500, count=0, chance=0.3))
+        return hits(plan, *[asked("get")] * 1000)
+
+    assert draw(1) == draw(1)
+    assert draw(1) != draw(2)
+    assert 200 < sum(draw(1)) < 400
+
+
+@pytest.mark.parametrize(
+    ("faults", "text"),
+    [
+        ([AnswerLost("create")], r"AnswerLost\(method='create'.*\): 0 times"),
+        ([AnswerLost("list"), AnswerLost("list", count=2)], r"count=2.*: 0 times"),
+        ([Stockout()], r"Stockout.*: 0 times"),
+        ([ListLag(seconds=5, labels={"a": "b"})], r"ListLag.*: 0 times"),
+    ],
+)
+def test_a_fault_that_has_not_happened_is_an_error(
+    simulation: Any, faults: list[Fault], text: str
+) -> None:
+    """The context of a plan ends with an error that names it, and nothing of it stays planned."""
+    with (
+        pytest.raises(UnconsumedFaultError, match=text),
+        simulation.emulator.faults.planned(*faults),
+        suppress(requests.ConnectionError),
+    ):
+        simulation.listed()
+    assert simulation.emulator.faults.all() == ()
+
+
+def test_another_error_is_not_hidden(simulation: Any) -> None:
+    """A test that fails of itself fails for its own reason."""
+    with (
+        pytest.raises(KeyError),
+        simulation.emulator.faults.planned(AnswerLost("create")),
+    ):
+        raise KeyError
+
+
+def test_a_restart_is_counted_each_time(simulation: Any) -> None:
+    """A fault of so many times is consumed by the last of them."""
+    planned = simulation.emulator.faults.plan(Preemption(times=2, after=1))
+    simulation.create()
+    simulation.clock.advance(5 + 180 + 1)
+    assert (planned.hits, planned.is_consumed) == (1, False)
+    assert simulation.emulator.faults.unconsumed() == (planned,)
+    simulation.clock.advance(180 + 1)
+    assert (planned.hits, planned.is_consumed) == (2, True)
+
+
+def test_a_fault_that_comes_too_late_does_not_happen(simulation: Any) -> None:
+    """A container that has ended is not preempted any more."""
+    planned = simulation.emulator.faults.plan(Preemption(after=31))
+    name = simulation.create()
+    simulation.clock.advance(1000)
+    assert simulation.state(name) == "SUCCEEDED"
+    assert simulation.emulator.faults.unconsumed() == (planned,)
+    planned.withdraw()
+
+
+def test_jobs_are_counted(simulation: Any) -> None:
+    """`nth` is the first job that is hit, `count` how many, of those that match."""
+    simulation.emulator.faults.plan(Held(at="queued", nth=2, count=2, labels={"a": "b"}))
+    simulation.create()
+    names = [simulation.create(labels={"a": "b"}) for _ in range(4)]
+    simulation.clock.advance(265)
+    assert [simulation.state(name) for name in names] == [
+        "SUCCEEDED", "QUEUED", "QUEUED", "SUCCEEDED",
+    ]  # fmt: skip
+
+
+def test_a_create_is_hit_by_its_labels(simulation: Any) -> None:
+    """The labels and name of a create are those of its body, in either spelling."""
+    faults = simulation.emulator.faults
+    with faults.planned(ErrorAnswer("create", 503, labels={"run": "r1"}, display_name="a job")):
+        simulation.create()
+        with pytest.raises(exceptions.ServiceUnavailable):
+            simulation.create(labels={"run": "r1"})
+    with faults.planned(ErrorAnswer("create", 503, display_name="n")):
+        url = f"{simulation.emulator.url}/v1/projects/p/locations/us-central1/customJobs"
+        for name in ("display_name", "displayName"):
+            answer = requests.post(url, json={name: "n"}, timeout=10)
+            assert answer.status_code == (503 if name == "display_name" else 400)
+
+
+def test_a_get_is_hit_by_the_labels_of_its_job(simulation: Any) -> None:
+    """A fault follows a job that is not there yet when it is planned."""
+    fault = ErrorAnswer("get", 500, labels={"run": "r1"})
+    other = simulation.create()
+    with simulation.emulator.faults.planned(fault):
+        name = simulation.create(labels={"run": "r1"})
+        assert simulation.get(other)
+        with pytest.raises(exceptions.InternalServerError):
+            simulation.get(name)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"", b'{"labels": 5}', b'{"labels": {"a": 1}}'])
+def test_a_request_that_cannot_be_read_is_hit_all_the_same(simulation: Any, body: bytes) -> None:
+    """Faults do not make more of a bad request than it is."""
+    url = f"{simulation.emulator.url}/v1/projects/p/locations/us-central1/customJobs"
+    with simulation.emulator.faults.planned(ErrorAnswer("create", 503)):
+        simulation.emulator.faults.plan(
+            ErrorAnswer("create", 504, labels={"x": "y"}, count=0)
+        ).withdraw()
+        assert requests.post(url, data=body, timeout=10).status_code == 503
+    assert requests.post(url, data=body, timeout=10).status_code == 400
+
+
+def faults_url(simulation: Any, rest: str = "") -> str:
+    """Where faults are planned over HTTP."""
+    return f"{simulation.emulator.url}/emulator/faults{rest}"
+
+
+def test_a_plan_over_http(simulation: Any) -> None:
+    """What is planned can be read, with what has happened of it, and withdrawn."""
+    wanted = [
+        {"fault": "ErrorAnswer", "method": "list", "status": 503, "retry_after": 3, "call": 2},
+        {"fault": "Stockout", "times": 1, "labels": {"a": "b"}},
+    ]
+    answer = requests.post(faults_url(simulation), json={"faults": wanted}, timeout=10)
+    planned = answer.json()["faults"]
+    assert [item["fault"] for item in planned] == wanted
+    simulation.listed()
+    with pytest.raises(exceptions.ServiceUnavailable):
+        simulation.listed()
+    shown = requests.get(faults_url(simulation), timeout=10).json()["faults"]
+    assert [(item["hits"], item["isConsumed"]) for item in shown] == [(1, True), (0, False)]
+    gone = requests.delete(faults_url(simulation, f"/{shown[0]['id']}"), timeout=10)
+    assert gone.status_code == 200
+    assert requests.delete(gone.url, timeout=10).status_code == 404
+    assert len(requests.get(faults_url(simulation), timeout=10).json()["faults"]) == 1
+    requests.delete(faults_url(simulation), timeout=10)
+    assert requests.get(faults_url(simulation), timeout=10).json() == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({}, "fault: None is none of RequestLost"),
+        ("x", "a fault must be an object"),
+        ({"fault": "Interruption", "method": "get"}, "fault: 'Interruption' is none of"),
+        ({"fault": "AnswerLost"}, "method: is missing"),
+        ({"fault": "AnswerLost", "method": "patch"}, "method: 'patch' does not fit"),
+        ({"fault": "AnswerLost", "method": "get", "call": 0}, "call: must be at least 1"),
+        ({"fault": "AnswerLost", "method": "get", "call": True}, "call: True does not fit"),
+        ({"fault": "AnswerLost", "method": "get", "call": "1"}, "call: '1' does not fit"),
+        ({"fault": "AnswerLost", "method": "get", "colour": 1}, "colour: AnswerLost has method"),
+        ({"fault": "AnswerLost", "method": "get", "labels": {"a": 1}}, "labels: "),
+        ({"fault": "AnswerLost", "method": "get", "chance": 2}, "chance: must be"),
+        ({"fault": "AnswerLost", "method": "get", "lasts": 0}, "lasts: must be more than 0"),
+        ({"fault": "AnswerLost", "method": "get", "late": -1}, "late: must be at least 0"),
+        ({"fault": "ErrorAnswer", "method": "get", "status": 200}, "status: must be 400 to 599"),
+        ({"fault": "AnswerCut", "method": "get", "share": 1}, "share: must be"),
+        ({"fault": "Delay", "method": "get", "seconds": -1}, "seconds: must be at least 0"),
+        ({"fault": "Stockout", "times": 5}, "times: must be 1 to 4, with which the job fails"),
+        ({"fault": "Preemption", "times": 0}, "times: must be 1 to 7"),
+        ({"fault": "Stockout", "at": "running"}, "at: 'running' is none of provisioning"),
+        ({"fault": "Held", "after": -1}, "after: must be at least 0"),
+        ({"fault": "UnknownState", "number": 4}, "number: must be 12 to 2147483647"),
+        ({"fault": "ListLag"}, "seconds, lists: one of the two must be given"),
+        ({"fault": "ListLag", "seconds": 1, "lists": 1}, "seconds, lists: one of the two"),
+        ({"fault": "Preemption", "job_id": "1"}, "job_id: there is no job 1"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(simulation: Any, wanted: Any, text: str) -> None:
+    """400 that names the field and what it may be; nothing is planned."""
+    body = {"faults": [{"fault": "Deleted"}, wanted]}
+    answer = requests.post(faults_url(simulation), json=body, timeout=10)
+    assert answer.status_code == 400
+    assert text in answer.json()["error"]["message"]
+    assert simulation.emulator.faults.all() == ()
+
+
+def test_a_seed_over_http(simulation: Any) -> None:
+    """The same seed hits the same calls, and it must be a number."""
+    fault = {"fault": "ErrorAnswer", "method": "list", "status": 503, "count": 0, "chance": 0.5}
+
+    def draw(seed: int) -> list[bool]:
+        body = {"seed": seed, "faults": [fault]}
+        planned = requests.post(faults_url(simulation), json=body, timeout=10).json()["faults"][0]
+        url = f"{simulation.emulator.url}/v1/projects/p/locations/us-central1/customJobs"
+        answers = [requests.get(url, timeout=10).ok for _ in range(30)]
+        requests.delete(faults_url(simulation, f"/{planned['id']}"), timeout=10)
+        return answers
+
+    assert draw(1) != draw(2)
+    assert draw(1) == draw(1)
+    body = {"seed": "x", "faults": [fault]}
+    answer = requests.post(faults_url(simulation), json=body, timeout=10)
+    assert "seed: must be a whole number" in answer.text
+
+
+@pytest.mark.parametrize("body", [{}, {"faults": []}, {"faults": {}}, {"fault": "Stockout"}])
+def test_a_plan_without_faults_is_refused(simulation: Any, body: Any) -> None:
+    """400 that shows what the body must be."""
+    answer = requests.post(faults_url(simulation), json=body, timeout=10)
+    assert answer.status_code == 400
+    assert '{"faults": [...]}' in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", [*REQUEST_FAULTS, *JOB_FAULTS])
+def test_every_fault_can_be_written_as_json(kind: Any) -> None:
+    """What is read is written the same again, with every field that is not as by default."""
+    more = {"method": "get", "status": 503, "seconds": 5.0}
+    names = {field.name for field in fields(kind)}
+    wanted = {name: value for name, value in more.items() if name in names}
+    wanted |= {"fault": kind.__name__, "labels": {"a": "b"}, "display_name": "n"}
+    fault = fault_from_json(wanted)
+    assert fault_from_json(fault_to_json(fault)) == fault
+    assert fault_to_json(fault) == wanted
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ErrorAnswer("get", 700),
+        lambda: Delay("get", -1),
+        lambda: InternalErrors(times=4),
+        lambda: Paused(at="over"),
+        lambda: UnknownState(number=11),
+        lambda: Stockout(nth=0),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_in_python(make: Any) -> None:
+    """At once, where it is written, and as a ValueError."""
+    with pytest.raises(FaultError):
+        make()

@@ -1,0 +1,202 @@
+"""What scripts do to jobs, as a pure function: any script, whatever else happens."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zenml_vertex.emulator import events
+from zenml_vertex.emulator.events import (
+    Act,
+    CancelRequested,
+    Due,
+    EndReplica,
+    FaultHappened,
+    ForgetJob,
+    InternalError,
+    ReplicaEnded,
+    StartReplica,
+)
+from zenml_vertex.emulator.job import Job, JobState, Timings
+from zenml_vertex.emulator.lifecycle import advance, begin
+from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.store import job_from_json, job_to_json
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)
+STAGES = ("queued", "provisioning", "running", "tearing_down", "over")
+MAY_FOLLOW = {
+    "QUEUED": {"PENDING", "CANCELLING", "PAUSED", "EXPIRED", "FAILED"},
+    "PENDING": {"RUNNING", "CANCELLING", "PAUSED", "EXPIRED", "FAILED"},
+    "RUNNING": {
+        "PENDING", "CANCELLING", "PAUSED", "EXPIRED", "FAILED", "UPDATING", "SUCCEEDED",
+        "PARTIALLY_SUCCEEDED",
+    },
+    "PAUSED": {"PENDING", "CANCELLING"},
+    "UPDATING": {"RUNNING", "CANCELLING"},
+    "CANCELLING": {"CANCELLED", "SUCCEEDED", "FAILED"},
+}  # fmt: skip
+
+seconds = st.none() | st.floats(0, 500)
+script_events = st.one_of(
+    st.builds(events.PlatformFailed),
+    st.builds(events.MachinesOut, st.booleans()),
+    st.builds(events.Preempted, st.booleans()),
+    st.builds(events.MemoryExhausted, st.booleans()),
+    st.builds(events.Expire),
+    st.builds(events.SucceedPartially),
+    st.builds(events.Pause, seconds),
+    st.builds(events.Update, seconds),
+    st.builds(events.ShowNumber, st.integers(12, 2**31 - 1), seconds),
+    st.builds(events.Delete),
+    st.builds(events.Hold, seconds),
+    st.builds(events.EndUnnoticed, seconds),
+)
+acts = st.builds(
+    Act, st.sampled_from(STAGES), st.floats(0, 300), script_events, st.integers(1, 8), st.just("1")
+)
+stories = st.lists(
+    st.one_of(
+        st.floats(0, 1000).map(lambda value: ("wait", value)),
+        st.sampled_from([0, 1, 137, 139]).map(lambda status: ("end", status)),
+        st.just(("cancel", 0)),
+        st.just(("crash", 0)),
+    ),
+    max_size=40,
+)
+
+
+class Life:
+    """A job with a script, and the container that it asks for: at most one at a time."""
+
+    def __init__(self, script: list[Act], *, no_retries: bool) -> None:
+        spec: dict[str, Any] = {"workerPoolSpecs": [{}]}
+        if no_retries:
+            spec["scheduling"] = {"disableRetries": True}
+        job = Job(
+            project="p",
+            number="1",
+            location="us-central1",
+            job_id="2",
+            request={"displayName": "a job", "jobSpec": spec},
+            create_time=START,
+            update_time=START,
+            script=tuple(script),
+        )
+        self.now = START
+        self.is_deleted = False
+        self.container: int | None = None
+        self.must_end = False
+        self.starts: list[int] = []
+        self.happened = 0
+        self.job, effects = begin(job, TIMINGS)
+        self.do(effects)
+
+    def tell(self, event: events.Event) -> None:
+        if self.is_deleted:
+            return
+        before = self.job
+        self.job, effects = advance(before, event, self.now, TIMINGS)
+        new = self.job.history[len(before.history) - 1 :]
+        for (state, _), (after, _) in pairwise(new):
+            assert after.name in MAY_FOLLOW[state.name], (state, after)
+        assert self.job.update_time >= before.update_time
+        assert job_from_json(job_to_json(self.job)) == self.job
+        self.do(effects)
+
+    def do(self, effects: tuple[events.Effect, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, StartReplica):
+                assert self.container is None, "two containers at once"
+                self.container, self.must_end = effect.attempt, False
+                self.starts.append(effect.attempt)
+            elif isinstance(effect, EndReplica):
+                self.must_end = True
+            elif isinstance(effect, ForgetJob):
+                self.is_deleted = True
+            elif isinstance(effect, FaultHappened):
+                self.happened += 1
+
+    def end(self, status: int) -> None:
+        if self.container is not None:
+            attempt, self.container = self.container, None
+            self.tell(ReplicaEnded(attempt, Exit(status)))
+
+    def crash(self) -> None:
+        """The emulator is gone, the container too, and another emulator takes the job up."""
+        self.container = None
+        self.job = job_from_json(job_to_json(self.job))
+        if not self.job.is_terminal:
+            self.tell(InternalError())
+
+    def wait(self, length: float) -> None:
+        """Every moment has its turn, as with the timer."""
+        target = self.now + timedelta(seconds=length)
+        for _ in range(1000):
+            moment = self.job.next_time
+            if moment is None or moment > target or self.is_deleted:
+                self.now = target
+                return
+            self.now = max(self.now, moment)
+            self.tell(Due())
+        raise AssertionError("it does not come to rest")
+
+
+@settings(max_examples=500)
+@given(st.lists(acts, max_size=4), stories, st.booleans())
+def test_any_script_makes_a_life(
+    script: list[Act], story: list[tuple[str, float]], no_retries: bool
+) -> None:
+    """States follow as they may, containers never overlap, time is finite, and all is kept."""
+    life = Life(script, no_retries=no_retries)
+    for kind, value in story:
+        terminal = life.job if life.job.is_terminal else None
+        if kind == "wait":
+            life.wait(value)
+        elif kind == "end":
+            life.end(int(value))
+        elif kind == "cancel":
+            life.tell(CancelRequested())
+        else:
+            life.crash()
+        if terminal:
+            assert (life.job.state, life.job.error) == (terminal.state, terminal.error)
+            assert life.job.history == terminal.history
+    assert life.starts == list(range(1, len(life.starts) + 1))
+    assert life.happened <= sum(act.times for act in script)
+    job = life.job
+    ended = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+    assert (job.end_time is not None) is (job.state in ended)
+    assert ("error" in job.to_json()) is (job.state in {JobState.FAILED, JobState.CANCELLED})
+
+
+@settings(max_examples=200)
+@given(st.lists(acts, max_size=4), stories, st.booleans())
+def test_any_job_can_be_brought_to_an_end(
+    script: list[Act], story: list[tuple[str, float]], no_retries: bool
+) -> None:
+    """After a cancel and its container's end it is over in time, unless it is held for ever."""
+    life = Life([act for act in script if act.event != events.Hold(None)], no_retries=no_retries)
+    for kind, value in story:
+        life.wait(value) if kind == "wait" else life.end(int(value)) if kind == "end" else None
+    life.tell(CancelRequested())
+    life.end(143)
+    life.wait(10_000)
+    assert life.is_deleted or life.job.is_terminal, life.job
+
+
+def test_every_event_can_be_kept() -> None:
+    """A job with each kind of act in its script is read as it was written."""
+    given_fields = {"seconds": 1.5, "number": 99, "begun": "t"}
+    script = []
+    for kind in get_args(events.ScriptEvent):
+        names = set(kind.__dataclass_fields__)
+        fields = {name: value for name, value in given_fields.items() if name in names}
+        script.append(Act("running", 2.5, kind(**fields), 3, "7"))
+    job = Life(script, no_retries=False).job
+    job = replace(job, eviction=events.Pause(3.0), stage="evicting")
+    assert job_from_json(job_to_json(job)) == job
+    assert len(job.script) == 14

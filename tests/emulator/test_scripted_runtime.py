@@ -1,0 +1,178 @@
+"""Containers that are played, not run."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
+from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
+from zenml_vertex.emulator.store import MemoryStore
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED"), (137, "FAILED"), (139, "FAILED")]
+)
+def test_a_container_ends_as_scripted(simulation: Any, status: int, state: str) -> None:
+    """At its time, with its status, and with the restarts that the status has."""
+    simulation.script = lambda _: Script(30.0, status, lines=("hello",))
+    name = simulation.create()
+    simulation.clock.advance(5 + 180 + 29)
+    assert simulation.emulator.job(name).stage == "running"
+    simulation.clock.advance(1)
+    assert simulation.emulator.job(name).stage != "running"
+    simulation.clock.advance(4000)
+    assert simulation.state(name) == state
+    assert len(simulation.starts) == (4 if status == 139 else 1)
+    lines = [entry["jsonPayload"]["message"] for entry in simulation.emulator.log_entries(name)]
+    assert lines.count("hello") == len(simulation.starts)
+
+
+def test_a_step_reports_and_hangs(simulation: Any) -> None:
+    """Actions are called at their times, and a container without an end runs until the timeout."""
+    reported: list[float] = []
+
+    def report() -> None:
+        reported.append((simulation.clock.now() - began).total_seconds())
+
+    simulation.script = lambda _: Script(None, actions=((30.0, report), (1.5, report)))
+    began = simulation.clock.now()
+    name = simulation.create(scheduling={"timeout": "3600s"})
+    simulation.clock.advance(5 + 180 + 3599)
+    assert reported == [186.5, 215]
+    assert simulation.state(name) == "RUNNING"
+    simulation.clock.advance(1 + 50)
+    assert simulation.state(name) == "CANCELLED"
+
+
+def test_a_container_that_is_ended_does_nothing_more(simulation: Any) -> None:
+    """After its end no action is called; until then, in its grace period, they are."""
+    reported: list[str] = []
+    actions = tuple((at, lambda at=at: reported.append(at)) for at in (10.0, 20.0, 40.0))
+    simulation.script = lambda _: Script(None, actions=actions, grace=15.0)
+    name = simulation.create()
+    simulation.clock.advance(5 + 180 + 15)
+    simulation.client.cancel_custom_job(name=name, timeout=10)
+    simulation.clock.advance(14)
+    assert simulation.state(name) == "CANCELLING"
+    simulation.clock.advance(1 + 50)
+    assert simulation.state(name) == "CANCELLED"
+    simulation.clock.advance(1000)
+    assert reported == [10, 20]
+
+
+def test_a_container_knows_what_it_was_given(simulation: Any) -> None:
+    """The script is chosen by command, environment and attempt, as Vertex AI gives them."""
+    simulation.script = lambda container: Script(1.0, 134 if container.attempt == 1 else 0)
+    name = simulation.create(
+        pool={
+            "containerSpec": {
+                "imageUri": "image",
+                "command": ["python", "-m", "$(ENTRY)"],
+                "env": [{"name": "ENTRY", "value": "zenml"}],
+            }
+        }
+    )
+    simulation.clock.advance(5 + 180 + 1 + 180 + 1 + 50)
+    assert simulation.state(name) == "SUCCEEDED"
+    assert [container.attempt for container in simulation.starts] == [1, 2]
+    assert simulation.starts[0].command == ("python", "-m", "zenml")
+    assert simulation.starts[0].environment["CLOUD_ML_JOB_ID"] == name.rsplit("/", 1)[1]
+
+
+def test_a_script_may_call_the_emulator(simulation: Any) -> None:
+    """An action reads its own job over HTTP, and finds it RUNNING."""
+    states: list[str] = []
+    simulation.script = lambda _: Script(
+        30.0, actions=((10.0, lambda: states.append(simulation.state(name))),)
+    )
+    name = simulation.create()
+    simulation.clock.advance(265)
+    assert states == ["RUNNING"]
+
+
+def test_a_script_that_cannot_be_written_loses_the_container(
+    simulation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception of `play` is an internal error of the platform, and logged."""
+
+    def fail(_: Any) -> Script:
+        raise ValueError("no script")
+
+    simulation.script = fail
+    name = simulation.create()
+    simulation.clock.advance(1000)
+    assert simulation.state(name) == "FAILED"
+    assert (simulation.emulator.job(name).error or {})["code"] == 13
+    assert "no script" in caplog.text
+
+
+def test_a_reset_forgets_containers(simulation: Any) -> None:
+    """What was scripted before a reset does not happen after it."""
+    reported: list[str] = []
+    simulation.script = lambda _: Script(
+        None, actions=((10.0, lambda: reported.append("x")),), lines=("up",)
+    )
+    simulation.create()
+    simulation.clock.advance(5 + 180 + 5)
+    assert len(simulation.starts) == 1
+    simulation.emulator.reset()
+    simulation.clock.advance(100_000)
+    assert reported == []
+    assert simulation.emulator.jobs == ()
+
+
+def test_the_same_seed_is_the_same_life() -> None:
+    """Two runs of one seed give the same jobs, IDs included, and another seed others."""
+
+    def play(seed: int) -> list[Any]:
+        clock = ManualClock()
+        runtime = ScriptedRuntime(lambda _: Script(30.0, 139))
+        with VertexEmulator(
+            clock=clock, runtime=runtime, store=MemoryStore(), seed=seed, timings=Timings(1, 2, 3)
+        ) as emulator:
+            for _ in range(3):
+                body = {
+                    "displayName": "a job",
+                    "jobSpec": {
+                        "workerPoolSpecs": [
+                            {
+                                "machineSpec": {"machineType": "n1-standard-4"},
+                                "containerSpec": {"imageUri": "i", "command": ["true"]},
+                            }
+                        ]
+                    },
+                }
+                parent = "projects/p/locations/us-central1"
+                requests.post(f"{emulator.url}/v1/{parent}/customJobs", json=body, timeout=10)
+                clock.advance(500)
+            entries = [emulator.log_entries(job.name) for job in emulator.jobs]
+            return [*emulator.jobs, *entries]
+
+    assert play(1) == play(1)
+    assert play(1) != play(2)
+
+
+def test_a_store_in_memory_is_handed_on(simulation: Any) -> None:
+    """Jobs, logs excepted, are as they were for the next emulator with the store."""
+    del simulation
+    store = MemoryStore()
+    clock = ManualClock()
+    runtime = ScriptedRuntime(lambda _: Script(30.0))
+    body = {
+        "displayName": "a job",
+        "jobSpec": {
+            "workerPoolSpecs": [
+                {
+                    "machineSpec": {"machineType": "n1-standard-4"},
+                    "containerSpec": {"imageUri": "i", "command": ["true"]},
+                }
+            ]
+        },
+    }
+    with VertexEmulator(clock=clock, runtime=runtime, store=store) as emulator:
+        url = f"{emulator.url}/v1/projects/p/locations/us-central1/customJobs"
+        name = requests.post(url, json=body, timeout=10).json()["name"]
+    with VertexEmulator(clock=clock, runtime=runtime, store=store) as emulator:
+        clock.advance(100)
+        assert emulator.job(name).state is JobState.SUCCEEDED

@@ -1,6 +1,7 @@
 """An emulator that crashes, and the one that takes its place."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from zenml_vertex.emulator.faults import (
     Preemption,
     UnknownState,
 )
-from zenml_vertex.emulator.runtimes.contract import Container
+from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.runtimes.contract import Container, OutputSink
 from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
 from zenml_vertex.emulator.store import MemoryStore, StoreReleasedError
 
@@ -58,25 +60,34 @@ def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: Job
 def test_a_crash_ends_nothing_and_the_next_goes_on(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """The program outlives the emulator; the next one ends it, and starts the job again."""
+    """The program outlives the emulator; the next one ends it, and starts the job again.
+
+    Nothing that is left of the crashed one touches the second program.
+    """
     code = (
         "import os, pathlib, sys, time\n"
-        "again = pathlib.Path(sys.argv[1]).exists()\n"
-        "pathlib.Path(sys.argv[1]).touch()\n"
-        "print('pid', os.getpid(), flush=True)\n"
-        "again or time.sleep(300)"
+        "go, seen = map(pathlib.Path, sys.argv[1:])\n"
+        "start = 2 if seen.exists() else 1\n"
+        "seen.touch()\n"
+        "print('pid', os.getpid(), 'start', start, flush=True)\n"
+        "while not go.exists(): time.sleep(0.01)"
     )
+    go = tmp_path / "go"
     timings = Timings(0, 0, 0)
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
-        name = submit(emulator, job_of("python", "-c", code, str(tmp_path / "seen")))["name"]
+        job = job_of("python", "-c", code, str(go), str(tmp_path / "seen"))
+        name = submit(emulator, job)["name"]
         emulator.wait_for_line(name, "pid ")
         (pid,) = pids_of(emulator, name)
         emulator.crash()
         os.kill(pid, 0)
         with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as again:
-            assert again.wait_for_state(name).state is JobState.SUCCEEDED
+            again.wait_for_line(name, "start 2")
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+            emulator.stop()
+            go.touch()
+            assert again.wait_for_state(name).state is JobState.SUCCEEDED
             assert [state.name for state, _ in again.job(name).history] == [
                 "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
             ]  # fmt: skip
@@ -100,16 +111,80 @@ def test_a_stop_ends_what_a_crash_has_left(submit: Submit, job_of: JobOf) -> Non
 
 def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
     """What its containers still do does not reach the folder, which may be another's by now."""
-    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
-        code = "import time; print('up', flush=True); time.sleep(300)"
-        name = submit(emulator, job_of("python", "-c", code))["name"]
+    code = (
+        "import pathlib, sys, time\n"
+        "print('up', flush=True)\n"
+        "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
+        "print('late', flush=True)\n"
+        "pathlib.Path(sys.argv[2]).touch()"
+    )
+    go, gone = tmp_path / "go", tmp_path / "gone"
+    data = tmp_path / "data"
+    with VertexEmulator(data_dir=data, timings=Timings(0, 0, 0)) as emulator:
+        name = submit(emulator, job_of("python", "-c", code, str(go), str(gone)))["name"]
         emulator.wait_for_line(name, "up")
         emulator.crash()
-        files = {file: file.read_bytes() for file in tmp_path.rglob("*.json*")}
+        files = {file: file.read_bytes() for file in data.rglob("*.json*")}
+        (thread,) = [one for one in threading.enumerate() if "emulator-job" in one.name]
+        go.touch()
+        thread.join()
         with pytest.raises(StoreReleasedError):
             emulator._store.put(emulator.job(name))
-    assert {file: file.read_bytes() for file in tmp_path.rglob("*.json*")} == files
-    assert files
+    assert gone.exists()
+    assert len(files) == 2
+    assert {file: file.read_bytes() for file in data.rglob("*.json*")} == files
+
+
+def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
+    """Those that run are let go of, and so is one that is only starting."""
+    told: list[str] = []
+    may_start, is_starting = threading.Event(), threading.Event()
+
+    class Slow:
+        name = "slow"
+
+        def find_unserved(self, job_spec: Json) -> list[str]:
+            del job_spec
+            return []
+
+        def start(self, container: Container, sink: OutputSink) -> "Waiting":
+            if container.command == ("late",):
+                is_starting.set()
+                may_start.wait()
+            sink("stdout", "up")
+            return Waiting(container.command[0])
+
+        def end_leftovers(self, job_id: str) -> None:
+            """There are none."""
+
+    class Waiting:
+        def __init__(self, name: str) -> None:
+            self._name = name
+            self._may_end = threading.Event()
+
+        def wait(self) -> Exit:
+            self._may_end.wait()
+            return Exit(143)
+
+        def terminate(self) -> None:
+            told.append(f"end {self._name}")
+            self._may_end.set()
+
+        def kill(self) -> None:
+            self._may_end.set()
+
+        def abandon(self) -> None:
+            told.append(f"abandon {self._name}")
+
+    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0), runtime=Slow()) as emulator:
+        early = submit(emulator, job_of("early"))["name"]
+        emulator.wait_for_line(early, "up")
+        submit(emulator, job_of("late"))
+        assert is_starting.wait(10)
+        emulator.crash()
+        assert told == ["abandon early"]
+        may_start.set()
+    assert sorted(told) == ["abandon early", "abandon late", "end early", "end late"]
 
 
 def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from zenml_vertex.emulator.faults import (
     Held,
     InternalErrors,
     ListLag,
+    PartiallySucceeded,
     Paused,
     Preemption,
     Stockout,
@@ -32,6 +33,7 @@ from zenml_vertex.emulator.faults.wire import (
     fault_from_json,
     fault_to_json,
 )
+from zenml_vertex.emulator.runtimes.scripted import Script
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -133,6 +135,29 @@ def test_a_restart_is_counted_each_time(simulation: Any) -> None:
     assert simulation.emulator.faults.unconsumed() == (planned,)
     simulation.clock.advance(180 + 1)
     assert (planned.hits, planned.is_consumed) == (2, True)
+
+
+def test_a_lag_is_counted_once_for_each_job(simulation: Any) -> None:
+    """However many lists lack a job, the lag of a second one is still to come."""
+    planned = simulation.emulator.faults.plan(ListLag(seconds=60, count=2))
+    simulation.create()
+    for _ in range(3):
+        assert simulation.listed() == []
+    assert (planned.hits, planned.is_consumed) == (1, False)
+    simulation.create()
+    simulation.listed()
+    assert planned.is_consumed
+
+
+def test_a_fault_without_effect_has_not_happened(simulation: Any) -> None:
+    """A job that fails does not succeed in part."""
+    simulation.script = lambda _: Script(1.0, status=1)
+    planned = simulation.emulator.faults.plan(PartiallySucceeded())
+    name = simulation.create()
+    simulation.clock.advance(1000)
+    assert simulation.state(name) == "FAILED"
+    assert (planned.hits, planned.is_consumed) == (0, False)
+    planned.withdraw()
 
 
 def test_a_fault_that_comes_too_late_does_not_happen(simulation: Any) -> None:

@@ -40,7 +40,7 @@ MAY_FOLLOW = {
     "CANCELLING": {"CANCELLED", "SUCCEEDED", "FAILED"},
 }  # fmt: skip
 
-seconds = st.none() | st.floats(0, 500)
+seconds = st.none() | st.sampled_from([0.0, 1.0, 20.0, 500.0])
 script_events = st.one_of(
     st.builds(events.PlatformFailed),
     st.builds(events.MachinesOut, st.booleans()),
@@ -56,11 +56,16 @@ script_events = st.one_of(
     st.builds(events.EndUnnoticed, seconds),
 )
 acts = st.builds(
-    Act, st.sampled_from(STAGES), st.floats(0, 300), script_events, st.integers(1, 8), st.just("1")
+    Act,
+    st.sampled_from(["running", *STAGES]),
+    st.sampled_from([0.0, 0.0, 1.0, 5.0, 30.0, 300.0]),
+    script_events,
+    st.integers(1, 8),
+    st.just("1"),
 )
 stories = st.lists(
     st.one_of(
-        st.floats(0, 1000).map(lambda value: ("wait", value)),
+        st.sampled_from([0.0, 1.0, 10.0, 60.0, 190.0, 1000.0]).map(lambda value: ("wait", value)),
         st.sampled_from([0, 1, 137, 139]).map(lambda status: ("end", status)),
         st.just(("cancel", 0)),
         st.just(("crash", 0)),

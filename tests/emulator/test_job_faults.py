@@ -406,3 +406,43 @@ def test_a_cancel_beats_a_restart(simulation: Any) -> None:
     simulation.clock.advance(20 + 50)
     assert simulation.state(name) == "CANCELLED"
     assert len(simulation.starts) == 1
+
+
+def test_a_job_is_preempted_while_it_is_updated(simulation: Any) -> None:
+    """It is RUNNING before it is PENDING, and its next update lasts as long as it should."""
+    for fault in (Updating(seconds=500), Preemption(after=10), Updating(seconds=1000, after=15)):
+        simulation.emulator.faults.plan(fault)
+    simulation.script = lambda _: Script(2000.0)
+    name = simulation.create()
+    simulation.clock.advance(5 + 180 + 10)
+    assert simulation.states(name)[-3:] == ["UPDATING", "RUNNING", "PENDING"]
+    simulation.clock.advance(180 + 15 + 999)
+    assert simulation.state(name) == "UPDATING"
+    simulation.clock.advance(1)
+    assert simulation.state(name) == "RUNNING"
+
+
+def test_a_job_that_is_cancelled_does_not_succeed_in_part(simulation: Any) -> None:
+    """From CANCELLING a job goes to SUCCEEDED, FAILED or CANCELLED only."""
+    planned = simulation.emulator.faults.plan(PartiallySucceeded(after=10))
+    name = simulation.create()
+    simulation.clock.advance(5 + 180 + 30 + 5)
+    simulation.client.cancel_custom_job(name=name, timeout=10)
+    simulation.clock.advance(50)
+    assert simulation.states(name)[-2:] == ["CANCELLING", "SUCCEEDED"]
+    planned.withdraw()
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [(Expired(), "EXPIRED"), (PartiallySucceeded(), "PARTIALLY_SUCCEEDED")],
+)
+def test_a_cancel_comes_too_late_for_such_an_end(simulation: Any, fault: Fault, state: str) -> None:
+    """A job that is being torn down to EXPIRED or PARTIALLY_SUCCEEDED stays RUNNING until then."""
+    simulation.emulator.faults.plan(fault)
+    name = simulation.create()
+    simulation.clock.advance(5 + 180 + 30 + 1)
+    simulation.client.cancel_custom_job(name=name, timeout=10)
+    assert simulation.state(name) == "RUNNING"
+    simulation.clock.advance(50)
+    assert simulation.states(name)[-2:] == ["RUNNING", state]

@@ -288,3 +288,19 @@ def test_python_is_this_python(command: tuple[str, ...], adapted: list[str]) -> 
     shown = ["PY" if part == sys.executable else part for part in real]
     shown = ["SHIM" if part.endswith("shim.py") else part for part in shown]
     assert shown == adapted
+
+
+def test_an_abandoned_container_ends_nothing_of_its_successor(start: Start) -> None:
+    """After a crash, the end of an old program does not end the new one of the same job."""
+    loop = "import time\nprint('up', flush=True)\ntime.sleep(300)"
+    old, old_output = start("python", "-c", loop, name="old")
+    old_output.wait_for("up")
+    old.abandon()
+    (old_pid,) = find_members(MARKER, None)
+    new, new_output = start("python", "-c", loop, name="new")
+    new_output.wait_for("up")
+    os.kill(old_pid, signal.SIGKILL)
+    assert old.wait() == Exit(137)
+    assert find_members(MARKER, None) != set()
+    new.kill()
+    assert new.wait() == Exit(137)

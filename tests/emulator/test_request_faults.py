@@ -1,6 +1,7 @@
 """What Google's client sees of each fault of a call, and what the service has done."""
 
 from collections.abc import Callable
+from http.client import HTTPConnection, IncompleteRead
 from typing import Any
 
 import pytest
@@ -152,6 +153,21 @@ def test_an_answer_ends_on_the_way(simulation: Any, share: float) -> None:
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         simulation.create()
     assert len(simulation.emulator.jobs) == 1
+
+
+def test_the_part_that_is_sent_arrives(simulation: Any) -> None:
+    """Half a body is half a body, behind a head that promises all of it."""
+    name = simulation.create()
+    whole = requests.get(f"{simulation.emulator.url}/v1/{name}", timeout=10).content
+    simulation.emulator.faults.plan(AnswerCut("get"))
+    connection = HTTPConnection(simulation.emulator.host, timeout=10)
+    connection.request("GET", f"/v1/{name}")
+    answer = connection.getresponse()
+    assert answer.headers["Content-Length"] == str(len(whole))
+    with pytest.raises(IncompleteRead) as caught:
+        answer.read()
+    assert caught.value.partial == whole[: len(whole) // 2]
+    connection.close()
 
 
 def test_permissions_are_withdrawn_and_given_back(simulation: Any) -> None:

@@ -1,13 +1,17 @@
 """Containers that are played, not run."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
+from zenml_vertex.emulator.outcome import Exit
+from zenml_vertex.emulator.runtimes.contract import Container
 from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
 from zenml_vertex.emulator.store import MemoryStore
+from zenml_vertex.emulator.timer import Timer
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,29 @@ def test_a_container_that_is_ended_does_nothing_more(simulation: Any) -> None:
     assert simulation.state(name) == "CANCELLED"
     simulation.clock.advance(1000)
     assert reported == [10, 20]
+
+
+def test_a_container_is_asked_to_end_more_than_once() -> None:
+    """Its grace period begins with the first time, and it ends once."""
+    clock = ManualClock()
+    timer = Timer(clock)
+    timer.start()
+    ends: list[tuple[Exit, float]] = []
+    start = clock.now()
+    runtime = ScriptedRuntime(lambda _: Script(None, grace=15.0))
+    replica = runtime.begin(
+        Container("1", 1, "image", ("true",), {}, Path(), "host"),
+        lambda _, __: None,
+        timer,
+        lambda end: ends.append((end, (clock.now() - start).total_seconds())),
+    )
+    for _ in range(5):
+        replica.terminate()
+        clock.advance(10)
+    replica.kill()
+    clock.advance(10)
+    timer.stop()
+    assert ends == [(Exit(143), 15)]
 
 
 def test_a_container_knows_what_it_was_given(simulation: Any) -> None:

@@ -84,6 +84,7 @@ class _Played:
         self._timer = timer
         self._ended = ended
         self._is_ending = False
+        self._is_over = False
         start = timer.now()
         for index, (seconds, action) in enumerate(script.actions):
             timer.set((self, index), start + timedelta(seconds=seconds), action)
@@ -91,13 +92,14 @@ class _Played:
             self._end_at(start + timedelta(seconds=script.seconds), script.status)
 
     def terminate(self) -> None:
-        if not self._is_ending:
+        if not self._is_ending and not self._is_over:
             self._is_ending = True
             moment = self._timer.now() + timedelta(seconds=self._script.grace)
             self._end_at(moment, TERMINATED)
 
     def kill(self) -> None:
-        self._end_at(self._timer.now(), KILLED)
+        if not self._is_over:
+            self._end_at(self._timer.now(), KILLED)
 
     def abandon(self) -> None:
         for index in range(len(self._script.actions)):
@@ -108,5 +110,6 @@ class _Played:
         self._timer.set(self, moment, lambda: self._end(status))
 
     def _end(self, status: int) -> None:
+        self._is_over = True
         self.abandon()
         self._ended(Exit(status))

@@ -143,6 +143,29 @@ def test_an_end_ends_the_jobs_and_a_start_goes_on(
     assert third.end(signal.SIGTERM) == 0
 
 
+def test_faults_are_planned_from_outside(
+    begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
+) -> None:
+    """A plan is gone when the process is killed; what is still to happen to a job is not."""
+    first = begin(f"--data-dir={tmp_path}")
+    faults = [
+        {"fault": "Held", "at": "queued"},
+        {"fault": "Expired", "at": "queued", "after": 0.5},
+        {"fault": "ErrorAnswer", "method": "get", "status": 503, "count": 0},
+    ]
+    planned = requests.post(f"{first.url}/emulator/faults", json={"faults": faults}, timeout=10)
+    assert len(planned.json()["faults"]) == 3
+    name = first.create(job_of("true"))
+    assert first.get(name)["error"]["status"] == "UNAVAILABLE"
+    first.end(signal.SIGKILL)
+    second = begin(f"--data-dir={tmp_path}")
+    assert requests.get(f"{second.url}/emulator/faults", timeout=10).json() == {"faults": []}
+    pause = threading.Event()
+    while (state := second.get(name)["state"]) == "JOB_STATE_QUEUED":
+        pause.wait(0.02)
+    assert state == "JOB_STATE_EXPIRED"
+
+
 def wait_for_lines(file: Path, count: int) -> None:
     """Wait until a file has so many lines."""
     pause = threading.Event()

@@ -125,7 +125,9 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
         emulator.wait_for_line(name, "up")
         emulator.crash()
         files = {file: file.read_bytes() for file in data.rglob("*.json*")}
-        (thread,) = [one for one in threading.enumerate() if "emulator-job" in one.name]
+        (thread,) = [
+            one for one in threading.enumerate() if one.name.endswith(name.rsplit("/", 1)[1])
+        ]
         go.touch()
         thread.join()
         with pytest.raises(StoreReleasedError):

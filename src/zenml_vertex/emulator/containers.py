@@ -75,10 +75,10 @@ class Containers:
     def start(self, job: Job, attempt: int) -> None:
         """Start the container of a job that has none; returns at once."""
         running = _Running()
-        with self._lock:
-            self._running[job.job_id] = running
         if isinstance(self._runtime, TimedRuntime):
             runtime = self._runtime
+            with self._lock:
+                self._running[job.job_id] = running
             self._timer.set(
                 running, self._timer.now(), lambda: self._play(runtime, job, attempt, running)
             )
@@ -88,9 +88,11 @@ class Containers:
             args=(self._runtime, job, attempt, running),
             name=f"emulator-job-{job.job_id}",
         )
+        # In one piece: whoever finds it may join its thread.
         with self._lock:
+            self._running[job.job_id] = running
             self._threads.add(running.thread)
-        running.thread.start()
+            running.thread.start()
 
     def end(self, job_id: str, *, at_once: bool = False) -> bool:
         """Ask a job's container to end; returns at once.

@@ -57,7 +57,12 @@ class _Protocol(H11Protocol):
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
             scope[CONNECTION] = self.connection
-            await app(scope, receive, send)
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                # A crash has cut the connection: nobody waits for this answer.
+                if not transport.is_closing():
+                    raise
 
         self.app = with_connection
 

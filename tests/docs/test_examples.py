@@ -1,6 +1,10 @@
 """Every example runs, and Vertex AI is asked for what it says."""
 
+import runpy
+from textwrap import indent
 from typing import Any
+
+import pytest
 
 from docs.pages import ROOT, generalise, read_blocks
 from local_stack.callables import RunPipeline
@@ -34,6 +38,7 @@ def test_every_example_is_tested() -> None:
         "dynamic_pipeline.py",
         "failing_step.py",
         "gpu_step.py",
+        "inject_faults.py",
         "minimal_step.py",
         "yaml_settings/run.py",
     }
@@ -103,6 +108,16 @@ def test_command_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> Non
     assert job_name is not None
     log = local_stack.jobs.fetch_log(job_name, "workerpool0-0")
     assert "trained without ZenML" in [entry["jsonPayload"]["message"] for entry in log]
+
+
+def test_inject_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints what the page about faults shows, and the page's code is its own."""
+    page = ROOT / "docs" / "how-to" / "inject-faults.md"
+    example = EXAMPLES / "inject_faults.py"
+    runpy.run_path(str(example), run_name="__main__")
+    (code,), (output,) = read_blocks(page, "python"), read_blocks(page, "")
+    assert capsys.readouterr().out == output
+    assert indent(code, "    ") in example.read_text("utf-8")
 
 
 def test_failing_step(run_pipeline: RunPipeline) -> None:

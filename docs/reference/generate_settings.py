@@ -41,9 +41,9 @@ component's accelerator off for one step. `cpu_count` and `memory` choose no mac
 
 Named as the arguments of Google Cloud Pipeline Components'
 `create_custom_training_job_from_component`. Among them are fields that have no setting of
-their own yet: `timeout`, `strategy` (`SPOT`, `FLEX_START`), `max_wait_duration`, `nfs_mounts`, `tensorboard`, `enable_web_access`,
-`base_output_directory`, `labels`, `env`, `psc_interface_config` and
-`reservation_affinity_*`. They win over the settings of the same meaning.
+their own yet: `timeout`, `strategy` (`SPOT`, `FLEX_START`), `max_wait_duration`,
+`nfs_mounts`, `tensorboard`, `enable_web_access`, `base_output_directory`, `labels`, `env`,
+`psc_interface_config` and `reservation_affinity_*`. They win over the settings of the same meaning.
 """
 
 

@@ -1,8 +1,8 @@
 """The demo: a whole stack on this machine, and a pipeline whose training is a Vertex AI job."""
 
 import signal
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from zenml_vertex.local_stack.summary import DemoFacts, format_history
 from zenml_vertex.local_stack.vertex_jobs import (
     StateChange,
     VertexJobsView,
-    is_over,
     short_state,
 )
 
@@ -29,7 +28,6 @@ _PIPELINE_SECONDS = 300.0
 _INTERRUPTED_SECONDS = 30.0
 # The step may be over before its job is: the machine is given back.
 _JOB_END_SECONDS = 30.0
-_POLL_SECONDS = 0.1
 
 
 class DemoError(Exception):
@@ -124,9 +122,8 @@ def _collect(completed: Completed, jobs: VertexJobsView) -> DemoFacts:
 
 
 def _wait_for_history(jobs: VertexJobsView, name: str) -> list[StateChange]:
-    deadline = time.monotonic() + _JOB_END_SECONDS
-    while not is_over(jobs.fetch(name)) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    with suppress(TimeoutError):
+        jobs.wait_until_over(name, _JOB_END_SECONDS)
     return jobs.fetch_history(name)
 
 

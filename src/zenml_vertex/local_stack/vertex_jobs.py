@@ -4,6 +4,7 @@ Written for this purpose and apart from the operator: what shows that a job ran
 should not be what ran it.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from zenml_vertex.local_stack.loopback import ask
 Json = dict[str, Any]
 
 _OK = 200
+_POLL_SECONDS = 0.1
 TERMINAL_STATES = frozenset(
     f"JOB_STATE_{state}"
     for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
@@ -65,6 +67,25 @@ class VertexJobsView:
             OSError: If it does not answer.
         """
         return self._ask(f"/v1/{name}")
+
+    def wait_until_over(self, name: str, seconds: float) -> Json:
+        """Wait until a job can no longer change; the job as it is then.
+
+        Args:
+            name: Resource name.
+            seconds: At most so long.
+
+        Raises:
+            TimeoutError: If it still can.
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_over(job := self.fetch(name)):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{name} is {short_state(job)} after {seconds:.0f} s.")
+            time.sleep(_POLL_SECONDS)
+        return job
 
     def fetch_all(self) -> list[Json]:
         """Every CustomJob, the newest first; at most 100.

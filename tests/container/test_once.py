@@ -1,0 +1,74 @@
+"""A step's code runs once, in real containers of the emulator that start a second time."""
+
+from local_stack.callables import RunPipeline
+from zenml_vertex.local_stack.loopback import ask
+from zenml_vertex.local_stack.stack import LocalStack
+
+STEP = """
+    import os
+    import threading
+    import time
+    from zenml import pipeline, step
+    from zenml_vertex import VertexStepOperatorSettings
+
+    settings = VertexStepOperatorSettings(disable_retries=False, lingering_seconds=2)
+
+    @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
+    def NAME() -> int:
+        print("the step's code runs in", os.environ["CLOUD_ML_JOB_ID"])
+        MORE
+        return 1
+
+    @pipeline
+    def once():
+        NAME()
+
+    if __name__ == "__main__":
+        once()
+"""
+
+
+def _build_script(name: str, more: str) -> str:
+    return STEP.replace("NAME", name).replace("MORE", more)
+
+
+def _plan(stack: LocalStack, **fault: object) -> None:
+    answer = ask(f"{stack.emulator_url}/emulator/faults", method="POST", body={"faults": [fault]})
+    assert answer.status == 200, answer
+
+
+def _read_log(stack: LocalStack, job_name: str) -> list[str]:
+    entries = stack.jobs.fetch_log(job_name, "workerpool0-0")
+    return [str(entry["jsonPayload"]["message"]) for entry in entries]
+
+
+def test_a_second_start_after_the_step_has_reported_runs_nothing(
+    local_stack: LocalStack, run_pipeline: RunPipeline
+) -> None:
+    """Vertex AI loses the container when its work is done, and starts it again."""
+    labels = {"zenml-step": "reported"}
+    _plan(local_stack, fault="HangsAfterWork", labels=labels, seconds=20)
+    _plan(local_stack, fault="InternalErrors", labels=labels, after=12)
+    completed = run_pipeline(_build_script("reported", "pass"))
+    assert completed.returncode == 0, completed.output
+    name = str(completed.run.step("reported").job_name)
+    job = local_stack.jobs.wait_until_over(name, 60)
+    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    log = _read_log(local_stack, name)
+    assert sum("the step's code runs in" in line for line in log) == 1, log
+    assert sum("its code does not run again" in line for line in log) == 1, log
+
+
+def test_a_container_that_hangs_after_its_step_ends_itself(
+    local_stack: LocalStack, run_pipeline: RunPipeline
+) -> None:
+    """A thread that the step left behind would keep the machine, and the bill, for ever.
+
+    The pipeline does not wait for it, and is over before the job is.
+    """
+    more = "threading.Thread(target=time.sleep, args=[3600]).start()"
+    completed = run_pipeline(_build_script("leaves_a_thread", more))
+    assert completed.returncode == 0, completed.output
+    name = str(completed.run.step("leaves_a_thread").job_name)
+    assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
+    assert local_stack.jobs.wait_until_over(name, 60)["state"] == "JOB_STATE_SUCCEEDED"

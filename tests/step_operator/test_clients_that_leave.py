@@ -1,0 +1,91 @@
+"""Clients that leave a job behind, on purpose or not, and those that come after them."""
+
+import signal
+import subprocess
+import sys
+
+from local_stack.callables import StartPipeline
+from zenml_vertex.local_stack.loopback import ask
+from zenml_vertex.local_stack.pipelines import PipelineProcess
+from zenml_vertex.local_stack.stack import LocalStack
+
+SLEEPER = """
+    import os
+    import time
+    from zenml import pipeline, step
+    from zenml_vertex import VertexStepOperatorSettings
+
+    settings = VertexStepOperatorSettings(
+        on_client_exit=os.environ.get("ON_CLIENT_EXIT", "cancel")
+    )
+
+    @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
+    def sleeps() -> None:
+        time.sleep(3600)
+
+    @pipeline
+    def sleeper():
+        sleeps()
+
+    if __name__ == "__main__":
+        sleeper()
+"""
+# As the dynamic runner does it when it goes on with a run that another process has begun.
+ASK = """
+import sys
+from zenml.client import Client
+operator = Client().active_stack.step_operator
+step_run = Client().get_run_step(sys.argv[1])
+print("status:", operator.get_status(step_run).value)
+"""
+
+
+def _start(start_pipeline: StartPipeline, on_client_exit: str) -> tuple[PipelineProcess, str]:
+    process = start_pipeline(SLEEPER, environment={"ON_CLIENT_EXIT": on_client_exit})
+    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    return process, process.wait_for_line(r"(projects/\S+) runs step")[1]
+
+
+def test_a_client_that_detaches_leaves_the_job_to_its_step(
+    local_stack: LocalStack, start_pipeline: StartPipeline
+) -> None:
+    """Ctrl-C ends the client; the job and its step run go on, and no second job starts."""
+    process, name = _start(start_pipeline, "detach")
+    process.send_signal(signal.SIGINT)
+    completed = process.wait(60)
+    assert completed.returncode != 0
+    assert "goes on, and nobody waits for it" in completed.output
+    assert completed.run.step("sleeps").status == "running"
+    assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
+    answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
+    assert answer.status == 200
+
+
+def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
+    local_stack: LocalStack, start_pipeline: StartPipeline
+) -> None:
+    """The step run names its job, and whoever asks for its status is answered."""
+    process, name = _start(start_pipeline, "cancel")
+    process.send_signal(signal.SIGKILL)
+    run = process.wait(30).run
+    step_run_id = run.step("sleeps").id
+
+    def ask_status() -> str:
+        folder = local_stack.make_project("next")
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, step_run_id],
+            cwd=folder,
+            env=dict(local_stack.environment),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "status: running" in ask_status()
+    answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
+    assert answer.status == 200
+    local_stack.jobs.wait_until_over(name, 30)
+    assert "status: stopped" in ask_status()
+    assert local_stack.records.fetch_run(run.id).step("sleeps").status == "stopped"

@@ -19,10 +19,13 @@ VertexStepOperatorError
 `ConfigurationError` is no `ValueError` on purpose: ZenML turns a pydantic
 `ValidationError` of a settings class into "Failed to convert settings" and drops
 the reason, and pydantic swallows `ValueError` into exactly that. Any other
-exception reaches the person.
+exception reaches the person. It is a `ClickException` besides: ZenML's command line
+shows one of those as a line, and a traceback of anything else.
 """
 
 from collections.abc import Iterable
+
+import click
 
 
 class VertexStepOperatorError(Exception):
@@ -35,7 +38,7 @@ class VertexStepOperatorError(Exception):
     retryable = False
 
 
-class ConfigurationError(VertexStepOperatorError):
+class ConfigurationError(VertexStepOperatorError, click.ClickException):
     """One or more settings cannot work; says which, and what to write instead.
 
     Args:

@@ -90,6 +90,8 @@ no such route.
 - A missing `replicaCount` is 1. `network` and `pscInterfaceConfig` may both be set.
 - A region without training: 400 INVALID_ARGUMENT. A job that does not exist: 404 with a text of the
   emulator's own. A request of more than 10 MiB: 400.
+- `n1-standard-2`, which is not in the list of machines for training and is named on another page,
+  is taken with any accelerator.
 - A page of jobs has at most 100. OR binds tighter than AND in a filter, as AIP-160 has it.
 - `$$` is an escape only before `(NAME)`.
 - The `logName` of entries. A line of output is cut at 60,000 characters.

@@ -100,7 +100,7 @@ def _check_machine(machine: Json, where: str, spec: Json) -> Iterator[Violation]
     tpu: Json | None = facts["tpu_machine_types"].get(name)
     if not name:
         yield Violation(f"{where}.machine_type", REQUIRED)
-    elif known is None and tpu is None:
+    elif known is None and tpu is None and name not in facts["machine_types_named_elsewhere"]:
         # https://cloud.google.com/vertex-ai/docs/general/troubleshooting
         yield Violation(f"{where}.machine_type", f'Machine type "{name}" is not supported.')
     if (accelerator is None) != (count == 0):

@@ -60,9 +60,9 @@ class JobName:
 
     @property
     def console_url(self) -> str:
-        """The job's page in the Google Cloud console."""
+        """The job's page in the Google Cloud console, as google-cloud-aiplatform 2.7 prints it."""
         return (
-            "https://console.cloud.google.com/ai/platform/locations/"
+            "https://console.cloud.google.com/agent-platform/locations/"
             f"{self.location}/training/{self.job_id}?project={self.project}"
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zenml_vertex.emulator.container import build_command, build_environment, expand
+from zenml_vertex.emulator.container import build_args, build_command, build_environment, expand
 from zenml_vertex.emulator.job import Job
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -73,5 +73,6 @@ def test_variables_see_earlier_ones_and_commands_see_all() -> None:
     environment = build_environment(described)
     assert environment["FIRST"] == "$(SECOND)"
     assert environment["SECOND"] == "42-$(SECOND)"
-    assert build_command(described, environment) == ("echo", "42-$(SECOND)", "$(SECOND)")
+    assert build_command(described, environment) == ("echo", "42-$(SECOND)")
+    assert build_args(described, environment) == ("$(SECOND)",)
     assert build_command(replace(described, request=job({}).request), environment) == ()

@@ -113,7 +113,7 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
     """What its containers still do does not reach the folder, which may be another's by now."""
     code = (
         "import pathlib, sys, time\n"
-        "print('up', flush=True)\n"
+        "print('it runs', flush=True)\n"
         "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
         "print('late', flush=True)\n"
         "pathlib.Path(sys.argv[2]).touch()"
@@ -122,7 +122,7 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
     data = tmp_path / "data"
     with VertexEmulator(data_dir=data, timings=Timings(0, 0, 0)) as emulator:
         name = submit(emulator, job_of("python", "-c", code, str(go), str(gone)))["name"]
-        emulator.wait_for_line(name, "up")
+        emulator.wait_for_line(name, "it runs")
         emulator.crash()
         files = {file: file.read_bytes() for file in data.rglob("*.json*")}
         (thread,) = [

@@ -171,6 +171,7 @@ def test_documented_rules_are_kept(job_of: Callable[..., Json], spec: Json, fiel
         machine(machineType="n1-standard-8", acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=4),
         machine(machineType="ct5lp-hightpu-4t", tpuTopology="2x2"),
         {"pool": {"diskSpec": {"bootDiskSizeGb": 64000, "bootDiskType": "hyperdisk-balanced"}}},
+        {"encryptionSpec": {}},
         {"encryptionSpec": {"kmsKeyName":
             "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"}},
     ],

@@ -1,13 +1,18 @@
 """`zenml-vertex emulator`: a Vertex AI on this machine, until it is interrupted."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from zenml_vertex.emulator.runtimes.contract import Runtime
 
 
 def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -34,8 +39,10 @@ def _read_address(context: click.Context, parameter: click.Parameter, value: str
     help="Port to listen on; 0 takes a free one.",
 )  # fmt: skip
 @click.option(
-    "--runtime", default="process", show_default=True, type=click.Choice(["process"]),
-    help="What runs the containers of jobs: processes of this machine, with this Python.",
+    "--runtime", default="process", show_default=True,
+    type=click.Choice(["process", "docker"]),
+    help="What runs the containers of jobs: processes of this machine, with this Python, or this "
+    "machine's Docker, which pulls the image.",
 )  # fmt: skip
 @click.option(
     "--data-dir", type=click.Path(file_okay=False, path_type=Path),
@@ -76,7 +83,6 @@ def emulator(
     AIPLATFORM_EMULATOR_HOST=HOST:PORT, gcloud by
     CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/.
     """
-    del runtime  # there is one
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -96,6 +102,7 @@ def emulator(
         ) from exc
     try:
         vertex = VertexEmulator(
+            runtime=_make_docker_runtime() if runtime == "docker" else None,
             address=host,
             port=port,
             data_dir=data_dir,
@@ -108,3 +115,16 @@ def emulator(
         click.echo(f"Vertex AI emulator listening on {vertex.url}")
         sys.stdout.flush()
         stop.wait()
+
+
+def _make_docker_runtime() -> "Runtime":
+    try:
+        from zenml_vertex.emulator.runtimes.docker import DockerError, DockerRuntime
+    except ModuleNotFoundError as exc:
+        raise click.ClickException(
+            f"--runtime docker needs {exc.name}: pip install 'zenml-vertex[docker]'"
+        ) from exc
+    try:
+        return DockerRuntime(os.environ)
+    except DockerError as exc:
+        raise click.ClickException(str(exc)) from exc

@@ -43,10 +43,24 @@ def build_environment(job: Job) -> dict[str, str]:
 
 
 def build_command(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The command with its arguments, references to variables replaced."""
-    container = container_of(job)
-    parts = [*container.get("command", ()), *container.get("args", ())]
-    return tuple(expand(part, environment) for part in parts)
+    """What replaces the image's entrypoint, references to variables replaced; may be empty."""
+    return tuple(expand(part, environment) for part in container_of(job).get("command", ()))
+
+
+def build_args(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What replaces the image's arguments, references to variables replaced; may be empty."""
+    return tuple(expand(part, environment) for part in container_of(job).get("args", ()))
+
+
+def architecture_of(job: Job) -> str:
+    """The architecture of the job's machine, as images name it.
+
+    A4X machines are Arm, all others are x86:
+    https://cloud.google.com/vertex-ai/docs/training-clusters/compute-resources
+    """
+    pool = job.request["jobSpec"]["workerPoolSpecs"][0]
+    machine_type = str((pool.get("machineSpec") or {}).get("machineType", ""))
+    return "arm64" if machine_type.startswith("a4x-") else "amd64"
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:

@@ -6,13 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zenml_vertex.emulator import container, outcome
-from zenml_vertex.emulator.events import Event, InternalError, ReplicaEnded
+from zenml_vertex.emulator.events import (
+    Event,
+    ImageAwaited,
+    ImageReady,
+    ImageUnavailable,
+    InternalError,
+    ReplicaEnded,
+)
 from zenml_vertex.emulator.job import Job
 from zenml_vertex.emulator.log_entries import JobLogs
 from zenml_vertex.emulator.outcome import Exit
 from zenml_vertex.emulator.runtimes.contract import (
     AnyRuntime,
     Container,
+    ImageError,
+    ImageRuntime,
     Replica,
     Runtime,
     TimedReplica,
@@ -49,6 +58,7 @@ class Containers:
         timer: What scripted ones live by.
         metadata_host: `host:port` of the metadata server.
         ended: Called when a job's container has ended, without a lock.
+        happened: Called with what happens to a job's image, without a lock.
     """
 
     def __init__(
@@ -60,7 +70,9 @@ class Containers:
         timer: Timer,
         metadata_host: str,
         ended: Callable[[str, Event], None],
+        happened: Callable[[str, Event], None],
     ) -> None:
+        self._happened = happened
         self._runtime = runtime
         self._store = store
         self._logs = logs
@@ -71,6 +83,33 @@ class Containers:
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._is_abandoned = False
+
+    def pull(self, job: Job) -> None:
+        """Pull the image of a job, if there are images; returns at once."""
+        if not isinstance(self._runtime, ImageRuntime):
+            return
+        self._happened(job.job_id, ImageAwaited())
+        # Nothing can interrupt the engine, so nobody waits for the end of this thread.
+        threading.Thread(
+            target=self._pull,
+            args=(self._runtime, job),
+            name=f"emulator-pull-{job.job_id}",
+            daemon=True,
+        ).start()
+
+    def _pull(self, runtime: ImageRuntime, job: Job) -> None:
+        image_uri = container.container_of(job)["imageUri"]
+        try:
+            event: Event = ImageReady(runtime.pull(image_uri, container.architecture_of(job)))
+            logger.info("%s has pulled %s", job.name, image_uri)
+        except ImageError as error:
+            event = ImageUnavailable(str(error))
+        except Exception:
+            logger.exception("The image of %s was lost", job.name)
+            event = ImageUnavailable(
+                f"The image {image_uri} cannot be pulled: the container engine failed."
+            )
+        self._happened(job.job_id, event)
 
     def start(self, job: Job, attempt: int) -> None:
         """Start the container of a job that has none; returns at once."""
@@ -204,8 +243,9 @@ class Containers:
         return Container(
             job_id=job.job_id,
             attempt=attempt,
-            image_uri=container.container_of(job)["imageUri"],
+            image_uri=job.image or container.container_of(job)["imageUri"],
             command=container.build_command(job, environment),
+            args=container.build_args(job, environment),
             environment=environment,
             folder=folder,
             metadata_host=self._metadata_host,

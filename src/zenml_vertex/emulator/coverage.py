@@ -55,14 +55,21 @@ no such route.
 
 ## Simplified
 
-- **No image is pulled.** The `process` runtime runs the command on this machine; `python` is the
-  emulator's own Python. In Python, the folder `/app` is a folder of the job's own; a shell or a
+- **No image is pulled by the `process` runtime.** It runs the command on this machine; `python` is
+  the emulator's own Python. In Python, the folder `/app` is a folder of the job's own; a shell or a
   library in C sees the real `/app`. Everything else of the file system is this machine's.
-- **One replica.** A job with a second worker pool, a `python_package_spec`, or no command is
-  answered with 501, which names the field.
-- **Beside Vertex AI's variables**, a process gets `PATH`, `HOME`, `LANG`, `GCE_METADATA_HOST`,
-  `GCE_METADATA_IP` and, if the emulator has them, `STORAGE_EMULATOR_HOST`, `SSL_CERT_FILE` and
-  `REQUESTS_CA_BUNDLE`. Nothing else of the emulator's environment.
+- **The `docker` runtime** resolves the image's tag at its registry while the job is PENDING,
+  pulls it by digest and runs it in this machine's Docker engine, with the engine's credentials.
+  The container shares this machine's network, so that loopback servers can be reached; has all of
+  its memory and processors, whatever the machine type; and has no `/gcs`, no mounts and no
+  accelerator. The command is its first process, as containerd's `StartError` shows it to be on
+  Vertex AI.
+- **One replica.** A job with a second worker pool or a `python_package_spec` is answered with 501,
+  which names the field; with the `process` runtime, so is one without a command.
+- **Beside Vertex AI's variables**, a container gets `GCE_METADATA_HOST`, `GCE_METADATA_IP` and,
+  if the emulator has it, `STORAGE_EMULATOR_HOST`; a process gets `PATH`, `HOME`, `LANG`,
+  `GCE_METADATA_HOST`, `GCE_METADATA_IP` and, if the emulator has them, `STORAGE_EMULATOR_HOST`,
+  `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`. Nothing else of the emulator's environment.
 - **Accepted and without effect**: machines, accelerators, disks, networks, keys, service accounts,
   reservations, scheduling strategies, persistent resources (none has to exist), web access, mounts,
   Tensorboard, experiments.
@@ -80,6 +87,11 @@ no such route.
   deleted.
 - A job that reaches its timeout ends CANCELLED with code 1, as one public report has it, counted
   from `startTime`. The text of that error, and of any cancelled job's, is the emulator's own.
+- **An image that cannot be pulled**: the job fails out of PENDING with code 3 and a text of the
+  emulator's own, with the registry's words in it. What Vertex AI says, and when, is not known. An
+  exception is an Artifact Registry repository that the agents may not read: 400 at once, with the
+  text of public reports. An image without anything for the machine's architecture (Arm for A4X, x86
+  for all others) is treated the same way, with a text of the emulator's own.
 - A restart leads back to PENDING. `disableRetries` stops every restart; a planned stockout or
   preemption can be told to restart all the same.
 - A CustomJob that is PAUSED has no container, and goes on with a new start by way of PENDING. One

@@ -23,6 +23,7 @@ from zenml_vertex.emulator.events import (
     FaultHappened,
     ForgetJob,
     InternalError,
+    PullImage,
     Scripted,
     StartReplica,
     WriteLine,
@@ -103,6 +104,7 @@ class Driver:
             timer=timer,
             metadata_host=metadata_host,
             ended=self._on_container_over,
+            happened=self._apply,
         )
 
     def start(self) -> None:
@@ -118,6 +120,8 @@ class Driver:
             if not job.is_terminal:
                 self._containers.end_leftovers(job.job_id)
                 self._apply(job.job_id, InternalError())
+            if self._jobs[job.job_id].is_image_awaited:
+                self._containers.pull(job)
             self._set_timer(self._jobs[job.job_id])
         self._timer.start()
 
@@ -240,7 +244,7 @@ class Driver:
             self._do(changed, effects)
             # Behind the start of a container, which goes first at the same time.
             if job_id in self._jobs:
-                self._set_timer(changed)
+                self._set_timer(self._jobs[job_id])
 
     def _keep(self, job: Job) -> None:
         before = self._jobs.get(job.job_id)
@@ -259,6 +263,8 @@ class Driver:
                 self._logs.write_line(job, outcome.SERVICE_TASK, effect.text, effect.severity)
             elif isinstance(effect, EndReplica):
                 self._containers.end(job.job_id, at_once=effect.at_once)
+            elif isinstance(effect, PullImage):
+                self._containers.pull(job)
             elif isinstance(effect, StartReplica):
                 self._containers.start(job, effect.attempt)
             elif isinstance(effect, ForgetJob):

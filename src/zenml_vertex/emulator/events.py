@@ -1,6 +1,6 @@
 """What happens to a job, and what it then asks for. Pure data.
 
-The first four happen by themselves; the others are what a script does to a job.
+The first seven happen by themselves; the others are what a script does to a job.
 """
 
 from dataclasses import asdict, dataclass
@@ -37,6 +37,25 @@ class ReplicaEnded:
 @dataclass(frozen=True, slots=True)
 class InternalError:
     """The platform has lost the job; its container is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAwaited:
+    """The image is being pulled; the machine is not ready before it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """The image is there, under a name that cannot change."""
+
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUnavailable:
+    """The image cannot be had; the reason is a text for people."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +183,8 @@ ScriptEvent = (
     | Hold
     | EndUnnoticed
 )
-Event = Due | CancelRequested | ReplicaEnded | InternalError | Scripted | ScriptEvent
+ImageEvent = ImageAwaited | ImageReady | ImageUnavailable
+Event = Due | CancelRequested | ReplicaEnded | InternalError | ImageEvent | Scripted | ScriptEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +212,11 @@ class Later:
 
     moment: datetime
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    """Pull the image, while the machine is provisioned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +257,7 @@ class FaultHappened:
     fault: str
 
 
-Effect = StartReplica | EndReplica | WriteLine | ForgetJob | FaultHappened
+Effect = PullImage | StartReplica | EndReplica | WriteLine | ForgetJob | FaultHappened
 
 _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
 

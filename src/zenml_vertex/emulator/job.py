@@ -72,6 +72,8 @@ class Job:
         end_time: Entry into SUCCEEDED, FAILED or CANCELLED.
         error: `google.rpc.Status`; only of a FAILED or CANCELLED job.
         attempt: Number of the container's start, from 1; 0 before the first.
+        is_image_awaited: Whether its stage lasts until the image is there.
+        image: Its image once that was pulled; None before, and where none is.
         is_container_over: Whether the container of this attempt has ended unnoticed.
         exit_restarts: Restarts after an exit status that may be transient.
         internal_restarts: Restarts after an internal error.
@@ -100,6 +102,8 @@ class Job:
     end_time: datetime | None = None
     error: Json | None = None
     attempt: int = 0
+    is_image_awaited: bool = False
+    image: str | None = None
     is_container_over: bool = False
     exit_restarts: int = 0
     internal_restarts: int = 0
@@ -144,7 +148,8 @@ class Job:
     @property
     def next_time(self) -> datetime | None:
         """When something will happen to it by itself, if at all."""
-        moments = [self.due, *(item.moment for item in self.later)]
+        due = None if self.is_image_awaited else self.due
+        moments = [due, *(item.moment for item in self.later)]
         moments += [act_time for _, act_time in self.pending_acts()]
         return min((moment for moment in moments if moment is not None), default=None)
 

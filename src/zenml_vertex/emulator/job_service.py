@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zenml_vertex.emulator import outcome
 from zenml_vertex.emulator.api_errors import ApiError, Json, found_errors, invalid_argument
 from zenml_vertex.emulator.clock import Clock
 from zenml_vertex.emulator.driver import Driver
@@ -17,7 +18,7 @@ from zenml_vertex.emulator.job import Job
 from zenml_vertex.emulator.names import Parent, parse_id
 from zenml_vertex.emulator.pages import read_page_size, read_page_token, write_page_token
 from zenml_vertex.emulator.rules import find_violations
-from zenml_vertex.emulator.runtimes.contract import AnyRuntime
+from zenml_vertex.emulator.runtimes.contract import AnyRuntime, ImageError, ImageRuntime
 from zenml_vertex.emulator.store import Store
 from zenml_vertex.emulator.times import format_time
 from zenml_vertex.emulator.wire import mask_message, read_custom_job, read_mask
@@ -76,6 +77,7 @@ class JobService:
                 "UNIMPLEMENTED",
                 f"The emulator's {self.runtime.name} runtime does not serve {'; '.join(unserved)}.",
             )
+        self._check_image(parent, request["jobSpec"])
         return self.driver.create(parent, request).to_json()
 
     def get(self, parent: Parent, job_id: str) -> Json:
@@ -169,6 +171,22 @@ class JobService:
             if operation["name"] == name:
                 return operation
         raise ApiError("NOT_FOUND", f"The Operation {name} does not exist.")
+
+    def _check_image(self, parent: Parent, job_spec: Json) -> None:
+        """Refuse a repository that may not be read, as the service does before there is a job.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT.
+        """
+        image_uri = job_spec["workerPoolSpecs"][0]["containerSpec"]["imageUri"]
+        refusal = outcome.repository_refused(image_uri, parent.number)
+        if refusal is None or not isinstance(self.runtime, ImageRuntime):
+            return
+        try:
+            self.runtime.check_image(image_uri)
+        except ImageError as error:
+            if error.is_refused:
+                raise invalid_argument(refusal) from error
 
     def _find(self, parent: Parent, job_id: str) -> Job:
         job = self.driver.get(parse_id(job_id, "CustomJob"))

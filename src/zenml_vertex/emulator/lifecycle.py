@@ -18,6 +18,9 @@ from zenml_vertex.emulator.events import (
     EndUnnoticed,
     Event,
     FaultHappened,
+    ImageAwaited,
+    ImageReady,
+    ImageUnavailable,
     InternalError,
     ReplicaEnded,
     Scripted,
@@ -161,6 +164,24 @@ def _on_internal_error(job: Job, event: InternalError, now: datetime, timings: T
     return lose(leave_update(job, now), now, timings)
 
 
+def _on_image(
+    job: Job,
+    event: ImageAwaited | ImageReady | ImageUnavailable,
+    now: datetime,
+    timings: Timings,
+) -> Step:
+    """The end of a pull that was begun for another stage changes nothing."""
+    del timings
+    if job.stage != "provisioning":
+        return job, ()
+    if isinstance(event, ImageAwaited):
+        return replace(job, is_image_awaited=True), ()
+    if isinstance(event, ImageReady):
+        return replace(job, is_image_awaited=False, image=event.image), ()
+    error = outcome.image_error(event.reason)
+    return end_unstarted(job, JobState.FAILED, error, now), (WriteLine(event.reason, "ERROR"),)
+
+
 def _on_scripted(job: Job, event: Scripted, now: datetime, timings: Timings) -> Step:
     del now, timings
     return replace(job, script=(*job.script, *event.acts)), ()
@@ -171,6 +192,9 @@ _HANDLERS: dict[type, Callable[[Job, Any, datetime, Timings], Step]] = {
     CancelRequested: _on_cancel,
     ReplicaEnded: _on_replica_ended,
     InternalError: _on_internal_error,
+    ImageAwaited: _on_image,
+    ImageReady: _on_image,
+    ImageUnavailable: _on_image,
     Scripted: _on_scripted,
     **INCIDENTS,
 }

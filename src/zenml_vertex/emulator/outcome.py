@@ -5,6 +5,7 @@ public reports. Restarts:
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -40,6 +41,8 @@ _CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
 # SIGKILL and SIGTERM, as a shell reports them.
 KILLED, TERMINATED = 137, 143
 
+_ARTIFACT_REGISTRY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/@]+)/")
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
@@ -48,14 +51,18 @@ class Exit:
     Args:
         status: Exit status, 0 to 255; 128 + N for a signal N.
         start_error: Why the command could not be started, if so.
+        is_out_of_memory: Whether it was killed for want of memory.
     """
 
     status: int
     start_error: str | None = None
+    is_out_of_memory: bool = False
 
 
 def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
     """The `google.rpc.Status` of a job whose container ended with a status other than 0."""
+    if end.is_out_of_memory:
+        return memory_error(is_container_named=True)
     text = f"The replica {REPLICA} exited with a non-zero status of {end.status}. "
     if end.start_error is not None:
         text += f"Termination reason: StartError. Termination log message: {end.start_error}"
@@ -108,6 +115,38 @@ def memory_error(*, is_container_named: bool) -> Json:
         "message": "Replicas low on memory: workerpool0. Specify a machine with larger memory and "
         "try again.",
     }
+
+
+def image_error(reason: str) -> Json:
+    """The `google.rpc.Status` of a job whose image could not be pulled.
+
+    Neither its code nor its text is documented. The text is the emulator's own, with
+    the registry's words in it.
+    """
+    return {"code": _INVALID_ARGUMENT, "message": reason}
+
+
+def repository_refused(image_uri: str, number: str) -> str | None:
+    """What the service says at once of an Artifact Registry repository that it may not read.
+
+    Text: public reports.
+
+    Args:
+        image_uri: URI of the image.
+        number: Number of the project.
+
+    Returns:
+        None for an image of another registry: what it says of those is not documented.
+    """
+    match = _ARTIFACT_REGISTRY.match(image_uri)
+    if match is None:
+        return None
+    location, project, repository = match.groups()
+    return (
+        f"Vertex AI Service Agent service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com "
+        "does not have permission to access Artifact Registry repository "
+        f"projects/{project}/locations/{location}/repositories/{repository}"
+    )
 
 
 def logs_url(number: str, job_id: str) -> str:

@@ -20,7 +20,7 @@ from zenml_vertex.emulator.http_server import HttpServer, listen
 from zenml_vertex.emulator.job import TERMINAL_STATES, Job, JobState, Timings
 from zenml_vertex.emulator.job_service import JobService
 from zenml_vertex.emulator.log_entries import JobLogs
-from zenml_vertex.emulator.runtimes.contract import AnyRuntime
+from zenml_vertex.emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from zenml_vertex.emulator.runtimes.process import ProcessRuntime
 from zenml_vertex.emulator.store import FileStore, Store
 from zenml_vertex.emulator.timer import Timer
@@ -71,7 +71,7 @@ class VertexEmulator:
         seed: int | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        runtime = runtime or ProcessRuntime(os.environ)
+        self._runtime = runtime = runtime or ProcessRuntime(os.environ)
         self._socket = listen(address, port)
         self._address = self._socket.getsockname()[0]
         self.port: int = self._socket.getsockname()[1]
@@ -240,6 +240,8 @@ class VertexEmulator:
             self._edge.release()
             self._server.end()
             self._driver.stop()
+        if isinstance(self._runtime, ImageRuntime):
+            self._runtime.close()
         self._socket.close()
         if self._owns_store or not self._is_crashed:
             self._store.close()

@@ -18,6 +18,7 @@ from zenml_vertex.emulator.events import (
     EndReplica,
     Event,
     Later,
+    PullImage,
     Stage,
     StartReplica,
     WriteLine,
@@ -77,7 +78,9 @@ def enter(job: Job, state: JobState, now: datetime) -> Job:
 
 def enter_stage(job: Job, stage: Stage, now: datetime, due: datetime | None) -> Job:
     """The job in another stage, or in the same one anew."""
-    return replace(job, stage=stage, stage_time=now, due=due, update_time=now)
+    return replace(
+        job, stage=stage, stage_time=now, due=due, update_time=now, is_image_awaited=False
+    )
 
 
 def provision(job: Job, now: datetime, timings: Timings) -> Step:
@@ -85,9 +88,10 @@ def provision(job: Job, now: datetime, timings: Timings) -> Step:
     if job.state is not JobState.PENDING:
         job = enter(job, JobState.PENDING, now)
     due = now + timedelta(seconds=timings.provisioning)
-    return enter_stage(job, "provisioning", now, due), (
+    return replace(enter_stage(job, "provisioning", now, due), image=None), (
         WriteLine(outcome.PROVISIONING),
         WriteLine(outcome.SETTING_UP),
+        PullImage(),
     )
 
 

@@ -22,11 +22,12 @@ class Container:
         job_id: Numeric ID of the job.
         attempt: Number of the start, from 1.
         image_uri: Image of the container.
-        command: Command with arguments.
+        command: What replaces the image's entrypoint; empty for the image's own.
         environment: What Vertex AI and the job give; kept out of reprs, since it
             holds tokens.
         folder: A folder for this start alone; it exists.
         metadata_host: `host:port` of the metadata server.
+        args: Arguments of the command.
     """
 
     job_id: str
@@ -36,6 +37,20 @@ class Container:
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
     metadata_host: str
+    args: tuple[str, ...] = ()
+
+
+class ImageError(Exception):
+    """An image that cannot be had; the message names it.
+
+    Args:
+        message: Text for people.
+        is_refused: Whether the registry refuses for want of a permission.
+    """
+
+    def __init__(self, message: str, *, is_refused: bool = False) -> None:
+        super().__init__(message)
+        self.is_refused = is_refused
 
 
 class Replica(Protocol):
@@ -80,6 +95,41 @@ class Runtime(Protocol):
 
     def end_leftovers(self, job_id: str) -> None:
         """End what an emulator that crashed has left of a job; returns when it is gone."""
+        ...
+
+
+@runtime_checkable
+class ImageRuntime(Runtime, Protocol):
+    """Runs images, which have to be had first.
+
+    It is told apart from another `Runtime` by its `pull`.
+    """
+
+    def check_image(self, image_uri: str) -> None:
+        """Look whether a registry gives an image.
+
+        Raises:
+            ImageError: If it does not.
+        """
+        ...
+
+    def pull(self, image_uri: str, architecture: str) -> str:
+        """Get an image ready to run; returns when it is there.
+
+        Args:
+            image_uri: URI of the image.
+            architecture: Of the machine: `amd64` or `arm64`.
+
+        Returns:
+            The image as it can no longer change: by its digest.
+
+        Raises:
+            ImageError: If it cannot be had.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds; nothing of it runs any more."""
         ...
 
 

@@ -18,6 +18,7 @@ from typing import IO
 from zenml_vertex.emulator.api_errors import Json
 from zenml_vertex.emulator.outcome import Exit
 from zenml_vertex.emulator.runtimes.contract import Container, OutputSink, Replica
+from zenml_vertex.emulator.runtimes.pools import WHERE, find_unserved_pools
 from zenml_vertex.emulator.runtimes.process_tree import end_tree, find_members, signal_all
 
 # How a process of this machine reaches the emulators and proxies that it should:
@@ -51,17 +52,11 @@ class ProcessRuntime:
         self._grace = grace
 
     def find_unserved(self, job_spec: Json) -> list[str]:
-        pools = job_spec["workerPoolSpecs"]
-        where = "job_spec.worker_pool_specs"
-        first = pools[0]
-        unserved = []
-        if any(pool for pool in pools[1:]):
-            unserved.append(f"{where}: only the first worker pool can be run")
-        if "pythonPackageSpec" in first:
-            unserved.append(f"{where}[0].python_package_spec: only containers can be run")
-        elif not first["containerSpec"].get("command"):
+        unserved = find_unserved_pools(job_spec)
+        container = job_spec["workerPoolSpecs"][0].get("containerSpec")
+        if container is not None and not container.get("command"):
             unserved.append(
-                f"{where}[0].container_spec.command: no image is pulled, so there is no entrypoint "
+                f"{WHERE}[0].container_spec.command: no image is pulled, so there is no entrypoint "
                 "to run instead"
             )
         return unserved
@@ -71,9 +66,10 @@ class ProcessRuntime:
         home = container.folder / "home"
         app.mkdir(mode=0o700)
         home.mkdir(mode=0o700)
+        command = (*container.command, *container.args)
         try:
             process = subprocess.Popen(
-                adapt_command(container.command, app),
+                adapt_command(command, app),
                 cwd=app,
                 env=self._build_environment(container, home),
                 stdin=subprocess.DEVNULL,
@@ -82,7 +78,7 @@ class ProcessRuntime:
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
-            return _NeverStarted(_describe(exc, container.command[0]))
+            return _NeverStarted(_describe(exc, command[0]))
         return _Process(process, container.job_id, sink, self._grace)
 
     def end_leftovers(self, job_id: str) -> None:

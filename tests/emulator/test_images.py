@@ -1,0 +1,203 @@
+"""How the emulator treats images: when it pulls them, and what becomes of a job without one."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from emulator.conftest import NO_WAITING, PARENT
+from zenml_vertex.emulator import VertexEmulator
+from zenml_vertex.emulator.api_errors import Json
+from zenml_vertex.emulator.job import JobState
+from zenml_vertex.emulator.outcome import Exit, exit_error, repository_refused
+from zenml_vertex.emulator.runtimes.contract import Container, ImageError, OutputSink, Replica
+from zenml_vertex.emulator.runtimes.output_lines import LINE_BYTES, OutputLines
+
+JobOf = Callable[..., Json]
+Submit = Callable[[VertexEmulator, Json], Json]
+ARTIFACT_REGISTRY = "europe-west4-docker.pkg.dev/images/team/train:1"
+
+
+class Ended:
+    """A container that has ended."""
+
+    def wait(self) -> Exit:
+        return Exit(0)
+
+    def terminate(self) -> None:
+        """There is nothing to end."""
+
+    def kill(self) -> None:
+        """There is nothing to end."""
+
+    def abandon(self) -> None:
+        """There is nothing that runs on."""
+
+
+class PullingRuntime:
+    """A runtime whose pulls wait until they are let go, and then succeed or fail."""
+
+    name = "pulling"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.may_go_on = threading.Event()
+        self.started: list[Container] = []
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        del job_spec
+        return []
+
+    def check_image(self, image_uri: str) -> None:
+        del image_uri
+        if self.error:
+            raise self.error
+
+    def pull(self, image_uri: str, architecture: str) -> str:
+        assert self.may_go_on.wait(20)
+        if self.error:
+            raise self.error
+        return f"{image_uri}@{architecture}"
+
+    def start(self, container: Container, sink: OutputSink) -> Replica:
+        del sink
+        self.started.append(container)
+        return Ended()
+
+    def end_leftovers(self, job_id: str) -> None:
+        """There are none."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def test_a_job_is_pending_until_its_image_is_there(submit: Submit, job_of: JobOf) -> None:
+    """The machine is not ready before the image is; what runs is what the pull has given."""
+    runtime = PullingRuntime()
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
+        name = submit(emulator, job_of("true"))["name"]
+        emulator.wait_for_line(name, "setting up this job")
+        assert emulator.job(name).state is JobState.PENDING
+        runtime.may_go_on.set()
+        job = emulator.wait_for_state(name)
+    assert [state.name for state, _ in job.history] == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    assert [container.image_uri for container in runtime.started] == [
+        "registry.example/image:1@amd64"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "architecture"), [("n1-standard-4", "amd64"), ("a4x-highgpu-4g", "arm64")]
+)
+def test_the_image_is_for_the_machine(
+    machine_type: str, architecture: str, submit: Submit, job_of: JobOf
+) -> None:
+    """A4X machines are Arm; an image is pulled for the machine of the job."""
+    runtime = PullingRuntime()
+    runtime.may_go_on.set()
+    machine = {"machineType": machine_type}
+    if architecture == "arm64":
+        machine |= {"acceleratorType": "NVIDIA_GB200", "acceleratorCount": 4}
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
+        emulator.wait_for_state(
+            submit(emulator, job_of("true", pool={"machineSpec": machine}))["name"]
+        )
+    assert runtime.started[0].image_uri.endswith(f"@{architecture}")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ImageError("The image x cannot be pulled: manifest unknown"), "manifest unknown"),
+        (RuntimeError("secret detail of the engine"), "the container engine failed"),
+    ],
+)
+def test_a_job_without_its_image_fails(
+    error: Exception, message: str, submit: Submit, job_of: JobOf
+) -> None:
+    """It never runs, and says why in its error and its log; a broken engine is no endless wait."""
+    runtime = PullingRuntime(error)
+    runtime.may_go_on.set()
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
+        job = emulator.wait_for_state(submit(emulator, job_of("true"))["name"])
+        assert job.state is JobState.FAILED
+        assert job.start_time is None
+        assert job.error is not None
+        assert message in job.error["message"]
+        emulator.wait_for_line(job.name, message)
+    assert runtime.started == []
+
+
+def test_a_pull_is_begun_again_by_the_next_emulator(
+    tmp_path: Path, submit: Submit, job_of: JobOf
+) -> None:
+    """A job that waited for its image when its emulator ended does not wait for ever."""
+    runtime = PullingRuntime()
+    with VertexEmulator(data_dir=tmp_path, timings=NO_WAITING, runtime=runtime) as emulator:
+        name = submit(emulator, job_of("true"))["name"]
+        emulator.wait_for_line(name, "setting up this job")
+    second = PullingRuntime()
+    second.may_go_on.set()
+    with VertexEmulator(data_dir=tmp_path, timings=NO_WAITING, runtime=second) as emulator:
+        assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
+    runtime.may_go_on.set()
+    assert runtime.started == []
+
+
+def test_a_job_is_cancelled_while_its_image_comes(submit: Submit, job_of: JobOf) -> None:
+    """A cancellation does not wait for the pull, whose end then starts nothing."""
+    runtime = PullingRuntime()
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
+        name = submit(emulator, job_of("true"))["name"]
+        emulator.wait_for_line(name, "setting up this job")
+        requests.post(f"{emulator.url}/v1/{name}:cancel", timeout=10)
+        assert emulator.wait_for_state(name).state is JobState.CANCELLED
+        runtime.may_go_on.set()
+        other = submit(emulator, job_of("true"))["name"]
+        emulator.wait_for_state(other)
+    assert [container.job_id for container in runtime.started] == [other.rsplit("/", 1)[1]]
+
+
+def test_an_unreadable_repository_is_refused_at_once(job_of: JobOf) -> None:
+    """Artifact Registry's refusal is the public 400 with the agent's name, and makes no job."""
+    runtime = PullingRuntime(ImageError("denied", is_refused=True))
+    job = job_of("true", pool={"containerSpec": {"imageUri": ARTIFACT_REGISTRY}})
+    with VertexEmulator(runtime=runtime) as emulator:
+        answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
+        assert answer.status_code == 400
+        message = answer.json()["error"]["message"]
+        assert emulator.jobs == ()
+    assert message.startswith("Vertex AI Service Agent service-")
+    assert message.endswith(
+        "@gcp-sa-aiplatform-cc.iam.gserviceaccount.com does not have permission to access "
+        "Artifact Registry repository projects/images/locations/europe-west4/repositories/team"
+    )
+
+
+@pytest.mark.parametrize("image", ["127.0.0.1:5000/zenml:1", "python:3.11", "gcr.io/p/i:1"])
+def test_nothing_is_made_up_for_other_registries(image: str) -> None:
+    """What the service says of a refusal elsewhere is not known."""
+    assert repository_refused(image, "1") is None
+
+
+def test_a_lack_of_memory_is_an_error_of_its_own() -> None:
+    """A container that the kernel has killed for its memory says so, not only its status."""
+    error = exit_error(Exit(137, is_out_of_memory=True), number="1", job_id="2")
+    assert "ran out of memory" in error["message"]
+
+
+def test_output_is_cut_into_lines_whatever_its_pieces() -> None:
+    """Characters and lines that come in pieces are whole; the last needs no end."""
+    lines: list[tuple[str, str]] = []
+    output = OutputLines(lambda stream, line: lines.append((stream, line)))
+    text = "größe\r\n\nend"
+    for byte in text.encode():
+        output.feed("stdout", bytes([byte]))
+        output.feed("stderr", b"")
+    output.feed("stderr", b"x" * (LINE_BYTES + 1))
+    output.finish()
+    output.finish()
+    assert [line for stream, line in lines if stream == "stdout"] == ["größe", "", "end"]
+    assert [len(line) for stream, line in lines if stream == "stderr"] == [LINE_BYTES, 1]

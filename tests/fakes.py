@@ -135,6 +135,22 @@ def _has_label(labels: Mapping[str, str], job_filter: str) -> bool:
     return labels.get(match[1]) == match[2]
 
 
+class InMemoryLogs:
+    """The end of every job's log: lines, or an exception to raise."""
+
+    def __init__(self, tail: list[str] | Exception) -> None:
+        self.tail = tail
+        self.reads = 0
+
+    def fetch_tail(self, name: str) -> list[str]:
+        """The lines, whatever the job."""
+        del name
+        self.reads += 1
+        if isinstance(self.tail, Exception):
+            raise self.tail
+        return self.tail
+
+
 class InMemoryStepRuns:
     """The ZenML server's step runs in memory."""
 

@@ -21,6 +21,7 @@ from zenml_vertex import __version__
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.container.lingering import LINGERING_VARIABLE
+from zenml_vertex.distribution import find_image_parts
 from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job, cancel_quietly
 from zenml_vertex.following.follower import JobFollower
@@ -30,10 +31,11 @@ from zenml_vertex.following.submission import Submission, find_recorded_name, re
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.job.identity import JobName, build_display_name, build_labels
+from zenml_vertex.job.images import advise_image
 from zenml_vertex.job.request import build_custom_job
-from zenml_vertex.job.rules import advise, check_job
+from zenml_vertex.job.rules import advise, check_job, effective_accelerator
 from zenml_vertex.places import PLACES, Place
-from zenml_vertex.stack_rules import find_stack_problem
+from zenml_vertex.stack_rules import describe_image, find_stack_problem
 from zenml_vertex.step_runs import ZenMLStepRuns, explained
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class VertexStepOperator(BaseStepOperator):
     @property
     def requirements(self) -> set[str]:
         """What the images of a stack with this component need: this package, nothing of Google."""
-        return {f"zenml-vertex=={__version__}"}
+        return set(find_image_parts().requirements)
 
     @property
     def validator(self) -> StackValidator | None:
@@ -116,10 +118,15 @@ class VertexStepOperator(BaseStepOperator):
             if step.config.uses_step_operator(self.name)
         }
         for name, step in steps.items():
-            self._check_settings(step, name)
+            self._check_image(step, self._check_settings(step, name), name)
+        files = find_image_parts().files
         return [
             BuildConfiguration(
-                key=DOCKER_IMAGE_KEY, settings=step.config.docker_settings, step_name=name
+                key=DOCKER_IMAGE_KEY,
+                settings=step.config.docker_settings,
+                step_name=name,
+                # Like the requirements: whoever installs none brings this package along.
+                extra_files=files if step.config.docker_settings.install_stack_requirements else {},
             )
             for name, step in steps.items()
         ]
@@ -301,6 +308,15 @@ class VertexStepOperator(BaseStepOperator):
             self._advise_once(f"Step `{step_name}`: {text}")
         return settings
 
+    def _check_image(self, step: "Step", settings: VertexStepOperatorSettings, name: str) -> None:
+        """Warn of an image that the step's machine will probably not run."""
+        accelerator, _ = effective_accelerator(settings, step.config.resource_settings.gpu_count)
+        plan = describe_image(step.config.docker_settings)
+        for text in advise_image(
+            plan, machine_type=settings.machine_type, accelerator_type=accelerator
+        ):
+            self._advise_once(f"Step `{name}`: {text}")
+
     def _check_connector(self, settings: VertexStepOperatorSettings) -> None:
         if self.connector and settings.project:
             with client_required():
@@ -344,6 +360,7 @@ class VertexStepOperator(BaseStepOperator):
                 reports_itself=step_run.config.command is None,
                 step_runs=self._step_runs,
                 clock=self._clock,
+                logs=self._connect(place).logs,
             )
         )
         self._watchers[step_run.id] = watcher

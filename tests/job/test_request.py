@@ -88,11 +88,52 @@ def test_every_field_reaches_the_job() -> None:
                     "containerSpec": {
                         "imageUri": "europe-west4-docker.pkg.dev/p/zenml/zenml@sha256:0",
                         "command": ["python", "-m", "zenml.entrypoints.entrypoint"],
+                        "env": [
+                            {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+                            {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "compute,utility"},
+                            {
+                                "name": "LD_LIBRARY_PATH",
+                                "value": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+                            },
+                        ],
                     },
                 }
             ],
         },
     }
+
+
+def variables_of(job: dict[str, Any]) -> dict[str, str]:
+    """The container's variables."""
+    container = job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    return {item["name"]: item["value"] for item in container.get("env", ())}
+
+
+def test_a_gpus_variables_are_the_users_where_they_set_them() -> None:
+    """What slim images need is set for an NVIDIA accelerator, and never over the step's own."""
+    settings = VertexStepOperatorSettings(accelerator_type="NVIDIA_L4", accelerator_count=1)
+
+    variables = variables_of(build(settings, environment={"LD_LIBRARY_PATH": "/opt/cuda"}))
+
+    assert variables == {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "LD_LIBRARY_PATH": "/opt/cuda",
+    }
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu_count"), [(None, None), ("NVIDIA_TESLA_T4", 0), ("TPU_V3", 8)]
+)
+def test_without_a_gpu_no_variable_of_one_is_set(
+    accelerator: str | None, gpu_count: int | None
+) -> None:
+    """No accelerator, one that the step turns off, and a TPU: the image is left as it is."""
+    settings = VertexStepOperatorSettings(
+        accelerator_type=accelerator, accelerator_count=8 if accelerator else 0
+    )
+
+    assert variables_of(build(settings, gpu_count, environment={"A": "b"})) == {"A": "b"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from google.auth.credentials import AnonymousCredentials
 from zenml_vertex.cloud.credentials import ConnectorAccess, Identity, resolve_identity
 from zenml_vertex.cloud.endpoint import choose_endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
+from zenml_vertex.cloud.logs import VertexLogs
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +21,13 @@ class Connection:
     Args:
         identity: Who acts, and in which project.
         jobs: The jobs of that place.
+        logs: What those jobs have written.
         region: Region of the place.
     """
 
     identity: Identity
     jobs: VertexJobs
+    logs: VertexLogs
     region: str
 
     @property
@@ -66,4 +69,6 @@ def connect(
         region,
         endpoint.url,
     )
-    return Connection(identity, VertexJobs(identity, endpoint), region)
+    return Connection(
+        identity, VertexJobs(identity, endpoint), VertexLogs(identity, endpoint), region
+    )

@@ -14,7 +14,7 @@ from zenml_vertex.errors import (
     ServerUnreachable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.protocols import Clock, StepRuns
+from zenml_vertex.following.protocols import Clock, Logs, StepRuns
 from zenml_vertex.following.reporting import ProgressLog
 from zenml_vertex.job.diagnosis import Diagnosis, diagnose, gone, never_reported, out_of_sight
 from zenml_vertex.job.identity import JobName
@@ -72,6 +72,7 @@ class JobFollower:
             the step's result; a command step does not.
         step_runs: The ZenML server.
         clock: Where time comes from.
+        logs: What jobs have written; None where it cannot be read.
         status: The step's status: `provisioning`, `running`, `completed`, `failed`
             or `stopped`. The last three are final, and the step run on the ZenML
             server says the same, with the reason.
@@ -87,6 +88,7 @@ class JobFollower:
     reports_itself: bool
     step_runs: StepRuns
     clock: Clock
+    logs: Logs | None = None
     status: str = field(default="provisioning", init=False)
     is_over: bool = field(default=False, init=False)
     has_reported: bool = field(default=False, init=False)
@@ -170,7 +172,15 @@ class JobFollower:
         if status == "stopped":
             self.step_runs.stop(self.step_run_id, diagnose(job).describe(self.name))
             return status
-        return self._fail(diagnose(job))
+        return self._fail(diagnose(job, self._fetch_tail()))
+
+    def _fetch_tail(self) -> list[str]:
+        """The end of the job's log; nothing where it cannot be read, which is no failure."""
+        try:
+            return self.logs.fetch_tail(str(self.name)) if self.logs else []
+        except VertexStepOperatorError as error:
+            logger.info("The log of the job cannot be read, and would say more: %s", error)
+            return []
 
     def _fail(self, diagnosis: Diagnosis) -> str:
         self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))

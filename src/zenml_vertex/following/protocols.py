@@ -45,6 +45,17 @@ class Jobs(Protocol):
         ...
 
 
+class Logs(Protocol):
+    """What jobs have written, as far as it is needed."""
+
+    def fetch_tail(self, name: str) -> list[str]:
+        """The last lines of a job's replica, the oldest first.
+
+        Raises an error of the `VertexStepOperatorError` family.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StepRunFacts:
     """What the ZenML server says of a step run; statuses are `ExecutionStatus` values.

@@ -6,12 +6,15 @@ https://cloud.google.com/vertex-ai/docs/general/troubleshooting, and public repo
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import short_name
 
+# ZenML colours its log.
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _EXIT_CODE = re.compile(r"non-zero status of (\d+)")
 
 
@@ -90,6 +93,81 @@ _RULES = (
     ),
 )
 
+# The same for an image that could not be pulled. Vertex AI's own words are not known;
+# these are of registries, of container engines, and of the agents' missing permission.
+_IMAGE_RULES = (
+    _Rule(
+        re.compile(
+            r"does not have permission to access artifact registry"
+            r"|\bimage\b.*(?:\bdenied\b|unauthorized|forbidden|no basic auth credentials)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "may not pull its image.",
+        "give Vertex AI's agents, which pull images, the role roles/artifactregistry.reader: "
+        "`gcloud artifacts repositories add-iam-policy-binding REPOSITORY --location=LOCATION "
+        "--role=roles/artifactregistry.reader --member=serviceAccount:service-PROJECT_NUMBER@"
+        "gcp-sa-aiplatform-cc.iam.gserviceaccount.com`. The job's own service account has no "
+        "part in it.",
+    ),
+    _Rule(
+        re.compile(
+            r"exec format error|no match(?:ing manifest)? for (?:platform|linux/)", re.IGNORECASE
+        ),
+        "has an image for machines of another kind.",
+        "build it for the job's machine: DockerSettings(build_config=DockerBuildConfig("
+        "build_options=DockerBuildOptions(platform='linux/amd64'))); 'linux/arm64' for A4X.",
+    ),
+    _Rule(
+        re.compile(
+            r"manifest(?: for \S+)? (?:unknown|not found)|ErrImagePull|ImagePullBackOff"
+            r"|\bimage\b.*\b(?:cannot be pulled|failed to pull|not found|does not exist)\b",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "could not pull its image.",
+        "look whether the registry still has it (`docker manifest inspect IMAGE`). If it was "
+        "deleted, have ZenML build it again: DockerSettings(prevent_build_reuse=True).",
+    ),
+)
+
+# What the log of a container says that never came to run its step: it could not
+# load ZenML, the stack or the step's code.
+_LOG_RULES = (
+    _Rule(
+        re.compile(r"exec format error", re.IGNORECASE),
+        _IMAGE_RULES[1].what,
+        _IMAGE_RULES[1].cure,
+    ),
+    _Rule(
+        re.compile(r"No module named '?zenml_vertex\b"),
+        "could not load the stack: zenml-vertex is not in its image.",
+        "leave `install_stack_requirements` of DockerSettings at True, which installs it, or put "
+        "zenml-vertex into the parent image.",
+    ),
+    _Rule(
+        re.compile(r"No module named '?zenml'?(?![\w.])"),
+        "could not run its step: ZenML is not in its image.",
+        "add it, in this version: DockerSettings(requirements=['zenml==VERSION', ...]), with "
+        "VERSION as `zenml version` says here.",
+    ),
+    _Rule(
+        re.compile(r"_VALID_ANY_VALUE_TYPES|cannot import name .* from 'opentelemetry"),
+        "could not import ZenML: the opentelemetry packages in its image do not fit together.",
+        "name ZenML among the step's own requirements, as `zenml version` says it: "
+        "DockerSettings(requirements=['zenml==VERSION', ...]). A package of Google's that was "
+        "installed after ZenML has replaced what ZenML pins.",
+    ),
+    _Rule(
+        re.compile(
+            r"unsupported pickle protocol|bad magic number in|code\(\) argument|"
+            r"code expected at most|"
+            r"materialized under Python version '\d[^']*' but you are currently using"
+        ),
+        "failed, and its image has another Python than what was pickled for it.",
+        "use a parent image with the Python of the machine that starts the pipeline (`python "
+        "--version`), such as zenmldocker/zenml:VERSION-py3.11.",
+    ),
+)
+
 _BY_STATE = {
     "JOB_STATE_CANCELLED": Diagnosis(
         what="was cancelled.",
@@ -110,14 +188,20 @@ _BY_STATE = {
 }
 
 
-def diagnose(job: dict[str, Any]) -> Diagnosis:
+def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
     """Explain a job that ended without success.
 
     Args:
         job: The CustomJob, as API JSON, in a terminal state.
+        log: The last lines that its container has written, the oldest first.
     """
     message = str((job.get("error") or {}).get("message") or "").strip()
-    for rule in _RULES:
+    # The service may have the end of the log in its message.
+    for rule in _LOG_RULES:
+        for line in (*message.splitlines(), *log):
+            if rule.pattern.search(line):
+                return Diagnosis(what=rule.what, why=_add(message, line), cure=rule.cure)
+    for rule in (*_IMAGE_RULES, *_RULES):
         if rule.pattern.search(message):
             return Diagnosis(what=rule.what, why=message, cure=rule.cure)
     state = str(job.get("state", ""))
@@ -132,6 +216,12 @@ def diagnose(job: dict[str, Any]) -> Diagnosis:
     return Diagnosis(
         what=f"ended as {short_name(state)}.", why=message, cure="look at its log for the reason."
     )
+
+
+def _add(message: str, line: str) -> str:
+    """What the service says, and the line of the log that says more."""
+    said = _COLOR.sub("", line).strip()
+    return message if said in message else f"{message}\n     In its log: {said}"
 
 
 def never_reported(state: str) -> Diagnosis:

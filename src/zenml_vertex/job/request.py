@@ -6,6 +6,7 @@ from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.additional_args import apply_additional_args
+from zenml_vertex.job.images import GPU_ENVIRONMENT, is_nvidia
 from zenml_vertex.job.rules import effective_accelerator, parse_reserved_ip_ranges
 from zenml_vertex.job.settings import JobSettings
 
@@ -78,6 +79,8 @@ def build_custom_job(
     job, variables = apply_additional_args(
         job, dict(environment), settings.additional_training_job_args
     )
+    if is_nvidia(accelerator_type) and accelerator_count:
+        variables = {**GPU_ENVIRONMENT, **variables}
     job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"] = _build_container_spec(
         image, command, variables
     )

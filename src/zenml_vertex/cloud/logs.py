@@ -1,0 +1,77 @@
+"""The end of a job's log, from Cloud Logging.
+
+Read once for a job that has failed and could not say why: a project may read 60
+times a minute, for everybody in it together.
+https://cloud.google.com/logging/quotas#api-limits
+"""
+
+from google.auth.transport.requests import AuthorizedSession
+
+from zenml_vertex.cloud.credentials import Identity
+from zenml_vertex.cloud.endpoint import Endpoint
+from zenml_vertex.cloud.errors import translated
+from zenml_vertex.errors import VertexApiError
+
+_GOOGLE = "https://logging.googleapis.com"
+_PATH = "/v2/entries:list"
+_OK = 200
+# A traceback of ZenML's has a hundred lines where its import fails.
+MAX_LINES = 200
+_CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
+
+
+class VertexLogs:
+    """Reads the logs of jobs; implements `following.protocols.Logs`.
+
+    Args:
+        identity: Who reads; needs `logging.logEntries.list` (roles/logging.viewer).
+        endpoint: Where Vertex AI is; an emulator has the logs of its jobs itself.
+    """
+
+    def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
+        self._identity = identity
+        is_here = endpoint.url.startswith("http://")
+        self._url = (endpoint.url if is_here else _GOOGLE) + _PATH
+
+    def fetch_tail(self, name: str) -> list[str]:
+        """The last lines that a job's replica has written, the oldest first.
+
+        Args:
+            name: Resource name of the job.
+
+        Raises:
+            VertexApiError: If they cannot be read.
+            CredentialsError: If no token could be had.
+        """
+        job_id = name.rsplit("/", 1)[-1]
+        query = {
+            "resourceNames": [f"projects/{self._identity.project}"],
+            "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job_id}" '
+            'AND resource.labels.task_name="workerpool0-0"',
+            "orderBy": "timestamp desc",
+            "pageSize": MAX_LINES,
+        }
+        action = f"reading the log of {name}"
+        with translated(action, self._identity.description):
+            session = AuthorizedSession(self._identity.credentials)
+            try:
+                answer = session.post(
+                    self._url, json=query, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
+                )
+                content = answer.json() if answer.status_code == _OK else {}
+            finally:
+                session.close()
+        if answer.status_code != _OK:
+            raise VertexApiError(
+                f"Cloud Logging answered {answer.status_code} while {action}. Reading logs needs "
+                "the role roles/logging.viewer.",
+                code=answer.status_code,
+            )
+        return [read_line(entry) for entry in reversed(content.get("entries") or [])]
+
+
+def read_line(entry: dict[str, object]) -> str:
+    """The text of a log entry."""
+    payload = entry.get("jsonPayload")
+    text = payload.get("message") if isinstance(payload, dict) else entry.get("textPayload")
+    return str(text or "")

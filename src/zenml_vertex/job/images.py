@@ -1,0 +1,98 @@
+"""What can be told of a step's image before it is built: whether it will run. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_PYTHON = re.compile(r"(?<![a-z0-9])py(?:thon)?[:-]?(\d)\.(\d{1,2})(?![0-9a-z])")
+_ARM = frozenset({"arm64", "aarch64"})
+_GPUS_PAGE = "https://docs.zenml.io/how-to/pipeline-development/training-with-gpus/"
+
+# Images on slim bases do not find the driver's libraries, which Vertex AI mounts
+# there, without these. https://github.com/NVIDIA/nvidia-container-toolkit names the
+# first two; NVIDIA's own images set all three.
+GPU_ENVIRONMENT = {
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """What is known of an image before it is built.
+
+    Args:
+        parent_image: Its parent, as the step names it; None for ZenML's own.
+        has_dockerfile: Whether the step brings a Dockerfile.
+        is_built_here: Whether this machine builds it.
+        platform: Platform that the build is told, such as `linux/amd64`.
+        python: Python of this machine, as (major, minor).
+        machine: Architecture of this machine, as `platform.machine()` says it.
+    """
+
+    parent_image: str | None
+    has_dockerfile: bool
+    is_built_here: bool
+    platform: str | None
+    python: tuple[int, int]
+    machine: str
+
+
+def advise_image(
+    plan: ImagePlan, *, machine_type: str, accelerator_type: str | None
+) -> Iterator[str]:
+    """What will probably go wrong with an image; one paragraph each.
+
+    Args:
+        plan: What is known of it.
+        machine_type: Of the job.
+        accelerator_type: Of the job, in upper case; None without one.
+    """
+    yield from _advise_platform(plan, machine_type)
+    yield from _advise_python(plan)
+    if is_nvidia(accelerator_type) and not plan.parent_image and not plan.has_dockerfile:
+        yield (
+            f"asks for {accelerator_type}, and ZenML's default image has no CUDA libraries. Name "
+            "one that has: DockerSettings(parent_image='pytorch/pytorch:2.2.0-cuda11.8-cudnn8-"
+            "runtime', requirements=['zenml', ...]). If its requirements bring CUDA along, as "
+            f"torch's do, name the parent image all the same. See {_GPUS_PAGE}"
+        )
+
+
+def is_nvidia(accelerator_type: str | None) -> bool:
+    """Whether an accelerator is one of NVIDIA's."""
+    return bool(accelerator_type) and str(accelerator_type).upper().startswith("NVIDIA_")
+
+
+def _advise_platform(plan: ImagePlan, machine_type: str) -> Iterator[str]:
+    # https://cloud.google.com/vertex-ai/docs/training-clusters/compute-resources: A4X
+    # is Arm, and nothing else is.
+    wanted = "arm64" if machine_type.startswith("a4x-") else "amd64"
+    if plan.platform:
+        built = plan.platform
+    elif plan.is_built_here:
+        built = f"linux/{'arm64' if plan.machine.lower() in _ARM else 'amd64'}"
+    else:
+        return
+    if built.split("/")[1:2] != [wanted]:
+        yield (
+            f"its image is built for {built}, and the machine {machine_type} is linux/{wanted}: "
+            "the container would end with `exec format error`. Set "
+            "DockerSettings(build_config=DockerBuildConfig(build_options=DockerBuildOptions("
+            f"platform='linux/{wanted}')))."
+        )
+
+
+def _advise_python(plan: ImagePlan) -> Iterator[str]:
+    found = _PYTHON.search(plan.parent_image or "")
+    if found is None:
+        return
+    theirs = (int(found[1]), int(found[2]))
+    if theirs != plan.python:
+        mine = f"{plan.python[0]}.{plan.python[1]}"
+        yield (
+            f"its parent image {plan.parent_image} has Python {theirs[0]}.{theirs[1]}, and this "
+            f"machine has {mine}: what one pickles, the other may not read. Name a parent image "
+            f"with Python {mine}, or run the pipeline with Python {theirs[0]}.{theirs[1]}."
+        )

@@ -1,0 +1,205 @@
+"""What is told of an image before it is built, and of one that a job could not use."""
+
+from dataclasses import replace
+
+import pytest
+
+from zenml_vertex.job.diagnosis import diagnose
+from zenml_vertex.job.images import ImagePlan, advise_image
+
+PLAN = ImagePlan(
+    parent_image=None,
+    has_dockerfile=False,
+    is_built_here=True,
+    platform=None,
+    python=(3, 11),
+    machine="x86_64",
+)
+
+
+def advise(
+    plan: ImagePlan, machine_type: str = "n1-standard-4", accelerator: str | None = None
+) -> str:
+    """All that is said, as one text."""
+    return "\n".join(advise_image(plan, machine_type=machine_type, accelerator_type=accelerator))
+
+
+@pytest.mark.parametrize(
+    ("plan", "machine_type"),
+    [
+        (PLAN, "n1-standard-4"),
+        (replace(PLAN, machine="arm64", platform="linux/amd64"), "n1-standard-4"),
+        (replace(PLAN, machine="arm64", is_built_here=False), "n1-standard-4"),
+        (replace(PLAN, machine="aarch64"), "a4x-highgpu-4g"),
+        (replace(PLAN, platform="linux/arm64/v8"), "a4x-highgpu-4g"),
+        (replace(PLAN, parent_image="zenmldocker/zenml:0.98.0-py3.11"), "n1-standard-4"),
+        (replace(PLAN, parent_image="registry:5000/python3/happy3.9x"), "n1-standard-4"),
+        (replace(PLAN, parent_image="python@sha256:0"), "n1-standard-4"),
+    ],
+)
+def test_nothing_is_said_of_an_image_that_fits(plan: ImagePlan, machine_type: str) -> None:
+    """The right platform, a build elsewhere, the same Python, and names that only look like one."""
+    assert advise(plan, machine_type) == ""
+
+
+@pytest.mark.parametrize(
+    ("plan", "machine_type", "cure"),
+    [
+        (replace(PLAN, machine="arm64"), "n1-standard-4", "platform='linux/amd64'"),
+        (replace(PLAN, machine="aarch64"), "g2-standard-4", "platform='linux/amd64'"),
+        (PLAN, "a4x-highgpu-4g", "platform='linux/arm64'"),
+        (replace(PLAN, platform="linux/arm64"), "n1-standard-4", "platform='linux/amd64'"),
+    ],
+)
+def test_an_image_for_other_machines_is_found_before_it_is_built(
+    plan: ImagePlan, machine_type: str, cure: str
+) -> None:
+    """A laptop with an Arm processor builds images that no x86 machine runs."""
+    said = advise(plan, machine_type)
+    assert "exec format error" in said
+    assert cure in said
+
+
+@pytest.mark.parametrize(
+    ("image", "python"),
+    [
+        ("zenmldocker/zenml:0.98.0-py3.10", "3.10"),
+        ("python:3.9-slim", "3.9"),
+        ("registry:5000/team/python3.12:1", "3.12"),
+    ],
+)
+def test_another_python_is_found_before_the_image_is_built(image: str, python: str) -> None:
+    """The name of a parent image tells its Python; the two do not read each other's pickles."""
+    said = advise(replace(PLAN, parent_image=image))
+    assert f"Python {python}" in said
+    assert "3.11" in said
+
+
+def test_a_gpu_without_cuda_is_found_before_the_image_is_built() -> None:
+    """ZenML's default image has no CUDA libraries; the warning says what to set."""
+    said = advise(PLAN, accelerator="NVIDIA_TESLA_T4")
+    assert "CUDA" in said
+    assert "DockerSettings(parent_image=" in said
+
+
+@pytest.mark.parametrize(
+    ("plan", "accelerator"),
+    [
+        (PLAN, None),
+        (PLAN, "TPU_V3"),
+        (replace(PLAN, parent_image="pytorch/pytorch:2.2.0-cuda11.8"), "NVIDIA_TESLA_T4"),
+        (replace(PLAN, has_dockerfile=True), "NVIDIA_TESLA_T4"),
+    ],
+)
+def test_cuda_is_not_asked_for_without_need(plan: ImagePlan, accelerator: str | None) -> None:
+    """No GPU, a TPU, or an image of the user's own choice."""
+    assert advise(plan, accelerator=accelerator) == ""
+
+
+EXIT = "The replica workerpool0-0 exited with a non-zero status of 1. To find out more ..."
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "cure"),
+    [
+        (
+            "ModuleNotFoundError: No module named 'zenml_vertex'",
+            "zenml-vertex is not in its image",
+            "install_stack_requirements",
+        ),
+        (
+            "/usr/bin/python: Error while finding module specification for "
+            "'zenml.entrypoints.entrypoint' (ModuleNotFoundError: No module named 'zenml')",
+            "ZenML is not in its image",
+            "requirements=['zenml==VERSION'",
+        ),
+        (
+            "\x1b[31mImportError: cannot import name '_VALID_ANY_VALUE_TYPES' from \x1b[0m",
+            "opentelemetry packages in its image do not fit",
+            "requirements=['zenml==VERSION'",
+        ),
+        (
+            "exec /opt/venv/bin/python: exec format error",
+            "machines of another kind",
+            "platform='linux/amd64'",
+        ),
+        ("ValueError: unsupported pickle protocol: 5", "another Python", "py3.11"),
+        (
+            "Your artifact was materialized under Python version '3.9.1' but you are currently "
+            "using '3.11.7'.",
+            "another Python",
+            "python --version",
+        ),
+    ],
+)
+def test_the_end_of_the_log_explains_an_exit_status(line: str, what: str, cure: str) -> None:
+    """Each problem of an image that only its log tells is named, quoted, and has a cure.
+
+    The same is found in the service's message, which sometimes has the log's end in it.
+    """
+    job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": EXIT}}
+    found = diagnose(job, ["starting", line, "bye"])
+    assert what in found.what
+    assert cure in found.cure
+    assert EXIT in found.why
+    assert "\x1b" not in found.why
+    assert "In its log: " in found.why
+    inside = diagnose({**job, "error": {"message": f"{EXIT}\n{line}"}})
+    assert inside.what == found.what
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Your artifact was materialized under Python version 'unknown' but you are currently using",
+        "ModuleNotFoundError: No module named 'zenml_vertex_extras'",
+        "ModuleNotFoundError: No module named 'zenml.foo'",
+        "PermissionError: [Errno 13] Permission denied: '/data'",
+        "the image of the cat was not found",
+    ],
+)
+def test_a_log_that_says_something_else_is_not_taken_for_it(line: str) -> None:
+    """A wrong cure costs more than none."""
+    job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": EXIT}}
+    assert diagnose(job, [line]).what == "failed: the step's container exited with status 1."
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "cure"),
+    [
+        (
+            "Vertex AI Service Agent service-1@gcp-sa-aiplatform-cc.iam.gserviceaccount.com does "
+            "not have permission to access Artifact Registry repository projects/p/locations/l/"
+            "repositories/r",
+            "may not pull its image",
+            "roles/artifactregistry.reader",
+        ),
+        (
+            "The image r/i:1 cannot be pulled: Head r: no basic auth credentials",
+            "may not pull its image",
+            "roles/artifactregistry.reader",
+        ),
+        (
+            "The image r/i:1 cannot be pulled: manifest unknown",
+            "could not pull its image",
+            "prevent_build_reuse=True",
+        ),
+        (
+            'Failed to pull image "r/i:1": no match for platform in manifest: not found',
+            "machines of another kind",
+            "platform='linux/amd64'",
+        ),
+        (
+            "The image r/i:1 is for linux/arm64; the machine is linux/amd64. There, it would end "
+            "with `exec format error`.",
+            "machines of another kind",
+            "platform='linux/amd64'",
+        ),
+    ],
+)
+def test_an_image_that_cannot_be_had_is_explained(message: str, what: str, cure: str) -> None:
+    """Refused, missing and foreign images are three things, with three cures."""
+    found = diagnose({"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}})
+    assert what in found.what
+    assert cure in found.cure
+    assert found.why == message

@@ -15,10 +15,16 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check lint types contract oldest format clean
+.PHONY: demo demo-docker docker-tools test check lint types contract oldest format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
+
+demo-docker: $(STAMP) docker-tools ## The same with real images, in a real Docker engine
+	@$(BIN)/zenml-vertex demo --runtime docker --cache-dir .cache/images
+
+docker-tools: ## Debian's packages for it, if they are missing
+	@.ci/docker-tools
 
 test: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -13,12 +14,27 @@ from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep the working folder, with the servers' logs.")
-def demo(*, keep: bool) -> None:
+@click.option(
+    "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),
+    help="docker builds the step's image, pushes it, pulls it and runs it.",
+)  # fmt: skip
+@click.option(
+    "--operator", default="plugin", show_default=True, type=click.Choice(["plugin", "builtin"]),
+    help="Whose step operator runs: this package's, or ZenML's own, to compare.",
+)  # fmt: skip
+@click.option(
+    "--cache-dir", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps Docker's data for the next time. [default: ~/.cache/zenml-vertex]",
+)  # fmt: skip
+def demo(
+    *, keep: bool, runtime: str, operator: Literal["plugin", "builtin"], cache_dir: Path | None
+) -> None:
     """Run a pipeline whose training step is a Vertex AI job, all of it on this machine.
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own, and stops them at the end. Neither your ZenML nor your
-    gcloud configuration is read or changed.
+    gcloud configuration is read or changed. With `--runtime docker` there is a
+    container registry too, and a Docker engine, unless one answers already.
     """
     from zenml_vertex.local_stack.demo import DemoError, find_missing_modules, run_demo
     from zenml_vertex.local_stack.servers import StartError
@@ -30,6 +46,9 @@ def demo(*, keep: bool) -> None:
             f"The demo needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
         )
     leave_tidily()
+    image_cache = None
+    if runtime == "docker":
+        image_cache = cache_dir or Path.home() / ".cache" / "zenml-vertex"
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -38,7 +57,7 @@ def demo(*, keep: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-demo-"))
     try:
         say(f"Working in {folder}, which is {'kept' if keep else 'removed at the end'}.")
-        facts = run_demo(folder / "stack", say)
+        facts = run_demo(folder / "stack", say, image_cache=image_cache, operator=operator)
     except (KeyboardInterrupt, SystemExit) as ending:
         say("Interrupted; nothing is left running.")
         sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from zenml_vertex.local_stack.environment import Operator
 from zenml_vertex.local_stack.phases import Phases
 from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
 from zenml_vertex.local_stack.start import start_local_stack
@@ -19,10 +20,12 @@ from zenml_vertex.local_stack.vertex_jobs import (
 Say = Callable[[str], None]
 
 PIPELINE = Path(__file__).with_name("digits.py")
+# The same with an image, for jobs that run in containers.
+PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
 # Modules that come with the extra `demo`.
 _NEEDED = ("fastapi", "gcp_storage_emulator", "gcsfs", "google.auth", "sklearn", "uvicorn")
 
-# The pipeline takes 12 s on two cores.
+# The pipeline takes 12 s on two cores, and 90 s with an image to build.
 _PIPELINE_SECONDS = 300.0
 # A pipeline that is interrupted cancels its job and waits until it is over.
 _INTERRUPTED_SECONDS = 30.0
@@ -39,7 +42,9 @@ def find_missing_modules() -> list[str]:
     return [module for module in _NEEDED if not _is_installed(module)]
 
 
-def run_demo(folder: Path, say: Say) -> DemoFacts:
+def run_demo(
+    folder: Path, say: Say, *, image_cache: Path | None = None, operator: Operator = "plugin"
+) -> DemoFacts:
     """Run the demo.
 
     Whatever happens, no process is left.
@@ -47,17 +52,24 @@ def run_demo(folder: Path, say: Say) -> DemoFacts:
     Args:
         folder: Folder for everything; made here, and left to the caller.
         say: Is told what happens, in single lines.
+        image_cache: As in `start_local_stack`.
+        operator: As in `start_local_stack`.
 
     Raises:
         StartError: If a server does not come up.
         DemoError: If the pipeline or its job does not succeed.
     """
     phases = Phases()
-    with start_local_stack(folder, progress=say) as stack:
-        project = stack.make_project("digits", PIPELINE)
+    with start_local_stack(
+        folder, progress=say, image_cache=image_cache, operator=operator
+    ) as stack:
+        project = stack.make_project("digits", PIPELINE, PIPELINE_WITH_IMAGE)
+        command = [PIPELINE.name]
+        if stack.images:
+            command = [PIPELINE_WITH_IMAGE.name, stack.images.parent_image]
         phases.begin("pipeline")
         say("Running the pipeline `digits`: load, train on Vertex AI, evaluate.")
-        with stack.start_pipeline(project / PIPELINE.name) as process:
+        with stack.start_pipeline(project / command[0], *command[1:]) as process:
             try:
                 completed = _follow(process, say)
             except (KeyboardInterrupt, SystemExit):

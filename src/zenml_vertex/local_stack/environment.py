@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 # Settings of the user's that would lead a process of the stack to the user's own
 # server, project, credentials or caches.
@@ -28,6 +29,10 @@ _FOREIGN = (
 # A proxy knows nothing of this machine's loopback.
 _LOOPBACK = "127.0.0.1,localhost"
 USER_NAME = "default"
+# Leads the client of ZenML's own operator to the emulator.
+_BUILTIN = Path(__file__).with_name("builtin")
+
+Operator = Literal["plugin", "builtin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,17 @@ def build_server_environment(
 def build_emulator_environment(base: Mapping[str, str], *, storage_url: str) -> dict[str, str]:
     """The environment of the Vertex AI emulator, which hands the address of the storage on."""
     return {**base, "STORAGE_EMULATOR_HOST": storage_url}
+
+
+def choose_operator(operator: Operator) -> dict[str, str]:
+    """What every process of a stack gets so that the flavor `vertex` is the one wanted.
+
+    Args:
+        operator: `plugin` for this package's, `builtin` for ZenML's own, unmodified.
+    """
+    if operator == "plugin":
+        return {}
+    return {"ZENML_VERTEX_DISABLE": "1", "PYTHONPATH": str(_BUILTIN)}
 
 
 def build_client_environment(

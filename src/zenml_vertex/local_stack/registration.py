@@ -30,17 +30,20 @@ class StackPlan:
         region: Region of the jobs.
         bucket: Bucket of the artifact store; it exists.
         step_operator: Name of the step operator; empty for a stack without one.
+        registry_uri: Registry that images are pushed to; empty for none, where no
+            image is built.
     """
 
     project: str = "demo-project"
     region: str = "europe-west4"
     bucket: str = "demo-artifacts"
     step_operator: str = "vertex"
+    registry_uri: str = ""
 
     @property
     def registry(self) -> str:
         """URI of the container registry."""
-        return f"{self.region}-docker.pkg.dev/{self.project}/zenml"
+        return self.registry_uri or f"{self.region}-docker.pkg.dev/{self.project}/zenml"
 
     def describe(self) -> str:
         """The stack in one line, for people."""
@@ -80,8 +83,9 @@ def register_stack(plan: StackPlan) -> Registered:
     components: list[tuple[StackComponentType, str, str, dict[str, str]]] = [
         (StackComponentType.ARTIFACT_STORE, "gcs", "gcp", {"path": f"gs://{plan.bucket}"}),
         (StackComponentType.CONTAINER_REGISTRY, "gar", "gcp", {"uri": plan.registry}),
-        (StackComponentType.IMAGE_BUILDER, "no-image", image_builder.FLAVOR_NAME, {}),
     ]
+    builder = ("local", "local") if plan.registry_uri else ("no-image", image_builder.FLAVOR_NAME)
+    components.append((StackComponentType.IMAGE_BUILDER, *builder, {}))
     if plan.step_operator:
         place = {"project": plan.project, "region": plan.region}
         components.append((StackComponentType.STEP_OPERATOR, plan.step_operator, "vertex", place))
@@ -109,6 +113,7 @@ def build_command(plan: StackPlan, result: Path) -> list[str]:
         plan.region,
         plan.bucket,
         plan.step_operator,
+        plan.registry_uri,
         str(result),
     ]
 

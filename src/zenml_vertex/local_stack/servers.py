@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -24,6 +24,10 @@ class StartError(Exception):
     """A part of the local stack did not come up. The message holds the end of its log."""
 
 
+class ToolsMissingError(StartError):
+    """This machine lacks a program, or a right, that the part needs. The message says which."""
+
+
 class Server:
     """A server in a process and a session of its own, which writes to a log file.
 
@@ -39,6 +43,9 @@ class Server:
             it is closed here. Without one, the server chooses a port and announces
             its URL in a line `... listening on http://...`.
         health_path: Path that answers 200 once it is ready.
+        probe: Says whether it is ready, instead of that path; for a server that does
+            not speak HTTP over TCP.
+        stop_seconds: How long it may take to stop.
     """
 
     def __init__(
@@ -51,10 +58,14 @@ class Server:
         log: Path,
         listener: socket.socket | None = None,
         health_path: str = "/",
+        probe: Callable[[], bool] | None = None,
+        stop_seconds: float = _STOP_SECONDS,
     ) -> None:
         self.name = name
         self.log = log
         self._health_path = health_path
+        self._probe = probe
+        self._stop_seconds = stop_seconds
         self._url = url_of(listener) if listener else None
         with hold_signals(), log.open("wb") as output:
             reader, writer = os.pipe()
@@ -111,12 +122,14 @@ class Server:
     def stop(self) -> None:
         """End it; a second call does nothing."""
         with hold_signals():
-            end_process(self._process, patience=_STOP_SECONDS)
+            end_process(self._process, patience=self._stop_seconds)
             if self._tether is not None:
                 os.close(self._tether)
                 self._tether = None
 
     def _is_ready(self) -> bool:
+        if self._probe:
+            return self._probe()
         if self._url is None:
             self._url = find_announced_url(read_log(self.log))
             if self._url is None:
@@ -131,9 +144,12 @@ class Server:
 
 
 def find_announced_url(output: str) -> str | None:
-    """The URL in a line `... listening on URL`; None before it is written whole."""
-    match = re.search(r" listening on (http://\S+)\s*\n", output)
-    return match[1].rstrip("/") if match else None
+    """The URL in a line `... listening on URL`; None before it is written whole.
+
+    A server that logs by itself may leave out `http://` and put it into quotes.
+    """
+    match = re.search(r"\blistening on (?:http://)?([^\s\"]+)\"?(?=[\s]).*\n", output)
+    return f"http://{match[1].rstrip('/')}" if match else None
 
 
 def read_log(log: Path) -> str:

@@ -5,10 +5,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zenml_vertex.local_stack.pipelines import PipelineProcess
 from zenml_vertex.local_stack.records import ZenMLRecords
 from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.images import ImageGround
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class LocalStack:
         secrets: What must never be seen, for tests that look for it.
         records: What the ZenML server knows of runs and steps.
         jobs: What Vertex AI knows of jobs.
+        images: Where step images are built and run; None where none are.
         seconds: How long the servers and the registration took.
     """
 
@@ -39,6 +44,7 @@ class LocalStack:
     secrets: tuple[str, ...] = field(repr=False)
     records: ZenMLRecords = field(repr=False)
     jobs: VertexJobsView = field(repr=False)
+    images: "ImageGround | None" = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def make_project(self, name: str, *files: Path) -> Path:

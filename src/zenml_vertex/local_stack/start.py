@@ -6,16 +6,20 @@ import site
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.environment import (
     Layout,
+    Operator,
     Secrets,
     build_base_environment,
     build_client_environment,
     build_emulator_environment,
     build_server_environment,
+    choose_operator,
 )
 from zenml_vertex.local_stack.loopback import open_listener
 from zenml_vertex.local_stack.phases import Phases
@@ -31,6 +35,9 @@ from zenml_vertex.local_stack.registration import (
 from zenml_vertex.local_stack.servers import Server, StartError, describe_log
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.images import ImageGround
 
 # On two cores the ZenML server takes 5 s and the registration 2 s; a busy machine
 # may take ten times as long.
@@ -48,6 +55,8 @@ def start_local_stack(
     progress: Progress = lambda _: None,
     variables: Mapping[str, str] | None = None,
     emulator_options: Sequence[str] = (),
+    operator: Operator = "plugin",
+    image_cache: Path | None = None,
 ) -> Iterator[LocalStack]:
     """Start a stack; every process of it is gone at the end, also after an exception.
 
@@ -55,9 +64,11 @@ def start_local_stack(
         folder: Folder of its own; made here, and left to the caller.
         plan: What the components are registered with.
         progress: Is told what happens, in single lines.
-        variables: More environment variables of every process, such as
-            ZENML_VERTEX_DISABLE=1 for ZenML's built-in operator.
+        variables: More environment variables of every process.
         emulator_options: More options of `zenml-vertex emulator`.
+        operator: Whose flavor `vertex` is: this package's, or ZenML's own, unmodified.
+        image_cache: Folder that keeps Debian and Docker's data. With one, step images
+            are built, pushed, pulled and run; otherwise jobs are plain processes.
 
     Raises:
         StartError: If a part does not come up.
@@ -67,9 +78,16 @@ def start_local_stack(
     layout.make_folders()
     known = Secrets(password=secrets.token_urlsafe(24), jwt_key=secrets.token_urlsafe(48))
     base = build_base_environment(os.environ, layout, user_base=site.getuserbase())
-    base |= variables or {}
+    base |= {**choose_operator(operator), **(variables or {})}
     phases = Phases()
     with ExitStack() as running:
+        images = None
+        if image_cache:
+            phases.begin("images")
+            images = _open_images(running, layout, base, image_cache, progress)
+            base["DOCKER_HOST"] = images.docker_host
+            plan = replace(plan, registry_uri=images.registry)
+            emulator_options = ["--runtime", "docker", *emulator_options]
         phases.begin("servers")
         progress("Starting a ZenML server, a Vertex AI emulator and a Cloud Storage emulator.")
         storage = _start_storage(running, layout, base, plan.bucket)
@@ -105,8 +123,25 @@ def start_local_stack(
             secrets=(known.password, known.jwt_key),
             records=ZenMLRecords(zenml.url, known.password),
             jobs=VertexJobsView(emulator.url, plan.project, plan.region),
+            images=images,
             seconds=phases.seconds,
         )
+
+
+def _open_images(
+    running: ExitStack,
+    layout: Layout,
+    base: Mapping[str, str],
+    cache: Path,
+    progress: Progress,
+) -> "ImageGround":
+    # The package `docker` is needed for this alone.
+    try:
+        from zenml_vertex.local_stack.images import open_image_ground
+    except ModuleNotFoundError as error:
+        raise StartError(f"Images need {error.name}: pip install 'zenml-vertex[docker]'") from error
+    ground = open_image_ground(cache.absolute(), layout.logs, base, progress)
+    return running.enter_context(ground)
 
 
 def _start_storage(

@@ -1,0 +1,149 @@
+"""A Docker engine, a registry and a base image, for the session.
+
+They need root and Debian's packages, which `make docker-tools` installs, or an
+engine that answers already. Elsewhere these tests are skipped, and say so.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from zenml_vertex.emulator import Timings, VertexEmulator
+from zenml_vertex.emulator.job import Job
+from zenml_vertex.emulator.runtimes.docker import DockerRuntime
+from zenml_vertex.local_stack.images import ImageGround, open_image_ground
+from zenml_vertex.local_stack.servers import ToolsMissingError
+
+# The project's own ignored folder: what is there, the next run does not make again.
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "images"
+NO_WAITING = Timings(queueing=0, provisioning=0, teardown=0)
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """Folder that keeps what takes long to make."""
+    return CACHE
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[ImageGround]:
+    """An engine, a registry and a parent image; gone at the end, where it was made here."""
+    with tempfile.TemporaryDirectory() as logs:
+        opened = open_image_ground(CACHE, Path(logs), os.environ)
+        try:
+            found = opened.__enter__()
+        except ToolsMissingError as error:
+            pytest.skip(str(error))
+        try:
+            yield found
+        finally:
+            opened.__exit__(None, None, None)
+
+
+@pytest.fixture
+def engine(ground: ImageGround) -> Iterator[docker.DockerClient]:
+    """A client of the engine; no test leaves a container behind."""
+    client = docker.DockerClient(base_url=ground.docker_host, timeout=300)
+    before = {container.id for container in client.containers.list(all=True)}
+    yield client
+    left = {container.id for container in client.containers.list(all=True)} - before
+    client.close()
+    assert not left
+
+
+@pytest.fixture
+def emulator(ground: ImageGround, engine: docker.DockerClient) -> Iterator[VertexEmulator]:
+    """An emulator that runs jobs in containers, and has a secret of its own."""
+    del engine
+    environ = {
+        "DOCKER_HOST": ground.docker_host,
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1",
+        "SECRET_OF_THE_EMULATOR": "s3cret",
+    }
+    with VertexEmulator(timings=NO_WAITING, runtime=DockerRuntime(environ, grace=1)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def submit(emulator: VertexEmulator, ground: ImageGround) -> Callable[..., str]:
+    """Creates a job: `submit(*command, image=None, to=None, **container_spec)`; its name."""
+
+    def submit(
+        *command: str, image: str | None = None, to: VertexEmulator | None = None, **spec: Any
+    ) -> str:
+        container = {"imageUri": image or ground.parent_image, "command": command, **spec}
+        pool = {
+            "machineSpec": {"machineType": "n1-standard-4"},
+            "replicaCount": "1",
+            "containerSpec": {key: value for key, value in container.items() if value},
+        }
+        answer = requests.post(
+            f"{(to or emulator).url}/v1/projects/my-project/locations/us-central1/customJobs",
+            json={"displayName": "j", "jobSpec": {"workerPoolSpecs": [pool]}},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["name"])
+
+    return submit
+
+
+@pytest.fixture
+def run(emulator: VertexEmulator, submit: Callable[..., str]) -> Callable[..., Job]:
+    """Runs a job to its end; takes what `submit` takes."""
+
+    def run(*command: str, **given: Any) -> Job:
+        return (given.get("to") or emulator).wait_for_state(submit(*command, **given), seconds=60)
+
+    return run
+
+
+@pytest.fixture
+def push_image(ground: ImageGround) -> Callable[[str, str], str]:
+    """Makes an image without files for an architecture: `push_image(name, architecture)`.
+
+    Straight into the registry: no engine here could run it.
+    """
+    base = f"http://{ground.registry}/v2"
+
+    def put_blob(name: str, content: bytes) -> dict[str, Any]:
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        place = requests.post(f"{base}/{name}/blobs/uploads/", timeout=10).headers["Location"]
+        sent = requests.put(place, params={"digest": digest}, data=content, timeout=10)
+        assert sent.status_code == 201, sent.text
+        return {"size": len(content), "digest": digest}
+
+    def push_image(name: str, architecture: str) -> str:
+        prefix = "application/vnd.docker"
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": []},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{prefix}.distribution.manifest.v2+json",
+            "config": {
+                "mediaType": f"{prefix}.container.image.v1+json",
+                **put_blob(name, json.dumps(config).encode()),
+            },
+            "layers": [],
+        }
+        sent = requests.put(
+            f"{base}/{name}/manifests/1",
+            data=json.dumps(manifest),
+            headers={"Content-Type": str(manifest["mediaType"])},
+            timeout=10,
+        )
+        assert sent.status_code == 201, sent.text
+        return f"{ground.registry}/{name}:1"
+
+    return push_image

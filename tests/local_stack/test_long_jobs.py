@@ -1,0 +1,180 @@
+"""Jobs that outlast their tokens, with every source of credentials; seen on the wire."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zenml_vertex.local_stack.credentials import write_key_file
+from zenml_vertex.local_stack.loopback import ask
+from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.start import start_local_stack
+from zenml_vertex.local_stack.vertex_jobs import read_time
+
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.pipelines import PipelineProcess
+
+TOKEN_SECONDS = 5
+# On Google, a token lasts an hour and a job seven days.
+JOB_SECONDS = 60
+SOURCES = ("key-file", "connector", "gcloud", "adc")
+_SCRIPT = Path(__file__).with_name("long_job.py")
+
+# One operator for each source, all in one stack; the connector is linked below, by the
+# command that a user types.
+_REGISTER = """
+    import json, sys
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    url, key_file = sys.argv[1:]
+    client = Client()
+    here = {"region": "europe-west4", "api_endpoint": url}
+    kind = StackComponentType.STEP_OPERATOR
+    for name, more in {
+        "key-file": {"project": "key-project", "service_account_path": key_file},
+        "connector": {},
+        "gcloud": {"project": "gcloud-project"},
+        "adc": {"project": "adc-project"},
+    }.items():
+        client.create_stack_component(name, "vertex", kind, {**here, **more})
+    client.update_stack(client.active_stack_model.id, component_updates={
+        kind: ["vertex", "key-file", "connector", "gcloud", "adc"]
+    })
+"""
+
+# google-auth calls a token expired 225 s before it is, and ZenML's connector refuses
+# one that it has just got. Where an hour is five seconds, the margin is small, too.
+_SHORT_MARGIN = """
+    from datetime import timedelta
+    import google.auth._helpers
+
+    google.auth._helpers.REFRESH_THRESHOLD = timedelta(seconds=0.3)
+"""
+
+
+def run_command(stack: LocalStack, *command: str, **environment: str) -> None:
+    """Run a command on the stack, and show its output if it fails."""
+    done = subprocess.run(
+        command, env={**stack.environment, **environment}, cwd=stack.make_project("commands"),
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def write_key(stack: LocalStack, source: str) -> Path:
+    """A key of a project of its own, whose tokens come from the emulator."""
+    file = stack.folder / f"{source}.json"
+    write_key_file(file, project=f"{source}-project", token_url=f"{stack.emulator_url}/token")
+    return file
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack whose tokens last five seconds, with an operator for each source of credentials."""
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed: its login is a source of credentials")
+    folder = tmp_path_factory.mktemp("long") / "stack"
+    margin = tmp_path_factory.mktemp("margin")
+    (margin / "sitecustomize.py").write_text(dedent(_SHORT_MARGIN), "utf-8")
+    options = ["--token-lifetime", str(TOKEN_SECONDS)]
+    variables = {"PYTHONPATH": str(margin)}
+    with start_local_stack(folder, emulator_options=options, variables=variables) as stack:
+        register = stack.folder / "register.py"
+        register.write_text(dedent(_REGISTER), "utf-8")
+        key = write_key(stack, "key")
+        run_command(stack, sys.executable, str(register), stack.emulator_url, str(key))
+        zenml = str(Path(sys.executable).with_name("zenml"))
+        connector_key = write_key(stack, "connector")
+        run_command(
+            stack, zenml, "service-connector", "register", "google", "--type=gcp",
+            "--auth-method=service-account", f"--service_account_json=@{connector_key}",
+            "--project_id=connector-project", "--resource-type=gcp-generic",
+            # ZenML itself takes credentials that last five minutes for expired.
+            "--expires-skew-tolerance=0",
+        )  # fmt: skip
+        run_command(stack, zenml, "step-operator", "connect", "connector", "--connector=google")
+        run_command(
+            stack, "gcloud", "auth", "activate-refresh-token", "ada@example.com", "refresh-ada",
+            CLOUDSDK_AUTH_TOKEN_HOST=f"{stack.emulator_url}/token",
+        )  # fmt: skip
+        yield stack
+
+
+def environment_of(stack: LocalStack, source: str) -> Mapping[str, str]:
+    """What is different for a source: nobody is helped out by the credentials of another."""
+    # An emulator that is named by this variable is asked as nobody.
+    changes = {"AIPLATFORM_EMULATOR_HOST": ""}
+    if source == "gcloud":
+        changes |= {
+            "GOOGLE_APPLICATION_CREDENTIALS": "",
+            "CLOUDSDK_AUTH_TOKEN_HOST": f"{stack.emulator_url}/token",
+            "NO_GCE_CHECK": "true",
+        }
+    if source == "adc":
+        changes["GOOGLE_APPLICATION_CREDENTIALS"] = str(write_key(stack, "adc"))
+    return changes
+
+
+@pytest.fixture(scope="module")
+def finished(stack: LocalStack) -> dict[str, "PipelineProcess"]:
+    """A job for each source, all at the same time, to their end."""
+    with ExitStack() as running:
+        processes = {}
+        for source in SOURCES:
+            project = stack.make_project(source, _SCRIPT)
+            processes[source] = running.enter_context(
+                stack.start_pipeline(
+                    project / _SCRIPT.name, source, str(JOB_SECONDS),
+                    environment=environment_of(stack, source),
+                )
+            )  # fmt: skip
+        for process in processes.values():
+            process.wait(240)
+    return processes
+
+
+EMAIL = "local-stack@{}-project.iam.gserviceaccount.com"
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize(
+    ("source", "identity"),
+    [
+        ("key-file", EMAIL.format("key")),
+        ("connector", EMAIL.format("connector")),
+        ("gcloud", None),
+        ("adc", EMAIL.format("adc")),
+    ],
+)
+def test_a_job_is_followed_beyond_its_tokens(
+    stack: LocalStack, finished: dict[str, "PipelineProcess"], source: str, identity: str | None
+) -> None:
+    """Twelve lifetimes of a token, and the step ends well; every call bore its own identity."""
+    process = finished[source]
+    completed = process.wait(1)
+    assert completed.returncode == 0, completed.output
+    name = completed.run.step("train").job_name
+    assert name is not None
+    job = stack.jobs.fetch(name)
+    lasted = read_time(job["endTime"]) - read_time(job["startTime"])
+    assert lasted.total_seconds() >= JOB_SECONDS
+    calls = ask(f"{stack.emulator_url}/emulator/requests").content["requests"]
+    mine = [call for call in calls if name.rsplit("/", 1)[1] in call["path"]]
+    mine = [call for call in mine if call["identity"] != "anonymous"]
+    assert len(mine) > JOB_SECONDS / TOKEN_SECONDS
+    identities = {call["identity"] for call in mine}
+    assert len(identities) == 1
+    if identity:
+        assert identities == {identity}
+    else:
+        # gcloud's own OAuth client stands for the person.
+        assert not identities & {EMAIL.format("key"), EMAIL.format("adc"), "anonymous"}
+        assert "gcloud login" in completed.output
+    assert mine[-1]["status"] == 200

@@ -1,27 +1,6 @@
-"""Which stacks a Vertex AI job can work with, and what they make of a step's image."""
+"""Which stacks a Vertex AI job can work with."""
 
-import platform
-import sys
-
-from zenml.client import Client
-from zenml.config import DockerSettings
 from zenml.stack import Stack
-
-from zenml_vertex.job.images import ImagePlan
-
-
-def describe_image(settings: DockerSettings) -> ImagePlan:
-    """What is known of a step's image before the active stack builds it."""
-    builder = Client().active_stack.image_builder
-    options = settings.build_config.build_options if settings.build_config else None
-    return ImagePlan(
-        parent_image=settings.parent_image,
-        has_dockerfile=bool(settings.dockerfile),
-        is_built_here=bool(builder and builder.is_building_locally and not settings.skip_build),
-        platform=str((options.model_dump() if options else {}).get("platform") or "") or None,
-        python=sys.version_info[:2],
-        machine=platform.machine(),
-    )
 
 
 def find_stack_problem(stack: Stack) -> str | None:

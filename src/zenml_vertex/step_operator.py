@@ -22,7 +22,7 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.container.lingering import LINGERING_VARIABLE
 from zenml_vertex.distribution import find_image_parts
-from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
+from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job, cancel_quietly
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import SystemClock
@@ -31,11 +31,11 @@ from zenml_vertex.following.submission import Submission, find_recorded_name, re
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.job.identity import JobName, build_display_name, build_labels
-from zenml_vertex.job.images import advise_image
 from zenml_vertex.job.request import build_custom_job
-from zenml_vertex.job.rules import advise, check_job, effective_accelerator
+from zenml_vertex.job.rules import advise, check_job
 from zenml_vertex.places import PLACES, Place
-from zenml_vertex.stack_rules import describe_image, find_stack_problem
+from zenml_vertex.stack_rules import find_stack_problem
+from zenml_vertex.step_images import advise_step_image, build_configurations, find_image
 from zenml_vertex.step_runs import ZenMLStepRuns, explained
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from zenml_vertex.cloud.credentials import ConnectorAccess
 
 logger = logging.getLogger(__name__)
-
-# The built-in operator's key, so that an image it has built is found again.
-DOCKER_IMAGE_KEY = "vertex_step_operator"
 
 
 class VertexStepOperator(BaseStepOperator):
@@ -119,17 +116,7 @@ class VertexStepOperator(BaseStepOperator):
         }
         for name, step in steps.items():
             self._check_image(step, self._check_settings(step, name), name)
-        files = find_image_parts().files
-        return [
-            BuildConfiguration(
-                key=DOCKER_IMAGE_KEY,
-                settings=step.config.docker_settings,
-                step_name=name,
-                # Like the requirements: whoever installs none brings this package along.
-                extra_files=files if step.config.docker_settings.install_stack_requirements else {},
-            )
-            for name, step in steps.items()
-        ]
+        return build_configurations(steps)
 
     def submit(
         self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]
@@ -154,7 +141,7 @@ class VertexStepOperator(BaseStepOperator):
             job = build_custom_job(
                 settings,
                 display_name=build_display_name(info.run_name, info.pipeline_step_name),
-                image=_find_image(info),
+                image=find_image(info),
                 command=entrypoint_command,
                 environment={**environment, LINGERING_VARIABLE: str(settings.lingering_seconds)},
                 labels=build_labels(
@@ -310,11 +297,7 @@ class VertexStepOperator(BaseStepOperator):
 
     def _check_image(self, step: "Step", settings: VertexStepOperatorSettings, name: str) -> None:
         """Warn of an image that the step's machine will probably not run."""
-        accelerator, _ = effective_accelerator(settings, step.config.resource_settings.gpu_count)
-        plan = describe_image(step.config.docker_settings)
-        for text in advise_image(
-            plan, machine_type=settings.machine_type, accelerator_type=accelerator
-        ):
+        for text in advise_step_image(step, settings):
             self._advise_once(f"Step `{name}`: {text}")
 
     def _check_connector(self, settings: VertexStepOperatorSettings) -> None:
@@ -401,22 +384,3 @@ class VertexStepOperator(BaseStepOperator):
         logger.error("%s", message)
         self._step_runs.fail(str(step_run.id), message)
         return ExecutionStatus.FAILED
-
-
-def _find_image(info: "StepRunInfo") -> str:
-    """The image of a step.
-
-    Raises:
-        VertexStepOperatorError: If none was built, and none is named.
-    """
-    docker_settings = info.config.docker_settings
-    if docker_settings.skip_build and docker_settings.parent_image:
-        # A dynamic pipeline may have no build at all then, and ZenML asks for one.
-        return docker_settings.parent_image
-    try:
-        return info.get_image(key=DOCKER_IMAGE_KEY)
-    except (KeyError, RuntimeError) as error:
-        raise VertexStepOperatorError(
-            f"No image for step `{info.pipeline_step_name}`: {error} In a dynamic pipeline, name "
-            "the step in `@pipeline(depends_on=[...])` so that its image is built."
-        ) from error

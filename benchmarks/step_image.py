@@ -1,0 +1,101 @@
+"""What each step operator adds to a step's image, and to the start of its container.
+
+Run as `make bench-image`. Megabytes: the requirements of each component, installed into
+an environment that has ZenML already, as ZenML's image builds do. Milliseconds: a
+process that imports the operator, as ZenML does in every step container, against one
+that imports ZenML's base class only; medians of runs taken in turn.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+RUNS = 7
+BASE = "import zenml.step_operators"
+OPERATORS = {
+    "zenml-vertex": "import zenml_vertex.step_operator",
+    "built-in": "import zenml.integrations.gcp.step_operators",
+}
+REQUIREMENTS = {
+    # A checkout goes into the image as files, a release by its name; its own
+    # requirements are ZenML's own, so that nothing else comes with it.
+    "zenml-vertex": [str(Path(__file__).resolve().parents[1])],
+    "built-in": None,
+}
+
+
+def measure_megabytes(operator: str) -> float:
+    """Megabytes that an operator's requirements add to an environment with ZenML."""
+    with tempfile.TemporaryDirectory() as folder:
+        python = Path(folder) / "bin" / "python"
+        uv = Path(sys.executable).with_name("uv")
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+        # An image build compiles nothing unless it is told to; the Makefile tells uv to.
+        environment = {k: v for k, v in os.environ.items() if k != "UV_COMPILE_BYTECODE"}
+        install = [uv, "pip", "install", "--quiet", "--python", python]
+        zenml = f"zenml=={version('zenml')}"
+        subprocess.run([*install, zenml], check=True, env=environment)
+        before = _size(Path(folder))
+        command = [*install, zenml, *_requirements(operator)]
+        subprocess.run(command, check=True, env=environment)
+        return (_size(Path(folder)) - before) / 1e6
+
+
+def measure_milliseconds() -> dict[str, float]:
+    """Milliseconds that each operator adds to a Python process, beyond ZenML's base class."""
+    seconds: dict[str, list[float]] = {name: [] for name in ("", *OPERATORS)}
+    for _ in range(RUNS + 1):
+        for name, taken in seconds.items():
+            program = f"{BASE}\n{OPERATORS.get(name, '')}"
+            taken.append(_time(program, is_builtin=name == "built-in"))
+    # The first of each is a warm-up.
+    median = {name: statistics.median(taken[1:]) for name, taken in seconds.items()}
+    return {name: 1000 * (median[name] - median[""]) for name in OPERATORS}
+
+
+def _requirements(operator: str) -> Sequence[str]:
+    named = REQUIREMENTS[operator]
+    if named is not None:
+        return named
+    from zenml.integrations.gcp import GcpIntegration
+
+    return GcpIntegration.get_requirements()
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _time(program: str, *, is_builtin: bool) -> float:
+    environment = {**os.environ, "ZENML_VERTEX_DISABLE": "1" if is_builtin else "0"}
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    milliseconds = measure_milliseconds()
+    megabytes = {name: measure_megabytes(name) for name in OPERATORS}
+    print(f"{'adds to':<28}{'built-in':>12}{'zenml-vertex':>14}")
+    for what, figures, unit in (
+        ("the step's image", megabytes, "MB"),
+        ("the container's start", milliseconds, "ms"),
+    ):
+        builtin, ours = figures["built-in"], figures["zenml-vertex"]
+        print(f"{what:<28}{builtin:>9.1f} {unit}{ours:>11.1f} {unit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -96,7 +96,7 @@ def test_targets_of_make_exist(page: Path) -> None:
     """Every `make ...` is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for line in read_commands(page):
-        if match := re.match(r"make (\w+)", line):
+        if match := re.match(r"make ([\w-]+)", line):
             assert re.search(rf"^{match[1]}:", makefile, re.MULTILINE), line
 
 

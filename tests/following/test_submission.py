@@ -105,6 +105,16 @@ def test_a_failed_look_is_no_look() -> None:
     assert len(world.jobs.created) == 1
 
 
+def test_nothing_is_created_again_while_nobody_can_look(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the create nor a list is answered: a second create might be a second job."""
+    world = World(CreateFault(NO_ANSWER, has_effect=True))
+    world.jobs.list_errors = [NO_ANSWER] * 3 * len(SETTLE_SECONDS)
+    with pytest.raises(ServiceUnavailable):
+        world.submit()
+    assert len(world.jobs.created) == 1
+    assert "zenml-vertex jobs list --orphans" in caplog.text
+
+
 def test_a_create_without_effect_is_tried_again() -> None:
     """After the looks found nothing, one more create is right."""
     world = World(CreateFault(NO_ANSWER, has_effect=False))

@@ -147,12 +147,18 @@ class Submission:
         return created
 
     def _look_up(self) -> JobJson | None:
-        """The job of this step run, if there is one; ends all others."""
+        """The job of this step run, if there is one; ends all others.
+
+        Raises:
+            VertexApiError: If the last look failed: a look that failed says nothing.
+        """
         for wait in SETTLE_SECONDS:
             self.clock.sleep(wait)
             try:
                 found = find_jobs(self.jobs, self.parent, self.step_run_id)
             except (ServiceUnavailable, QuotaExceeded) as error:
+                if wait == SETTLE_SECONDS[-1]:
+                    raise
                 logger.warning("%s", error)
                 continue
             if found:

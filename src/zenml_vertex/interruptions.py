@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 # The second is what ZenML's handler of signals raises.
 INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
+_MOST_TRIES_TO_STOP = 3
 
 
 @contextmanager
@@ -44,9 +45,20 @@ def stopping_when_interrupted(
             )
             raise RunStoppedException(f"The step was left ({reason}).") from None
         try:
-            step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
-        except VertexStepOperatorError as error:
-            logger.warning("The step run could not be marked as stopped: %s", error)
+            _stop(step_runs, step_run_id, reason)
         finally:
             # ZenML shows the whole chain, and where it was interrupted helps nobody.
             raise RunStoppedException(f"The step was interrupted ({reason}).") from None
+
+
+def _stop(step_runs: StepRuns, step_run_id: str, reason: str) -> None:
+    """Mark a step run as stopped, though Ctrl-C be pressed meanwhile."""
+    for _ in range(_MOST_TRIES_TO_STOP):
+        try:
+            step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
+        except VertexStepOperatorError as error:
+            logger.warning("The step run could not be marked as stopped: %s", error)
+        except INTERRUPTIONS:
+            logger.info("The step run is being marked as stopped.")
+        else:
+            return

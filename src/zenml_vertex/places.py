@@ -40,15 +40,26 @@ class Place:
     connector: UUID | None = None
 
 
+def _run_in_thread(task: Callable[[], None]) -> None:
+    threading.Thread(target=task, name="zenml-vertex-tidying", daemon=True).start()
+
+
 class Places:
     """The connections and watchers of a process.
 
     Args:
         clock: Where time comes from.
+        run_in_background: Starts what goes on beside the steps; it ends by itself, or
+            with the process.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        run_in_background: Callable[[Callable[[], None]], None] = _run_in_thread,
+    ) -> None:
         self._clock = clock
+        self._run_in_background = run_in_background
         self._connections: dict[Place, Connection] = {}
         self._watchers: dict[tuple[Place, str], Watcher] = {}
         self._tidying: set[int] = set()
@@ -106,9 +117,7 @@ class Places:
             if id(watcher) in self._tidying:
                 return
             self._tidying.add(id(watcher))
-        threading.Thread(
-            target=self._tidy, args=[watcher], name="zenml-vertex-tidying", daemon=True
-        ).start()
+        self._run_in_background(lambda: self._tidy(watcher))
 
     def _tidy(self, watcher: Watcher) -> None:
         while True:

@@ -17,25 +17,23 @@ from zenml.enums import ExecutionStatus
 from zenml.stack import Stack, StackValidator
 from zenml.step_operators import BaseStepOperator
 
-from zenml_vertex import __version__
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
-from zenml_vertex.container.lingering import LINGERING_VARIABLE
 from zenml_vertex.distribution import find_image_parts
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.following.ending import cancel_and_verify, cancel_job, cancel_quietly
-from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.protocols import SystemClock
-from zenml_vertex.following.reporting import build_job_metadata
-from zenml_vertex.following.submission import Submission, find_recorded_name, recover_name
+from zenml_vertex.following.follower import REPORTED, JobFollower
+from zenml_vertex.following.protocols import Clock, SystemClock
+from zenml_vertex.following.reporting import PARENT_KEY, build_job_metadata
+from zenml_vertex.following.submission import Submission, find_recorded_name
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.interruptions import INTERRUPTIONS, stopping_when_interrupted
-from zenml_vertex.job.identity import JobName, build_display_name, build_labels
-from zenml_vertex.job.request import build_custom_job
+from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.rules import advise, check_job
-from zenml_vertex.places import PLACES, Place
+from zenml_vertex.places import PLACES, Place, Places
 from zenml_vertex.stack_rules import find_stack_problem
-from zenml_vertex.step_images import advise_step_image, build_configurations, find_image
+from zenml_vertex.step_images import advise_step_image, build_configurations
+from zenml_vertex.step_jobs import build_step_job
 from zenml_vertex.step_runs import ZenMLStepRuns, explained
 
 if TYPE_CHECKING:
@@ -56,11 +54,19 @@ logger = logging.getLogger(__name__)
 
 
 class VertexStepOperator(BaseStepOperator):
-    """Runs a step as a Vertex AI CustomJob."""
+    """Runs a step as a Vertex AI CustomJob.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        clock: Where time comes from; the machine's own by default. ZenML gives none.
+        places: Connections and watchers; those of the process by default.
+    """
+
+    def __init__(
+        self, *args: Any, clock: Clock | None = None, places: Places = PLACES, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
+        self._places = places
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
         self._advice_given: set[str] = set()
@@ -138,22 +144,6 @@ class VertexStepOperator(BaseStepOperator):
             settings = self._check_settings(info, info.pipeline_step_name)
             place = self._choose_place(settings)
             connection = self._connect(place)
-            job = build_custom_job(
-                settings,
-                display_name=build_display_name(info.run_name, info.pipeline_step_name),
-                image=find_image(info),
-                command=entrypoint_command,
-                environment={**environment, LINGERING_VARIABLE: str(settings.lingering_seconds)},
-                labels=build_labels(
-                    server_id=self._step_runs.server_id,
-                    run_id=str(info.run_id),
-                    step_run_id=str(info.step_run_id),
-                    step_name=info.pipeline_step_name,
-                    pipeline_name=info.pipeline.name,
-                    version=__version__,
-                ),
-                gpu_count=info.config.resource_settings.gpu_count,
-            )
             info.force_write_logs()
             submission = Submission(
                 connection.jobs,
@@ -162,7 +152,16 @@ class VertexStepOperator(BaseStepOperator):
                 connection.parent,
                 str(info.step_run_id),
             )
-            name = submission.submit(job, info.step_run.run_metadata)
+            name = submission.submit(
+                lambda: build_step_job(
+                    info,
+                    settings,
+                    server_id=self._step_runs.server_id,
+                    command=entrypoint_command,
+                    environment=environment,
+                ),
+                info.step_run.run_metadata,
+            )
             try:
                 info.step_run.run_metadata.update(build_job_metadata(name))
                 self._follow(info.step_run, place, name)
@@ -174,7 +173,7 @@ class VertexStepOperator(BaseStepOperator):
                 )
             except BaseException as error:
                 logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
-                cancel_quietly(connection.jobs, str(name))
+                cancel_quietly(connection.jobs, name, self._clock)
                 raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -225,7 +224,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watch(step_run)
         if watcher and (follower := watcher.find(str(step_run.id))):
             logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
-            cancel_job(watcher.jobs, follower.name)
+            cancel_job(watcher.jobs, follower.name, self._clock)
 
     def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
         """Make sure that the job of a finished step run does not go on without it.
@@ -242,9 +241,9 @@ class VertexStepOperator(BaseStepOperator):
             if follower.has_reported:
                 settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
                 watcher.linger(follower, settings.lingering_seconds)
-                PLACES.tidy(watcher)
+                self._places.tidy(watcher)
             else:
-                cancel_job(watcher.jobs, follower.name)
+                cancel_job(watcher.jobs, follower.name, self._clock)
 
     def connect(self) -> "Connection":
         """A connection to Vertex AI with the component's own settings.
@@ -324,7 +323,7 @@ class VertexStepOperator(BaseStepOperator):
         )
 
     def _connect(self, place: Place) -> "Connection":
-        return PLACES.connect(place, self._access_connector)
+        return self._places.connect(place, self._access_connector)
 
     def _access_connector(self) -> "ConnectorAccess":
         with client_required():
@@ -334,7 +333,7 @@ class VertexStepOperator(BaseStepOperator):
 
     def _follow(self, step_run: "StepRunResponse", place: Place, name: JobName) -> Watcher:
         """Watch a job from now on."""
-        watcher = PLACES.find_watcher(place, name.parent, self._step_runs)
+        watcher = self._places.find_watcher(place, name.parent, self._step_runs)
         watcher.follow(
             JobFollower(
                 name=name,
@@ -372,9 +371,13 @@ class VertexStepOperator(BaseStepOperator):
         """The job of a step run that another process has submitted."""
         if known := find_recorded_name(step_run.run_metadata):
             return known
-        connection = self._connect(self._choose_place(settings))
         recorded = self._step_runs.read_metadata(str(step_run.id))
-        return recover_name(connection.jobs, recorded, str(step_run.id))
+        connection = self._connect(self._choose_place(settings))
+        parent = str(recorded.get(PARENT_KEY) or connection.parent)
+        submission = Submission(
+            connection.jobs, self._step_runs, self._clock, parent, str(step_run.id)
+        )
+        return submission.resume(recorded)
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
         message = (
@@ -382,5 +385,5 @@ class VertexStepOperator(BaseStepOperator):
             "it ended before it did. Run the step again."
         )
         logger.error("%s", message)
-        self._step_runs.fail(str(step_run.id), message)
-        return ExecutionStatus.FAILED
+        result = self._step_runs.fail(str(step_run.id), message)
+        return ExecutionStatus(REPORTED.get(result, "failed"))

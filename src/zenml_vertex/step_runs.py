@@ -12,7 +12,7 @@ from requests.exceptions import RequestException
 from zenml.client import Client
 from zenml.constants import FILTERING_DATETIME_FORMAT
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import AuthorizationException
+from zenml.exceptions import AuthorizationException, IllegalOperationError
 from zenml.models import StepRunResponse
 from zenml.models.v2.misc.exception_info import ExceptionInfo
 from zenml.orchestrators.publish_utils import (
@@ -28,10 +28,11 @@ from zenml_vertex.following.protocols import StepRunFacts
 _PAGE_SIZE = 100
 # What was written earlier may be seen later, by so much.
 _COMMIT_LAG = timedelta(seconds=60)
-_FINISHED = [
+# What is news of a step run: it is over, or is to end.
+_NEWS = [
     status.value
     for status in ExecutionStatus
-    if status.is_finished or status is ExecutionStatus.RETRYING
+    if status.is_finished or status.value in {"retrying", "stopping", "cancelling"}
 ]
 
 
@@ -65,7 +66,7 @@ class ZenMLStepRuns:
         if len(step_run_ids) == 1:
             return {step_run_ids[0]: self.status(step_run_ids[0])}
         with _server_errors():
-            found = list(_iter_finished(UUID(run_id), self._seen_until.get(run_id)))
+            found = list(_iter_news(UUID(run_id), self._seen_until.get(run_id)))
         if found:
             latest = max(step_run.updated for step_run in found)
             self._seen_until[run_id] = latest - _COMMIT_LAG
@@ -99,16 +100,21 @@ class ZenMLStepRuns:
 
 def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
     with _server_errors():
-        step_run = publish_step_run_status_update(
-            UUID(step_run_id),
-            status,
-            exception_info=ExceptionInfo(traceback=message, message=message),
-        )
+        try:
+            step_run = publish_step_run_status_update(
+                UUID(step_run_id),
+                status,
+                exception_info=ExceptionInfo(traceback=message, message=message),
+            )
+        except IllegalOperationError:
+            # It is over already: it has reported at last, or ZenML's client has asked
+            # a second time after it had lost the first answer.
+            step_run = Client().get_run_step(UUID(step_run_id), hydrate=False)
     return step_run.status.value
 
 
-def _iter_finished(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse]:
-    """The step runs of a pipeline run that are over, and were not long ago."""
+def _iter_news(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse]:
+    """The step runs of a pipeline run that are over or to end, and were not long ago."""
     number = total = 1
     while number <= total:
         page = Client().list_run_steps(
@@ -116,7 +122,7 @@ def _iter_finished(run_id: UUID, since: datetime | None) -> Iterator[StepRunResp
             size=_PAGE_SIZE,
             sort_by="asc:updated",
             pipeline_run_id=run_id,
-            status=f"oneof:{json.dumps(_FINISHED)}",
+            status=f"oneof:{json.dumps(_NEWS)}",
             updated=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}" if since else None,
             exclude_retried=False,
         )

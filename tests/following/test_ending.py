@@ -5,9 +5,22 @@ import logging
 import pytest
 
 from fakes import PARENT, InMemoryJobs, ManualClock
-from zenml_vertex.errors import CredentialsError, PermissionDenied, RequestRejected
-from zenml_vertex.following.ending import cancel_and_verify, cancel_job
+from zenml_vertex.errors import (
+    CredentialsError,
+    PermissionDenied,
+    QuotaExceeded,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
+from zenml_vertex.following.ending import (
+    CANCEL_PATIENCE_SECONDS,
+    cancel_and_verify,
+    cancel_job,
+    cancel_quietly,
+)
 from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.request import JobJson
 
 
 def test_a_cancel_is_verified_to_a_terminal_state() -> None:
@@ -22,7 +35,7 @@ def test_a_job_that_is_over_already_needs_no_cancel() -> None:
     """What the API answers then is not documented; the state decides."""
     jobs = InMemoryJobs()
     name = JobName.parse(jobs.script("JOB_STATE_SUCCEEDED"))
-    cancel_job(jobs, name)
+    cancel_job(jobs, name, ManualClock())
 
 
 def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
@@ -35,12 +48,12 @@ def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
 
     jobs = Refusing()
     with pytest.raises(RequestRejected):
-        cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")))
+        cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), ManualClock())
 
 
 def test_a_deleted_job_is_ended() -> None:
     """There is nothing left to pay for."""
-    cancel_job(InMemoryJobs(), JobName.parse(f"{PARENT}/customJobs/77"))
+    cancel_job(InMemoryJobs(), JobName.parse(f"{PARENT}/customJobs/77"), ManualClock())
     name = JobName.parse(f"{PARENT}/customJobs/77")
     assert cancel_and_verify(InMemoryJobs(), name, ManualClock()) is None
 
@@ -65,3 +78,68 @@ def test_a_job_that_does_not_end_is_named_with_the_command_to_look_at_it(
     assert cancel_and_verify(jobs, name, clock, budget_seconds=30) is None
     assert "gcloud ai custom-jobs" in caplog.text
     assert name.job_id in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ServiceUnavailable("Bad Gateway", code=502),
+        QuotaExceeded("slow down", code=429),
+        PermissionDenied("not yet", code=403),
+        CredentialsError("no token"),
+    ],
+)
+def test_a_cancel_that_fails_for_a_while_is_asked_for_again(
+    fault: VertexStepOperatorError, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever leaves after one failure leaves a job running; one line says that it goes on."""
+
+    class Failing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            if clock.now < 1060:
+                raise fault
+            super().cancel(name)
+
+        def get(self, name: str) -> JobJson:
+            if 1060 < clock.now < 1090:
+                raise fault
+            return super().get(name)
+
+    jobs, clock = Failing(), ManualClock()
+    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
+    assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
+    assert caplog.text.count("Trying again to cancel") == 1
+    assert "may still be running" not in caplog.text
+
+
+def test_a_cancel_that_keeps_failing_has_an_end() -> None:
+    """The person is told in the end, and told how to cancel the job."""
+
+    class Failing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            del name
+            raise ServiceUnavailable("Bad Gateway", code=502)
+
+    jobs, clock = Failing(), ManualClock()
+    with pytest.raises(ServiceUnavailable):
+        cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), clock)
+    assert CANCEL_PATIENCE_SECONDS <= clock.now - 1000 < CANCEL_PATIENCE_SECONDS + 10
+
+
+def test_an_impatient_ctrl_c_does_not_keep_a_job_alive() -> None:
+    """The second one comes in the middle of the cancel: the job is cancelled, at once."""
+
+    class Interrupted(InMemoryJobs):
+        presses = 1
+
+        def cancel(self, name: str) -> None:
+            if self.presses:
+                self.presses -= 1
+                raise KeyboardInterrupt
+            super().cancel(name)
+
+    jobs = Interrupted()
+    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
+    with pytest.raises(KeyboardInterrupt):
+        cancel_quietly(jobs, name, ManualClock())
+    assert jobs.cancelled == [str(name)]

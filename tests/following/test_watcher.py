@@ -1,11 +1,11 @@
 """Watching jobs: one look for everybody, and an end for every step."""
 
 import logging
-from dataclasses import dataclass, field
 
 import pytest
 
-from fakes import PARENT, InMemoryJobs, InMemoryStepRuns, ManualClock
+from fakes import InMemoryJobs, InMemoryStepRuns
+from following.worlds import RUN, START, STEP, Watched
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -15,79 +15,17 @@ from zenml_vertex.errors import (
     ServerUnreachable,
     ServiceUnavailable,
 )
-from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
-from zenml_vertex.job.request import JobJson
-
-RUN = "pipeline-run"
-STEP = "step-run"
-START = 1000.0
-
-
-@dataclass
-class World:
-    """A watcher and everything around it."""
-
-    jobs: InMemoryJobs = field(default_factory=InMemoryJobs)
-    step_runs: InMemoryStepRuns = field(default_factory=InMemoryStepRuns)
-    clock: ManualClock = field(default_factory=ManualClock)
-
-    def __post_init__(self) -> None:
-        self.watcher = self.new_watcher()
-
-    def new_watcher(self) -> Watcher:
-        """The watcher of another process."""
-        return Watcher(self.jobs, self.step_runs, self.clock, PARENT, draw=lambda: 0.0)
-
-    def follow(
-        self,
-        *script: str | JobJson | Exception,
-        step_run_id: str = STEP,
-        reports_itself: bool = True,
-        watcher: Watcher | None = None,
-    ) -> JobFollower:
-        """Follow a job that lives as scripted."""
-        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
-        follower = JobFollower(
-            name=JobName.parse(self.jobs.script(*script, labels=labels)),
-            step_run_id=step_run_id,
-            run_id=RUN,
-            reports_itself=reports_itself,
-            step_runs=self.step_runs,
-            clock=self.clock,
-        )
-        (watcher or self.watcher).follow(follower)
-        return follower
-
-    def wait(self, *script: str | JobJson | Exception, reports_itself: bool = True) -> str:
-        """Follow a job that lives as scripted to its end; the step's status."""
-        self.follow(*script, reports_itself=reports_itself)
-        return self.watcher.wait(STEP)
-
-    def report(self, at: float, status: str = "completed", step_run_id: str = STEP) -> None:
-        """Let a step report its result at a time."""
-        real = self.step_runs.status
-
-        def read(name: str) -> str:
-            if name == step_run_id and self.clock.now >= at:
-                return status
-            return real(name)
-
-        self.step_runs.status = read  # type: ignore[method-assign]
-
-    @property
-    def elapsed(self) -> float:
-        return self.clock.now - START
+from zenml_vertex.following.protocols import JobList
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> Watched:
     """An empty world whose step runs are running."""
-    return World()
+    return Watched()
 
 
-def test_a_step_is_over_when_it_has_reported(world: World) -> None:
+def test_a_step_is_over_when_it_has_reported(world: Watched) -> None:
     """Vertex AI still tidies up; nobody waits for that, and nothing is written."""
     world.report(at=START + 30)
     assert world.wait("JOB_STATE_PENDING", "JOB_STATE_RUNNING") == "completed"
@@ -95,7 +33,7 @@ def test_a_step_is_over_when_it_has_reported(world: World) -> None:
     assert world.step_runs.messages == {}
 
 
-def test_a_step_that_reported_its_failure_has_failed(world: World) -> None:
+def test_a_step_that_reported_its_failure_has_failed(world: Watched) -> None:
     """It has told why itself."""
     world.report(at=START + 30, status="failed")
     assert world.wait("JOB_STATE_RUNNING") == "failed"
@@ -103,20 +41,20 @@ def test_a_step_that_reported_its_failure_has_failed(world: World) -> None:
     assert world.step_runs.messages == {}
 
 
-def test_a_step_that_will_be_retried_has_failed_this_time(world: World) -> None:
+def test_a_step_that_will_be_retried_has_failed_this_time(world: Watched) -> None:
     """RETRYING is the server's word for a failed attempt; ZenML must not be told it."""
     world.report(at=START, status="retrying")
     assert world.wait("JOB_STATE_RUNNING") == "failed"
 
 
-def test_a_job_that_succeeded_without_a_report_fails_its_step(world: World) -> None:
+def test_a_job_that_succeeded_without_a_report_fails_its_step(world: Watched) -> None:
     """The container ended without running the step; nobody knows its result."""
     assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED") == "failed"
     assert world.step_runs.ended[STEP] == "failed"
     assert "never reported its result" in world.step_runs.messages[STEP]
 
 
-def test_a_command_step_reports_nothing_and_is_completed(world: World) -> None:
+def test_a_command_step_reports_nothing_and_is_completed(world: Watched) -> None:
     """No ZenML code runs in its container, so Vertex AI's word is enough, and soon."""
     script = ["JOB_STATE_RUNNING"] * 20
     assert world.wait(*script, "JOB_STATE_SUCCEEDED", reports_itself=False) == "completed"
@@ -124,7 +62,7 @@ def test_a_command_step_reports_nothing_and_is_completed(world: World) -> None:
     assert world.elapsed <= 21 * 5
 
 
-def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: World) -> None:
+def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: Watched) -> None:
     """What failed, why, and what to do, where the person looks."""
     error = {"code": 8, "message": "Resources are insufficient in region: europe-west4."}
     follower = world.follow({"state": "JOB_STATE_FAILED", "error": error})
@@ -137,7 +75,7 @@ def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: Wor
     assert follower.name.logs_url in text
 
 
-def test_a_cancelled_job_stops_its_step(world: World) -> None:
+def test_a_cancelled_job_stops_its_step(world: Watched) -> None:
     """And the step run says so."""
     assert world.wait("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED") == "stopped"
     assert world.step_runs.ended[STEP] == "stopped"
@@ -145,12 +83,12 @@ def test_a_cancelled_job_stops_its_step(world: World) -> None:
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])
-def test_every_other_end_is_a_failure(world: World, state: str) -> None:
+def test_every_other_end_is_a_failure(world: Watched, state: str) -> None:
     """States at which other operators wait for ever."""
     assert world.wait(state) == "failed"
 
 
-def test_a_deleted_job_ends_its_step(world: World) -> None:
+def test_a_deleted_job_ends_its_step(world: Watched) -> None:
     """After a minute and five tries, not never and not at the first."""
     assert world.wait("JOB_STATE_RUNNING", JobNotFound("gone", code=404)) == "failed"
     assert "does not exist any more" in world.step_runs.messages[STEP]
@@ -158,14 +96,14 @@ def test_a_deleted_job_ends_its_step(world: World) -> None:
     assert world.jobs.reads >= 5
 
 
-def test_a_job_that_is_not_found_for_a_moment_is_followed(world: World) -> None:
+def test_a_job_that_is_not_found_for_a_moment_is_followed(world: Watched) -> None:
     """Neither a list nor a read may see what was just created."""
     world.report(at=START + 40)
     lost = JobNotFound("not yet", code=404)
     assert world.wait(lost, lost, lost, "JOB_STATE_RUNNING") == "completed"
 
 
-def test_a_lost_permission_ends_the_step_after_its_grace(world: World) -> None:
+def test_a_lost_permission_ends_the_step_after_its_grace(world: Watched) -> None:
     """Fifteen minutes to notice and to give it back."""
     world.jobs.list_errors = [PermissionDenied("no", code=403)] * 1000
     assert world.wait(PermissionDenied("no", code=403)) == "failed"
@@ -173,7 +111,7 @@ def test_a_lost_permission_ends_the_step_after_its_grace(world: World) -> None:
     assert "it may still be running" in world.step_runs.messages[STEP]
 
 
-def test_a_permission_that_comes_back_is_enough(world: World) -> None:
+def test_a_permission_that_comes_back_is_enough(world: Watched) -> None:
     """Nothing is said on the step run; the wait went on."""
     world.report(at=START + 14 * 60)
     world.jobs.list_errors = [PermissionDenied("no", code=403)] * 20
@@ -184,14 +122,31 @@ def test_a_permission_that_comes_back_is_enough(world: World) -> None:
 @pytest.mark.parametrize(
     "error", [PermissionDenied("no", code=403), RequestRejected("no such filter", code=400)]
 )
-def test_whoever_may_not_list_reads(world: World, error: Exception) -> None:
+def test_whoever_may_not_list_reads(world: Watched, error: Exception) -> None:
     """`customJobs.get` is enough to follow a job."""
     world.jobs.list_errors = [error] * 1000
     assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_FAILED") == "failed"
     assert world.elapsed < 30
 
 
-def test_an_expired_login_ends_the_step_after_the_same_grace(world: World) -> None:
+def test_failures_of_one_kind_use_up_no_patience_with_another(world: Watched) -> None:
+    """An outage of an hour, and then a job that is not found for a moment: it is followed."""
+
+    class Down(InMemoryJobs):
+        def list(self, *_: str, **__: bool) -> JobList:
+            if world.elapsed < 3600:
+                raise ServiceUnavailable("Vertex AI gave no answer.")
+            raise PermissionDenied("you may not list", code=403)
+
+    world.jobs = Down()
+    world.watcher = world.new_watcher()
+    not_found = JobNotFound("not found", code=404)
+    world.report(at=START + 7200)
+    assert world.wait(not_found, not_found, "JOB_STATE_RUNNING") == "completed"
+    assert world.jobs.reads > 2
+
+
+def test_an_expired_login_ends_the_step_after_the_same_grace(world: Watched) -> None:
     """Neither at once, which would cancel a job that is well, nor never."""
     expired = CredentialsError("No access token: run `gcloud auth login` again.")
     world.jobs.list_errors = [expired] * 1000
@@ -200,7 +155,7 @@ def test_an_expired_login_ends_the_step_after_the_same_grace(world: World) -> No
     assert "`gcloud auth login`" in world.step_runs.messages[STEP]
 
 
-def test_a_login_that_is_renewed_in_time_is_followed(world: World) -> None:
+def test_a_login_that_is_renewed_in_time_is_followed(world: Watched) -> None:
     """The job has gone on meanwhile."""
     world.report(at=START + 60)
     world.jobs.list_errors = [CredentialsError("No access token.")] * 2
@@ -208,7 +163,7 @@ def test_a_login_that_is_renewed_in_time_is_followed(world: World) -> None:
 
 
 def test_ten_minutes_without_an_answer_are_borne_in_one_line(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The wait goes on, calmly, also if the ZenML server is away as long."""
     caplog.set_level(logging.INFO)
@@ -222,7 +177,7 @@ def test_ten_minutes_without_an_answer_are_borne_in_one_line(
     assert sum("ZenML server is down" in line for line in lines) == 1
 
 
-def test_a_day_without_an_answer_ends_the_step(world: World) -> None:
+def test_a_day_without_an_answer_ends_the_step(world: Watched) -> None:
     """Nothing waits for ever: two hours and sixty tries, then a diagnosis."""
     world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 10_000
     assert world.wait("JOB_STATE_RUNNING") == "failed"
@@ -231,7 +186,7 @@ def test_a_day_without_an_answer_ends_the_step(world: World) -> None:
 
 
 def test_a_server_that_never_comes_back_does_not_hold_the_step(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The job is over, and nobody can be asked what that means: in the end it has failed."""
 
@@ -245,7 +200,7 @@ def test_a_server_that_never_comes_back_does_not_hold_the_step(
     assert "The ZenML server is down." in caplog.text
 
 
-def test_a_quota_that_is_used_up_is_left_alone(world: World) -> None:
+def test_a_quota_that_is_used_up_is_left_alone(world: Watched) -> None:
     """429 with Retry-After: no call of Vertex AI before that."""
     world.report(at=START + 90)
     world.jobs.list_errors = [QuotaExceeded("slow down", code=429, retry_after=60)]
@@ -254,7 +209,7 @@ def test_a_quota_that_is_used_up_is_left_alone(world: World) -> None:
 
 
 def test_each_change_of_state_is_one_line_with_the_time_spent(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However often the state is read."""
     caplog.set_level(logging.INFO)
@@ -275,7 +230,7 @@ def test_each_change_of_state_is_one_line_with_the_time_spent(
 
 
 def test_an_unknown_state_warns_once_and_counts_as_running(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A state of tomorrow's API."""
     world.report(at=START + 20)
@@ -288,7 +243,7 @@ def test_an_unknown_state_warns_once_and_counts_as_running(
 
 
 def test_an_extra_job_of_a_step_is_cancelled(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that a create whose answer was lost left behind, and that no list had shown yet."""
     world.report(at=START + 20)
@@ -303,7 +258,7 @@ def test_an_extra_job_of_a_step_is_cancelled(
     assert "one too many" in caplog.text
 
 
-def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: World) -> None:
+def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: Watched) -> None:
     """The dynamic runner asks for each of a thousand steps, one after the other."""
     for number in range(1000):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
@@ -315,7 +270,7 @@ def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: World) 
 
 
 @pytest.mark.parametrize(("steps", "most"), [(1, 12), (10, 12), (100, 12), (1000, 120)])
-def test_reads_a_minute_do_not_grow_with_the_steps(world: World, steps: int, most: int) -> None:
+def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, most: int) -> None:
     """12 lists, and 12 further pages for each further hundred jobs."""
     for number in range(steps):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
@@ -326,7 +281,7 @@ def test_reads_a_minute_do_not_grow_with_the_steps(world: World, steps: int, mos
     assert world.step_runs.questions == 60
 
 
-def test_a_process_among_many_takes_its_share(world: World) -> None:
+def test_a_process_among_many_takes_its_share(world: Watched) -> None:
     """A process for each step: the list shows how many they are, and each looks rarely."""
     for number in range(1000):
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
@@ -339,7 +294,7 @@ def test_a_process_among_many_takes_its_share(world: World) -> None:
     assert 1000 * reads_a_minute < 600
 
 
-def test_jobs_that_no_list_has_are_read_in_turn(world: World) -> None:
+def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:
     """Fifty jobs end at one time: none waits for ever, and no round reads them all."""
     for number in range(50):
         world.follow(
@@ -359,39 +314,36 @@ def test_jobs_that_no_list_has_are_read_in_turn(world: World) -> None:
     assert most <= 20
 
 
-def test_a_job_that_lingers_is_ended_after_its_grace(
-    world: World, caplog: pytest.LogCaptureFixture
+def test_a_state_that_stays_unknown_ends_the_step_after_hours(world: Watched) -> None:
+    """Nobody waits without end for something that nobody understands."""
+    assert world.wait("99") == "failed"
+    assert 6 * 3600 <= world.elapsed < 7 * 3600
+    assert "pip install -U zenml-vertex" in world.step_runs.messages[STEP]
+
+
+def test_a_state_that_is_unknown_for_a_while_ends_nothing(world: Watched) -> None:
+    """Each time anew, however often."""
+    hours = [*["99"] * 200, "JOB_STATE_RUNNING"] * 5
+    world.report(at=START + 20 * 3600)
+    assert world.wait(*hours) == "completed"
+
+
+def test_a_step_run_that_was_over_or_stopping_keeps_the_status_that_the_server_gives(
+    world: Watched,
 ) -> None:
-    """Its container hangs after the step has reported: it costs money for nothing."""
-    world.report(at=START)
-    follower = world.follow("JOB_STATE_RUNNING")
-    assert world.watcher.wait(STEP) == "completed"
-    world.watcher.forget(STEP)
-    world.watcher.linger(follower, 300)
-    while world.watcher.has_lingering:
-        assert world.elapsed < 400
-        world.watcher.tidy()
-        world.clock.sleep(1)
-    assert world.elapsed >= 300
-    assert world.jobs.cancelled == [str(follower.name)]
-    assert "although its step is over" in caplog.text
+    """What the operator tells is what stands on the step run."""
+
+    class Stopping(InMemoryStepRuns):
+        def fail(self, step_run_id: str, message: str) -> str:
+            super().fail(step_run_id, message)
+            return "stopped"
+
+    world.step_runs = Stopping()
+    world.watcher = world.new_watcher()
+    assert world.wait("JOB_STATE_FAILED") == "stopped"
 
 
-def test_a_job_that_ends_within_its_grace_is_left_alone(world: World) -> None:
-    """Vertex AI needs a minute from the container's end to its own."""
-    world.report(at=START)
-    follower = world.follow(*["JOB_STATE_RUNNING"] * 3, "JOB_STATE_SUCCEEDED")
-    assert world.watcher.wait(STEP) == "completed"
-    world.watcher.forget(STEP)
-    world.watcher.linger(follower, 300)
-    while world.watcher.has_lingering:
-        world.watcher.tidy()
-        world.clock.sleep(1)
-    assert world.elapsed < 150
-    assert world.jobs.cancelled == []
-
-
-def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: World) -> None:
+def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: Watched) -> None:
     """Nobody is told that a step runs of which nothing is known."""
     with pytest.raises(KeyError):
         world.watcher.look("unknown")

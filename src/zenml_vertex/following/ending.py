@@ -2,7 +2,15 @@
 
 import logging
 
-from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
+from zenml_vertex.errors import (
+    CredentialsError,
+    JobNotFound,
+    PermissionDenied,
+    QuotaExceeded,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.protocols import Clock, Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
@@ -13,18 +21,47 @@ logger = logging.getLogger(__name__)
 # seen from a container's exit to the terminal state).
 CANCEL_BUDGET_SECONDS = 120.0
 CANCEL_POLL_SECONDS = 1.0
+# How long a cancel that fails is asked for again, and how often.
+CANCEL_PATIENCE_SECONDS = 120.0
+_CANCEL_PAUSE_SECONDS = 3.0
+
+# What may pass by itself: no answer, too many calls, a permission or a login on its way.
+PASSING = (ServiceUnavailable, QuotaExceeded, PermissionDenied, CredentialsError)
 
 
-def cancel_job(jobs: Jobs, name: JobName) -> None:
-    """Ask for a job to be cancelled; a job that is over already is left alone.
+def cancel_job(
+    jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float = CANCEL_PATIENCE_SECONDS
+) -> None:
+    """Ask for a job to be cancelled, again and again; a job that is over already is left alone.
 
     What Vertex AI answers to cancelling a finished job is not documented, so the
     job's own state decides.
+
+    Args:
+        jobs: Vertex AI.
+        name: The job.
+        clock: Where time comes from.
+        patience_seconds: How long to ask again after failures that may pass.
 
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
         CredentialsError: If there is no token to do it with.
     """
+    deadline = clock.monotonic() + patience_seconds
+    trouble: type[Exception] | None = None
+    while True:
+        try:
+            return _cancel_once(jobs, name)
+        except PASSING as error:
+            if clock.monotonic() >= deadline:
+                raise
+            if trouble is not type(error):
+                trouble = type(error)
+                logger.warning("%s Trying again to cancel the job.", error)
+            clock.sleep(_CANCEL_PAUSE_SECONDS)
+
+
+def _cancel_once(jobs: Jobs, name: JobName) -> None:
     try:
         jobs.cancel(str(name))
     except JobNotFound:
@@ -49,11 +86,11 @@ def cancel_and_verify(
         The terminal state, or None if it was not reached in time or could not be
         read; the log says so, and how to look.
     """
-    deadline = clock.monotonic() + budget_seconds
     try:
-        cancel_job(jobs, name)
+        cancel_job(jobs, name, clock)
+        deadline = clock.monotonic() + budget_seconds
         while True:
-            state: str = jobs.get(str(name))["state"]
+            state = _read_state(jobs, name, deadline, clock)
             if interpret(state).is_terminal:
                 logger.info("Vertex AI job %s is %s.", name.job_id, short_name(state))
                 return state
@@ -64,15 +101,7 @@ def cancel_and_verify(
         logger.info("Vertex AI job %s does not exist any more.", name.job_id)
         return None
     except VertexStepOperatorError as error:
-        logger.error(  # noqa: TRY400 - the message is written for people
-            "Could not cancel Vertex AI job %s; it may still be running and cost money: %s\n"
-            "Cancel it with: gcloud ai custom-jobs cancel %s --region=%s --project=%s",
-            name.job_id,
-            error,
-            name.job_id,
-            name.location,
-            name.project,
-        )
+        log_uncancelled(name, error)
         return None
     logger.warning(
         "Vertex AI job %s was asked to cancel %.0f s ago and is still %s. Look at it with: "
@@ -87,13 +116,48 @@ def cancel_and_verify(
     return None
 
 
-def cancel_quietly(jobs: Jobs, name: str) -> None:
-    """Cancel a job on the way out of another error, which must not be hidden by this one."""
+def _read_state(jobs: Jobs, name: JobName, deadline: float, clock: Clock) -> str:
+    """The state of a job that is being cancelled; it is read again until the deadline."""
+    while True:
+        try:
+            state: str = jobs.get(str(name))["state"]
+        except PASSING:
+            if clock.monotonic() >= deadline:
+                raise
+            clock.sleep(_CANCEL_PAUSE_SECONDS)
+        else:
+            return state
+
+
+def cancel_quietly(
+    jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float = CANCEL_PATIENCE_SECONDS
+) -> None:
+    """Cancel a job on the way out of another error, which must not be hidden by this one.
+
+    Raises:
+        BaseException: What interrupts it. The job is being cancelled by then, if that
+            can be had at once.
+    """
     try:
-        cancel_job(jobs, JobName.parse(name))
+        cancel_job(jobs, name, clock, patience_seconds=patience_seconds)
     except VertexStepOperatorError as error:
-        logger.error(  # noqa: TRY400 - the message is written for people
-            "Could not cancel Vertex AI job %s; it may still be running and cost money: %s",
-            name,
-            error,
-        )
+        log_uncancelled(name, error)
+    except BaseException:
+        try:
+            cancel_job(jobs, name, clock, patience_seconds=0)
+        except VertexStepOperatorError as error:
+            log_uncancelled(name, error)
+        raise
+
+
+def log_uncancelled(name: JobName, error: VertexStepOperatorError) -> None:
+    """Say that a job goes on, and how to end it."""
+    logger.error(
+        "Could not cancel Vertex AI job %s; it may still be running and cost money: %s\n"
+        "Cancel it with: gcloud ai custom-jobs cancel %s --region=%s --project=%s",
+        name.job_id,
+        error,
+        name.job_id,
+        name.location,
+        name.project,
+    )

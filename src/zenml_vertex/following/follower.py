@@ -16,10 +16,17 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.following.protocols import Clock, Logs, StepRuns
 from zenml_vertex.following.reporting import ProgressLog
-from zenml_vertex.job.diagnosis import Diagnosis, diagnose, gone, never_reported, out_of_sight
+from zenml_vertex.job.diagnosis import (
+    Diagnosis,
+    diagnose,
+    gone,
+    never_reported,
+    not_understood,
+    out_of_sight,
+)
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
-from zenml_vertex.job.states import interpret
+from zenml_vertex.job.states import interpret, is_known
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,9 @@ _PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
 # is a login that has expired.
 _PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
 _PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
+# A state that Google has added since may be one in which the step works; if it does,
+# it reports its result meanwhile.
+_PATIENCE_UNKNOWN_STATE = Patience(seconds=6 * 60 * 60, tries=60)
 
 # Statuses that the ZenML server has for a step run that is over for it -> what
 # they mean for the step.
@@ -58,6 +68,10 @@ REPORTED = {
     "cancelled": "stopped",
 }
 FINISHED = ("completed", "failed", "stopped")
+# Those of a step run that is to end. Its container sees that with its next heartbeat,
+# if ZenML's code runs in it and is not stuck.
+ENDING = ("stopping", "cancelling")
+ENDING_PATIENCE_SECONDS = 5 * 60.0
 
 
 @dataclass(slots=True)
@@ -80,6 +94,8 @@ class JobFollower:
         has_reported: Whether the step has told its result itself, so that its
             container is about to end.
         changed_at: When the job was last seen to change, by the clock.
+        end_due: When a step that is to end must have ended, by the clock; None for
+            one that is not to end.
     """
 
     name: JobName
@@ -93,9 +109,13 @@ class JobFollower:
     is_over: bool = field(default=False, init=False)
     has_reported: bool = field(default=False, init=False)
     changed_at: float = field(init=False)
+    end_due: float | None = field(default=None, init=False)
     _progress: ProgressLog = field(init=False)
-    _failures: int = field(default=0, init=False)
-    _failing_since: float = field(default=0.0, init=False)
+    # Since when, and how often, for each patience: the failures of one kind use up none
+    # of the patience with another.
+    _failures: dict[Patience, tuple[float, int]] = field(default_factory=dict, init=False)
+    _looks_at_unknown: int = field(default=0, init=False)
+    _unknown_since: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.changed_at = self.clock.monotonic()
@@ -127,10 +147,17 @@ class JobFollower:
             self.is_over = True
         elif not self.is_finished:
             self.status = meaning.status
-        self._failures = 0
+            if is_known(job["state"]):
+                self._looks_at_unknown = 0
+            else:
+                self._wonder(job["state"])
+        self._failures.clear()
 
     def see_reported(self, reported: str) -> None:
         """Take note of what the ZenML server says of the step run."""
+        if reported in ENDING and self.end_due is None:
+            self.end_due = self.clock.monotonic() + ENDING_PATIENCE_SECONDS
+            logger.info("The step is %s; its container gets some time for that.", reported)
         if not self.is_finished and reported in REPORTED:
             self.status = REPORTED[reported]
             self.has_reported = self.reports_itself and self.status != "stopped"
@@ -146,21 +173,35 @@ class JobFollower:
         It ends once the patience with this kind of error is spent, and then also
         where the ZenML server cannot be told: nothing waits for ever.
         """
-        now = self.clock.monotonic()
-        if not self._failures:
-            self._failing_since = now
-        self._failures += 1
         patience = _choose_patience(error)
-        spent = now - self._failing_since
-        if self._failures < patience.tries or spent < patience.seconds:
+        since, tries = self._failures.get(patience, (self.clock.monotonic(), 0))
+        tries += 1
+        self._failures[patience] = since, tries
+        spent = self.clock.monotonic() - since
+        if tries < patience.tries or spent < patience.seconds:
             return
         is_gone = isinstance(error, JobNotFound)
+        self._give_up(gone(str(error)) if is_gone else out_of_sight(str(error)))
+        self.is_over = is_gone
+
+    def _wonder(self, state: str) -> None:
+        """Take note of a state that this version does not know; the step ends in the end."""
+        now = self.clock.monotonic()
+        if not self._looks_at_unknown:
+            self._unknown_since = now
+        self._looks_at_unknown += 1
+        spent = now - self._unknown_since
+        patience = _PATIENCE_UNKNOWN_STATE
+        if self._looks_at_unknown >= patience.tries and spent >= patience.seconds:
+            self._give_up(not_understood(state))
+
+    def _give_up(self, diagnosis: Diagnosis) -> None:
+        """Fail the step, also where the ZenML server cannot be told."""
         try:
-            self._fail(gone(str(error)) if is_gone else out_of_sight(str(error)))
+            self.status = self._fail(diagnosis)
         except ServerUnreachable as unreachable:
             logger.error("%s", unreachable)  # noqa: TRY400 - the message is written for people
-        self.status = "failed"
-        self.is_over = is_gone
+            self.status = "failed"
 
     def _settle(self, job: JobJson) -> str:
         reported = self.step_runs.status(self.step_run_id)
@@ -170,8 +211,8 @@ class JobFollower:
         if status == "completed":
             return self._fail(never_reported(job["state"])) if self.reports_itself else status
         if status == "stopped":
-            self.step_runs.stop(self.step_run_id, diagnose(job).describe(self.name))
-            return status
+            text = diagnose(job).describe(self.name)
+            return REPORTED.get(self.step_runs.stop(self.step_run_id, text), status)
         return self._fail(diagnose(job, self._fetch_tail()))
 
     def _fetch_tail(self) -> list[str]:
@@ -183,10 +224,11 @@ class JobFollower:
             return []
 
     def _fail(self, diagnosis: Diagnosis) -> str:
-        self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
+        """Fail the step; its status, which is another one if it was over or being stopped."""
+        result = self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
         # ZenML shows the whole text, which is on the step run now.
         logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)
-        return "failed"
+        return REPORTED.get(result, "failed")
 
 
 def _choose_patience(error: VertexStepOperatorError) -> Patience:

@@ -7,9 +7,10 @@ the label is looked up before anything is created again.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, TypeVar
 
 from zenml_vertex.errors import (
     NotYetPermitted,
@@ -18,7 +19,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.ending import cancel_quietly
+from zenml_vertex.following.ending import PASSING, cancel_quietly
 from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
 from zenml_vertex.following.reporting import (
     BUILTIN_JOB_NAME_KEY,
@@ -33,9 +34,17 @@ from zenml_vertex.job.states import interpret
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # Whether a list shows a job at once that was just created is not documented. The
-# waits before each look, in seconds; together half a minute.
-SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 20.0)
+# waits before each look, in seconds; together a minute.
+SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 18.0, 30.0)
+# Whoever is leaving, mostly because of a Ctrl-C, looks for half a minute.
+LEAVING_SECONDS = sum(SETTLE_SECONDS[:-1])
+# A look that fails is no look: how long one is tried for, before it is given up with
+# the question open, and in which pauses.
+LOOK_PATIENCE_SECONDS = 10 * 60.0
+_LOOK_PAUSE_SECONDS = 20.0
 # How often a job is created again after it was not found. Each time costs the waits.
 MAX_CREATES = 3
 # A quota of calls is per minute. A permission has mostly spread after two minutes
@@ -45,8 +54,8 @@ QUOTA_PATIENCE_SECONDS = 5 * 60.0
 PERMISSION_PATIENCE_SECONDS = 2 * 60.0
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# How long a ZenML server that is restarted is waited for, with a job running already.
-RECORD_PATIENCE_SECONDS = 60.0
+# How long a ZenML server that is restarted is waited for.
+SERVER_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -69,11 +78,12 @@ class Submission:
     _created: str | None = field(default=None, init=False)
     _is_open: bool = field(default=False, init=False)
 
-    def submit(self, job: JobJson, recorded: Mapping[str, Any]) -> JobName:
+    def submit(self, build_job: Callable[[], JobJson], recorded: Mapping[str, Any]) -> JobName:
         """Create the job, or find the one that was created, and record its name.
 
         Args:
-            job: The CustomJob.
+            build_job: Makes the CustomJob, if one is to be created; may ask the ZenML
+                server.
             recorded: Metadata of the step run. A step run that was submitted before
                 names its job there, or at least that one was about to be created.
 
@@ -83,20 +93,46 @@ class Submission:
 
         Raises:
             VertexApiError: If Vertex AI does not take the job, or cannot be reached.
-            ServerUnreachable: If the step run cannot be written to.
+            ServerUnreachable: If the ZenML server cannot be asked, or written to.
         """
         if known := find_recorded_name(recorded):
             return known
         try:
             found = self._look_up() if PARENT_KEY in recorded else None
             if found is None:
-                self.step_runs.record(self.step_run_id, {PARENT_KEY: self.parent})
+                job = self._ask_server(build_job)
+                self._record({PARENT_KEY: self.parent})
                 found = self._create(job)
             name = JobName.parse(found["name"])
-            self._record(name)
+            self._record(build_job_metadata(name))
         except BaseException as error:
             self._leave_nothing(type(error).__name__)
             raise
+        return name
+
+    def resume(self, recorded: Mapping[str, Any]) -> JobName | None:
+        """The job of a step run that another process has submitted, or begun to.
+
+        A job that is found by its label is recorded. One that was created by a process
+        that was killed a moment ago is given time to be listed.
+
+        Args:
+            recorded: Metadata of the step run.
+
+        Raises:
+            VertexApiError: If jobs cannot be listed now.
+            ServerUnreachable: If the step run cannot be written to.
+        """
+        if known := find_recorded_name(recorded):
+            return known
+        if PARENT_KEY not in recorded:
+            return None
+        # Whoever asks, asks again; other steps wait meanwhile.
+        found = self._look_up(patience_seconds=sum(SETTLE_SECONDS))
+        if found is None:
+            return None
+        name = JobName.parse(found["name"])
+        self._record(build_job_metadata(name))
         return name
 
     def _create(self, job: JobJson) -> JobJson:
@@ -117,7 +153,15 @@ class Submission:
                     raise
             else:
                 # An earlier try may have had an effect that no list has shown yet.
-                return (self._look_up() or created) if self._is_open else created
+                return self._prefer_older(created) if self._is_open else created
+
+    def _prefer_older(self, created: JobJson) -> JobJson:
+        """The oldest job of the step run; where they cannot be listed, the one just created."""
+        try:
+            return self._look_up() or created
+        except VertexStepOperatorError as error:
+            logger.warning("%s", error)
+            return created
 
     def _create_patiently(self, job: JobJson) -> JobJson:
         """Create the job; refusals that pass by themselves are waited out, for a bounded time."""
@@ -146,46 +190,70 @@ class Submission:
         self._created = created["name"]
         return created
 
-    def _look_up(self) -> JobJson | None:
+    def _look_up(
+        self,
+        patience_seconds: float = LOOK_PATIENCE_SECONDS,
+        settle_seconds: float | None = None,
+    ) -> JobJson | None:
         """The job of this step run, if there is one; ends all others.
 
+        Args:
+            patience_seconds: How long lists that fail are tried again.
+            settle_seconds: From when on a list is believed that has no job; by default
+                after all waits.
+
         Raises:
-            VertexApiError: If the last look failed: a look that failed says nothing.
+            VertexStepOperatorError: If no list that came late enough says so.
         """
-        for wait in SETTLE_SECONDS:
+        settled = sum(SETTLE_SECONDS) if settle_seconds is None else settle_seconds
+        start = self.clock.monotonic()
+        trouble: type[Exception] | None = None
+        for wait in chain(SETTLE_SECONDS, repeat(_LOOK_PAUSE_SECONDS)):
             self.clock.sleep(wait)
+            elapsed = self.clock.monotonic() - start
             try:
                 found = find_jobs(self.jobs, self.parent, self.step_run_id)
-            except (ServiceUnavailable, QuotaExceeded) as error:
-                if wait == SETTLE_SECONDS[-1]:
+            except PASSING as error:
+                if elapsed >= patience_seconds:
                     raise
-                logger.warning("%s", error)
+                if trouble is not type(error):
+                    trouble = type(error)
+                    logger.warning("%s Looking for the job again.", error)
                 continue
             if found:
-                kept, *extras = found
-                for extra in extras:
-                    logger.warning(
-                        "Vertex AI job %s is one too many for the step; cancelling it.",
-                        extra["name"],
-                    )
-                    cancel_quietly(self.jobs, extra["name"])
-                self._created = kept["name"]
-                self._is_open = False
-                return kept
+                return self._keep_first(found)
+            if elapsed >= settled:
+                break
         return None
 
-    def _record(self, name: JobName) -> None:
-        deadline = self.clock.monotonic() + RECORD_PATIENCE_SECONDS
+    def _keep_first(self, found: Sequence[JobJson]) -> JobJson:
+        kept, *extras = found
+        for extra in extras:
+            logger.warning(
+                "Vertex AI job %s is one too many for the step; cancelling it.", extra["name"]
+            )
+            cancel_quietly(self.jobs, JobName.parse(extra["name"]), self.clock)
+        self._created = kept["name"]
+        self._is_open = False
+        return kept
+
+    def _record(self, metadata: Mapping[str, Any]) -> None:
+        self._ask_server(lambda: self.step_runs.record(self.step_run_id, metadata))
+
+    def _ask_server(self, call: Callable[[], T]) -> T:
+        """Ask the ZenML server; one that is restarted is waited for."""
+        deadline = self.clock.monotonic() + SERVER_PATIENCE_SECONDS
+        is_told = False
         while True:
             try:
-                self.step_runs.record(self.step_run_id, build_job_metadata(name))
+                return call()
             except ServerUnreachable as error:
                 if self.clock.monotonic() >= deadline:
                     raise
-                logger.warning("%s Trying again to record Vertex AI job %s.", error, name.job_id)
+                if not is_told:
+                    is_told = True
+                    logger.warning("%s Trying again for %.0f s.", error, SERVER_PATIENCE_SECONDS)
                 self.clock.sleep(_FIRST_PAUSE_SECONDS)
-            else:
-                return
 
     def _leave_nothing(self, reason: str) -> None:
         """End the job that was created, or may have been: its step run does not know it."""
@@ -193,19 +261,32 @@ class Submission:
             logger.warning(
                 "%s: a Vertex AI job may have been created; looking for it for %.0f s.",
                 reason,
-                sum(SETTLE_SECONDS),
+                LEAVING_SECONDS,
             )
             try:
-                self._look_up()
+                self._look_up(LEAVING_SECONDS, LEAVING_SECONDS)
             except VertexStepOperatorError as error:
                 logger.error(  # noqa: TRY400 - the message is written for people
                     "A Vertex AI job may have been created and cannot be looked for: %s See to it "
                     "with: zenml-vertex jobs list --orphans",
                     error,
                 )
+            except BaseException:
+                self._end_what_is_seen()
+                raise
         if self._created is not None:
             logger.error("%s: cancelling Vertex AI job %s.", reason, self._created)
-            cancel_quietly(self.jobs, self._created)
+            cancel_quietly(self.jobs, JobName.parse(self._created), self.clock)
+
+    def _end_what_is_seen(self) -> None:
+        """End what one look finds: an impatient second Ctrl-C leaves no time for more."""
+        try:
+            found = find_jobs(self.jobs, self.parent, self.step_run_id)
+        except VertexStepOperatorError as error:
+            logger.warning("%s", error)
+            return
+        for job in found:
+            cancel_quietly(self.jobs, JobName.parse(job["name"]), self.clock, patience_seconds=0)
 
 
 def _choose_patience(error: QuotaExceeded | NotYetPermitted) -> float:
@@ -232,21 +313,3 @@ def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:
 
 def _order(job: JobJson) -> tuple[bool, str]:
     return interpret(job["state"]).is_terminal, job.get("createTime", "")
-
-
-def recover_name(jobs: Jobs, recorded: Mapping[str, Any], step_run_id: str) -> JobName | None:
-    """The job of a step run whose submission was cut off: recorded, or found by its label.
-
-    Args:
-        jobs: Vertex AI.
-        recorded: Metadata of the step run.
-        step_run_id: The step run.
-
-    Raises:
-        VertexApiError: If the jobs cannot be listed now.
-    """
-    if known := find_recorded_name(recorded):
-        return known
-    parent = recorded.get(PARENT_KEY)
-    found = find_jobs(jobs, str(parent), step_run_id) if parent else []
-    return JobName.parse(found[0]["name"]) if found else None

@@ -28,8 +28,13 @@ from zenml_vertex.following.cadence import (
     choose_interval,
     choose_server_interval,
 )
-from zenml_vertex.following.ending import cancel_quietly
-from zenml_vertex.following.follower import FINISHED, JobFollower
+from zenml_vertex.following.ending import (
+    PASSING,
+    cancel_job,
+    cancel_quietly,
+    log_uncancelled,
+)
+from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
 from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
@@ -44,6 +49,8 @@ _JITTER = 0.1
 _UNKNOWN_NUMBER_OF_JOBS = 1000
 # While nobody waits and a job lingers, looks are as rare as if it had run so long.
 _TIDYING_SECONDS = 10 * 60.0
+# How long a job that lingers is tried to be cancelled, where that fails.
+_LINGERING_PATIENCE_SECONDS = 15 * 60.0
 
 
 @dataclass(slots=True)
@@ -195,6 +202,19 @@ class Watcher:
             for step_run_id, status in reported.items():
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
+            for follower in followers:
+                self._end_if_due(follower)
+
+    def _end_if_due(self, follower: JobFollower) -> None:
+        """Cancel the job of a step that was to end and has not; asks again after a while."""
+        now = self.clock.monotonic()
+        if follower.is_finished or follower.end_due is None or now < follower.end_due:
+            return
+        follower.end_due = now + ENDING_PATIENCE_SECONDS
+        logger.warning(
+            "The step was to end and has not; cancelling Vertex AI job %s.", follower.name.job_id
+        )
+        cancel_quietly(self.jobs, follower.name, self.clock, patience_seconds=0)
 
     def _ask_vertex(self) -> float | None:
         """Take note of the jobs as they are; seconds that Vertex AI asks to wait, if it does."""
@@ -206,11 +226,8 @@ class Watcher:
             for run_id in runs:
                 followers = waiting.get(run_id, [])
                 listed = self._list(run_id, len(followers))
-                if listed is None:
-                    unseen += followers
-                else:
-                    unseen += self._see_listed(followers, listed)
-                    self._end_lingering(run_id, listed)
+                unseen += self._see_listed(followers, listed)
+                self._end_lingering(run_id, listed)
             for follower in self._choose_for_reading(unseen):
                 self._read(follower)
         except (VertexApiError, CredentialsError) as error:
@@ -223,8 +240,8 @@ class Watcher:
         self._rejoice("Vertex", "Vertex AI answers again.")
         return None
 
-    def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson] | None:
-        """The live jobs of a run by name, all of them or a page; None if they may not be listed.
+    def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
+        """The live jobs of a run by name, all of them or a page; none if they may not be listed.
 
         A process that waits for a few of many jobs is better off reading its own.
         """
@@ -234,7 +251,7 @@ class Watcher:
         except (PermissionDenied, RequestRejected) as error:
             # `customJobs.get` is enough to follow a job.
             self._complain("list", error)
-            return None
+            return {}
         elsewhere = len(listed.jobs) - waiting if listed.is_complete else _UNKNOWN_NUMBER_OF_JOBS
         self._jobs_elsewhere += max(0, elsewhere)
         return {job["name"]: job for job in listed.jobs}
@@ -251,7 +268,9 @@ class Watcher:
                 logger.warning(
                     "Vertex AI job %s is one too many for its step; cancelling it.", job["name"]
                 )
-                cancel_quietly(self.jobs, job["name"])
+                # The next look tries again.
+                name = JobName.parse(job["name"])
+                cancel_quietly(self.jobs, name, self.clock, patience_seconds=0)
         unseen = []
         for follower in followers:
             job_json = listed.get(str(follower.name))
@@ -282,21 +301,46 @@ class Watcher:
             self._see(follower, job)
 
     def _end_lingering(self, run_id: str, listed: Mapping[str, JobJson]) -> None:
-        now = self.clock.monotonic()
-        for name, lingering in list(self._lingering.items()):
-            if lingering.run_id != run_id:
-                continue
-            job = listed.get(name)
-            if job is None or interpret(job["state"]).is_terminal:
-                del self._lingering[name]
-            elif now >= lingering.deadline:
-                logger.warning(
-                    "Vertex AI job %s is still %s although its step is over; cancelling it.",
-                    lingering.name.job_id,
-                    job["state"],
-                )
-                cancel_quietly(self.jobs, name)
-                del self._lingering[name]
+        """Forget the jobs that are over, and end those whose time is up."""
+        ours = [job for job in self._lingering.values() if job.run_id == run_id]
+        # A list that has one page only, or lags behind, says nothing of the others.
+        unlisted = [job for job in ours if str(job.name) not in listed]
+        for lingering in unlisted[:_MOST_READS]:
+            if self._is_gone(lingering.name):
+                del self._lingering[str(lingering.name)]
+        for lingering in ours:
+            is_due = self.clock.monotonic() >= lingering.deadline
+            if is_due and str(lingering.name) in self._lingering:
+                self._end_late(lingering)
+
+    def _is_gone(self, name: JobName) -> bool:
+        try:
+            return interpret(self.jobs.get(str(name))["state"]).is_terminal
+        except JobNotFound:
+            return True
+        except PermissionDenied as error:
+            self._complain(str(name), error)
+            return False
+
+    def _end_late(self, lingering: _Lingering) -> None:
+        """Cancel a job that has outlived its step for too long; a failure is tried again."""
+        name = lingering.name
+        try:
+            cancel_job(self.jobs, name, self.clock, patience_seconds=0)
+        except PASSING as error:
+            self._complain(str(name), error)
+            if self.clock.monotonic() < lingering.deadline + _LINGERING_PATIENCE_SECONDS:
+                return
+            log_uncancelled(name, error)
+        except VertexStepOperatorError as error:
+            log_uncancelled(name, error)
+        else:
+            logger.warning(
+                "Vertex AI job %s went on although its step is over; it is being cancelled.",
+                name.job_id,
+            )
+        del self._lingering[str(name)]
+        self._trouble.pop(str(name), None)
 
     def _see(self, follower: JobFollower, job: JobJson) -> None:
         try:

@@ -253,3 +253,13 @@ def out_of_sight(reason: str) -> Diagnosis:
         "roles/aiplatform.user), and see to the job with `gcloud ai custom-jobs describe` and "
         "`cancel`.",
     )
+
+
+def not_understood(state: str) -> Diagnosis:
+    """Explain a job that stays in a state which this version does not know."""
+    return Diagnosis(
+        what=f"has been in state `{short_name(state)}` for hours, which this version does not "
+        "know, and the step has reported nothing.",
+        why="Google may have added the state since.",
+        cure="run `pip install -U zenml-vertex`, and the step again.",
+    )

@@ -1,0 +1,143 @@
+"""Jobs that go on although their step is over, or was to end."""
+
+import pytest
+
+from fakes import InMemoryJobs
+from following.worlds import START, STEP, Watched
+from zenml_vertex.errors import PermissionDenied, RequestRejected, ServiceUnavailable
+from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS
+from zenml_vertex.following.protocols import JobList
+
+
+@pytest.fixture
+def world() -> Watched:
+    """An empty world whose step runs are running."""
+    return Watched()
+
+
+def test_a_job_that_lingers_is_ended_after_its_grace(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its container hangs after the step has reported: it costs money for nothing."""
+    world.report(at=START)
+    follower = world.follow("JOB_STATE_RUNNING")
+    assert world.watcher.wait(STEP) == "completed"
+    world.watcher.forget(STEP)
+    world.watcher.linger(follower, 300)
+    while world.watcher.has_lingering:
+        assert world.elapsed < 400
+        world.watcher.tidy()
+        world.clock.sleep(1)
+    assert world.elapsed >= 300
+    assert world.jobs.cancelled == [str(follower.name)]
+    assert "although its step is over" in caplog.text
+
+
+def test_a_job_that_ends_within_its_grace_is_left_alone(world: Watched) -> None:
+    """Vertex AI needs a minute from the container's end to its own."""
+    world.report(at=START)
+    follower = world.follow(*["JOB_STATE_RUNNING"] * 3, "JOB_STATE_SUCCEEDED")
+    assert world.watcher.wait(STEP) == "completed"
+    world.watcher.forget(STEP)
+    world.watcher.linger(follower, 300)
+    while world.watcher.has_lingering:
+        world.watcher.tidy()
+        world.clock.sleep(1)
+    assert world.elapsed < 150
+    assert world.jobs.cancelled == []
+
+
+def _linger(world: Watched, *script: str, seconds: float = 300) -> str:
+    """A job that outlives its step; looked after until nothing lingers."""
+    world.report(at=START)
+    follower = world.follow(*script)
+    assert world.watcher.wait(STEP) == "completed"
+    world.watcher.forget(STEP)
+    world.watcher.linger(follower, seconds)
+    while world.watcher.has_lingering:
+        assert world.elapsed < 3600
+        world.watcher.tidy()
+        world.clock.sleep(1)
+    return str(follower.name)
+
+
+def test_a_job_that_lingers_and_cannot_be_cancelled_yet_is_cancelled_later(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cancel that fails for some minutes leaves no job running; one line says so."""
+
+    class Failing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            if world.elapsed < 600:
+                raise ServiceUnavailable("Bad Gateway", code=502)
+            super().cancel(name)
+
+    world.jobs = Failing()
+    world.watcher = world.new_watcher()
+    name = _linger(world, "JOB_STATE_RUNNING")
+    assert world.jobs.cancelled == [name]
+    assert caplog.text.count("Bad Gateway") == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ServiceUnavailable("Bad Gateway", code=502),
+        PermissionDenied("you may not", code=403),
+        RequestRejected("cannot be cancelled in this state", code=400),
+    ],
+)
+def test_a_job_that_lingers_and_cannot_be_cancelled_is_not_tried_for_ever(
+    world: Watched, refusal: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the end the person is told how to cancel it."""
+
+    class Refusing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            del name
+            raise refusal
+
+    world.jobs = Refusing()
+    world.watcher = world.new_watcher()
+    _linger(world, "JOB_STATE_RUNNING")
+    assert "gcloud ai custom-jobs cancel" in caplog.text
+
+
+def test_a_job_that_lingers_out_of_sight_of_lists_is_ended_too(world: Watched) -> None:
+    """Whoever may not list jobs reads it; one that has ended by itself is left alone."""
+
+    class Unlisted(InMemoryJobs):
+        def list(self, *_: str, **__: bool) -> JobList:
+            raise PermissionDenied("you may not list", code=403)
+
+    world.jobs = Unlisted()
+    world.watcher = world.new_watcher()
+    name = _linger(world, "JOB_STATE_RUNNING")
+    assert world.jobs.cancelled == [name]
+
+    world = Watched(jobs=Unlisted())
+    _linger(world, "JOB_STATE_RUNNING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED")
+    assert world.elapsed < 300
+    assert world.jobs.cancelled == []
+
+
+@pytest.mark.parametrize("status", ["stopping", "cancelling"])
+def test_a_step_that_is_to_end_and_does_not_is_ended(
+    world: Watched, status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run is stopped on the ZenML server, and the container is stuck or runs none of its code."""
+    world.report(at=START + 60, status=status)
+    follower = world.follow("JOB_STATE_RUNNING")
+    assert world.watcher.wait(STEP) == "stopped"
+    assert set(world.jobs.cancelled) == {str(follower.name)}
+    assert ENDING_PATIENCE_SECONDS <= world.elapsed - 60 < ENDING_PATIENCE_SECONDS + 120
+    assert caplog.text.count("was to end and has not") == 1
+
+
+def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> None:
+    """Its heartbeat has told it."""
+    world.report(at=START + 60, status="stopping")
+    world.report(at=START + 120, status="stopped")
+    world.follow("JOB_STATE_RUNNING")
+    assert world.watcher.wait(STEP) == "stopped"
+    assert world.jobs.cancelled == []

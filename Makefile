@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo demo-docker docker-tools bench-image test check lint types contract oldest format clean
+.PHONY: demo demo-docker docker-tools bench-image test faults soak check lint types contract oldest format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -31,6 +31,15 @@ bench-image: $(STAMP) ## What this operator and the built-in one add to a step's
 
 test: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest
+
+# `make faults TRIALS=100 SEED=7` runs a shorter one, and the same trials each time.
+TRIALS ?= 1000
+SEED ?= 1
+faults: $(STAMP) ## Random faults: does each step run get exactly one job?
+	@$(BIN)/python -W ignore -m benchmarks.faults --trials $(TRIALS) --seed $(SEED)
+
+soak: $(STAMP) ## One step is waited for, for seven simulated days
+	@$(BIN)/python -W ignore -m benchmarks.soak
 
 check: lint types contract oldest test ## What CI runs
 

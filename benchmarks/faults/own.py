@@ -1,0 +1,58 @@
+"""The step operator of this package, in the world of a trial."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.faults.operators import PROJECT, REGION, build_component
+from benchmarks.faults.process import Process
+from benchmarks.faults.trial import Trial
+from benchmarks.faults.world import World
+from zenml_vertex.config import VertexStepOperatorConfig
+from zenml_vertex.following.ending import cancel_and_verify
+from zenml_vertex.following.orphans import find_orphans, list_live_jobs
+from zenml_vertex.places import Places
+from zenml_vertex.step_operator import VertexStepOperator
+
+MakePlaces = Callable[[Process], Places]
+
+
+def _make_places(process: Process) -> Places:
+    return Places(process, process.background.append)
+
+
+class Own:
+    """The flavor `vertex` of this package.
+
+    Args:
+        make_places: Makes the connections and watchers of a process.
+    """
+
+    # It waits six hours for a state that it does not know to pass.
+    most_seconds = 9 * 60 * 60.0
+
+    def __init__(self, make_places: MakePlaces = _make_places) -> None:
+        self._make_places = make_places
+
+    def build(
+        self, process: Process, trial: Trial, world: World, key_file: Path
+    ) -> VertexStepOperator:
+        """A step operator in a process of its own."""
+        del world
+        config = VertexStepOperatorConfig(
+            region=REGION,
+            project=PROJECT,
+            on_client_exit="detach" if trial.detaches else "cancel",
+            service_account_path=str(key_file) if trial.has_key else None,
+        )
+        return VertexStepOperator(
+            **build_component(config), clock=process, places=self._make_places(process)
+        )
+
+    def sweep(self, operator: VertexStepOperator, process: Process, world: World) -> None:
+        """What `zenml-vertex jobs cancel --orphans --yes` does."""
+        process.phase = "sweep"
+        connection = operator.connect()
+        step_runs = operator.step_runs
+        live = list_live_jobs(connection.jobs, connection.parent, step_runs.server_id)
+        for orphan in list(find_orphans(live, step_runs, world.now())):
+            cancel_and_verify(connection.jobs, orphan.name, process)

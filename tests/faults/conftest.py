@@ -1,0 +1,24 @@
+"""A world in which trials are run in this process."""
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from benchmarks.faults.campaign import Run
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator["Run"]:
+    """Runs a trial with this package's operator."""
+    from benchmarks.faults.campaign import opened
+    from benchmarks.faults.own import Own
+
+    logging.disable(logging.CRITICAL)
+    try:
+        with opened(Own()) as run_trial:
+            yield run_trial
+    finally:
+        logging.disable(logging.NOTSET)

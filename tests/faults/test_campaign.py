@@ -1,0 +1,205 @@
+"""The campaign of faults: nothing is found, and whatever would go wrong would be found."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.faults.campaign import Run, run_campaign
+from benchmarks.faults.drawing import draw_trial
+from benchmarks.faults.oracle import Verdict, judge
+from benchmarks.faults.shrinking import shrink
+from benchmarks.faults.tally import render_failure, render_summary
+from benchmarks.faults.trial import Cut, Hazard, ServerOutage, Step, Trial, VertexHazard
+from zenml_vertex import step_operator
+from zenml_vertex.emulator.faults import (
+    AnswerLost,
+    Deleted,
+    Fault,
+    ListLag,
+    RequestLost,
+    Updating,
+)
+from zenml_vertex.following import submission
+from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.submission import Submission
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Clients of processes that were killed have nobody to close their connections.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def _vertex(*faults: Fault) -> VertexHazard:
+    return VertexHazard(faults)
+
+
+def _trial(*hazards: Hazard, step: Step | None = None, **fields: Any) -> Trial:
+    fields.setdefault("mode", "static")
+    return Trial(
+        index=0, seed="test", step=step or Step("reports", 600.0), hazards=hazards, **fields
+    )
+
+
+def test_sixty_trials_leave_nothing_to_complain_of(run: Run) -> None:
+    """One job for each step run, none left running, every status right, and an end to each wait."""
+    failures = []
+
+    def note(trial: Trial, verdict: Verdict) -> None:
+        failures.append(render_failure(trial, verdict))
+
+    tally = run_campaign(run, (draw_trial(7, number) for number in range(60)), note)
+    assert failures == []
+    assert re.fullmatch(
+        r"faults: trials=60 jobs=\d\d duplicates=0 leaked=0 wrong=0 endless=0",
+        render_summary(tally),
+    )
+    assert len(tally.hits) > 20
+    assert tally.killed.total() > 10
+    assert tally.unlisted == []
+
+
+def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
+    """What is drawn, what happens, and when: a failure can be looked at again."""
+    assert draw_trial(7, 12) == draw_trial(7, 12)
+    assert draw_trial(7, 12) != draw_trial(8, 12)
+    first, second = (run(draw_trial(7, 12)) for _ in range(2))
+    first_states, second_states = (
+        [[state for state, _ in job.states] for job in facts.jobs] for facts in (first, second)
+    )
+    assert first_states == second_states
+    assert first.hits == second.hits
+    assert first.seen == second.seen
+
+
+LOST = _vertex(AnswerLost("create"))
+
+
+def test_a_client_that_creates_again_blindly_makes_duplicates(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever does not look the job up after a lost answer pays twice, and is found out."""
+    assert judge(run(_trial(LOST))).is_right
+    monkeypatch.setattr(Submission, "_look_up", lambda *_, **__: None)
+    verdict = judge(run(_trial(LOST)))
+    assert (verdict.jobs, verdict.duplicates) == (2, 1)
+
+
+def test_a_client_that_waits_too_shortly_makes_duplicates(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late effect that a list shows later still is what the waits are for."""
+    late = _trial(_vertex(AnswerLost("create", late=20.0)), _vertex(ListLag(seconds=20.0)))
+    assert judge(run(late)).is_right
+    monkeypatch.setattr(submission, "SETTLE_SECONDS", (0.0, 1.0, 3.0))
+    assert judge(run(late)).duplicates == 1
+
+
+def test_a_client_that_does_not_cancel_leaves_jobs_running(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C in the wait, and after one in the submission."""
+    trials = [
+        _trial(Cut("Ctrl-C", place))
+        for place in ("wait: clock.sleep before", "submit: jobs.create after")
+    ]
+    assert all(judge(run(trial)).is_right for trial in trials)
+    monkeypatch.setattr(step_operator, "cancel_and_verify", lambda *_, **__: None)
+    monkeypatch.setattr(submission, "cancel_quietly", lambda *_, **__: None)
+    assert [judge(run(trial)).leaked for trial in trials] == [1, 1]
+
+
+def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job is found by its labels however little the killed client has recorded."""
+    killed = _trial(
+        Cut("SIGKILL", "submit: jobs.create after"),
+        step=Step("reports", 3600.0),
+        sequel="sweep step",
+        delay=300.0,
+    )
+    assert judge(run(killed)).is_right
+    monkeypatch.setattr("benchmarks.faults.own.find_orphans", lambda *_: [])
+    assert judge(run(killed)).leaked == 1
+
+
+def test_a_client_that_says_something_else_is_found_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that has failed is not told to be completed, nor the other way round."""
+    dies = _trial(step=Step("dies", 60.0))
+    assert judge(run(dies)).is_right
+    with monkeypatch.context() as broken:
+        broken.setattr(JobFollower, "_settle", lambda *_: "completed")
+        assert judge(run(dies)).wrong
+    updated = _trial(_vertex(Updating(seconds=60.0)))
+    assert judge(run(updated)).is_right
+    monkeypatch.setattr(JobFollower, "see_job", lambda self, _: self._fail(_NONSENSE))
+    assert judge(run(updated)).wrong
+
+
+class _Nonsense:
+    """A diagnosis of nothing."""
+
+    what = "nothing"
+
+    def describe(self, _: object) -> str:
+        return self.what
+
+
+_NONSENSE = _Nonsense()
+
+
+def test_a_client_that_waits_for_ever_is_found_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that somebody has deleted ends its step."""
+    deleted = _trial(_vertex(Deleted(after=30.0)), step=Step("reports", 3600.0))
+    assert judge(run(deleted)).is_right
+    monkeypatch.setattr(JobFollower, "bear", lambda *_: None)
+    assert judge(run(deleted)).endless
+
+
+def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has nothing to do with it is dropped, one by one."""
+    monkeypatch.setattr(Submission, "_look_up", lambda *_, **__: None)
+    lost = AnswerLost("create", late=0.0)
+    trial = _trial(
+        _vertex(RequestLost("get")),
+        ServerOutage(300.0, 60.0),
+        _vertex(lost, RequestLost("list")),
+        Cut("SIGKILL", "submit: never before"),
+        detaches=True,
+        delay=60.0,
+    )
+    small = shrink(trial, lambda one: judge(run(one)).duplicates > 0)
+    assert small == _trial(_vertex(lost), delay=0.0)
+
+
+def test_a_hazard_that_did_not_happen_does_not_count(run: Run) -> None:
+    """A plan is no proof: the tally has what was met."""
+    facts = run(_trial(_vertex(RequestLost("cancel")), LOST))
+    assert facts.hits == {"AnswerLost create": 1}
+
+
+def test_the_command_prints_both_operators_and_a_last_line() -> None:
+    """`make faults` is this; its end can be read by a program."""
+    command = [sys.executable, "-m", "benchmarks.faults", "--trials", "16", "--seed", "7"]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"faults: trials=16 jobs=\d+ duplicates=0 leaked=0 wrong=0 endless=0", lines[-1]
+    )
+    own, builtin = (re.split(r" *\| *", line)[1:-1] for line in lines[-3:-1])
+    assert own[0] == "zenml-vertex"
+    assert builtin[0] == "ZenML's built-in"
+    assert own[1] == builtin[1] == "16"
+    assert int(builtin[2]) > 0
+    assert sum(map(int, builtin[3:])) > 0

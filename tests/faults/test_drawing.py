@@ -1,0 +1,76 @@
+"""Trials are drawn within what the operator promises to bear, and everything is drawn."""
+
+from collections import Counter
+
+from benchmarks.faults.boundaries import INTERRUPTIBLE, KILLABLE
+from benchmarks.faults.drawing import draw_trial
+from benchmarks.faults.trial import Cut, VertexHazard
+from zenml_vertex.emulator import faults
+from zenml_vertex.emulator.faults import (
+    AnswerLost,
+    Delay,
+    JobFault,
+    ListLag,
+    RequestFault,
+    TokensExpired,
+)
+from zenml_vertex.following.submission import MAX_CREATES, SETTLE_SECONDS
+
+TRIALS = [draw_trial(1, number) for number in range(1000)]
+FAULTS = [
+    fault
+    for trial in TRIALS
+    for hazard in trial.hazards
+    if isinstance(hazard, VertexHazard)
+    for fault in hazard.faults
+]
+
+
+def test_every_fault_of_the_emulator_is_drawn() -> None:
+    """A new kind of fault is not left out of the campaign in silence."""
+    kinds = {
+        kind
+        for name in faults.__all__
+        if isinstance(kind := getattr(faults, name), type)
+        and issubclass(kind, RequestFault | JobFault)
+        and kind not in {RequestFault, JobFault}
+    }
+    # It kills Vertex AI in the trials that have a crash.
+    assert kinds - {type(fault) for fault in FAULTS} == {faults.Interruption}
+
+
+def test_every_boundary_is_drawn() -> None:
+    """A SIGKILL at each in each mode, and an interruption wherever one can come."""
+    killed, interrupted = Counter(), Counter()
+    for trial in TRIALS:
+        for cut in trial.hazards:
+            if isinstance(cut, Cut) and cut.how == "SIGKILL":
+                killed[trial.mode, cut.place] += 1
+            elif isinstance(cut, Cut):
+                interrupted[cut.place] += 1
+    assert set(killed) == {(mode, place) for mode, places in KILLABLE.items() for place in places}
+    assert set(interrupted) == set(INTERRUPTIBLE)
+
+
+def test_an_effect_that_comes_later_than_is_waited_for_is_not_drawn() -> None:
+    """It is documented to be impossible: nothing tells it from a create without effect."""
+    late = max(fault.late for fault in FAULTS if isinstance(fault, AnswerLost))
+    lag = max(fault.seconds or 0 for fault in FAULTS if isinstance(fault, ListLag))
+    assert late > 15
+    assert lag > 15
+    assert late + lag < sum(SETTLE_SECONDS)
+
+
+def test_one_create_is_left_of_those_that_are_tried() -> None:
+    """More failures of creates than the operator tries would fail the step rightly."""
+    for trial in TRIALS:
+        failing = [
+            fault.limit or 1
+            for hazard in trial.hazards
+            if isinstance(hazard, VertexHazard) and not hazard.is_harsh
+            for fault in hazard.faults
+            if isinstance(fault, RequestFault) and fault.method in {"create", "*"}
+            # Google's client gets another token by itself.
+            if not isinstance(fault, Delay | TokensExpired)
+        ]
+        assert sum(failing) < MAX_CREATES

@@ -1,0 +1,118 @@
+"""Trials in which an earlier operator went wrong, as small as they could be made."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.faults.campaign import Run
+from benchmarks.faults.oracle import judge
+from benchmarks.faults.trial import (
+    Cut,
+    Hazard,
+    RunStops,
+    ServerHazard,
+    ServerOutage,
+    Step,
+    Trial,
+    VertexHazard,
+)
+from zenml_vertex.emulator.faults import (
+    AnswerCut,
+    AnswerLost,
+    ErrorAnswer,
+    Fault,
+    ListLag,
+    PermissionWithdrawn,
+    RequestLost,
+    UnknownState,
+)
+
+# Clients of processes that were killed have nobody to close their connections.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def _trial(*hazards: Hazard | Fault, step: Step | None = None, **fields: Any) -> Trial:
+    fields = {"mode": "static", "delay": 0.0, **fields}
+    wrapped = tuple(
+        VertexHazard((one,)) if isinstance(one, Fault) else one  # type: ignore[arg-type]
+        for one in hazards
+    )
+    return Trial(
+        index=0, seed="test", step=step or Step("reports", 600.0), hazards=wrapped, **fields
+    )
+
+
+KILLED = Cut("SIGKILL", "submit: jobs.create after")
+IN_THE_WAIT = Cut("Ctrl-C", "wait: clock.sleep before", 5)
+UNRECORDED = Cut("Ctrl-C", "submit: create_run_metadata after", 2)
+TRIALS = {
+    "lists fail for minutes after a lost answer": _trial(
+        AnswerCut("create", share=0.04), AnswerCut("list", lasts=270.0)
+    ),
+    "lists may not be read for minutes after a lost answer": _trial(
+        AnswerLost("create"), PermissionWithdrawn("list", lasts=200.0)
+    ),
+    "a late effect that is listed late": _trial(
+        AnswerLost("create", late=20.0), ListLag(seconds=20.0)
+    ),
+    "the next process comes before the list": _trial(
+        KILLED, ListLag(seconds=20.0), mode="dynamic", sequel="resume"
+    ),
+    "the server has no answer for the intent": _trial(
+        ServerHazard("create_run_metadata", 1, "unheard")
+    ),
+    "the server is restarted while a job is submitted": _trial(ServerOutage(0.0, 45.0, "proxy")),
+    "a step run is submitted again while the server is down": _trial(
+        Cut("SIGKILL", "wait: clock.sleep after"),
+        ServerOutage(1.0, 900.0),
+        step=Step("reports", 1800.0),
+        sequel="submit",
+    ),
+    "a step fails while its run is stopped": _trial(
+        RunStops(30.0, is_heeded=False), step=Step("silent", 25.0), mode="dynamic"
+    ),
+    "a run is stopped before its step has a job": _trial(
+        Cut("SIGKILL", "submit: jobs.create before"),
+        RunStops(30.0, is_heeded=False),
+        mode="dynamic",
+        sequel="resume",
+    ),
+    "a stuck container does not heed the stop of its run": _trial(
+        RunStops(40.0, is_heeded=False), step=Step("stuck", 5.0), mode="dynamic"
+    ),
+    "the cancel after Ctrl-C meets a bad gateway": _trial(
+        IN_THE_WAIT, ErrorAnswer("cancel", 502, body="html", count=4)
+    ),
+    "the cancel after Ctrl-C is not permitted for a moment": _trial(
+        IN_THE_WAIT, PermissionWithdrawn("cancel", lasts=30.0)
+    ),
+    "a second Ctrl-C while the step run is being stopped": _trial(
+        IN_THE_WAIT, Cut("Ctrl-C", "wait: update_run_step before")
+    ),
+    "a second Ctrl-C while the job of a submission is cancelled": _trial(
+        UNRECORDED, Cut("stop", "submit: jobs.cancel before")
+    ),
+    "a second Ctrl-C while the job of a submission is looked for": _trial(
+        AnswerLost("create"),
+        Cut("Ctrl-C", "submit: jobs.list after"),
+        Cut("Ctrl-C", "submit: jobs.list before"),
+    ),
+    "a job is not found once, after an outage": _trial(
+        RequestLost("list", lasts=100.0),
+        ErrorAnswer("get", 404),
+        step=Step("command", 5.0, ending=0.0),
+    ),
+    "a state that nobody knows, for ever": _trial(UnknownState(), step=Step("dies", 5.0)),
+}
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_trial_that_went_wrong_goes_right(run: Run, name: str) -> None:
+    """One job, the right status, nothing left running; and what was planned has happened."""
+    facts = run(TRIALS[name])
+    verdict = judge(facts)
+    assert verdict.is_right, verdict
+    assert {one.kind for one in TRIALS[name].hazards} == set(facts.hits)

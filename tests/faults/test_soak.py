@@ -1,0 +1,21 @@
+"""A step that is waited for for a long time."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_day_of_waiting_costs_little_and_says_little() -> None:
+    """Some calls an hour, one line for each state, and no memory."""
+    command = [sys.executable, "-m", "benchmarks.soak", "--days", "1"]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = dict(re.findall(r"(\w+)=(\S+)", done.stdout))
+    assert figures["status"] == "completed"
+    assert 24 * 60 / 2 < int(figures["vertex_calls"]) < 24 * 60 * 1.2
+    assert int(figures["server_questions"]) < 24 * 60 * 60 / 8
+    assert int(figures["log_lines"]) < 10
+    assert int(figures["python_growth_kb"]) < 1024

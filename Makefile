@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo demo-docker docker-tools bench-image test faults soak check lint types contract oldest format clean
+.PHONY: demo demo-docker docker-tools bench bench-image test faults soak check lint types contract oldest format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -25,6 +25,11 @@ demo-docker: $(STAMP) docker-tools ## The same with real images, in a real Docke
 
 docker-tools: ## Debian's packages for it, if they are missing
 	@.ci/docker-tools
+
+# `make bench ROWS=lag_seconds_45,import_seconds` measures some rows again.
+ROWS ?=
+bench: $(STAMP) ## This operator and the built-in one: seconds, memory, requests
+	@$(BIN)/python -W ignore -m benchmarks --rows '$(ROWS)'
 
 bench-image: $(STAMP) ## What this operator and the built-in one add to a step's image
 	@$(BIN)/python benchmarks/step_image.py

@@ -17,7 +17,7 @@ MakePlaces = Callable[[Process], Places]
 
 
 def _make_places(process: Process) -> Places:
-    return Places(process, process.background.append)
+    return Places(process, run_in_background=process.background.append)
 
 
 class Own:

@@ -10,6 +10,7 @@ installer marks the difference.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -34,8 +35,12 @@ class ImageParts:
     files: dict[str, str]
 
 
+@cache
 def find_image_parts() -> ImageParts:
-    """What an image needs in order to have this package, as it is installed here."""
+    """What an image needs in order to have this package, as it is installed here.
+
+    Looked up once: ZenML asks several times for each pipeline.
+    """
     try:
         return choose_image_parts(distribution(NAME), _PACKAGE)
     except PackageNotFoundError:

@@ -6,11 +6,13 @@ project and region. They share what costs: connections, tokens, and reads.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from zenml_vertex.cloud import client_required
+from zenml_vertex.cloud import client_required, ignore_support_warnings
 from zenml_vertex.following.protocols import Clock, StepRuns, SystemClock
 from zenml_vertex.following.watcher import Watcher
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from zenml_vertex.cloud.credentials import ConnectorAccess
 
 TIDYING_SECONDS = 5.0
+# The dynamic runner asks for one step after the other, a thousand in 10 s.
+STATUS_PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Places:
 
     Args:
         clock: Where time comes from.
+        patience: Seconds that a status waits for a look, which goes on in a thread
+            after that; None to wait until it is done.
         run_in_background: Starts what goes on beside the steps; it ends by itself, or
             with the process.
     """
@@ -56,15 +62,33 @@ class Places:
     def __init__(
         self,
         clock: Clock,
+        *,
+        patience: float | None = None,
         run_in_background: Callable[[Callable[[], None]], None] = _run_in_thread,
     ) -> None:
+        self.patience = patience
         self._clock = clock
         self._run_in_background = run_in_background
         self._connections: dict[Place, Connection] = {}
         self._watchers: dict[tuple[Place, str], Watcher] = {}
         self._tidying: set[int] = set()
+        self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
+
+    def prepare(self) -> None:
+        """Import Google's client in the background, while images are built; once is enough.
+
+        That takes a second or two. Whoever connects meanwhile waits for the rest of it,
+        and is told if the client cannot be imported.
+        """
+        with self._lock:
+            if self._import:
+                return
+            ignore_support_warnings()
+            # No daemon: a process that ends in the middle of an import may crash.
+            self._import = threading.Thread(target=_import_client, name="zenml-vertex-import")
+            self._import.start()
 
     def connect(
         self, place: Place, access_connector: Callable[[], "ConnectorAccess"]
@@ -80,6 +104,8 @@ class Places:
             CredentialsError: If there is no identity, or no project.
             ConfigurationError: If the endpoint cannot be used.
         """
+        if self._import:
+            self._import.join()
         with client_required():
             from zenml_vertex.cloud.connection import connect
 
@@ -129,4 +155,9 @@ class Places:
             watcher.tidy()
 
 
-PLACES = Places(SystemClock())
+def _import_client() -> None:
+    with suppress(Exception):
+        import_module("zenml_vertex.cloud.connection")
+
+
+PLACES = Places(SystemClock(), patience=STATUS_PATIENCE_SECONDS)

@@ -21,7 +21,7 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.distribution import find_image_parts
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.following.ending import cancel_and_verify, cancel_job, cancel_quietly
+from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import REPORTED, JobFollower
 from zenml_vertex.following.protocols import Clock, SystemClock
 from zenml_vertex.following.reporting import PARENT_KEY, build_job_metadata
@@ -122,6 +122,8 @@ class VertexStepOperator(BaseStepOperator):
         }
         for name, step in steps.items():
             self._check_image(step, self._check_settings(step, name), name)
+        if steps:
+            self._places.prepare()
         return build_configurations(steps)
 
     def submit(
@@ -173,7 +175,7 @@ class VertexStepOperator(BaseStepOperator):
                 )
             except BaseException as error:
                 logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
-                cancel_quietly(connection.jobs, name, self._clock)
+                cancel_and_verify(connection.jobs, name, self._clock)
                 raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -189,7 +191,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watch(step_run)
         if watcher is None:
             return self._fail_without_job(step_run)
-        return ExecutionStatus(watcher.look(str(step_run.id)))
+        return ExecutionStatus(watcher.look(str(step_run.id), patience=self._places.patience))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until a submitted step run is over; static pipelines call it.
@@ -230,7 +232,8 @@ class VertexStepOperator(BaseStepOperator):
         """Make sure that the job of a finished step run does not go on without it.
 
         A step that has reported its result ends its container by itself, and gets
-        some time for that; any other job is cancelled.
+        some time for that; any other job is cancelled. Both are seen to in the background
+        until they are over, while this process lives.
         """
         step_run_id = str(step_run.id)
         watcher = self._watchers.pop(step_run.id, None)
@@ -241,9 +244,10 @@ class VertexStepOperator(BaseStepOperator):
             if follower.has_reported:
                 settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
                 watcher.linger(follower, settings.lingering_seconds)
-                self._places.tidy(watcher)
             else:
                 cancel_job(watcher.jobs, follower.name, self._clock)
+                watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
+            self._places.tidy(watcher)
 
     def connect(self) -> "Connection":
         """A connection to Vertex AI with the component's own settings.

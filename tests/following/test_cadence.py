@@ -40,13 +40,21 @@ def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> No
     assert reads_a_minute < 600
 
 
-def test_the_server_is_asked_every_second_at_first() -> None:
+def test_the_server_is_asked_twice_a_second_at_first() -> None:
     """A short step is noticed at once, a long one some seconds late; ten at most."""
-    assert choose_server_interval(0) == 1
+    assert choose_server_interval(0) == 0.5
+    assert choose_server_interval(5 * 60) == 0.5
     assert choose_server_interval(10 * 60) == 1
     assert choose_server_interval(HOUR) == 6
     assert choose_server_interval(99 * HOUR) == 10
     assert choose_server_interval(0, jobs_elsewhere=1000) == 10
+
+
+@pytest.mark.parametrize("jobs_elsewhere", [49, 99, 499])
+def test_many_processes_do_not_flood_the_server(jobs_elsewhere: int) -> None:
+    """One process for each step: 50 questions a second together."""
+    questions = (1 + jobs_elsewhere) / choose_server_interval(0, jobs_elsewhere)
+    assert questions == pytest.approx(50, rel=0.05)
 
 
 def test_failures_are_answered_with_patience() -> None:

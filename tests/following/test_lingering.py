@@ -1,5 +1,7 @@
 """Jobs that go on although their step is over, or was to end."""
 
+import logging
+
 import pytest
 
 from fakes import InMemoryJobs
@@ -119,6 +121,23 @@ def test_a_job_that_lingers_out_of_sight_of_lists_is_ended_too(world: Watched) -
     _linger(world, "JOB_STATE_RUNNING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED")
     assert world.elapsed < 300
     assert world.jobs.cancelled == []
+
+
+def test_a_job_that_was_asked_to_end_is_seen_to_until_it_has(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says when it is over, and nobody is kept waiting for that."""
+    caplog.set_level(logging.INFO)
+    follower = world.follow("JOB_STATE_RUNNING")
+    world.watcher.forget(STEP)
+    world.jobs.cancel(str(follower.name))
+    world.watcher.linger(follower, 120, is_cancelled=True)
+    while world.watcher.has_lingering:
+        assert world.elapsed < 120
+        world.watcher.tidy()
+        world.clock.sleep(1)
+    assert world.jobs.cancelled == [str(follower.name)]
+    assert f"Vertex AI job {follower.name.job_id} is CANCELLED." in caplog.text
 
 
 @pytest.mark.parametrize("status", ["stopping", "cancelling"])

@@ -1,6 +1,8 @@
 """Watching jobs: one look for everybody, and an end for every step."""
 
 import logging
+import threading
+from contextvars import ContextVar
 
 import pytest
 
@@ -15,8 +17,9 @@ from zenml_vertex.errors import (
     ServerUnreachable,
     ServiceUnavailable,
 )
+from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import JobList
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
 
 
 @pytest.fixture
@@ -292,6 +295,67 @@ def test_a_process_among_many_takes_its_share(world: Watched) -> None:
         world.clock.sleep(1)
     reads_a_minute = (world.jobs.pages + world.jobs.reads) / 60
     assert 1000 * reads_a_minute < 600
+
+
+def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world: Watched) -> None:
+    """A runner that starts again asks for its first step before it knows of the next."""
+    for number in range(200):
+        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
+        world.jobs.script("JOB_STATE_RUNNING", labels=labels)
+    followers = [
+        JobFollower(
+            name=JobName.parse(name),
+            step_run_id=f"step-{number}",
+            run_id=RUN,
+            reports_itself=True,
+            step_runs=world.step_runs,
+            clock=world.clock,
+        )
+        for number, name in enumerate(world.jobs.scripts)
+    ]
+    for follower in followers:
+        world.watcher.follow(follower)
+        world.watcher.look(follower.step_run_id)
+    assert world.jobs.lists == 1
+    world.clock.sleep(5)
+    assert {world.watcher.look(f"step-{number}") for number in range(200)} == {"running"}
+    assert world.jobs.lists == 2
+
+
+def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_look(world: Watched) -> None:
+    """The look goes on in one thread; until it is done, the answer is what is known."""
+    for number in range(3):
+        world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
+    answered = threading.Event()
+    list_jobs = world.jobs.list
+
+    def list_slowly(parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
+        assert answered.wait(60)
+        return list_jobs(parent, job_filter, first_page_only=first_page_only)
+
+    world.jobs.list = list_slowly  # type: ignore[method-assign]
+    before = threading.active_count()
+    for number in range(3):
+        assert world.watcher.look(f"step-{number}", patience=0.01) == "provisioning"
+    assert threading.active_count() == before + 1
+    answered.set()
+    (look,) = [each for each in threading.enumerate() if each.name == "zenml-vertex-look"]
+    look.join(60)
+    assert world.jobs.lists == 1
+    assert world.watcher.look("step-2", patience=0.01) == "running"
+
+
+def test_a_look_that_is_quick_is_waited_for(world: Watched) -> None:
+    """With few steps, the answer is what Vertex AI says now, in the context of who asks."""
+    asked_as = ContextVar("asked_as", default="nobody")
+    seen: list[str] = []
+    world.jobs.on_read = lambda _: seen.append(asked_as.get())
+    world.follow(JobNotFound("not yet", code=404), "JOB_STATE_RUNNING")
+    asked_as.set("the runner")
+    world.watcher.look(STEP, patience=60)
+    world.clock.sleep(5)
+    assert world.watcher.look(STEP, patience=60) == "running"
+    assert seen == ["the runner"]
 
 
 def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:

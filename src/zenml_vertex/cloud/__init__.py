@@ -34,3 +34,13 @@ def client_required() -> Iterator[None]:
             "Vertex AI jobs are submitted and followed with Google's client, which is not "
             f"installed here (no module `{error.name}`). Run `pip install 'zenml-vertex[client]'`."
         ) from error
+
+
+def ignore_support_warnings() -> None:
+    """Hide what Google says of its support of this Python, for imports in a thread.
+
+    `warnings.catch_warnings` belongs to one thread; two at a time undo each other.
+    """
+    warnings.filterwarnings(
+        "ignore", r"You are using a (non-supported )?Python version", FutureWarning, r"google\."
+    )

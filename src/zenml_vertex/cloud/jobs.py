@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.api_core.retry import Retry, if_transient_error
-from google.cloud.aiplatform_v1 import JobServiceClient
-from google.cloud.aiplatform_v1.types import CustomJob, ListCustomJobsRequest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
+from zenml_vertex.cloud.client_import import CustomJob, JobServiceClient, ListCustomJobsRequest
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated

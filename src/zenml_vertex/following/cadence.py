@@ -20,11 +20,12 @@ _STARTING_SECONDS = 10 * 60.0
 _SECONDS_PER_JOB_ELSEWHERE = 0.4
 
 # The ZenML server is asked for one thing, by primary key, for all steps at once.
-SERVER_QUICKEST_SECONDS = 1.0
+SERVER_QUICKEST_SECONDS = 0.5
 _SERVER_SLOWEST_SECONDS = 10.0
 # A step that took an hour may be noticed some seconds late.
 _SERVER_SHARE_OF_ELAPSED = 1 / 600
-_SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.01
+# Processes that wait for one step each ask 50 questions a second together.
+_SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.02
 
 # After failures in a row the looks are further and further apart.
 _LONGEST_BACKOFF_SECONDS = 5 * 60.0

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.following.protocols import Clock
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, is_known, short_name
@@ -81,3 +82,31 @@ class ProgressLog:
         logger.info("Vertex AI job %s: %s%s.", self.name.job_id, short_name(state), spent)
         self.state = state
         self._since = now
+
+
+class TroubleLog:
+    """Says once what is wrong somewhere, as long as it is the same, and when it is over."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, str] = {}
+
+    def complain(self, whom: str, error: VertexStepOperatorError) -> None:
+        """Take note of a failure.
+
+        Args:
+            whom: Who has failed: a server, or a job by its name.
+            error: How.
+        """
+        kind = type(error).__name__
+        if self._kinds.get(whom) != kind:
+            self._kinds[whom] = kind
+            logger.warning("%s Trying again.", error)
+
+    def rejoice(self, whom: str, text: str) -> None:
+        """Say that whoever has failed does so no more; nothing, if nobody has."""
+        if self._kinds.pop(whom, None):
+            logger.info("%s", text)
+
+    def forget(self, whom: str) -> None:
+        """Take note that nobody is asked there any more."""
+        self._kinds.pop(whom, None)

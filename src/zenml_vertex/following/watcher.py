@@ -3,7 +3,8 @@
 However many steps wait, a round costs one list of jobs and one question to the ZenML
 server for each pipeline run among them. Jobs are read one by one only to settle what a
 list leaves open. Whoever asks for a status gets what is known, after a look if one is
-due; nobody has a thread of their own.
+due; nobody has a thread of their own. A look that takes long goes on in a thread, one
+for all, so that whoever asks for a thousand steps in turn does not wait for it.
 """
 
 import logging
@@ -23,23 +24,22 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.cadence import (
+    QUICKEST_SECONDS,
+    SERVER_QUICKEST_SECONDS,
     Stakes,
     back_off,
     choose_interval,
     choose_server_interval,
 )
-from zenml_vertex.following.ending import (
-    PASSING,
-    cancel_job,
-    cancel_quietly,
-    log_uncancelled,
-)
+from zenml_vertex.following.ending import cancel_quietly
 from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
+from zenml_vertex.following.lingering import LingeringJobs
+from zenml_vertex.following.looking import Looking
 from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
+from zenml_vertex.following.reporting import TroubleLog
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson
-from zenml_vertex.job.states import interpret
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +49,6 @@ _JITTER = 0.1
 _UNKNOWN_NUMBER_OF_JOBS = 1000
 # While nobody waits and a job lingers, looks are as rare as if it had run so long.
 _TIDYING_SECONDS = 10 * 60.0
-# How long a job that lingers is tried to be cancelled, where that fails.
-_LINGERING_PATIENCE_SECONDS = 15 * 60.0
-
-
-@dataclass(slots=True)
-class _Lingering:
-    """A job that outlives its step, and until when it may."""
-
-    name: JobName
-    run_id: str
-    deadline: float
 
 
 @dataclass(slots=True)
@@ -81,14 +70,22 @@ class Watcher:
     parent: str
     draw: Callable[[], float] = random.random
     _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
-    _lingering: dict[str, _Lingering] = field(default_factory=dict, init=False)
+    _trouble: TroubleLog = field(default_factory=TroubleLog, init=False)
+    _lingering: LingeringJobs = field(init=False)
+    _looks: Looking = field(init=False)
+    # Whose turn it is to look; held while Vertex AI and the ZenML server are asked.
+    _looking: threading.RLock = field(default_factory=threading.RLock, init=False)
+    # Who is watched; held for moments.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _jobs_due: float = field(default=0.0, init=False)
     _server_due: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
-    _trouble: dict[str, str] = field(default_factory=dict, init=False)
     _jobs_elsewhere: int = field(default=0, init=False)
     _submitted_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._lingering = LingeringJobs(self.jobs, self.clock, self._trouble)
+        self._looks = Looking(self._look_if_due)
 
     def follow(self, follower: JobFollower) -> None:
         """Watch a step's job from now on; the next look is soon."""
@@ -96,6 +93,11 @@ class Watcher:
             now = self.clock.monotonic()
             if not self._followers and not self._lingering:
                 self._jobs_due = self._server_due = now
+            elif not self._failures:
+                # What was chosen for fewer steps fits no longer: their jobs may have
+                # been taken for those of other processes.
+                self._jobs_due = min(self._jobs_due, now + QUICKEST_SECONDS)
+                self._server_due = min(self._server_due, now + SERVER_QUICKEST_SECONDS)
             self._submitted_at = now
             self._followers[follower.step_run_id] = follower
 
@@ -108,17 +110,26 @@ class Watcher:
         with self._lock:
             return self._followers.pop(step_run_id, None)
 
-    def look(self, step_run_id: str) -> str:
+    def look(self, step_run_id: str, *, patience: float | None = None) -> str:
         """The status of a step as far as is known, after a look if one is due.
+
+        Args:
+            step_run_id: The step run.
+            patience: Seconds to wait for the look, which goes on in a thread after
+                that; None to wait until it is done. Nobody waits for a look that
+                somebody else has begun so.
 
         Raises:
             KeyError: If the step run is not watched here.
         """
         with self._lock:
             follower = self._followers[step_run_id]
-            if not follower.is_finished:
+        if not follower.is_finished and self.clock.monotonic() >= self.next_due:
+            if patience is None:
                 self._look_if_due()
-            return follower.status
+            else:
+                self._looks.begin(patience)
+        return follower.status
 
     def wait(self, step_run_id: str) -> str:
         """Look until a step is over; its final status.
@@ -127,20 +138,18 @@ class Watcher:
             KeyError: If the step run is not watched here.
         """
         while (status := self.look(step_run_id)) not in FINISHED:
-            self.clock.sleep(max(0.0, self._next_due() - self.clock.monotonic()))
+            self.clock.sleep(max(0.0, self.next_due - self.clock.monotonic()))
         return status
 
-    def linger(self, follower: JobFollower, seconds: float) -> None:
+    def linger(self, follower: JobFollower, seconds: float, *, is_cancelled: bool = False) -> None:
         """Give the job of a finished step some time to end by itself; it is cancelled after that.
 
         Args:
             follower: The step's.
             seconds: How long it may take; 0 or more.
+            is_cancelled: Whether it was asked to end already.
         """
-        with self._lock:
-            self._lingering[str(follower.name)] = _Lingering(
-                follower.name, follower.run_id, self.clock.monotonic() + seconds
-            )
+        self._lingering.add(follower.name, follower.run_id, seconds, is_cancelled=is_cancelled)
 
     @property
     def has_lingering(self) -> bool:
@@ -149,14 +158,19 @@ class Watcher:
 
     def tidy(self) -> None:
         """Look after jobs that outlive their steps, if a look is due."""
-        with self._lock:
-            if self._lingering:
-                self._look_if_due()
+        if self._lingering:
+            self._look_if_due()
 
-    def _next_due(self) -> float:
+    @property
+    def next_due(self) -> float:
+        """When the next look is due, by the clock."""
         return min(self._jobs_due, self._server_due)
 
     def _look_if_due(self) -> None:
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         now = self.clock.monotonic()
         if now >= self._server_due:
             self._ask_server()
@@ -187,7 +201,8 @@ class Watcher:
         )
 
     def _waiting(self) -> list[JobFollower]:
-        return [follower for follower in self._followers.values() if not follower.is_finished]
+        with self._lock:
+            return [follower for follower in self._followers.values() if not follower.is_finished]
 
     def _ask_server(self) -> None:
         """Take note of what the steps have reported themselves."""
@@ -196,9 +211,9 @@ class Watcher:
             try:
                 reported = self.step_runs.statuses(run_id, list(waiting))
             except VertexStepOperatorError as error:
-                self._complain("ZenML", error)
+                self._trouble.complain("ZenML", error)
                 continue
-            self._rejoice("ZenML", "The ZenML server answers again.")
+            self._trouble.rejoice("ZenML", "The ZenML server answers again.")
             for step_run_id, status in reported.items():
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
@@ -219,7 +234,7 @@ class Watcher:
     def _ask_vertex(self) -> float | None:
         """Take note of the jobs as they are; seconds that Vertex AI asks to wait, if it does."""
         waiting = _group_by_run(self._waiting())
-        runs = {*waiting, *(job.run_id for job in self._lingering.values())}
+        runs = {*waiting, *self._lingering.find_runs()}
         self._jobs_elsewhere = 0
         unseen: list[JobFollower] = []
         try:
@@ -227,17 +242,17 @@ class Watcher:
                 followers = waiting.get(run_id, [])
                 listed = self._list(run_id, len(followers))
                 unseen += self._see_listed(followers, listed)
-                self._end_lingering(run_id, listed)
+                self._lingering.end(run_id, listed, _MOST_READS)
             for follower in self._choose_for_reading(unseen):
                 self._read(follower)
         except (VertexApiError, CredentialsError) as error:
             self._failures += 1
-            self._complain("Vertex", error)
+            self._trouble.complain("Vertex", error)
             for follower in self._waiting():
                 follower.bear(error)
             return error.retry_after if isinstance(error, QuotaExceeded) else None
         self._failures = 0
-        self._rejoice("Vertex", "Vertex AI answers again.")
+        self._trouble.rejoice("Vertex", "Vertex AI answers again.")
         return None
 
     def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
@@ -250,7 +265,7 @@ class Watcher:
             listed = self.jobs.list(self.parent, job_filter, first_page_only=waiting <= _MOST_READS)
         except (PermissionDenied, RequestRejected) as error:
             # `customJobs.get` is enough to follow a job.
-            self._complain("list", error)
+            self._trouble.complain("list", error)
             return {}
         elsewhere = len(listed.jobs) - waiting if listed.is_complete else _UNKNOWN_NUMBER_OF_JOBS
         self._jobs_elsewhere += max(0, elsewhere)
@@ -286,79 +301,27 @@ class Watcher:
         Those that are not chosen come first in the next round.
         """
         chosen = unseen[:_MOST_READS]
-        for follower in chosen:
-            del self._followers[follower.step_run_id]
-            self._followers[follower.step_run_id] = follower
+        with self._lock:
+            for follower in chosen:
+                if self._followers.pop(follower.step_run_id, None):
+                    self._followers[follower.step_run_id] = follower
         return chosen
 
     def _read(self, follower: JobFollower) -> None:
         try:
             job = self.jobs.get(str(follower.name))
         except (JobNotFound, PermissionDenied) as error:
-            self._complain(str(follower.name), error)
+            self._trouble.complain(str(follower.name), error)
             follower.bear(error)
         else:
             self._see(follower, job)
-
-    def _end_lingering(self, run_id: str, listed: Mapping[str, JobJson]) -> None:
-        """Forget the jobs that are over, and end those whose time is up."""
-        ours = [job for job in self._lingering.values() if job.run_id == run_id]
-        # A list that has one page only, or lags behind, says nothing of the others.
-        unlisted = [job for job in ours if str(job.name) not in listed]
-        for lingering in unlisted[:_MOST_READS]:
-            if self._is_gone(lingering.name):
-                del self._lingering[str(lingering.name)]
-        for lingering in ours:
-            is_due = self.clock.monotonic() >= lingering.deadline
-            if is_due and str(lingering.name) in self._lingering:
-                self._end_late(lingering)
-
-    def _is_gone(self, name: JobName) -> bool:
-        try:
-            return interpret(self.jobs.get(str(name))["state"]).is_terminal
-        except JobNotFound:
-            return True
-        except PermissionDenied as error:
-            self._complain(str(name), error)
-            return False
-
-    def _end_late(self, lingering: _Lingering) -> None:
-        """Cancel a job that has outlived its step for too long; a failure is tried again."""
-        name = lingering.name
-        try:
-            cancel_job(self.jobs, name, self.clock, patience_seconds=0)
-        except PASSING as error:
-            self._complain(str(name), error)
-            if self.clock.monotonic() < lingering.deadline + _LINGERING_PATIENCE_SECONDS:
-                return
-            log_uncancelled(name, error)
-        except VertexStepOperatorError as error:
-            log_uncancelled(name, error)
-        else:
-            logger.warning(
-                "Vertex AI job %s went on although its step is over; it is being cancelled.",
-                name.job_id,
-            )
-        del self._lingering[str(name)]
-        self._trouble.pop(str(name), None)
 
     def _see(self, follower: JobFollower, job: JobJson) -> None:
         try:
             follower.see_job(job)
         except ServerUnreachable as error:
-            self._complain("ZenML", error)
+            self._trouble.complain("ZenML", error)
             follower.bear(error)
-
-    def _complain(self, whom: str, error: VertexStepOperatorError) -> None:
-        """Say once what is wrong, as long as it is the same."""
-        kind = type(error).__name__
-        if self._trouble.get(whom) != kind:
-            self._trouble[whom] = kind
-            logger.warning("%s Trying again.", error)
-
-    def _rejoice(self, whom: str, text: str) -> None:
-        if self._trouble.pop(whom, None):
-            logger.info("%s", text)
 
 
 def _group_by_run(followers: Iterable[JobFollower]) -> dict[str, list[JobFollower]]:

@@ -1,0 +1,45 @@
+"""One step on Vertex AI that says when it begins, and ends when it may.
+
+The step gets the settings that a job as a process needs in its environment, since
+a job inherits nothing of the process that submits it.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+# What a training script imports before it runs a pipeline; ZenML would otherwise
+# do so in the run, to load its materializers.
+import sklearn
+from zenml import pipeline, step
+
+PASSED_ON = ("PYTHONPATH", "STORAGE_EMULATOR_HOST", "ZENML_VERTEX_DISABLE")
+# Google's packages for Vertex AI: what the built-in operator brings into a container.
+CLIENTS = ("google.cloud.aiplatform", "google.cloud.aiplatform_v1")
+
+
+@step(
+    step_operator="vertex",
+    enable_cache=False,
+    environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+    settings={"step_operator": {"machine_type": "n1-standard-4", "boot_disk_size_gb": 100}},
+)
+def timed(gate: str) -> None:
+    """Say that user code runs, then wait for a file."""
+    loaded = sorted(set(CLIENTS) & set(sys.modules))
+    print(f"first line of user code, with {loaded} loaded", flush=True)
+    while gate and not Path(gate).exists():
+        time.sleep(0.01)
+
+
+@pipeline(enable_cache=False)
+def bench(gate: str) -> None:
+    """One step."""
+    timed(gate)
+
+
+if __name__ == "__main__":
+    print(f"scikit-learn {sklearn.__version__} is loaded", flush=True)
+    print(f"run begins at {time.time()}", flush=True)
+    bench(sys.argv[1])

@@ -1,0 +1,60 @@
+"""Both operators' stacks, and emulators of Vertex AI that both use."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.samples import OPERATORS, Operator, Say
+from zenml_vertex.emulator import Timings, VertexEmulator
+from zenml_vertex.local_stack.registration import StackPlan
+from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.start import start_local_stack
+
+# What the stacks' step operators are registered with.
+PROJECT_OF_STACKS, REGION_OF_STACKS = StackPlan().project, StackPlan().region
+PIPELINE = Path(__file__).parent / "pipelines" / "timed.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """A stack for each operator.
+
+    Args:
+        stacks: The stacks, which have an emulator each that nobody uses here.
+        folder: Folder for gates.
+    """
+
+    stacks: Mapping[Operator, LocalStack]
+    folder: Path
+
+    def __getitem__(self, operator: Operator) -> LocalStack:
+        return self.stacks[operator]
+
+
+@contextmanager
+def open_stacks(say: Say) -> Iterator[Stacks]:
+    """Start a stack for each operator; all is gone at the end."""
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        stacks: dict[Operator, LocalStack] = {}
+        for operator in OPERATORS:
+            say(f"Starting a ZenML server, with the operator `{operator}`.")
+            stack = start_local_stack(folder / operator, operator=operator)
+            stacks[operator] = running.enter_context(stack)
+            expected = "zenml_vertex." if operator == "plugin" else "zenml.integrations."
+            if not stacks[operator].flavor_source.startswith(expected):
+                raise RuntimeError(f"`vertex` is {stacks[operator].flavor_source}")
+        yield Stacks(stacks, folder)
+
+
+@contextmanager
+def open_emulator(*, teardown: float = 0.0) -> Iterator[VertexEmulator]:
+    """An emulator that runs jobs as processes of this machine.
+
+    Args:
+        teardown: Seconds from the container's end to that of its job.
+    """
+    with VertexEmulator(timings=Timings(provisioning=0.0, teardown=teardown)) as emulator:
+        yield emulator

@@ -1,0 +1,133 @@
+"""Jobs that outlive their steps: they get some time to end by themselves, and are ended then."""
+
+import logging
+import threading
+from collections.abc import Container
+from dataclasses import dataclass
+
+from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
+from zenml_vertex.following.ending import PASSING, cancel_job, log_uncancelled
+from zenml_vertex.following.protocols import Clock, Jobs
+from zenml_vertex.following.reporting import TroubleLog
+from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.states import interpret, short_name
+
+logger = logging.getLogger(__name__)
+
+# How long a job is tried to be cancelled, where that fails.
+_PATIENCE_SECONDS = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lingering:
+    """A job that outlives its step, until when it may, and whether it was cancelled before."""
+
+    name: JobName
+    run_id: str
+    deadline: float
+    is_cancelled: bool
+
+
+class LingeringJobs:
+    """The jobs of one project and region whose steps are over.
+
+    Args:
+        jobs: Vertex AI.
+        clock: Where time comes from.
+        trouble: Where failures are told.
+    """
+
+    def __init__(self, jobs: Jobs, clock: Clock, trouble: TroubleLog) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._trouble = trouble
+        self._lingering: dict[str, _Lingering] = {}
+        # They are added while a look goes on.
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._lingering)
+
+    def add(
+        self, name: JobName, run_id: str, seconds: float, *, is_cancelled: bool = False
+    ) -> None:
+        """Give a job some time.
+
+        Args:
+            name: The job.
+            run_id: Its pipeline run.
+            seconds: How long it may take to end; 0 or more.
+            is_cancelled: Whether it was asked to end already: the log then says when it
+                has.
+        """
+        deadline = self._clock.monotonic() + seconds
+        with self._lock:
+            self._lingering[str(name)] = _Lingering(name, run_id, deadline, is_cancelled)
+
+    def find_runs(self) -> set[str]:
+        """The pipeline runs of these jobs."""
+        return {lingering.run_id for lingering in self._of(None)}
+
+    def end(self, run_id: str, listed: Container[str], most_reads: int) -> None:
+        """Forget the jobs of a run that are over, and end those whose time is up.
+
+        Args:
+            run_id: The pipeline run.
+            listed: Names of its live jobs, or of some of them.
+            most_reads: How many of the others are read now.
+
+        Raises:
+            VertexApiError: If Vertex AI cannot be asked.
+            CredentialsError: If there is no token to ask it with.
+        """
+        ours = self._of(run_id)
+        # A list that has one page only, or lags behind, says nothing of the others.
+        unlisted = [one for one in ours if str(one.name) not in listed]
+        gone = [one for one in unlisted[:most_reads] if self._is_gone(one)]
+        for one in gone:
+            self._forget(one.name)
+        for one in ours:
+            if one not in gone and self._clock.monotonic() >= one.deadline:
+                self._end_late(one)
+
+    def _of(self, run_id: str | None) -> list[_Lingering]:
+        with self._lock:
+            return [one for one in self._lingering.values() if run_id in {None, one.run_id}]
+
+    def _is_gone(self, lingering: _Lingering) -> bool:
+        name = lingering.name
+        try:
+            state = self._jobs.get(str(name))["state"]
+        except JobNotFound:
+            return True
+        except PermissionDenied as error:
+            self._trouble.complain(str(name), error)
+            return False
+        is_gone = interpret(state).is_terminal
+        if is_gone and lingering.is_cancelled:
+            logger.info("Vertex AI job %s is %s.", name.job_id, short_name(state))
+        return is_gone
+
+    def _end_late(self, lingering: _Lingering) -> None:
+        """Cancel a job that has outlived its step for too long; a failure is tried again."""
+        name = lingering.name
+        try:
+            cancel_job(self._jobs, name, self._clock, patience_seconds=0)
+        except PASSING as error:
+            self._trouble.complain(str(name), error)
+            if self._clock.monotonic() < lingering.deadline + _PATIENCE_SECONDS:
+                return
+            log_uncancelled(name, error)
+        except VertexStepOperatorError as error:
+            log_uncancelled(name, error)
+        else:
+            logger.warning(
+                "Vertex AI job %s went on although its step is over; it is being cancelled.",
+                name.job_id,
+            )
+        self._forget(name)
+
+    def _forget(self, name: JobName) -> None:
+        with self._lock:
+            self._lingering.pop(str(name), None)
+        self._trouble.forget(str(name))

@@ -1,0 +1,78 @@
+"""The rows that count: short versions, on a clock that is moved by hand."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.crowd import run_crowd, spread_reads
+from benchmarks.ground import count_by_minute, name_step_run, open_ground
+from benchmarks.processes import run_alone, run_on_stack
+from benchmarks.reads import count_reads
+
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.stack import LocalStack
+
+
+def test_the_built_in_operator_reads_at_its_own_pace() -> None:
+    """1, 2, 4, 8, 16 and then every 16 s; the unmodified class of ZenML says so itself."""
+    assert run_alone("own_wait", "2", operator="builtin") == [
+        0,
+        1,
+        3,
+        7,
+        15,
+        31,
+        47,
+        63,
+        79,
+        95,
+        111,
+    ]
+
+
+def test_processes_that_read_as_one_are_added_up_by_the_minute() -> None:
+    """One creation a second: the second process is a second late."""
+    assert spread_reads([0, 1, 59, 61], 2, 3) == [5, 3, 0]
+    assert spread_reads([0], 150, 3) == [60, 60, 30]
+    assert count_by_minute([0, 59.999, 60, 180], 3) == [2, 1, 0]
+
+
+@pytest.mark.parametrize(("steps", "pages"), [(1, 1), (100, 1), (101, 2)])
+def test_one_process_reads_lists(steps: int, pages: int) -> None:
+    """At most 12 a minute, a page for each hundred jobs, as the emulator has counted them."""
+    reads = count_reads(steps, 2)
+    assert len(reads) == 2
+    assert all(10 * pages <= count <= 12 * pages for count in reads), reads
+
+
+def test_a_crowd_of_processes_shares_the_quota() -> None:
+    """Each process is created in its second, and all together read less than they would alone."""
+    with open_ground() as ground:
+        reads = run_crowd(ground, 60, 4)
+        created = [call for call in ground.emulator.calls if call.method == "POST"]
+        assert len(created) == len(ground.emulator.jobs) == 60
+        assert (created[-1].time - created[0].time).total_seconds() == 59
+    assert max(reads) < 300
+    # Alone, 60 processes would look 12 times a minute each.
+    assert 0 < reads[-1] < 60 * 12 / 3
+
+
+def test_the_runner_asks_for_each_step_in_turn(local_stack: "LocalStack") -> None:
+    """A process on a stack gives its rounds' seconds, and what it has become."""
+    with open_ground() as ground:
+        names = [str(ground.submit(number).name) for number in range(30)]
+        asked = run_on_stack(
+            "asking",
+            *("30", "2"),
+            stack=local_stack,
+            emulator_host=ground.emulator.host,
+            content=names,
+        )
+        calls = [call for call in ground.emulator.calls if call.method == "GET"]
+    assert name_step_run(29) == "00000000-0000-0000-0000-00000000001e"
+    assert len(asked["seconds"]) == 2
+    # Two rounds of thirty steps each: a list or two, and nobody asked for alone.
+    assert 1 <= len(calls) <= 2
+    assert not [call for call in calls if not call.path.endswith("/customJobs")]
+    assert asked["bytes"] > 1e6
+    assert asked["threads"] >= 1

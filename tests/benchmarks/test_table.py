@@ -1,0 +1,150 @@
+"""The table of `make bench`: its rows, its figures, and how both are kept."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.machine import Machine, find_machine
+from benchmarks.results import (
+    Figure,
+    Results,
+    format_figure,
+    format_ratio,
+    load,
+    render,
+    round_figure,
+    save,
+)
+from benchmarks.rows import BY_ID, ROWS, UnknownRowError, choose_rows
+from benchmarks.samples import Samples
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+MACHINE = Machine(2, "a CPU", "3.11.7", "0.98.0", "2.7.0")
+# What was promised before it was measured.
+PROMISED = {
+    "import_seconds", "import_megabytes", "container_seconds", "launch_seconds",
+    "lag_seconds_0", "lag_seconds_15", "lag_seconds_45",
+    "reads_per_minute_1", "reads_per_minute_10", "reads_per_minute_100", "reads_per_minute_1000",
+    "reads_per_minute_processes_1000", "runner_round_seconds_1000",
+    "kilobytes_per_step", "threads_per_step",
+    "server_requests_per_step_minute_1", "server_requests_per_step_minute_1000",
+}  # fmt: skip
+
+
+def test_every_promised_row_is_there_and_figures_are_of_one_machine() -> None:
+    """The committed figures are whole, and the table beside them is rendered from them."""
+    assert set(BY_ID) >= PROMISED
+    results = load(FOLDER)
+    assert results is not None
+    assert set(results.figures) == set(BY_ID)
+    assert (FOLDER / "RESULTS.md").read_text("utf-8") == render(results)
+    assert (FOLDER / "results.json").read_text("utf-8") == results.to_json()
+
+
+def test_every_committed_count_meets_its_target() -> None:
+    """Calls that are counted on a manual clock are the same on every machine."""
+    results = load(FOLDER)
+    assert results is not None
+    counted = [(row, each) for row, each in results.found() if row.how.startswith("counted")]
+    assert len(counted) >= 12
+    short = [row.id for row, each in counted if not row.is_met(each.builtin, each.ours)]
+    assert short == []
+
+
+def test_no_figure_tells_where_it_was_measured() -> None:
+    """Cores, CPU and versions are enough; names and paths are nobody's business."""
+    text = (FOLDER / "results.json").read_text("utf-8")
+    assert set(json.loads(text)["machine"]) == {"cores", "cpu", "python", "zenml", "aiplatform"}
+    assert not re.search(r'": "/|/home/|/tmp/|/work', text)
+    assert find_machine().cores >= 1
+
+
+@pytest.mark.parametrize(
+    ("row", "builtin", "ours", "is_met"),
+    [
+        ("import_seconds", 2.0, 0.039, True),
+        ("import_seconds", 2.0, 0.04, False),
+        ("launch_seconds", 4.0, 2.0, False),
+        ("lag_seconds_45", 60.0, 0.99, True),
+        ("lag_seconds_45", 60.0, 1.0, False),
+        ("reads_per_minute_1", 3.8, 12.0, True),
+        ("reads_per_minute_100_peak", 700.0, 12.1, False),
+        ("reads_per_minute_1000", 3750.0, 120.0, True),
+        ("reads_per_minute_1000", 3750.0, 120.1, False),
+        ("reads_per_minute_processes_1000", 3750.0, 600.0, False),
+        ("threads_per_step", 0.0, 1.0, False),
+        ("server_requests_per_step_minute_1", 0.0, 1e9, True),
+    ],
+)
+def test_a_target_is_kept_to_the_letter(
+    row: str, builtin: float, ours: float, *, is_met: bool
+) -> None:
+    """12 reads, and 12 more for each further hundred jobs; shares of the built-in's figure."""
+    assert BY_ID[row].is_met(builtin, ours) == is_met
+
+
+def test_rows_are_chosen_by_name() -> None:
+    """In the order of the table; none means all; a slip of the pen is refused with the names."""
+    chosen = choose_rows(" lag_seconds_45, import_seconds,")
+    assert [row.id for row in chosen] == ["import_seconds", "lag_seconds_45"]
+    assert choose_rows("") == list(ROWS)
+    with pytest.raises(UnknownRowError, match=r"lag_seconds_46.*lag_seconds_45"):
+        choose_rows("lag_seconds_46")
+
+
+def test_an_unknown_row_ends_the_command_before_anything_is_measured(tmp_path: Path) -> None:
+    """Status 2, and no file."""
+    command = [sys.executable, "-m", "benchmarks", "--rows=import", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "There is no row import." in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_run_replaces_its_rows_only(tmp_path: Path) -> None:
+    """On the same machine; on another one, figures of two machines would stand in one table."""
+    first = {"import_seconds": Figure(2.0, 0.02), "lag_seconds_0": Figure(9.0, 0.5)}
+    save(Results(MACHINE, first), tmp_path)
+    older = load(tmp_path)
+    assert older is not None
+    again = Results(MACHINE, {"lag_seconds_0": Figure(8.0, 0.4)})
+    assert older.updated(again).figures == {**first, **again.figures}
+    elsewhere = Results(Machine(8, "b", "3.12.0", "0.98.0", "2.7.0"), again.figures)
+    assert older.updated(elsewhere) == elsewhere
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """JSON has the four fields of a row, and rows that exist no longer are left out."""
+    save(Results(MACHINE, {"import_seconds": Figure(2.0, 0.02)}), tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    row = {"id": "import_seconds", "builtin": 2.0, "ours": 0.02, "unit": "s"}
+    assert content["rows"] == [row]
+    content["rows"].append({**row, "id": "gone"})
+    results = Results.parse(json.dumps(content))
+    assert results == Results(MACHINE, {"import_seconds": Figure(2.0, 0.02)})
+    assert "2 cores of a CPU, Python 3.11.7, ZenML 0.98.0" in render(results)
+    assert "| 2 | 0.02 | 1.0% | under 2 % of the built-in's | yes |" in render(results)
+
+
+def test_figures_have_three_digits() -> None:
+    """More would be noise; counts keep every digit before the point."""
+    assert [round_figure(value) for value in (0.0191234, 2.0749, 118.44, 3816.6667)] == [
+        0.0191,
+        2.07,
+        118.0,
+        3817.0,
+    ]
+    assert [format_figure(value) for value in (0.0191, 118.0, 3817.0)] == ["0.0191", "118", "3,817"]
+    assert format_ratio(Figure(0.0, 114.0)) == "-"
+    assert format_ratio(Figure(4.0, 3.0)) == "75%"
+    assert format_ratio(Figure(200.0, 1.3)) == "0.7%"
+
+
+def test_the_figure_of_a_row_is_the_median_of_its_samples() -> None:
+    """One slow run in five does not show."""
+    samples = Samples(builtin=(9.0, 1.0, 3.0, 2.0, 99.0), plugin=(0.1, 7.0, 0.3, 0.2, 0.2))
+    assert samples.medians == (3.0, 0.2)

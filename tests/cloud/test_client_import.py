@@ -1,0 +1,82 @@
+"""Google's package, of which jobs import a part, and everybody else finds the whole."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def _run(program: str) -> str:
+    command = [sys.executable, "-W", "ignore::FutureWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.smoke
+def test_the_jobs_bring_the_client_of_one_service() -> None:
+    """The package has some thirty; their import takes as long as all the rest together."""
+    program = """
+import sys, zenml_vertex.cloud.jobs
+services = "google.cloud.aiplatform_v1.services."
+print({name.removeprefix(services).partition(".")[0] for name in sys.modules
+       if name.startswith(services)})
+"""
+    assert _run(program) == "{'job_service'}\n"
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from google.cloud.aiplatform_v1 import PredictionServiceClient as found",
+        "from google.cloud import aiplatform_v1; found = aiplatform_v1.PredictionServiceClient",
+        "import google.cloud.aiplatform_v1 as api; found = api.PredictionServiceClient",
+        "import google.cloud.aiplatform_v1\n"
+        "found = google.cloud.aiplatform_v1.PredictionServiceClient",
+        "from google.cloud.aiplatform_v1 import *; found = PredictionServiceClient",
+        "from google.cloud import aiplatform\n"
+        "found = aiplatform.gapic.PredictionServiceClient, aiplatform.CustomJob",
+        "from google.cloud.aiplatform_v1 import __version__ as found",
+        "from google.cloud.aiplatform_v1 import types; found = types.Model",
+    ],
+)
+def test_a_script_that_uses_more_of_it_finds_all_of_it(use: str) -> None:
+    """However it is spelt, before or after the operator's own import, and with one class each."""
+    same = "from google.cloud.aiplatform_v1 import JobServiceClient as whole\n"
+    same += "from zenml_vertex.cloud.jobs import JobServiceClient as part\nassert whole is part"
+    _run(f"import zenml_vertex.cloud.jobs\n{use}\nassert found\n{same}")
+    _run(f"{use}\nimport zenml_vertex.cloud.jobs\nassert found\n{same}")
+
+
+def test_what_the_package_does_not_have_is_said_as_ever() -> None:
+    """`hasattr` is False, and an import of it is an ImportError that names it."""
+    program = """
+import zenml_vertex.cloud.jobs
+from google.cloud import aiplatform_v1
+assert not hasattr(aiplatform_v1, "NoSuchClient")
+assert not hasattr(aiplatform_v1, "__no_such__")
+try:
+    from google.cloud.aiplatform_v1 import NoSuchClient
+except ImportError as error:
+    print(error)
+"""
+    assert "cannot import name 'NoSuchClient' from 'google.cloud.aiplatform_v1'" in _run(program)
+
+
+def test_threads_that_ask_at_one_time_all_find_it() -> None:
+    """Whoever comes while the package is imported waits until it is whole."""
+    program = """
+import threading, zenml_vertex.cloud.jobs
+from google.cloud import aiplatform_v1
+names = ["PredictionServiceClient", "EndpointServiceClient", "ZebraServiceClient"] * 4
+found, together = {}, threading.Barrier(len(names))
+def ask(number, name):
+    together.wait()
+    found[number] = hasattr(aiplatform_v1, name)
+threads = [threading.Thread(target=ask, args=each) for each in enumerate(names)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert found == {n: not name.startswith("Zebra") for n, name in enumerate(names)}, found
+"""
+    _run(program)

@@ -32,19 +32,20 @@ def build_play(
         # This package's own entrypoint tells the container how long it may linger,
         # and does not run a step that is over.
         lingering = container.environment.get(LINGERING_VARIABLE)
-        if lingering is not None and server.status.is_finished and not step.is_command:
+        is_ours = lingering is not None
+        if is_ours and server.status.is_finished and not step.is_command:
             return Script(seconds=1.0, grace=_GRACE_SECONDS)
         _start_running(server)
         moment = _find_moment_to_report(step.seconds, server)
         actions = []
         if step.report:
             status = ExecutionStatus(step.report)
-            actions.append((moment, lambda: _report(server, status)))
+            actions.append((moment, lambda: _report(server, status, is_ours=is_ours)))
         if stop and stop.is_heeded and not step.is_command:
             stopped = (server.begin - server.now()).total_seconds() + stop.seconds
             beat = _find_moment_to_report(max(0.0, stopped) + _HEARTBEAT_SECONDS, server)
             if beat < moment:
-                stops = ((beat, lambda: _report(server, ExecutionStatus.STOPPED)),)
+                stops = ((beat, lambda: _end_what_is_to_end(server, is_ours=is_ours)),)
                 return Script(seconds=beat + 1.0, status=1, actions=stops, grace=_GRACE_SECONDS)
         return Script(
             seconds=_find_end(step, moment, lingering),
@@ -78,8 +79,14 @@ def _find_moment_to_report(seconds: float, server: ZenMLServer) -> float:
     return (end - server.now()).total_seconds() + 1.0
 
 
-def _report(server: ZenMLServer, status: ExecutionStatus) -> None:
+def _report(server: ZenMLServer, status: ExecutionStatus, *, is_ours: bool) -> None:
     try:
         server.write("step", status)
     except IllegalOperationError:
-        return
+        _end_what_is_to_end(server, is_ours=is_ours)
+
+
+def _end_what_is_to_end(server: ZenMLServer, *, is_ours: bool) -> None:
+    """What the end of a step that is to end is on the server: ZenML's own entrypoint tells none."""
+    if is_ours and server.status == ExecutionStatus.STOPPING:
+        server.write("step", ExecutionStatus.STOPPED)

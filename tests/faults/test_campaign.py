@@ -109,8 +109,8 @@ def test_a_client_that_does_not_cancel_leaves_jobs_running(
         for place in ("wait: clock.sleep before", "submit: jobs.create after")
     ]
     assert all(judge(run(trial)).is_right for trial in trials)
-    monkeypatch.setattr(step_operator, "cancel_and_verify", lambda *_, **__: None)
-    monkeypatch.setattr(submission, "cancel_quietly", lambda *_, **__: None)
+    for module in (step_operator, submission):
+        monkeypatch.setattr(module, "cancel_and_verify", lambda *_, **__: None)
     assert [judge(run(trial)).leaked for trial in trials] == [1, 1]
 
 

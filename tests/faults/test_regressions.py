@@ -83,6 +83,12 @@ TRIALS = {
     "a stuck container does not heed the stop of its run": _trial(
         RunStops(40.0, is_heeded=False), step=Step("stuck", 5.0), mode="dynamic"
     ),
+    "a run is stopped that nobody waits for any more": _trial(
+        RunStops(25.0, is_heeded=False),
+        Cut("Ctrl-C", "wait: get_run_step before"),
+        step=Step("reports", 5.0, ending=50.0),
+        detaches=True,
+    ),
     "the cancel after Ctrl-C meets a bad gateway": _trial(
         IN_THE_WAIT, ErrorAnswer("cancel", 502, body="html", count=4)
     ),

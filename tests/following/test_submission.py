@@ -287,12 +287,14 @@ def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A step run that does not name its job would leave it running unseen."""
+    caplog.set_level(logging.INFO)
     world = Submitted()
     world.step_runs.record_errors = [None, error]
     with pytest.raises(type(error)):
         world.submit()
     assert world.jobs.cancelled == [f"{PARENT}/customJobs/1"]
     assert f"{PARENT}/customJobs/1" in caplog.text
+    assert "Vertex AI job 1 is CANCELLED." in caplog.text
 
 
 def test_ctrl_c_during_the_create_leaves_no_job() -> None:

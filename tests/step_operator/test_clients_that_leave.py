@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from local_stack.callables import StartPipeline
 from zenml_vertex.local_stack.loopback import ask
@@ -29,6 +30,34 @@ SLEEPER = """
 
     if __name__ == "__main__":
         sleeper()
+"""
+# Somebody stops the run while the step works; its own report then comes too late.
+STOPPED = """
+    import sys
+    import time
+    from pathlib import Path
+    from zenml import get_step_context, pipeline, step
+    from zenml.client import Client
+    from zenml.enums import ExecutionStatus
+    from zenml.models import StepRunUpdate
+    from zenml_vertex import VertexStepOperatorSettings
+
+    settings = VertexStepOperatorSettings(on_client_exit="detach")
+
+    @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
+    def stopped(gate: str) -> None:
+        while not Path(gate).exists():
+            time.sleep(0.05)
+        Client().zen_store.update_run_step(
+            get_step_context().step_run.id, StepRunUpdate(status=ExecutionStatus.STOPPING)
+        )
+
+    @pipeline
+    def stopping(gate: str) -> None:
+        stopped(gate)
+
+    if __name__ == "__main__":
+        stopping(sys.argv[1])
 """
 # As the dynamic runner does it when it goes on with a run that another process has begun.
 ASK = """
@@ -59,6 +88,21 @@ def test_a_client_that_detaches_leaves_the_job_to_its_step(
     assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
     answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200
+
+
+def test_a_step_that_nobody_waits_for_says_itself_that_it_was_stopped(
+    local_stack: LocalStack, start_pipeline: StartPipeline, tmp_path: Path
+) -> None:
+    """ZenML's client would say it, and there is none any more: it would be `stopping` for ever."""
+    gate = tmp_path / "gate"
+    process = start_pipeline(STOPPED, str(gate))
+    name = process.wait_for_line(r"(projects/\S+) runs step")[1]
+    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    process.send_signal(signal.SIGINT)
+    run = process.wait(60).run
+    gate.touch()
+    local_stack.jobs.wait_until_over(name, 60)
+    assert local_stack.records.fetch_run(run.id).step("stopped").status == "stopped"
 
 
 def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(

@@ -13,6 +13,7 @@ from requests.exceptions import RequestException
 from zenml.client import Client
 from zenml.config.source import Source
 from zenml.enums import ExecutionStatus
+from zenml.orchestrators.publish_utils import publish_step_run_status_update
 from zenml.step_operators.step_operator_entrypoint_configuration import (
     STEP_RUN_ID_OPTION,
     StepOperatorEntrypointConfiguration,
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Status of a step run that is to end -> what it is when it has.
+_END = {
+    ExecutionStatus.STOPPING: ExecutionStatus.STOPPED,
+    ExecutionStatus.CANCELLING: ExecutionStatus.CANCELLED,
+}
 # Of a step run whose job is being ended, or that has an attempt of its own after it.
-_NEEDS_NOBODY = (
-    ExecutionStatus.STOPPING,
-    ExecutionStatus.CANCELLING,
-    ExecutionStatus.RETRYING,
-)
+_NEEDS_NOBODY = (*_END, ExecutionStatus.RETRYING)
 
 
 class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
@@ -68,8 +70,19 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         try:
             super().run()
             status = 0
+        except BaseException:
+            self._end_what_is_to_end()
+            raise
         finally:
             end_process_later(status)
+
+    def _end_what_is_to_end(self) -> None:
+        """Say that a step run has ended that was to end: ZenML leaves that to its client."""
+        try:
+            if after := _END.get(self._read_status()):
+                publish_step_run_status_update(self._step_run_id, after)
+        except Exception as error:  # noqa: BLE001 - the step's own error is on its way
+            logger.warning("The step run could not be ended: %s", type(error).__name__)
 
     def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
         """Run the step's code; the claim is looked at once more, for two starts at one time."""
@@ -85,21 +98,26 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
 
     @cached_property
     def _claim(self) -> StepClaim:
-        step_run_id = self.entrypoint_args[STEP_RUN_ID_OPTION]
         return StepClaim(
-            store=ArtifactStoreClaim(Client().active_stack.artifact_store, step_run_id),
+            store=ArtifactStoreClaim(Client().active_stack.artifact_store, str(self._step_run_id)),
             clock=SystemClock(),
             holder=str(uuid.uuid4()),
             is_over=self._is_over,
         )
 
+    @property
+    def _step_run_id(self) -> UUID:
+        return UUID(self.entrypoint_args[STEP_RUN_ID_OPTION])
+
     def _is_over(self) -> bool:
         try:
-            # Not `self.step_run`, which says that the step is running.
-            step_run: Any = Client().get_run_step(
-                UUID(self.entrypoint_args[STEP_RUN_ID_OPTION]), hydrate=False
-            )
+            status = self._read_status()
         except RequestException:
             return False
-        status: ExecutionStatus = step_run.status
         return status.is_finished or status in _NEEDS_NOBODY
+
+    def _read_status(self) -> ExecutionStatus:
+        # Not `self.step_run`, which says that the step is running.
+        step_run: Any = Client().get_run_step(self._step_run_id, hydrate=False)
+        status: ExecutionStatus = step_run.status
+        return status

@@ -46,8 +46,22 @@ def cancel_job(
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
         CredentialsError: If there is no token to do it with.
+        BaseException: What interrupts it. The job has been asked once more then.
     """
     deadline = clock.monotonic() + patience_seconds
+    try:
+        _cancel_until(deadline, jobs, name, clock)
+    except VertexStepOperatorError:
+        raise
+    except BaseException:
+        try:
+            _cancel_once(jobs, name)
+        except VertexStepOperatorError as error:
+            log_uncancelled(name, error)
+        raise
+
+
+def _cancel_until(deadline: float, jobs: Jobs, name: JobName, clock: Clock) -> None:
     trouble: type[Exception] | None = None
     while True:
         try:
@@ -74,7 +88,7 @@ def _cancel_once(jobs: Jobs, name: JobName) -> None:
 def cancel_and_verify(
     jobs: Jobs, name: JobName, clock: Clock, *, budget_seconds: float = CANCEL_BUDGET_SECONDS
 ) -> str | None:
-    """Cancel a job and wait until it is over.
+    """Cancel a job and wait until it is over; raises nothing but what interrupts it.
 
     Args:
         jobs: Vertex AI.
@@ -132,22 +146,11 @@ def _read_state(jobs: Jobs, name: JobName, deadline: float, clock: Clock) -> str
 def cancel_quietly(
     jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float = CANCEL_PATIENCE_SECONDS
 ) -> None:
-    """Cancel a job on the way out of another error, which must not be hidden by this one.
-
-    Raises:
-        BaseException: What interrupts it. The job is being cancelled by then, if that
-            can be had at once.
-    """
+    """Cancel a job; where that fails, the log says so, and how to do it."""
     try:
         cancel_job(jobs, name, clock, patience_seconds=patience_seconds)
     except VertexStepOperatorError as error:
         log_uncancelled(name, error)
-    except BaseException:
-        try:
-            cancel_job(jobs, name, clock, patience_seconds=0)
-        except VertexStepOperatorError as error:
-            log_uncancelled(name, error)
-        raise
 
 
 def log_uncancelled(name: JobName, error: VertexStepOperatorError) -> None:

@@ -19,7 +19,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.ending import PASSING, cancel_quietly
+from zenml_vertex.following.ending import PASSING, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
 from zenml_vertex.following.reporting import (
     BUILTIN_JOB_NAME_KEY,
@@ -276,7 +276,7 @@ class Submission:
                 raise
         if self._created is not None:
             logger.error("%s: cancelling Vertex AI job %s.", reason, self._created)
-            cancel_quietly(self.jobs, JobName.parse(self._created), self.clock)
+            cancel_and_verify(self.jobs, JobName.parse(self._created), self.clock)
 
     def _end_what_is_seen(self) -> None:
         """End what one look finds: an impatient second Ctrl-C leaves no time for more."""

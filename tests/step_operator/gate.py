@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from typing_extensions import Self
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 

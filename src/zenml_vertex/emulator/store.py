@@ -152,9 +152,10 @@ class FileStore:
         self._make_folders()
 
     def release(self) -> None:
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        # A crash in the middle of a call releases it in another thread than `close`.
+        lock_file, self._lock_file = self._lock_file, None
+        if lock_file is not None:
+            os.close(lock_file)
 
     def close(self) -> None:
         self.release()

@@ -1,6 +1,5 @@
 """The step operator of this package, in the world of a trial."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.faults.operators import PROJECT, REGION, build_component
@@ -13,25 +12,12 @@ from zenml_vertex.following.orphans import find_orphans, list_live_jobs
 from zenml_vertex.places import Places
 from zenml_vertex.step_operator import VertexStepOperator
 
-MakePlaces = Callable[[Process], Places]
-
-
-def _make_places(process: Process) -> Places:
-    return Places(process, run_in_background=process.background.append)
-
 
 class Own:
-    """The flavor `vertex` of this package.
-
-    Args:
-        make_places: Makes the connections and watchers of a process.
-    """
+    """The flavor `vertex` of this package."""
 
     # It waits six hours for a state that it does not know to pass.
     most_seconds = 9 * 60 * 60.0
-
-    def __init__(self, make_places: MakePlaces = _make_places) -> None:
-        self._make_places = make_places
 
     def build(
         self, process: Process, trial: Trial, world: World, key_file: Path
@@ -44,9 +30,8 @@ class Own:
             on_client_exit="detach" if trial.detaches else "cancel",
             service_account_path=str(key_file) if trial.has_key else None,
         )
-        return VertexStepOperator(
-            **build_component(config), clock=process, places=self._make_places(process)
-        )
+        places = Places(process, run_in_background=process.background.append)
+        return VertexStepOperator(**build_component(config), clock=process, places=places)
 
     def sweep(self, operator: VertexStepOperator, process: Process, world: World) -> None:
         """What `zenml-vertex jobs cancel --orphans --yes` does."""

@@ -171,13 +171,12 @@ class ZenMLServer:
         if hazard is None:
             return effect()
         self._hit(hazard)
-        if hazard.form != "lost":
-            answer = effect()
-            if hazard.form == "repeated":
-                return effect()
-            del answer
-        else:
+        if hazard.form == "lost":
             self.unheard_writes += call == "update_run_step"
+        else:
+            effect()
+        if hazard.form == "repeated":
+            return effect()
         raise NoConnection("connection reset by peer")
 
     def _hit(self, hazard: ServerOutage | ServerHazard) -> None:

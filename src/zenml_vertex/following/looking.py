@@ -45,7 +45,9 @@ class Looking:
         done, _ = wait([future], patience)
         if done:
             with self._lock:
-                self._under_way = None
+                # Somebody else may have begun the next one.
+                if self._under_way is future:
+                    self._under_way = None
             future.result()
 
     def _run(self, future: "Future[None]") -> None:

@@ -122,9 +122,11 @@ class VertexStepOperator(BaseStepOperator):
         }
         for name, step in steps.items():
             self._check_image(step, self._check_settings(step, name), name)
+        builds = build_configurations(steps)
         if steps:
+            # Last: a thread that imports slows down whatever reads many files beside it.
             self._places.prepare()
-        return build_configurations(steps)
+        return builds
 
     def submit(
         self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]

@@ -26,6 +26,19 @@ print({name.removeprefix(services).partition(".")[0] for name in sys.modules
 
 
 @pytest.mark.smoke
+def test_the_jobs_bring_the_types_of_that_service_alone() -> None:
+    """And of what a job is made of; there are over a hundred modules of types."""
+    program = """
+import sys, zenml_vertex.cloud.jobs
+found = {name for name in sys.modules if name.startswith("google.cloud.aiplatform_v1.types.")}
+assert "google.cloud.aiplatform_v1.types.custom_job" in found
+assert "google.cloud.aiplatform_v1.types.featurestore" not in found
+print(len(found) < 40)
+"""
+    assert _run(program) == "True\n"
+
+
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "use",
     [
@@ -39,6 +52,10 @@ print({name.removeprefix(services).partition(".")[0] for name in sys.modules
         "found = aiplatform.gapic.PredictionServiceClient, aiplatform.CustomJob",
         "from google.cloud.aiplatform_v1 import __version__ as found",
         "from google.cloud.aiplatform_v1 import types; found = types.Model",
+        "from google.cloud.aiplatform_v1.types import Model as found",
+        "from google.cloud.aiplatform_v1.types import *; found = Featurestore",
+        "from google.cloud.aiplatform_v1.types import featurestore as found",
+        "import google.cloud.aiplatform_v1.types.featurestore as found",
     ],
 )
 def test_a_script_that_uses_more_of_it_finds_all_of_it(use: str) -> None:
@@ -47,6 +64,21 @@ def test_a_script_that_uses_more_of_it_finds_all_of_it(use: str) -> None:
     same += "from zenml_vertex.cloud.jobs import JobServiceClient as part\nassert whole is part"
     _run(f"import zenml_vertex.cloud.jobs\n{use}\nassert found\n{same}")
     _run(f"{use}\nimport zenml_vertex.cloud.jobs\nassert found\n{same}")
+
+
+@pytest.mark.smoke
+def test_a_type_is_the_same_wherever_it_is_imported_from() -> None:
+    """Also where the types are imported after the operator's own part of them."""
+    program = """
+from zenml_vertex.cloud.client_import import CustomJob
+from google.cloud import aiplatform_v1
+from google.cloud.aiplatform_v1 import types
+assert aiplatform_v1.CustomJob is types.CustomJob is CustomJob
+names = types.__all__
+other = [name for name in names if getattr(aiplatform_v1, name) is not getattr(types, name)]
+print(len(names) > 1000, other)
+"""
+    assert _run(program) == "True []\n"
 
 
 def test_what_the_package_does_not_have_is_said_as_ever() -> None:

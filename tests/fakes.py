@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zenml_vertex.errors import JobNotFound, RequestRejected
+from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
 from zenml_vertex.following.protocols import JobList, StepRunFacts
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
@@ -163,15 +163,20 @@ class InMemoryStepRuns:
         self.record_errors: list[BaseException | None] = []
         self.questions = 0
         self.question_errors: list[Exception | None] = []
+        self.deleted: set[str] = set()
 
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
         del run_id
         self.questions += 1
         if self.question_errors and (error := self.question_errors.pop(0)):
             raise error
+        if len(step_run_ids) > 1:
+            # A question for news says nothing of those that are not there.
+            step_run_ids = [name for name in step_run_ids if name not in self.deleted]
         return {name: self.status(name) for name in step_run_ids}
 
     def status(self, step_run_id: str) -> str:
+        self._miss(step_run_id)
         return self.ended.get(step_run_id, self.initial)
 
     def find(self, step_run_id: str) -> StepRunFacts | None:
@@ -188,7 +193,12 @@ class InMemoryStepRuns:
     def stop(self, step_run_id: str, message: str) -> str:
         return self._end(step_run_id, "stopped", message)
 
+    def _miss(self, step_run_id: str) -> None:
+        if step_run_id in self.deleted:
+            raise StepRunNotFound(f"no step run {step_run_id}")
+
     def _end(self, step_run_id: str, status: str, message: str) -> str:
+        self._miss(step_run_id)
         self.ended[step_run_id] = status
         self.messages[step_run_id] = message
         return status

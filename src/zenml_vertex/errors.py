@@ -7,6 +7,7 @@ VertexStepOperatorError
 ├── StackError               a component of the stack that Vertex AI cannot reach
 ├── FlavorOwnershipError     the server's record of the flavor `vertex` could not be changed
 ├── ServerUnreachable        the ZenML server gave no answer; retryable
+├── StepRunNotFound          the ZenML server has no such step run any more
 └── VertexApiError           Vertex AI answered, or failed to
     ├── JobNotFound          404
     ├── PermissionDenied     401, 403
@@ -73,6 +74,10 @@ class ServerUnreachable(VertexStepOperatorError):
     """The ZenML server gave no answer, or one that says to come back later."""
 
     retryable = True
+
+
+class StepRunNotFound(VertexStepOperatorError):
+    """The ZenML server answers, and has no such step run: somebody has deleted it."""
 
 
 class VertexApiError(VertexStepOperatorError):

@@ -21,7 +21,7 @@ from zenml.orchestrators.publish_utils import (
     step_exception_info,
 )
 
-from zenml_vertex.errors import ServerUnreachable, VertexStepOperatorError
+from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunFacts
 
 # The server's own default limit for a page is far above.
@@ -55,11 +55,11 @@ class ZenMLStepRuns:
 
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
         """The metadata of a step run as it is now."""
-        with _server_errors():
+        with _step_run_errors(step_run_id):
             return Client().get_run_step(UUID(step_run_id)).run_metadata
 
     def status(self, step_run_id: str) -> str:
-        with _server_errors():
+        with _step_run_errors(step_run_id):
             return Client().get_run_step(UUID(step_run_id), hydrate=False).status.value
 
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
@@ -73,12 +73,12 @@ class ZenMLStepRuns:
         return {str(step_run.id): step_run.status.value for step_run in found}
 
     def find(self, step_run_id: str) -> StepRunFacts | None:
-        with _server_errors():
-            try:
+        try:
+            with _step_run_errors(step_run_id):
                 step_run = Client().get_run_step(UUID(step_run_id))
-            except KeyError:
-                return None
-            run = Client().get_pipeline_run(step_run.pipeline_run_id, hydrate=False)
+                run = Client().get_pipeline_run(step_run.pipeline_run_id, hydrate=False)
+        except StepRunNotFound:
+            return None
         end_time = step_run.end_time
         return StepRunFacts(
             status=step_run.status.value,
@@ -88,7 +88,7 @@ class ZenMLStepRuns:
         )
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
-        with _server_errors():
+        with _step_run_errors(step_run_id):
             publish_step_run_metadata(UUID(step_run_id), {self._component_id: dict(metadata)})
 
     def fail(self, step_run_id: str, message: str) -> str:
@@ -99,7 +99,7 @@ class ZenMLStepRuns:
 
 
 def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
-    with _server_errors():
+    with _step_run_errors(step_run_id):
         try:
             step_run = publish_step_run_status_update(
                 UUID(step_run_id),
@@ -150,7 +150,32 @@ def _server_errors() -> Iterator[None]:
     try:
         yield
     except (RequestException, RuntimeError, AuthorizationException) as error:
-        raise ServerUnreachable(
-            f"The ZenML server cannot be reached ({type(error).__name__}). "
-            "`zenml status` shows which server it is and whether it answers."
-        ) from error
+        raise _unreachable(error) from error
+
+
+@contextmanager
+def _step_run_errors(step_run_id: str) -> Iterator[None]:
+    """The same for a step run, which may have been deleted meanwhile.
+
+    ZenML's client takes each 404 for that, also the one of a proxy while the server
+    restarts. So the server is asked for something that it always has.
+    """
+    with _server_errors():
+        try:
+            yield
+        except KeyError as error:
+            try:
+                Client().zen_store.get_user()
+            except KeyError as nothing:
+                raise _unreachable(nothing) from error
+            raise StepRunNotFound(
+                f"The ZenML server has no step run {step_run_id}. Was its pipeline run deleted? "
+                "`zenml pipeline runs list` shows those that are left."
+            ) from error
+
+
+def _unreachable(error: Exception) -> ServerUnreachable:
+    return ServerUnreachable(
+        f"The ZenML server cannot be reached ({type(error).__name__}). "
+        "`zenml status` shows which server it is and whether it answers."
+    )

@@ -16,6 +16,7 @@ from zenml_vertex.errors import (
     RequestRejected,
     ServerUnreachable,
     ServiceUnavailable,
+    StepRunNotFound,
 )
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import JobList
@@ -104,6 +105,34 @@ def test_a_job_that_is_not_found_for_a_moment_is_followed(world: Watched) -> Non
     world.report(at=START + 40)
     lost = JobNotFound("not yet", code=404)
     assert world.wait(lost, lost, lost, "JOB_STATE_RUNNING") == "completed"
+
+
+def test_a_step_run_that_was_deleted_ends_its_job(world: Watched) -> None:
+    """Nobody can be told any result; after five tries the job is not paid for any longer."""
+    world.step_runs.deleted = {STEP}
+    assert world.wait("JOB_STATE_RUNNING") == "stopped"
+    assert 15 <= world.elapsed < 60
+    assert world.jobs.cancelled == [str(world.watcher.find(STEP).name)]  # type: ignore[union-attr]
+
+
+def test_a_step_run_that_is_not_found_for_a_moment_is_followed(world: Watched) -> None:
+    """However often that happens, if it is found in between."""
+    world.report(at=START + 200)
+    lost = StepRunNotFound("not now")
+    world.step_runs.question_errors = [lost, lost, lost, lost, None] * 100
+    assert world.wait("JOB_STATE_RUNNING") == "completed"
+    assert world.jobs.cancelled == []
+
+
+@pytest.mark.parametrize("state", ["JOB_STATE_FAILED", "JOB_STATE_CANCELLED"])
+def test_a_step_run_that_was_deleted_is_nobody_elses_trouble(world: Watched, state: str) -> None:
+    """Those who wait beside it see the end of their own steps."""
+    world.report(at=START + 200)
+    other = world.follow("JOB_STATE_RUNNING", state, step_run_id="deleted")
+    world.step_runs.deleted = {"deleted"}
+    assert world.wait("JOB_STATE_RUNNING") == "completed"
+    assert world.elapsed < 210
+    assert other.status == "stopped"
 
 
 def test_a_lost_permission_ends_the_step_after_its_grace(world: Watched) -> None:

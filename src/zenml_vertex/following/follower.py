@@ -12,6 +12,7 @@ from zenml_vertex.errors import (
     JobNotFound,
     PermissionDenied,
     ServerUnreachable,
+    StepRunNotFound,
     VertexStepOperatorError,
 )
 from zenml_vertex.following.protocols import Clock, Logs, StepRuns
@@ -50,6 +51,8 @@ _PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
 # Permissions take minutes to spread, and are given back when someone notices; so
 # is a login that has expired.
 _PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
+# A server that has lost sight of a step run for a moment, as it restarts.
+_PATIENCE_STEP_RUN = Patience(seconds=15, tries=5)
 _PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
 # A state that Google has added since may be one in which the step works; if it does,
 # it reports its result meanwhile.
@@ -137,6 +140,7 @@ class JobFollower:
         Raises:
             ServerUnreachable: If the job is over, and the ZenML server cannot be
                 asked, or told, what that means for the step.
+            StepRunNotFound: If the job is over, and the step run is not there.
         """
         if job["state"] != self._progress.state:
             self.changed_at = self.clock.monotonic()
@@ -151,10 +155,15 @@ class JobFollower:
                 self._looks_at_unknown = 0
             else:
                 self._wonder(job["state"])
-        self._failures.clear()
+        self._failures = {
+            patience: failures
+            for patience, failures in self._failures.items()
+            if patience is _PATIENCE_STEP_RUN
+        }
 
     def see_reported(self, reported: str) -> None:
         """Take note of what the ZenML server says of the step run."""
+        self._failures.pop(_PATIENCE_STEP_RUN, None)
         if reported in ENDING and self.end_due is None:
             self.end_due = self.clock.monotonic() + ENDING_PATIENCE_SECONDS
             logger.info("The step is %s; its container gets some time for that.", reported)
@@ -180,6 +189,11 @@ class JobFollower:
         spent = self.clock.monotonic() - since
         if tries < patience.tries or spent < patience.seconds:
             return
+        if isinstance(error, StepRunNotFound):
+            logger.warning("%s Nobody needs Vertex AI job %s any more.", error, self.name.job_id)
+            # There is nobody to tell, and ZenML does not retry what was stopped.
+            self.status = "stopped"
+            return
         is_gone = isinstance(error, JobNotFound)
         self._give_up(gone(str(error)) if is_gone else out_of_sight(str(error)))
         self.is_over = is_gone
@@ -199,8 +213,8 @@ class JobFollower:
         """Fail the step, also where the ZenML server cannot be told."""
         try:
             self.status = self._fail(diagnosis)
-        except ServerUnreachable as unreachable:
-            logger.error("%s", unreachable)  # noqa: TRY400 - the message is written for people
+        except (ServerUnreachable, StepRunNotFound) as untold:
+            logger.error("%s", untold)  # noqa: TRY400 - the message is written for people
             self.status = "failed"
 
     def _settle(self, job: JobJson) -> str:
@@ -234,6 +248,8 @@ class JobFollower:
 def _choose_patience(error: VertexStepOperatorError) -> Patience:
     if isinstance(error, JobNotFound):
         return _PATIENCE_NOT_FOUND
+    if isinstance(error, StepRunNotFound):
+        return _PATIENCE_STEP_RUN
     if isinstance(error, (PermissionDenied, CredentialsError)):
         return _PATIENCE_PERMISSION
     return _PATIENCE_ANYTHING_ELSE

@@ -72,7 +72,11 @@ class StepRunFacts:
 
 
 class StepRuns(Protocol):
-    """The ZenML server's record of step runs; statuses are `ExecutionStatus` values."""
+    """The ZenML server's record of step runs; statuses are `ExecutionStatus` values.
+
+    Every method raises ServerUnreachable if there is no answer, and StepRunNotFound if
+    the step run that it names was deleted.
+    """
 
     def status(self, step_run_id: str) -> str:
         """The status of a step run now."""

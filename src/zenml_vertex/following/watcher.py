@@ -20,6 +20,7 @@ from zenml_vertex.errors import (
     QuotaExceeded,
     RequestRejected,
     ServerUnreachable,
+    StepRunNotFound,
     VertexApiError,
     VertexStepOperatorError,
 )
@@ -210,6 +211,10 @@ class Watcher:
             waiting = {follower.step_run_id: follower for follower in followers}
             try:
                 reported = self.step_runs.statuses(run_id, list(waiting))
+            except StepRunNotFound as error:
+                self._trouble.complain("ZenML", error)
+                self._let_go(followers, error)
+                continue
             except VertexStepOperatorError as error:
                 self._trouble.complain("ZenML", error)
                 continue
@@ -219,6 +224,13 @@ class Watcher:
                     waiting[step_run_id].see_reported(status)
             for follower in followers:
                 self._end_if_due(follower)
+
+    def _let_go(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
+        """Take note that step runs are not there, and end the jobs of those that stay away."""
+        for follower in followers:
+            follower.bear(error)
+            if follower.is_finished:
+                cancel_quietly(self.jobs, follower.name, self.clock, patience_seconds=0)
 
     def _end_if_due(self, follower: JobFollower) -> None:
         """Cancel the job of a step that was to end and has not; asks again after a while."""
@@ -319,7 +331,7 @@ class Watcher:
     def _see(self, follower: JobFollower, job: JobJson) -> None:
         try:
             follower.see_job(job)
-        except ServerUnreachable as error:
+        except (ServerUnreachable, StepRunNotFound) as error:
             self._trouble.complain("ZenML", error)
             follower.bear(error)
 

@@ -1,0 +1,104 @@
+"""Runs that somebody deletes on the ZenML server while a step of theirs works."""
+
+import subprocess
+import sys
+
+from local_stack.callables import StartPipeline
+from zenml_vertex.local_stack.stack import LocalStack
+
+SLEEPER = """
+    import time
+    from zenml import pipeline, step
+
+    @step(step_operator="vertex", enable_cache=False)
+    def sleeps() -> None:
+        time.sleep(3600)
+
+    @pipeline
+    def sleeper() -> None:
+        sleeps()
+
+    if __name__ == "__main__":
+        sleeper()
+"""
+DELETE = """
+import sys
+from zenml.client import Client
+Client().delete_pipeline_run(sys.argv[1])
+"""
+# A server without that step run, and then a proxy whose server is away for a moment:
+# ZenML's client raises KeyError for either.
+ASK = """
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from uuid import uuid4
+from zenml.client import Client
+from zenml_vertex.errors import VertexStepOperatorError
+
+class NotFound(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(404)
+
+step_runs = Client().active_stack.step_operator.step_runs
+calls = {
+    "status": step_runs.status,
+    "fail": lambda name: step_runs.fail(name, "for no reason"),
+    "record": lambda name: step_runs.record(name, {"key": "value"}),
+    "find": step_runs.find,
+}
+
+def ask(name):
+    try:
+        return calls[name](str(uuid4()))
+    except VertexStepOperatorError as error:
+        return type(error).__name__
+
+print([f"{name}: {ask(name)}" for name in calls])
+with HTTPServer(("127.0.0.1", 0), NotFound) as proxy:
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    Client().zen_store.config.url = f"http://127.0.0.1:{proxy.server_port}"
+    print([f"{name}: {ask(name)}" for name in ("status", "find")])
+    proxy.shutdown()
+"""
+
+
+def _run(stack: LocalStack, script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=stack.make_project("deleted"),
+        env=dict(stack.environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_job_of_a_deleted_run_is_cancelled(
+    local_stack: LocalStack, start_pipeline: StartPipeline
+) -> None:
+    """Nobody can be told the result any more, and the machine would cost for an hour."""
+    process = start_pipeline(SLEEPER)
+    name = process.wait_for_line(r"(projects/\S+) runs step")[1]
+    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
+    _run(local_stack, DELETE, run_id)
+    process.wait_for_line(r"Was its pipeline run deleted\?")
+    assert local_stack.jobs.wait_until_over(name, 30)["state"] == "JOB_STATE_CANCELLED"
+
+
+def test_what_a_proxy_does_not_find_is_no_step_run_that_was_deleted(
+    local_stack: LocalStack,
+) -> None:
+    """A restart of the ZenML server behind an ingress ends no job."""
+    known, away = _run(local_stack, ASK).splitlines()[-2:]
+    assert known == str(
+        [
+            "status: StepRunNotFound",
+            "fail: StepRunNotFound",
+            "record: StepRunNotFound",
+            "find: None",
+        ]
+    )
+    assert away == str(["status: ServerUnreachable", "find: ServerUnreachable"])

@@ -13,6 +13,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
     from local_stack.callables import RunPipeline, StartPipeline
@@ -27,6 +29,17 @@ def pytest_configure() -> None:
     from there does too.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    """An RSA key in PEM, as a service account's key file has it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.credentials import AnonymousCredentials
 
 from cloud.fake_gcloud import FakeGcloud
@@ -76,17 +74,6 @@ def connected() -> Iterator[Callable[..., Connection]]:
             return connection
 
         yield connected
-
-
-@pytest.fixture(scope="session")
-def private_key() -> str:
-    """An RSA key in PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 @pytest.fixture

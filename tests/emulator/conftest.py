@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as api
 
@@ -162,17 +160,6 @@ def connect(emulator: VertexEmulator, credentials: Any = None) -> api.JobService
 def google_client() -> Callable[..., api.JobServiceClient]:
     """`connect`."""
     return connect
-
-
-@pytest.fixture(scope="session")
-def private_key() -> str:
-    """An RSA key in PEM, as a service account's key file has it."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 @pytest.fixture(scope="session")

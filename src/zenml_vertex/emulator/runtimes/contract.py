@@ -13,6 +13,9 @@ OutputSink = Callable[[str, str], None]
 """Takes (stream, line): `stdout` or `stderr`, and a line without its end. May be
 called from any thread until `Replica.wait` returns."""
 
+# That of containerd.
+_START_ERROR_STATUS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -75,6 +78,29 @@ class Replica(Protocol):
         what runs by then may belong to another emulator.
         """
         ...
+
+
+class NeverStarted:
+    """A container whose command cannot be started; implements `Replica`.
+
+    Args:
+        reason: What the container engine says of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def wait(self) -> Exit:
+        return Exit(_START_ERROR_STATUS, start_error=self._reason)
+
+    def terminate(self) -> None:
+        """There is nothing to end."""
+
+    def kill(self) -> None:
+        """There is nothing to end."""
+
+    def abandon(self) -> None:
+        """There is nothing that runs on."""
 
 
 class Runtime(Protocol):

@@ -22,7 +22,7 @@ from requests.exceptions import RequestException
 
 from zenml_vertex.emulator.api_errors import Json
 from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container, OutputSink, Replica
+from zenml_vertex.emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
 from zenml_vertex.emulator.runtimes.docker_images import explain_pull, pull_image
 from zenml_vertex.emulator.runtimes.docker_probe import DEFAULT_HOST, is_answering
 from zenml_vertex.emulator.runtimes.output_lines import OutputLines
@@ -32,7 +32,6 @@ from zenml_vertex.emulator.runtimes.pools import find_unserved_pools
 _PASSED_ON = ("STORAGE_EMULATOR_HOST",)
 _JOB_LABEL = "zenml-vertex.emulator.job-id"
 _OWNER_LABEL = "zenml-vertex.emulator.owner"
-_START_ERROR_STATUS = 128
 # What the engine says of a command that its image cannot run.
 _START_ERROR = "OCI runtime create failed"
 
@@ -113,7 +112,7 @@ class DockerRuntime:
             text = str(error.explanation or error)
             if _START_ERROR not in text:
                 raise
-            return _NeverStarted(f"failed to create containerd task: {text}")
+            return NeverStarted(f"failed to create containerd task: {text}")
         except BaseException:
             close_output(output)
             self._remove(container_id)
@@ -147,23 +146,6 @@ class DockerRuntime:
 
     def _remove(self, container_id: str) -> None:
         remove_container(self._api, container_id)
-
-
-class _NeverStarted:
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def wait(self) -> Exit:
-        return Exit(_START_ERROR_STATUS, start_error=self._reason)
-
-    def terminate(self) -> None:
-        """There is nothing to end."""
-
-    def kill(self) -> None:
-        """There is nothing to end."""
-
-    def abandon(self) -> None:
-        """There is nothing that runs on."""
 
 
 class _DockerReplica:

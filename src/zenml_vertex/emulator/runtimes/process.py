@@ -17,7 +17,7 @@ from typing import IO
 
 from zenml_vertex.emulator.api_errors import Json
 from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container, OutputSink, Replica
+from zenml_vertex.emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
 from zenml_vertex.emulator.runtimes.pools import WHERE, find_unserved_pools
 from zenml_vertex.emulator.runtimes.process_tree import end_tree, find_members, signal_all
 
@@ -26,7 +26,6 @@ from zenml_vertex.emulator.runtimes.process_tree import end_tree, find_members, 
 PASSED_ON = ("STORAGE_EMULATOR_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 # What an image of Python would set.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_START_ERROR_STATUS = 128
 _SIGNAL_BASE = 128
 _MARKER = "CLOUD_ML_JOB_ID"
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
@@ -78,7 +77,7 @@ class ProcessRuntime:
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
-            return _NeverStarted(_describe(exc, command[0]))
+            return NeverStarted(_describe(exc, command[0]))
         return _Process(process, container.job_id, sink, self._grace)
 
     def end_leftovers(self, job_id: str) -> None:
@@ -118,23 +117,6 @@ def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:
     if not arguments or arguments[0] == "-":
         return [sys.executable, *options, *arguments]
     return [sys.executable, *options, str(_SHIM), str(app), *arguments]
-
-
-class _NeverStarted:
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def wait(self) -> Exit:
-        return Exit(_START_ERROR_STATUS, start_error=self._reason)
-
-    def terminate(self) -> None:
-        """There is nothing to end."""
-
-    def kill(self) -> None:
-        """There is nothing to end."""
-
-    def abandon(self) -> None:
-        """There is nothing that runs on."""
 
 
 class _Process:

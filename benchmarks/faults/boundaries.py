@@ -114,6 +114,8 @@ class Ground:
 
 _UNANSWERED = VertexHazard((AnswerLost("create"),))
 _BAD_GATEWAY = VertexHazard((ErrorAnswer("cancel", 502, body="html"),))
+# Google's client asks again for this one by itself.
+_UNAVAILABLE = VertexHazard((ErrorAnswer("cancel", 503),))
 _NOT_CANCELLED = VertexHazard((ErrorAnswer("cancel", 400),), is_harsh=True)
 _REFUSED = VertexHazard((ErrorAnswer("create", 400),), is_harsh=True)
 # What a step reports that was stopped is no sign that its container is about to end.
@@ -164,7 +166,7 @@ _GROUNDS: Mapping[str, Ground] = {
         "reports", (_STOPPED, Cut("Ctrl-C", "cleanup: jobs.cancel before")), seconds=600.0
     ),
     "cleanup: clock.monotonic": Ground("reports"),
-    "cancel: clock.sleep": Ground("reports", (_SIBLING, _BAD_GATEWAY), seconds=600.0),
+    "cancel: clock.sleep": Ground("reports", (_SIBLING, _UNAVAILABLE), seconds=600.0),
     "cancel: jobs.get": Ground("reports", (_SIBLING, _NOT_CANCELLED), seconds=600.0),
     "cancel: ": Ground("reports", (_SIBLING,), seconds=600.0),
     # Another process looks for a job whose name the first one has not recorded.

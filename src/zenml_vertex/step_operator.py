@@ -224,11 +224,13 @@ class VertexStepOperator(BaseStepOperator):
                 raise
 
     def cancel(self, step_run: "StepRunResponse") -> None:
-        """Ask for the job of a step run to be cancelled; `get_status` tells when it is over."""
-        watcher = self._watch(step_run)
-        if watcher and (follower := watcher.find(str(step_run.id))):
-            logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
-            cancel_job(watcher.jobs, follower.name, self._clock)
+        """Ask for the job of a step run to be cancelled; `get_status` tells when it is over.
+
+        Raises:
+            VertexApiError: If the job may still be running and cannot be cancelled.
+        """
+        if watcher := self._watch(step_run):
+            watcher.cancel(str(step_run.id))
 
     def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
         """Make sure that the job of a finished step run does not go on without it.

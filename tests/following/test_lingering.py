@@ -1,6 +1,7 @@
 """Jobs that go on although their step is over, or was to end."""
 
 import logging
+from collections import Counter
 
 import pytest
 
@@ -160,3 +161,46 @@ def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> Non
     world.follow("JOB_STATE_RUNNING")
     assert world.watcher.wait(STEP) == "stopped"
     assert world.jobs.cancelled == []
+
+
+def test_whoever_cancels_many_steps_in_an_outage_asks_for_each(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ZenML's dynamic runner cancels one after the other; those that fail are tried again."""
+    tries: Counter[str] = Counter()
+
+    class Failing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            tries[name] += 1
+            if world.elapsed < 600:
+                raise ServiceUnavailable("Bad Gateway", code=502)
+            super().cancel(name)
+
+    world.jobs = Failing()
+    world.watcher = world.new_watcher()
+    steps = ("one", "two", "three")
+    names = {str(world.follow("JOB_STATE_RUNNING", step_run_id=step).name): step for step in steps}
+    for step in steps:
+        world.watcher.cancel(step)
+    assert world.elapsed == 0
+    assert dict(tries) == dict.fromkeys(names, 1)
+    assert [world.watcher.wait(step) for step in steps] == ["stopped"] * 3
+    assert 600 < world.elapsed < 600 + ENDING_PATIENCE_SECONDS + 60
+    assert set(world.jobs.cancelled) == set(names)
+    # The pauses grow with the time that it has failed.
+    assert max(tries.values()) <= 12
+    assert caplog.text.count("Bad Gateway") == 3
+
+
+def test_a_cancel_that_is_refused_is_raised_at_once(world: Watched) -> None:
+    """It would be refused again; ZenML shows the reason."""
+
+    class Refusing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            raise RequestRejected(f"{name} cannot be cancelled in this state", code=400)
+
+    world.jobs = Refusing()
+    world.watcher = world.new_watcher()
+    world.follow("JOB_STATE_RUNNING")
+    with pytest.raises(RequestRejected):
+        world.watcher.cancel(STEP)

@@ -22,6 +22,8 @@ from zenml_vertex.job.request import JobJson
 
 # The largest page that public clients ask for; the maximum is not documented.
 PAGE_SIZE = 100
+# Whoever cancels asks again for longer than that.
+_CANCEL_RETRY_SECONDS = 5.0
 # A job has its whole environment, secrets included, which nobody needs a hundred of.
 _LISTED = FieldMask(paths=["name", "state", "labels", "create_time"])
 
@@ -35,7 +37,7 @@ class Timeouts:
     Args:
         create: To create a job.
         read: To read one.
-        cancel: To ask for the cancellation of one; also for all its retries.
+        cancel: To ask for the cancellation of one; its retries get 5 s of it at most.
     """
 
     create: float = 60.0
@@ -64,7 +66,9 @@ class VertexJobs:
                 client_options={"api_endpoint": endpoint.url},
             )
         self._cancel_retry = Retry(
-            predicate=if_transient_error, initial=0.5, maximum=5.0, timeout=self._timeouts.cancel
+            predicate=if_transient_error,
+            initial=0.5,
+            timeout=min(self._timeouts.cancel, _CANCEL_RETRY_SECONDS),
         )
 
     def create(self, parent: str, job: JobJson) -> JobJson:

@@ -97,8 +97,9 @@ class JobFollower:
         has_reported: Whether the step has told its result itself, so that its
             container is about to end.
         changed_at: When the job was last seen to change, by the clock.
-        end_due: When a step that is to end must have ended, by the clock; None for
-            one that is not to end.
+        end_due: When the job is to be cancelled, by the clock, unless the step is over
+            by then; None for a step that is not to end.
+        uncancelled_since: Since when its cancels have failed; None if the last has not.
     """
 
     name: JobName
@@ -113,6 +114,7 @@ class JobFollower:
     has_reported: bool = field(default=False, init=False)
     changed_at: float = field(init=False)
     end_due: float | None = field(default=None, init=False)
+    uncancelled_since: float | None = field(default=None, init=False)
     _progress: ProgressLog = field(init=False)
     # Since when, and how often, for each patience: the failures of one kind use up none
     # of the patience with another.

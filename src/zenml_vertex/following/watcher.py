@@ -32,7 +32,7 @@ from zenml_vertex.following.cadence import (
     choose_interval,
     choose_server_interval,
 )
-from zenml_vertex.following.ending import cancel_quietly
+from zenml_vertex.following.ending import PASSING, cancel_job, cancel_quietly, log_uncancelled
 from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.looking import Looking
@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 # Jobs that are read one by one in a round; the others' turn comes in the next.
 _MOST_READS = 20
 _JITTER = 0.1
+# The first pause before a cancel that has failed is asked for again.
+_CANCEL_PAUSE_SECONDS = 3.0
 _UNKNOWN_NUMBER_OF_JOBS = 1000
 # While nobody waits and a job lingers, looks are as rare as if it had run so long.
 _TIDYING_SECONDS = 10 * 60.0
@@ -142,6 +144,19 @@ class Watcher:
             self.clock.sleep(max(0.0, self.next_due - self.clock.monotonic()))
         return status
 
+    def cancel(self, step_run_id: str) -> None:
+        """Ask for a step's job to be cancelled; nothing, if it is not watched here.
+
+        Where that fails for a reason that may pass, it is asked for again at later looks,
+        until the step is over: whoever cancels many steps in turn soon has asked for each.
+
+        Raises:
+            VertexApiError: If the job may still be running and cannot be cancelled.
+        """
+        if follower := self.find(step_run_id):
+            logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
+            self._cancel(follower)
+
     def linger(self, follower: JobFollower, seconds: float, *, is_cancelled: bool = False) -> None:
         """Give the job of a finished step some time to end by itself; it is cancelled after that.
 
@@ -184,6 +199,8 @@ class Watcher:
             if self._failures:
                 interval = back_off(interval, self._failures, retry_after)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
+        for follower in self._waiting():
+            self._end_if_due(follower)
 
     def _jittered(self, interval: float) -> float:
         """Never sooner: the intervals are what a quota allows."""
@@ -222,8 +239,6 @@ class Watcher:
             for step_run_id, status in reported.items():
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
-            for follower in followers:
-                self._end_if_due(follower)
 
     def _let_go(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
         """Take note that step runs are not there, and end the jobs of those that stay away."""
@@ -238,10 +253,34 @@ class Watcher:
         if follower.is_finished or follower.end_due is None or now < follower.end_due:
             return
         follower.end_due = now + ENDING_PATIENCE_SECONDS
-        logger.warning(
-            "The step was to end and has not; cancelling Vertex AI job %s.", follower.name.job_id
-        )
-        cancel_quietly(self.jobs, follower.name, self.clock, patience_seconds=0)
+        try:
+            is_asked = self._cancel(follower)
+        except VertexStepOperatorError as error:
+            log_uncancelled(follower.name, error)
+            return
+        if is_asked:
+            logger.warning(
+                "The step was to end and has not; Vertex AI job %s is being cancelled.",
+                follower.name.job_id,
+            )
+
+    def _cancel(self, follower: JobFollower) -> bool:
+        """Cancel a job; whether Vertex AI has taken it. If not, the next time is set."""
+        trouble = f"cancel {follower.name}"
+        try:
+            cancel_job(self.jobs, follower.name, self.clock, patience_seconds=0)
+        except PASSING as error:
+            self._trouble.complain(trouble, error)
+            now = self.clock.monotonic()
+            if follower.uncancelled_since is None:
+                follower.uncancelled_since = now
+            failing = now - follower.uncancelled_since
+            pause = min(max(_CANCEL_PAUSE_SECONDS, failing), ENDING_PATIENCE_SECONDS)
+            follower.end_due = now + pause
+            return False
+        follower.uncancelled_since = None
+        self._trouble.forget(trouble)
+        return True
 
     def _ask_vertex(self) -> float | None:
         """Take note of the jobs as they are; seconds that Vertex AI asks to wait, if it does."""

@@ -168,7 +168,7 @@ def test_a_job_is_followed_beyond_its_tokens(
     assert completed.returncode == 0, completed.output
     name = completed.run.step("train").job_name
     assert name is not None
-    job = stack.jobs.fetch(name)
+    job = stack.jobs.wait_until_over(name, 30)
     lasted = read_time(job["endTime"]) - read_time(job["startTime"])
     assert lasted.total_seconds() >= JOB_SECONDS
     calls = ask(f"{stack.emulator_url}/emulator/requests").content["requests"]

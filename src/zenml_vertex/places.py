@@ -79,8 +79,8 @@ class Places:
     def prepare(self) -> None:
         """Import Google's client in the background, while images are built; once is enough.
 
-        That takes a second or two. Whoever connects meanwhile waits for the rest of it,
-        and is told if the client cannot be imported.
+        Whoever connects meanwhile waits for the rest of it, and is told if the client
+        cannot be imported.
         """
         with self._lock:
             if self._import:

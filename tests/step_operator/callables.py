@@ -1,6 +1,8 @@
 """What the fixture `start_shared` is, and what its tests look for."""
 
 import re
+import subprocess
+import sys
 from typing import Any, Protocol
 
 from zenml_vertex.local_stack.pipelines import PipelineProcess
@@ -34,3 +36,17 @@ def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dic
 def find_progress(output: str, job_id: str) -> list[str]:
     """What the log says of a job's states, in order."""
     return re.findall(rf"Vertex AI job {job_id}: ([A-Z]+.*)\.", output)
+
+
+def run_python(stack: LocalStack, script: str, *arguments: str) -> str:
+    """What a script prints that somebody runs beside a pipeline; it has to end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=stack.make_project("beside"),
+        env=dict(stack.environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -1,11 +1,10 @@
 """Clients that leave a job behind, on purpose or not, and those that come after them."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from local_stack.callables import StartPipeline
+from step_operator.callables import run_python
 from zenml_vertex.local_stack.loopback import ask
 from zenml_vertex.local_stack.pipelines import PipelineProcess
 from zenml_vertex.local_stack.stack import LocalStack
@@ -115,17 +114,7 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     step_run_id = run.step("sleeps").id
 
     def ask_status() -> str:
-        folder = local_stack.make_project("next")
-        done = subprocess.run(
-            [sys.executable, "-c", ASK, step_run_id],
-            cwd=folder,
-            env=dict(local_stack.environment),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run_python(local_stack, ASK, step_run_id)
 
     assert "status: running" in ask_status()
     answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})

@@ -1,9 +1,7 @@
 """Runs that somebody deletes on the ZenML server while a step of theirs works."""
 
-import subprocess
-import sys
-
 from local_stack.callables import StartPipeline
+from step_operator.callables import run_python
 from zenml_vertex.local_stack.stack import LocalStack
 
 SLEEPER = """
@@ -62,19 +60,6 @@ with HTTPServer(("127.0.0.1", 0), NotFound) as proxy:
 """
 
 
-def _run(stack: LocalStack, script: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=stack.make_project("deleted"),
-        env=dict(stack.environment),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_the_job_of_a_deleted_run_is_cancelled(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
@@ -83,7 +68,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
     process.wait_for_line(r"Vertex AI job \d+: RUNNING")
     run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
-    _run(local_stack, DELETE, run_id)
+    run_python(local_stack, DELETE, run_id)
     process.wait_for_line(r"Was its pipeline run deleted\?")
     assert local_stack.jobs.wait_until_over(name, 30)["state"] == "JOB_STATE_CANCELLED"
 
@@ -92,7 +77,7 @@ def test_what_a_proxy_does_not_find_is_no_step_run_that_was_deleted(
     local_stack: LocalStack,
 ) -> None:
     """A restart of the ZenML server behind an ingress ends no job."""
-    known, away = _run(local_stack, ASK).splitlines()[-2:]
+    known, away = run_python(local_stack, ASK).splitlines()[-2:]
     assert known == str(
         [
             "status: StepRunNotFound",

@@ -79,6 +79,7 @@ def test_clients_find_the_three_servers() -> None:
         "AIPLATFORM_EMULATOR_HOST": "127.0.0.1:3",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": "http://127.0.0.1:3/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": "http://127.0.0.1:3/",
+        "DISABLE_CREDENTIALS_DISK_CACHING": "true",
         "GOOGLE_APPLICATION_CREDENTIALS": "/stack/service-account.json",
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2",
         "ZENML_CONFIG_PATH": "/stack/zenml-client",

@@ -52,7 +52,9 @@ SLEEPER = """
 def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
     """The run, its step, the step's job and the job's output are there as plain data.
 
-    The pipeline says nothing of images, and nothing secret is seen anywhere.
+    The pipeline says nothing of images, and nothing secret is seen anywhere. ZenML's
+    clients keep no credentials on disk, where one that starts would find those of
+    another half written.
     """
     completed = run_pipeline(ONE_STEP, "here")
     assert completed.returncode == 0, completed.output
@@ -74,6 +76,7 @@ def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline
     logs = [log.read_text("utf-8") for log in (local_stack.folder / "logs").iterdir()]
     for secret in local_stack.secrets:
         assert not any(secret in text for text in [completed.output, str(written), *logs])
+    assert not list((local_stack.folder / "zenml-client").glob("credentials*"))
     # The job has a home of its own.
     assert Path(str(step.metadata["zenml_home"])).is_relative_to(local_stack.folder / "vertex")
 

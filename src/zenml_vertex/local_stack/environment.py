@@ -198,6 +198,9 @@ def build_client_environment(
         "ZENML_STORE_URL": zenml_url,
         "ZENML_STORE_USERNAME": USER_NAME,
         "ZENML_STORE_PASSWORD": secrets.password,
+        # ZenML writes its file of credentials in place: of two clients that start
+        # together, one may find it empty, and not be let in.
+        "DISABLE_CREDENTIALS_DISK_CACHING": "true",
         "STORAGE_EMULATOR_HOST": storage_url,
         "AIPLATFORM_EMULATOR_HOST": emulator_url.removeprefix("http://"),
         "GOOGLE_APPLICATION_CREDENTIALS": str(layout.key_file),

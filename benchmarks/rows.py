@@ -108,7 +108,8 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "launch_seconds", "s",
-        "The pipeline's call to the creation of its job, without an image build",
+        "The pipeline's call to the creation of its job, without an image build, of a client that "
+        "is logged in to the ZenML server",
         "under half of the built-in's", _share(0.5), _MEDIAN,
     ),
     *(_lag(teardown) for teardown in TEARDOWNS),

@@ -83,10 +83,10 @@ def test_clients_find_the_three_servers() -> None:
         "GOOGLE_APPLICATION_CREDENTIALS": "/stack/service-account.json",
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2",
         "ZENML_CONFIG_PATH": "/stack/zenml-client",
-        "ZENML_STORE_PASSWORD": "the-password",
+        "ZENML_DEFAULT_USER_NAME": "default",
+        "ZENML_DEFAULT_USER_PASSWORD": "the-password",
         "ZENML_STORE_TYPE": "rest",
         "ZENML_STORE_URL": "http://127.0.0.1:1",
-        "ZENML_STORE_USERNAME": "default",
     }
 
 

@@ -22,7 +22,7 @@ echo "zenml is $(command -v zenml)"
 echo "home is $HOME"
 echo "project is $GOOGLE_CLOUD_PROJECT."
 python -c 'from zenml.client import Client; print("stack is", Client().active_stack_model.name)'
-echo "secret is $ZENML_STORE_PASSWORD"
+echo "secret is $ZENML_DEFAULT_USER_PASSWORD"
 exit 7
 echo too late
 """

@@ -181,6 +181,16 @@ def choose_operator(operator: Operator) -> dict[str, str]:
     return {"ZENML_VERTEX_DISABLE": "1", "PYTHONPATH": str(_BUILTIN)}
 
 
+def log_in_with_password(secrets: Secrets) -> dict[str, str]:
+    """What a client of ZenML logs in with; its server takes its time to check a password."""
+    return {"ZENML_STORE_USERNAME": USER_NAME, "ZENML_STORE_PASSWORD": secrets.password}
+
+
+def log_in_with_token(token: str) -> dict[str, str]:
+    """What a client of ZenML has when it is logged in already, as after `zenml login`."""
+    return {"ZENML_STORE_API_TOKEN": token}
+
+
 def build_client_environment(
     base: Mapping[str, str],
     layout: Layout,
@@ -190,14 +200,18 @@ def build_client_environment(
     storage_url: str,
     emulator_url: str,
 ) -> dict[str, str]:
-    """The environment of whoever works with the stack: pipelines, ZenML's and gcloud's commands."""
+    """The environment of whoever works with the stack: pipelines, ZenML's and gcloud's commands.
+
+    A client of ZenML needs to log in besides.
+    """
     return {
         **base,
         "ZENML_CONFIG_PATH": str(layout.zenml_client),
         "ZENML_STORE_TYPE": "rest",
         "ZENML_STORE_URL": zenml_url,
-        "ZENML_STORE_USERNAME": USER_NAME,
-        "ZENML_STORE_PASSWORD": secrets.password,
+        # For people, at the dashboard.
+        "ZENML_DEFAULT_USER_NAME": USER_NAME,
+        "ZENML_DEFAULT_USER_PASSWORD": secrets.password,
         # ZenML writes its file of credentials in place: of two clients that start
         # together, one may find it empty, and not be let in.
         "DISABLE_CREDENTIALS_DISK_CACHING": "true",

@@ -136,12 +136,18 @@ class ZenMLRecords:
             OSError: If it does not answer.
         """
         address = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
-        answer = ask(address, headers={"Authorization": f"Bearer {self._log_in()}"}, seconds=30.0)
+        answer = ask(address, headers={"Authorization": f"Bearer {self.log_in()}"}, seconds=30.0)
         if answer.status != _OK:
             raise RecordsError(f"GET {path}: {answer.status} {answer.content}")
         return answer.content
 
-    def _log_in(self) -> str:
+    def log_in(self) -> str:
+        """Log in, once; the token, which holds as long as the server runs.
+
+        Raises:
+            RecordsError: If the server refuses.
+            OSError: If it does not answer.
+        """
         if not self._token:
             form = {"username": USER_NAME, "password": self._password}
             answer = ask(f"{self._url}/login", method="POST", form=form, seconds=30.0)

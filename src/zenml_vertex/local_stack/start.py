@@ -20,11 +20,13 @@ from zenml_vertex.local_stack.environment import (
     build_emulator_environment,
     build_server_environment,
     choose_operator,
+    log_in_with_password,
+    log_in_with_token,
 )
 from zenml_vertex.local_stack.loopback import open_listener
 from zenml_vertex.local_stack.phases import Phases
 from zenml_vertex.local_stack.processes import end_process, hold_signals
-from zenml_vertex.local_stack.records import ZenMLRecords
+from zenml_vertex.local_stack.records import RecordsError, ZenMLRecords
 from zenml_vertex.local_stack.registration import (
     STACK_NAME,
     Registered,
@@ -105,10 +107,14 @@ def start_local_stack(
             emulator_url=emulator.url,
         )
         # ZenML is imported there while its server still starts.
-        registration = _Registration(running, layout, plan, environment)
+        registration = _Registration(
+            running, layout, plan, {**environment, **log_in_with_password(known)}
+        )
         _wait_for(zenml, progress)
         phases.begin("registration")
         progress("Registering the stack.")
+        records = ZenMLRecords(zenml.url, known.password)
+        token = _log_in(records)
         registered = registration.wait()
         phases.end()
         progress(f"Stack `{STACK_NAME}`: {plan.describe()}.")
@@ -119,9 +125,13 @@ def start_local_stack(
             storage_url=storage.url,
             emulator_url=emulator.url,
             flavor_source=registered.flavor_source,
-            environment={**environment, "ZENML_ACTIVE_STACK_ID": registered.stack_id},
-            secrets=(known.password, known.jwt_key),
-            records=ZenMLRecords(zenml.url, known.password),
+            environment={
+                **environment,
+                **log_in_with_token(token),
+                "ZENML_ACTIVE_STACK_ID": registered.stack_id,
+            },
+            secrets=(known.password, known.jwt_key, token),
+            records=records,
             jobs=VertexJobsView(emulator.url, plan.project, plan.region),
             images=images,
             seconds=phases.seconds,
@@ -200,6 +210,18 @@ def _start_emulator(
 def _wait_for(server: Server, progress: Progress) -> None:
     server.wait_until_ready(_READY_SECONDS)
     progress(f"{server.name} is ready at {server.url}.")
+
+
+def _log_in(records: ZenMLRecords) -> str:
+    """The token of a user who has logged in.
+
+    Raises:
+        StartError: If the ZenML server lets nobody in.
+    """
+    try:
+        return records.log_in()
+    except (OSError, RecordsError) as error:
+        raise StartError(str(error)) from error
 
 
 class _Registration:

@@ -3,6 +3,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,14 +173,20 @@ def test_a_wrong_list_query_is_refused(emulator: VertexEmulator, query: Json, te
 
 
 def test_cancelling_is_asynchronous(
-    emulator: VertexEmulator, submit: Submit, job_of: JobOf
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """A cancel answers at once; the job ends CANCELLED; a job that is over cannot be cancelled."""
-    name = submit(emulator, job_of("sleep", "300"))["name"]
-    emulator.wait_for_state(name, JobState.RUNNING)
+    """A cancel answers at once, and again while the container takes its time to end.
+
+    The job ends CANCELLED; a job that is over cannot be cancelled.
+    """
+    gate = tmp_path / "gate"
+    patient = f"trap '' TERM; echo deaf; until [ -e {gate} ]; do sleep 0.05; done"
+    name = submit(emulator, job_of("sh", "-c", patient))["name"]
+    emulator.wait_for_line(name, "deaf")
     answer = call(emulator, "POST", f"/v1/{name}:cancel", json={})
     assert (answer.status_code, answer.json()) == (200, {})
     assert call(emulator, "POST", f"/v1/{name}:cancel").status_code == 200
+    gate.touch()
     emulator.wait_for_state(name)
     shown = call(emulator, "GET", f"/v1/{name}").json()
     assert (shown["state"], shown["error"]["code"]) == ("JOB_STATE_CANCELLED", 1)

@@ -41,10 +41,10 @@ test: $(STAMP) ## The whole suite
 TRIALS ?= 1000
 SEED ?= 1
 faults: $(STAMP) ## Random faults: does each step run get exactly one job?
-	@$(BIN)/python -W ignore -m benchmarks.faults --trials $(TRIALS) --seed $(SEED)
+	@$(BIN)/python -W ignore -m campaign --trials $(TRIALS) --seed $(SEED)
 
 soak: $(STAMP) ## One step is waited for, for seven simulated days
-	@$(BIN)/python -W ignore -m benchmarks.soak
+	@$(BIN)/python -W ignore -m campaign.soak
 
 check: lint types contract oldest test ## What CI runs
 

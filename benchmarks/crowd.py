@@ -4,7 +4,7 @@ import heapq
 import random
 from collections.abc import Sequence
 
-from benchmarks.ground import MINUTE, PARENT, Ground, count_by_minute
+from benchmarks.simulated_vertex import MINUTE, PARENT, Ground, count_by_minute
 from zenml_vertex.following.watcher import Watcher
 
 # Vertex AI takes 60 creations a minute in a project and region

@@ -14,7 +14,7 @@ from benchmarks.samples import OPERATORS, Operator, Samples
 
 MODULES: dict[Operator, str] = {
     "builtin": "zenml.integrations.gcp.step_operators.vertex_step_operator",
-    "plugin": "zenml_vertex.step_operator",
+    "plugin": "zenml_vertex.steps.operator",
 }
 
 

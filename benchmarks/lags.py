@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from benchmarks.samples import OPERATORS, Operator, Samples, Say
 from benchmarks.stacks import PIPELINE, Stacks, open_emulator
-from zenml_vertex.emulator import VertexEmulator
-from zenml_vertex.local_stack.pipelines import PipelineProcess
-from zenml_vertex.local_stack.records import StepFacts
+from vertex_emulator import VertexEmulator
+from zenml_vertex.local_stack.views.pipelines import PipelineProcess
+from zenml_vertex.local_stack.views.zenml import StepFacts
 
 _FIRST_LINE = "first line of user code"
 _FINISHED = "Step `timed` has finished"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmarks.samples import OPERATORS, Operator, Samples, Say
 from benchmarks.stacks import PIPELINE, Stacks, open_emulator
-from zenml_vertex.emulator import VertexEmulator
-from zenml_vertex.local_stack.vertex_jobs import read_time
+from vertex_emulator import VertexEmulator
+from zenml_vertex.local_stack.views.vertex import read_time
 
 _FIRST_LINE = "first line of user code"
 _SECONDS = 120.0

@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from benchmarks.ground import count_by_minute, open_ground
 from benchmarks.processes import run_alone
 from benchmarks.results import Figure, round_figure
 from benchmarks.rows import STEPS, TEARDOWNS, Row
 from benchmarks.samples import Samples, Say
+from benchmarks.simulated_vertex import count_by_minute, open_ground
 
 SAMPLES = 5
 HOUR = 60
@@ -133,7 +133,7 @@ def _measure_crowd(row: str, own: Sequence[float]) -> dict[str, Figure]:
 def _measure_rounds(harness: Harness, wanted: set[str]) -> dict[str, Figure]:
     if not wanted & {"runner_round_seconds_1000", "kilobytes_per_step", "threads_per_step"}:
         return {}
-    from benchmarks.asking import measure_rounds
+    from benchmarks.runner_rounds import measure_rounds
 
     rounds = {"builtin": 1, "plugin": SAMPLES}
     found = measure_rounds(harness.stacks, STEPS[-1], rounds, harness.say)
@@ -147,7 +147,7 @@ def _measure_questions(harness: Harness, wanted: set[str]) -> dict[str, Figure]:
     counts = [steps for steps, id_ in ids.items() if id_ in wanted]
     if not counts:
         return {}
-    from benchmarks.questions import measure_questions
+    from benchmarks.server_requests import measure_questions
 
     found = measure_questions(harness.stacks, counts, _QUESTION_MINUTES, harness.say)
     return _take_medians({ids[steps]: samples for steps, samples in found.items()})

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from uuid import uuid4
 
-from benchmarks.ground import MINUTE, REGION, Ground, open_ground
+from benchmarks.simulated_vertex import MINUTE, REGION, Ground, open_ground
 
 
 class _TimeIsUpError(Exception):

@@ -1,6 +1,6 @@
 """Reads of the API by one process, however many steps wait in it."""
 
-from benchmarks.ground import MINUTE, PARENT, Ground, count_by_minute, open_ground
+from benchmarks.simulated_vertex import MINUTE, PARENT, Ground, count_by_minute, open_ground
 from zenml_vertex.following.watcher import Watcher
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.samples import OPERATORS, Operator, Say
-from zenml_vertex.emulator import Timings, VertexEmulator
+from vertex_emulator import Timings, VertexEmulator
 from zenml_vertex.local_stack.registration import StackPlan
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.start import start_local_stack

@@ -19,7 +19,7 @@ from pathlib import Path
 RUNS = 7
 BASE = "import zenml.step_operators"
 OPERATORS = {
-    "zenml-vertex": "import zenml_vertex.step_operator",
+    "zenml-vertex": "import zenml_vertex.steps.operator",
     "built-in": "import zenml.integrations.gcp.step_operators",
 }
 REQUIREMENTS = {

@@ -2,10 +2,10 @@
 
 import requests
 
-from zenml_vertex.emulator import ManualClock, Timings, VertexEmulator
-from zenml_vertex.emulator.faults import AnswerLost, Preemption
-from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
-from zenml_vertex.emulator.store import MemoryStore
+from vertex_emulator import ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator.faults import AnswerLost, Preemption
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 JOB = {
     "displayName": "train",

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
     from local_stack.callables import RunPipeline, StartPipeline
-    from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
     from zenml_vertex.local_stack.stack import LocalStack
+    from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,7 @@ import pytest
 from zenml.image_builders import BuildContext
 
 import zenml_vertex
-from zenml_vertex.distribution import choose_image_parts, find_image_parts
+from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts
 
 PACKAGE = Path(zenml_vertex.__file__).parent
 URLS = {
@@ -55,7 +55,7 @@ def test_what_is_on_no_index_travels_as_files(kind: str, installed: Distribution
      ).write_text(json.dumps(URLS[kind]), "utf-8")  # fmt: skip
     parts = choose_image_parts(installed, PACKAGE)
     assert parts.requirements == {"zenml<0.99,>=0.96"}
-    assert "zenml_vertex/step_operator.py" in parts.files
+    assert "zenml_vertex/steps/operator.py" in parts.files
     assert "zenml_vertex-0.2.0.dist-info/entry_points.txt" in parts.files
     assert not [name for name in parts.files if "direct_url" in name or "__pycache__" in name]
 
@@ -79,7 +79,7 @@ def test_the_files_are_a_package_wherever_they_lie(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     code = (
-        "import sys, zenml, zenml_vertex, zenml_vertex.step_operator\n"
+        "import sys, zenml, zenml_vertex, zenml_vertex.steps.operator\n"
         "from importlib.metadata import entry_points, version\n"
         "print(zenml_vertex.__file__, version('zenml-vertex'))\n"
         "print([e.value for e in entry_points(group='zenml.init_hooks')])\n"

@@ -29,7 +29,7 @@ import {module}
         ("zenml_vertex.config", "zenml_vertex.VertexStepOperatorSettings()"),
         ("zenml_vertex.flavor", "zenml_vertex.VertexStepOperatorFlavor().config_schema"),
         ("zenml_vertex.flavor", "zenml_vertex.VertexStepOperatorFlavor().implementation_class"),
-        ("zenml_vertex.step_operator", ""),
+        ("zenml_vertex.steps.operator", ""),
         ("zenml_vertex.cli", ""),
     ],
 )

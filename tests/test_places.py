@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _PREPARE = """
 import sys, threading
-from zenml_vertex.places import PLACES, Place
+from zenml_vertex.steps.connections import PLACES, Place
 {before}
 PLACES.prepare()
 PLACES.prepare()

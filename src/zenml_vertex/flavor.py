@@ -9,7 +9,7 @@ from zenml.step_operators.base_step_operator import BaseStepOperatorFlavor
 from zenml_vertex.config import VertexStepOperatorConfig
 
 if TYPE_CHECKING:
-    from zenml_vertex.step_operator import VertexStepOperator
+    from zenml_vertex.steps.operator import VertexStepOperator
 
 FLAVOR_NAME = "vertex"
 
@@ -56,6 +56,6 @@ class VertexStepOperatorFlavor(BaseStepOperatorFlavor):
     @property
     def implementation_class(self) -> "type[VertexStepOperator]":
         """The step operator itself."""
-        from zenml_vertex.step_operator import VertexStepOperator
+        from zenml_vertex.steps.operator import VertexStepOperator
 
         return VertexStepOperator

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.crowd import run_crowd, spread_reads
-from benchmarks.ground import count_by_minute, name_step_run, open_ground
 from benchmarks.processes import run_alone, run_on_stack
 from benchmarks.reads import count_reads
+from benchmarks.simulated_vertex import count_by_minute, name_step_run, open_ground
 
 if TYPE_CHECKING:
     from zenml_vertex.local_stack.stack import LocalStack

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cloud.fake_gcloud import FakeGcloud
+from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud import client_required
 from zenml_vertex.cloud.connection import Connection
-from zenml_vertex.emulator import VertexEmulator
 from zenml_vertex.errors import (
     JobNotFound,
     RequestRejected,
@@ -109,7 +109,7 @@ sys.meta_path.insert(0, Missing())
 from zenml.enums import StackComponentType
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.step_operator import VertexStepOperator
+from zenml_vertex.steps.operator import VertexStepOperator
 
 now = datetime.now(timezone.utc)
 operator = VertexStepOperator(

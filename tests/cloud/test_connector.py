@@ -13,10 +13,10 @@ import requests
 from google.auth.exceptions import RefreshError
 from zenml.exceptions import AuthorizationException, RunInterruptedException, RunStoppedException
 
-from zenml_vertex.cloud.connector import access_connector
+from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud.credentials import ConnectorCredentials
-from zenml_vertex.emulator import VertexEmulator
 from zenml_vertex.errors import CredentialsError
+from zenml_vertex.steps.connector import access_connector
 
 # ZenML wants git.
 REAL_PATH = os.environ["PATH"]
@@ -28,7 +28,7 @@ from pathlib import Path
 from zenml.client import Client
 from zenml.stack import StackComponent
 from zenml_vertex.cloud.connection import connect
-from zenml_vertex.cloud.connector import access_connector
+from zenml_vertex.steps.connector import access_connector
 from zenml_vertex.errors import JobNotFound, VertexStepOperatorError
 
 url, key_file = sys.argv[1:]

@@ -14,6 +14,7 @@ from google.oauth2.credentials import Credentials
 from zenml.exceptions import RunStoppedException
 
 from cloud.fake_gcloud import FakeGcloud
+from vertex_emulator import ManualClock, VertexEmulator
 from zenml_vertex.cloud.connection import Connection
 from zenml_vertex.cloud.credentials import (
     ConnectorAccess,
@@ -23,7 +24,6 @@ from zenml_vertex.cloud.credentials import (
     resolve_identity,
 )
 from zenml_vertex.cloud.jobs import VertexJobs
-from zenml_vertex.emulator import ManualClock, VertexEmulator
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,

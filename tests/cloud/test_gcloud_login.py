@@ -13,10 +13,10 @@ import pytest
 from google.auth.exceptions import RefreshError
 
 from cloud.fake_gcloud import FakeGcloud
+from vertex_emulator import ManualClock, VertexEmulator
 from zenml_vertex.cloud.connection import Connection
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, GcloudLogin, find_gcloud_login
 from zenml_vertex.cloud.jobs import VertexJobs
-from zenml_vertex.emulator import ManualClock, VertexEmulator
 from zenml_vertex.errors import CredentialsError, JobNotFound, ServiceUnavailable
 
 JobsAt = Callable[..., VertexJobs]

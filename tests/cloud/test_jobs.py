@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cloud.servers import find_closed_port, silent_server
+from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud.jobs import Timeouts, VertexJobs
-from zenml_vertex.emulator import VertexEmulator
 from zenml_vertex.errors import JobNotFound, RequestRejected, ServiceUnavailable
 
 JobsAt = Callable[..., VertexJobs]

@@ -6,10 +6,10 @@ import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
 
+from vertex_emulator import Timings, VertexEmulator
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.logs import MAX_LINES, VertexLogs
-from zenml_vertex.emulator import Timings, VertexEmulator
 from zenml_vertex.errors import VertexApiError
 
 WHO = Identity(AnonymousCredentials(), "my-project", "somebody")

@@ -16,11 +16,11 @@ import docker
 import pytest
 import requests
 
-from zenml_vertex.emulator import Timings, VertexEmulator
-from zenml_vertex.emulator.job import Job
-from zenml_vertex.emulator.runtimes.docker import DockerRuntime
-from zenml_vertex.local_stack.images import ImageGround, open_image_ground
-from zenml_vertex.local_stack.servers import ToolsMissingError
+from vertex_emulator import Timings, VertexEmulator
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.runtimes.docker import DockerRuntime
+from zenml_vertex.local_stack.docker.images import ImageGround, open_image_ground
+from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
 # The project's own ignored folder: what is there, the next run does not make again.
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "images"

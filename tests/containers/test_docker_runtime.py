@@ -10,11 +10,11 @@ import docker
 import pytest
 import requests
 
-from zenml_vertex.emulator import VertexEmulator
-from zenml_vertex.emulator.job import Job, JobState
-from zenml_vertex.emulator.runtimes.docker import DockerError, DockerRuntime, describe_owner
+from vertex_emulator import VertexEmulator
+from vertex_emulator.jobs.job import Job, JobState
+from vertex_emulator.runtimes.docker import DockerError, DockerRuntime, describe_owner
 from zenml_vertex.job.diagnosis import diagnose
-from zenml_vertex.local_stack.images import ImageGround
+from zenml_vertex.local_stack.docker.images import ImageGround
 
 pytestmark = pytest.mark.docker
 
@@ -238,7 +238,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     ground: ImageGround, engine: docker.DockerClient
 ) -> None:
     """The next emulator finds them by their label; those of a living one stay."""
-    code = "from zenml_vertex.emulator.runtimes.docker import describe_owner as d; print(d())"
+    code = "from vertex_emulator.runtimes.docker import describe_owner as d; print(d())"
     dead = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()

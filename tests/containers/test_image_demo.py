@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from local_stack.leftovers import find_processes
-from zenml_vertex.local_stack.images import ImageGround
+from zenml_vertex.local_stack.docker.images import ImageGround
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from local_stack.callables import RunPipeline
-from zenml_vertex.local_stack.records import StepFacts
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.zenml import StepFacts
 
 # `zenml` is that of this environment.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

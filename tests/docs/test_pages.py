@@ -13,8 +13,8 @@ import pytest
 from docs.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
 from zenml_vertex.cli import main
 from zenml_vertex.config import VertexStepOperatorConfig
-from zenml_vertex.local_stack.summary import DemoFacts, format_summary
-from zenml_vertex.local_stack.vertex_jobs import StateChange
+from zenml_vertex.local_stack.demo.summary import DemoFacts, format_summary
+from zenml_vertex.local_stack.views.vertex import StateChange
 
 SOURCE = ROOT / "src" / "zenml_vertex"
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")

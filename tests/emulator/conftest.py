@@ -7,11 +7,11 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as api
 
-from zenml_vertex.emulator import ManualClock, Timings, VertexEmulator
-from zenml_vertex.emulator.faults.plan import refuse_unconsumed
-from zenml_vertex.emulator.runtimes.contract import Container
-from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
-from zenml_vertex.emulator.store import MemoryStore
+from vertex_emulator import ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator.faults.plan import refuse_unconsumed
+from vertex_emulator.runtimes.contract import Container
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 Json = dict[str, Any]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator import ManualClock, SystemClock
-from zenml_vertex.emulator.timer import Timer
+from vertex_emulator import ManualClock, SystemClock
+from vertex_emulator.core.timer import Timer
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

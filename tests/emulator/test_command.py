@@ -246,7 +246,7 @@ def test_it_starts_without_zenml_or_google() -> None:
     """The emulator imports neither ZenML nor Google's packages, so that it starts in no time."""
     code = (
         "import sys; before = set(sys.modules)\n"
-        "import zenml_vertex.emulator, zenml_vertex.cli.emulator\n"
+        "import vertex_emulator, zenml_vertex.cli.emulator\n"
         "print([name for name in set(sys.modules) - before if name.split('.')[0] in "
         "{'zenml', 'google', 'grpc', 'requests', 'pydantic'}])"
     )

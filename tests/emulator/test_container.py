@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from zenml_vertex.emulator.container import build_args, build_command, build_environment, expand
-from zenml_vertex.emulator.job import Job
+from vertex_emulator.jobs.container_environment import (
+    build_args,
+    build_command,
+    build_environment,
+    expand,
+)
+from vertex_emulator.jobs.job import Job
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from zenml_vertex.emulator.coverage import build_page
-from zenml_vertex.emulator.routes import ROUTES
+from vertex_emulator.coverage import build_page
+from vertex_emulator.http.routes import ROUTES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "emulator-coverage.md"
 
 
 def test_the_page_is_printed_by_the_program() -> None:
-    """The page in docs/ is what `python -m zenml_vertex.emulator.coverage` prints."""
+    """The page in docs/ is what `python -m vertex_emulator.coverage` prints."""
     assert PAGE.read_text(encoding="utf-8") == build_page()
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import requests
 
-from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
-from zenml_vertex.emulator.faults import (
+from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore, StoreReleasedError
+from vertex_emulator.faults import (
     AnswerLost,
     HangsAfterWork,
     Interruption,
@@ -18,10 +19,9 @@ from zenml_vertex.emulator.faults import (
     Preemption,
     UnknownState,
 )
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container, OutputSink
-from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
-from zenml_vertex.emulator.store import MemoryStore, StoreReleasedError
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container, OutputSink
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]

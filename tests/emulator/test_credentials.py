@@ -14,8 +14,8 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
-from zenml_vertex.emulator import JobState, ManualClock, VertexEmulator
-from zenml_vertex.emulator.tokens import Tokens, read_claims
+from vertex_emulator import JobState, ManualClock, VertexEmulator
+from vertex_emulator.identity.tokens import Tokens, read_claims
 
 Json = dict[str, Any]
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container, OutputSink, Replica
-from zenml_vertex.emulator.store import DataDirInUseError
+from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import DataDirInUseError
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container, OutputSink, Replica
 
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]

@@ -9,7 +9,7 @@ import pytest
 import requests
 from google.api_core import exceptions
 
-from zenml_vertex.emulator.faults import (
+from vertex_emulator.faults import (
     AnswerLost,
     Delay,
     ErrorAnswer,
@@ -26,14 +26,14 @@ from zenml_vertex.emulator.faults import (
     UnconsumedFaultError,
     UnknownState,
 )
-from zenml_vertex.emulator.faults.requests import Asked
-from zenml_vertex.emulator.faults.wire import (
+from vertex_emulator.faults.as_json import (
     JOB_FAULTS,
     REQUEST_FAULTS,
     fault_from_json,
     fault_to_json,
 )
-from zenml_vertex.emulator.runtimes.scripted import Script
+from vertex_emulator.faults.call_faults import Asked
+from vertex_emulator.runtimes.scripted import Script
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator.api_errors import ApiError
-from zenml_vertex.emulator.filter_syntax import (
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.filter_language import (
     And,
     Comparison,
     Node,
@@ -16,10 +16,10 @@ from zenml_vertex.emulator.filter_syntax import (
     evaluate,
     parse_filter,
 )
-from zenml_vertex.emulator.filters import compile_filter
-from zenml_vertex.emulator.job import Job, JobState
-from zenml_vertex.emulator.log_entries import parse_output
-from zenml_vertex.emulator.log_queries import list_entries, wanted_job_ids
+from vertex_emulator.jobs.job import Job, JobState
+from vertex_emulator.jobs.list_filter import compile_filter
+from vertex_emulator.logs.entries import parse_output
+from vertex_emulator.logs.queries import list_entries, wanted_job_ids
 
 MAY = datetime(2021, 5, 18, 12, tzinfo=timezone.utc)
 JOB = Job(

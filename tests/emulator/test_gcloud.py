@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zenml_vertex.emulator import JobState, Timings, VertexEmulator
+from vertex_emulator import JobState, Timings, VertexEmulator
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None, reason="gcloud is not installed: nothing of it is tested"

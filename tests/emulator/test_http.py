@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from zenml_vertex.emulator import JobState, ManualClock, VertexEmulator
+from vertex_emulator import JobState, ManualClock, VertexEmulator
 
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]

@@ -8,12 +8,12 @@ import pytest
 import requests
 
 from emulator.conftest import NO_WAITING, PARENT
-from zenml_vertex.emulator import VertexEmulator
-from zenml_vertex.emulator.api_errors import Json
-from zenml_vertex.emulator.job import JobState
-from zenml_vertex.emulator.outcome import Exit, exit_error, repository_refused
-from zenml_vertex.emulator.runtimes.contract import Container, ImageError, OutputSink, Replica
-from zenml_vertex.emulator.runtimes.output_lines import LINE_BYTES, OutputLines
+from vertex_emulator import VertexEmulator
+from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.job import JobState
+from vertex_emulator.jobs.outcome import Exit, exit_error, repository_refused
+from vertex_emulator.runtimes.contract import Container, ImageError, OutputSink, Replica
+from vertex_emulator.runtimes.output_lines import LINE_BYTES, OutputLines
 
 JobOf = Callable[..., Json]
 Submit = Callable[[VertexEmulator, Json], Json]

@@ -8,8 +8,9 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator import events
-from zenml_vertex.emulator.events import (
+from vertex_emulator.core.documents import job_from_json, job_to_json
+from vertex_emulator.jobs import events
+from vertex_emulator.jobs.events import (
     Act,
     CancelRequested,
     Due,
@@ -20,10 +21,9 @@ from zenml_vertex.emulator.events import (
     ReplicaEnded,
     StartReplica,
 )
-from zenml_vertex.emulator.job import Job, JobState, Timings
-from zenml_vertex.emulator.lifecycle import advance, begin
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.store import job_from_json, job_to_json
+from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.outcome import Exit
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)

@@ -11,7 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as api
 from google.oauth2 import service_account
 
-from zenml_vertex.emulator import JobState, VertexEmulator
+from vertex_emulator import JobState, VertexEmulator
 
 Json = dict[str, Any]
 JobOf = Callable[..., Json]

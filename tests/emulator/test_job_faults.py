@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from zenml_vertex.emulator.faults import (
+from vertex_emulator.faults import (
     Deleted,
     Expired,
     Fault,
@@ -21,7 +21,7 @@ from zenml_vertex.emulator.faults import (
     UnknownState,
     Updating,
 )
-from zenml_vertex.emulator.runtimes.scripted import Script
+from vertex_emulator.runtimes.scripted import Script
 
 WHOLE_LIFE = 5 + 180 + 30 + 50
 STOCKOUT = (

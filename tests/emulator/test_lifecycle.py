@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator.events import (
+from vertex_emulator.core.documents import job_from_json, job_to_json
+from vertex_emulator.jobs.events import (
     CancelRequested,
     Due,
     EndReplica,
@@ -16,11 +17,10 @@ from zenml_vertex.emulator.events import (
     StartReplica,
     WriteLine,
 )
-from zenml_vertex.emulator.job import Job, JobState, Timings
-from zenml_vertex.emulator.lifecycle import advance, begin
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.store import job_from_json, job_to_json
-from zenml_vertex.emulator.transitions import IllegalTransition
+from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.jobs.transitions import IllegalTransition
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)

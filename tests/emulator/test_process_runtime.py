@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container, Replica
-from zenml_vertex.emulator.runtimes.process import ProcessRuntime, adapt_command
-from zenml_vertex.emulator.runtimes.process_tree import find_members
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container, Replica
+from vertex_emulator.runtimes.process import ProcessRuntime, adapt_command
+from vertex_emulator.runtimes.process_tree import find_members
 
 JOB_ID = "4242424242424242424"
 MARKER = f"CLOUD_ML_JOB_ID={JOB_ID}"

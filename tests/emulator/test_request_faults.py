@@ -10,8 +10,8 @@ from google.api_core import exceptions
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
-from zenml_vertex.emulator import ManualClock, VertexEmulator
-from zenml_vertex.emulator.faults import (
+from vertex_emulator import ManualClock, VertexEmulator
+from vertex_emulator.faults import (
     AnswerCut,
     AnswerLost,
     Delay,

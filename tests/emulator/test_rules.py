@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from zenml_vertex.emulator.rules import LABELS_MESSAGE, RESOURCE_ID_MESSAGE, find_violations
+from vertex_emulator.jobs.rules import LABELS_MESSAGE, RESOURCE_ID_MESSAGE, find_violations
 
 Json = dict[str, Any]
 POOL = "job_spec.worker_pool_specs[0]"

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import requests
 
-from zenml_vertex.emulator import JobState, ManualClock, Timings, VertexEmulator
-from zenml_vertex.emulator.outcome import Exit
-from zenml_vertex.emulator.runtimes.contract import Container
-from zenml_vertex.emulator.runtimes.scripted import Script, ScriptedRuntime
-from zenml_vertex.emulator.store import MemoryStore
-from zenml_vertex.emulator.timer import Timer
+from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator.core.timer import Timer
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 
 @pytest.mark.parametrize(

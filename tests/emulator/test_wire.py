@@ -6,10 +6,10 @@ from google.cloud import aiplatform_v1, aiplatform_v1beta1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenml_vertex.emulator import schema
-from zenml_vertex.emulator.api_errors import ApiError
-from zenml_vertex.emulator.facts import accelerator_numbers
-from zenml_vertex.emulator.wire import load_body, mask_message, read_custom_job, read_mask
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.machine_facts import accelerator_numbers
+from vertex_emulator.core.proto_json import load_body, mask_message, read_custom_job, read_mask
+from vertex_emulator.jobs import schema
 
 _PROTO_SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from benchmarks.faults.campaign import Run
+    from campaign.campaign import Run
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator["Run"]:
     """Runs a trial with this package's operator."""
-    from benchmarks.faults.campaign import opened
-    from benchmarks.faults.own import Own
+    from campaign.campaign import opened
+    from campaign.own import Own
 
     logging.disable(logging.CRITICAL)
     try:

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.faults.campaign import Run, run_campaign
-from benchmarks.faults.drawing import draw_trial
-from benchmarks.faults.oracle import Verdict, judge
-from benchmarks.faults.shrinking import shrink
-from benchmarks.faults.tally import render_failure, render_summary
-from benchmarks.faults.trial import Cut, Hazard, ServerOutage, Step, Trial, VertexHazard
-from zenml_vertex import step_operator
-from zenml_vertex.emulator.faults import (
+from campaign.campaign import Run, run_campaign
+from campaign.drawing import draw_trial
+from campaign.oracle import Verdict, judge
+from campaign.shrinking import shrink
+from campaign.tally import render_failure, render_summary
+from campaign.trial import Cut, Hazard, ServerOutage, Step, Trial, VertexHazard
+from vertex_emulator.faults import (
     AnswerLost,
     Deleted,
     Fault,
@@ -26,6 +25,7 @@ from zenml_vertex.emulator.faults import (
 from zenml_vertex.following import submission
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.submission import Submission
+from zenml_vertex.steps import operator
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Clients of processes that were killed have nobody to close their connections.
@@ -109,7 +109,7 @@ def test_a_client_that_does_not_cancel_leaves_jobs_running(
         for place in ("wait: clock.sleep before", "submit: jobs.create after")
     ]
     assert all(judge(run(trial)).is_right for trial in trials)
-    for module in (step_operator, submission):
+    for module in (operator, submission):
         monkeypatch.setattr(module, "cancel_and_verify", lambda *_, **__: None)
     assert [judge(run(trial)).leaked for trial in trials] == [1, 1]
 
@@ -125,7 +125,7 @@ def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
         delay=300.0,
     )
     assert judge(run(killed)).is_right
-    monkeypatch.setattr("benchmarks.faults.own.find_orphans", lambda *_: [])
+    monkeypatch.setattr("campaign.own.find_orphans", lambda *_: [])
     assert judge(run(killed)).leaked == 1
 
 
@@ -190,7 +190,7 @@ def test_a_hazard_that_did_not_happen_does_not_count(run: Run) -> None:
 
 def test_the_command_prints_both_operators_and_a_last_line() -> None:
     """`make faults` is this; its end can be read by a program."""
-    command = [sys.executable, "-m", "benchmarks.faults", "--trials", "16", "--seed", "7"]
+    command = [sys.executable, "-m", "campaign", "--trials", "16", "--seed", "7"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()

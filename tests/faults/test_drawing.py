@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from benchmarks.faults.boundaries import INTERRUPTIBLE, KILLABLE
-from benchmarks.faults.drawing import draw_trial
-from benchmarks.faults.trial import Cut, VertexHazard
-from zenml_vertex.emulator import faults
-from zenml_vertex.emulator.faults import (
+from campaign.boundaries import INTERRUPTIBLE, KILLABLE
+from campaign.drawing import draw_trial
+from campaign.trial import Cut, VertexHazard
+from vertex_emulator import faults
+from vertex_emulator.faults import (
     AnswerLost,
     Delay,
     JobFault,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.faults.campaign import Run
-from benchmarks.faults.oracle import judge
-from benchmarks.faults.trial import (
+from campaign.campaign import Run
+from campaign.oracle import judge
+from campaign.trial import (
     Cut,
     Hazard,
     RunStops,
@@ -16,7 +16,7 @@ from benchmarks.faults.trial import (
     Trial,
     VertexHazard,
 )
-from zenml_vertex.emulator.faults import (
+from vertex_emulator.faults import (
     AnswerCut,
     AnswerLost,
     ErrorAnswer,

@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_day_of_waiting_costs_little_and_says_little() -> None:
     """Some calls an hour, one line for each state, and no memory."""
-    command = [sys.executable, "-m", "benchmarks.soak", "--days", "1"]
+    command = [sys.executable, "-m", "campaign.soak", "--days", "1"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = dict(re.findall(r"(\w+)=(\S+)", done.stdout))

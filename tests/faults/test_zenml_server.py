@@ -9,7 +9,7 @@ import pytest
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import IllegalOperationError
 
-from benchmarks.faults.zenml_server import ZenMLServer
+from campaign.zenml_server import ZenMLServer
 
 _NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 _CURRENT = ("provisioning", "running", "stopping", "completed", "failed", "stopped")

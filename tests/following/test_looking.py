@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from zenml_vertex.following.looking import Looking
+from zenml_vertex.following.single_flight import Looking
 
 LONG = 60.0
 

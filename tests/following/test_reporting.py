@@ -2,7 +2,7 @@
 
 import pytest
 
-from zenml_vertex.following.reporting import format_duration
+from zenml_vertex.following.progress import format_duration
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
+from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 
 
 class StartPipeline(Protocol):

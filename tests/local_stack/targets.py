@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from zenml_vertex.local_stack.servers import Server
+from zenml_vertex.local_stack.processes.servers import Server
 
 
 def _say(text: object) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zenml_vertex.local_stack.demo import run_demo
+from zenml_vertex.local_stack.demo.demo import run_demo
 
 
 def test_the_built_in_operator_runs_unmodified(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zenml_vertex.local_stack.credentials import write_key_file
-from zenml_vertex.local_stack.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.start import start_local_stack
-from zenml_vertex.local_stack.vertex_jobs import read_time
+from zenml_vertex.local_stack.views.vertex import read_time
 
 if TYPE_CHECKING:
-    from zenml_vertex.local_stack.pipelines import PipelineProcess
+    from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 TOKEN_SECONDS = 5
 # On Google, a token lasts an hour and a job seven days.

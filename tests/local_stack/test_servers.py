@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from zenml_vertex.local_stack.loopback import ask, open_listener
-from zenml_vertex.local_stack.processes import end_process, hold_signals
-from zenml_vertex.local_stack.servers import Server, StartError, find_announced_url
+from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
+from zenml_vertex.local_stack.processes.loopback import ask, open_listener
+from zenml_vertex.local_stack.processes.servers import Server, StartError, find_announced_url
 
-STORAGE = "zenml_vertex.local_stack.storage_server:main"
+STORAGE = "zenml_vertex.local_stack.programs.storage_server:main"
 HERE = "local_stack.targets"
 
 
@@ -122,7 +122,7 @@ def test_signals_wait_for_the_end_of_the_block() -> None:
     """A Ctrl-C between the start of a process and its entry in a list loses nothing."""
     code = """
 import signal
-from zenml_vertex.local_stack.processes import hold_signals
+from zenml_vertex.local_stack.processes.ending import hold_signals
 try:
     with hold_signals():
         signal.raise_signal(signal.SIGINT)

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timezone
 
-from zenml_vertex.local_stack.summary import DemoFacts, format_summary
-from zenml_vertex.local_stack.vertex_jobs import StateChange
+from zenml_vertex.local_stack.demo.summary import DemoFacts, format_summary
+from zenml_vertex.local_stack.views.vertex import StateChange
 
 
 def test_the_summary_names_job_states_accuracy_and_times() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 
-from zenml_vertex.local_stack.vertex_jobs import StateChange, build_history, is_over, read_time
+from zenml_vertex.local_stack.views.vertex import StateChange, build_history, is_over, read_time
 
 
 def _entry(time: str, message: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ import pytest
 
 from ownership.rbac import PLAIN_USER
 from zenml_vertex.local_stack.environment import USER_NAME
-from zenml_vertex.local_stack.loopback import open_listener, url_of
+from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 from zenml_vertex.local_stack.start import start_local_stack
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from typing import Any, Protocol
 
-from zenml_vertex.local_stack.pipelines import PipelineProcess
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 
 class StartShared(Protocol):

@@ -9,8 +9,8 @@ import pytest
 
 if TYPE_CHECKING:
     from step_operator.callables import StartShared
-    from zenml_vertex.local_stack.pipelines import PipelineProcess
     from zenml_vertex.local_stack.stack import LocalStack
+    from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 _PIPELINES = Path(__file__).with_name("pipelines")
 

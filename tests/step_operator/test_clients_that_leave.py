@@ -5,9 +5,9 @@ from pathlib import Path
 
 from local_stack.callables import StartPipeline
 from step_operator.callables import run_python
-from zenml_vertex.local_stack.loopback import ask
-from zenml_vertex.local_stack.pipelines import PipelineProcess
+from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 SLEEPER = """
     import os

@@ -10,7 +10,7 @@ from zenml.enums import StackComponentType
 
 from zenml_vertex import VertexStepOperatorConfig
 from zenml_vertex.errors import CredentialsError
-from zenml_vertex.step_operator import VertexStepOperator
+from zenml_vertex.steps.operator import VertexStepOperator
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from step_operator.callables import StartShared
-from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
-from zenml_vertex.local_stack.records import RunFacts
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
+from zenml_vertex.local_stack.views.zenml import RunFacts
 
 SLEEPERS = ("sleeps", "sleeps_elsewhere", "sleeps_in_python")
 STEPS = ("fails", *SLEEPERS)

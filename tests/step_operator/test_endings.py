@@ -8,10 +8,10 @@ import pytest
 
 from step_operator.callables import StartShared, find_jobs, find_progress
 from zenml_vertex.following.submission import find_recorded_name
-from zenml_vertex.local_stack.loopback import ask
-from zenml_vertex.local_stack.pipelines import Completed
-from zenml_vertex.local_stack.records import StepFacts
+from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import Completed
+from zenml_vertex.local_stack.views.zenml import StepFacts
 
 # A job that is not found is looked for during a minute.
 SECONDS = 180

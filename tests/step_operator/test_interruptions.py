@@ -9,9 +9,9 @@ import pytest
 
 from step_operator.callables import StartShared, find_jobs
 from step_operator.gate import Gate, Stop
-from zenml_vertex.local_stack.pipelines import Completed, PipelineProcess
-from zenml_vertex.local_stack.records import RunFacts
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
+from zenml_vertex.local_stack.views.zenml import RunFacts
 
 JOBS = r"/customJobs(\?|$)"
 

@@ -15,10 +15,10 @@ import pytest
 from step_operator.callables import StartShared
 from zenml_vertex import __version__
 from zenml_vertex.local_stack.credentials import write_key_file
-from zenml_vertex.local_stack.loopback import ask
-from zenml_vertex.local_stack.pipelines import Completed
-from zenml_vertex.local_stack.records import StepFacts
+from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.local_stack.views.pipelines import Completed
+from zenml_vertex.local_stack.views.zenml import StepFacts
 
 RUN_NAME = "r" * 200
 # ZenML builds one image for all steps that need the same, and names it after the first.

@@ -36,9 +36,9 @@ def demo(
     gcloud configuration is read or changed. With `--runtime docker` there is a
     container registry too, and a Docker engine, unless one answers already.
     """
-    from zenml_vertex.local_stack.demo import DemoError, find_missing_modules, run_demo
-    from zenml_vertex.local_stack.servers import StartError
-    from zenml_vertex.local_stack.summary import format_summary
+    from zenml_vertex.local_stack.demo.demo import DemoError, find_missing_modules, run_demo
+    from zenml_vertex.local_stack.demo.summary import format_summary
+    from zenml_vertex.local_stack.processes.servers import StartError
 
     missing = find_missing_modules()
     if missing:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.following.orphans import Orphan
     from zenml_vertex.job.request import JobJson
-    from zenml_vertex.step_operator import VertexStepOperator
+    from zenml_vertex.steps.operator import VertexStepOperator
 
 _step_operator_option = click.option(
     "--step-operator", metavar="NAME",
@@ -59,8 +59,8 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
     """Cancel jobs, after asking, and see that they end."""
     if bool(job) == orphans:
         raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
+    from zenml_vertex.clock import SystemClock
     from zenml_vertex.following.ending import cancel_and_verify
-    from zenml_vertex.following.protocols import SystemClock
     from zenml_vertex.job.identity import JobName
 
     with _errors():
@@ -100,7 +100,7 @@ def _load_step_operator(name: str | None) -> "VertexStepOperator":
     from zenml.stack import StackComponent
 
     from zenml_vertex.errors import StackError
-    from zenml_vertex.step_operator import VertexStepOperator
+    from zenml_vertex.steps.operator import VertexStepOperator
 
     if name:
         try:

@@ -31,9 +31,9 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     pipeline.py`. When the shell or the command ends, so do the servers, and nothing
     is kept. Neither your ZenML nor your gcloud configuration is read or changed.
     """
-    from zenml_vertex.local_stack.demo import find_missing_modules
+    from zenml_vertex.local_stack.demo.demo import find_missing_modules
+    from zenml_vertex.local_stack.processes.servers import StartError
     from zenml_vertex.local_stack.registration import StackPlan
-    from zenml_vertex.local_stack.servers import StartError
     from zenml_vertex.local_stack.start import start_local_stack
 
     missing = find_missing_modules()

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from zenml_vertex.clock import Clock
+
 logger = logging.getLogger(__name__)
 
 RENEWAL_SECONDS = 20.0
@@ -38,18 +40,6 @@ class ClaimStore(Protocol):
 
     def remove(self) -> None:
         """Leave no text."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, so that tests need none."""
-
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary start."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let the given seconds pass."""
         ...
 
 

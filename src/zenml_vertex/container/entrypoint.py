@@ -19,10 +19,10 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
     StepOperatorEntrypointConfiguration,
 )
 
+from zenml_vertex.clock import SystemClock
 from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
 from zenml_vertex.container.claim import StepClaim
-from zenml_vertex.container.lingering import end_process_later
-from zenml_vertex.following.protocols import SystemClock
+from zenml_vertex.container.exit_timer import end_process_later
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step

@@ -1,5 +1,5 @@
 """Facts about Vertex AI as data: machine types, accelerators and regions.
 
-Read by `zenml_vertex.job.machines` and, independently, by the emulator: the two
-share what Google documents and no line of code.
+`vertex_emulator` reads a copy of its own: the two packages share what Google
+documents and no line of code. `make generate` makes the copy.
 """

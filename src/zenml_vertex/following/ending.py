@@ -2,6 +2,7 @@
 
 import logging
 
+from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -11,7 +12,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.protocols import Clock, Jobs
+from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
 

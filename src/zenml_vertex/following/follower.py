@@ -7,6 +7,7 @@ The ZenML server says "done": a step that finished has reported it. Vertex AI sa
 import logging
 from dataclasses import dataclass, field
 
+from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -15,8 +16,8 @@ from zenml_vertex.errors import (
     StepRunNotFound,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.protocols import Clock, Logs, StepRuns
-from zenml_vertex.following.reporting import ProgressLog
+from zenml_vertex.following.progress import ProgressLog
+from zenml_vertex.following.protocols import Logs, StepRuns
 from zenml_vertex.job.diagnosis import (
     Diagnosis,
     diagnose,

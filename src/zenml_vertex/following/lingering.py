@@ -5,10 +5,11 @@ import threading
 from collections.abc import Container
 from dataclasses import dataclass
 
+from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
 from zenml_vertex.following.ending import PASSING, cancel_job, log_uncancelled
-from zenml_vertex.following.protocols import Clock, Jobs
-from zenml_vertex.following.reporting import TroubleLog
+from zenml_vertex.following.progress import TroubleLog
+from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
 

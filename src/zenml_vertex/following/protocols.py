@@ -1,6 +1,5 @@
 """What following a job needs of the world."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,25 +104,3 @@ class StepRuns(Protocol):
     def stop(self, step_run_id: str, message: str) -> str:
         """Mark a step run as stopped, with the reason; the status that results."""
         ...
-
-
-class Clock(Protocol):
-    """Time, so that tests need none."""
-
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never goes back."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let the given seconds pass."""
-        ...
-
-
-class SystemClock:
-    """The machine's own clock."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
+from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
     NotYetPermitted,
     QuotaExceeded,
@@ -20,13 +21,13 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.ending import PASSING, cancel_and_verify, cancel_quietly
-from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
-from zenml_vertex.following.reporting import (
+from zenml_vertex.following.progress import (
     BUILTIN_JOB_NAME_KEY,
     JOB_NAME_KEY,
     PARENT_KEY,
     build_job_metadata,
 )
+from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.filters import filter_label
 from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson

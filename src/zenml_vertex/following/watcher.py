@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -35,9 +36,9 @@ from zenml_vertex.following.cadence import (
 from zenml_vertex.following.ending import PASSING, cancel_job, cancel_quietly, log_uncancelled
 from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
-from zenml_vertex.following.looking import Looking
-from zenml_vertex.following.protocols import Clock, Jobs, StepRuns
-from zenml_vertex.following.reporting import TroubleLog
+from zenml_vertex.following.progress import TroubleLog
+from zenml_vertex.following.protocols import Jobs, StepRuns
+from zenml_vertex.following.single_flight import Looking
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson

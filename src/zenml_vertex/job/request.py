@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.additional_args import apply_additional_args
+from zenml_vertex.job.fields import apply_additional_args
 from zenml_vertex.job.images import GPU_ENVIRONMENT, is_nvidia
 from zenml_vertex.job.rules import effective_accelerator, parse_reserved_ip_ranges
 from zenml_vertex.job.settings import JobSettings

@@ -30,7 +30,7 @@ _FOREIGN = (
 _LOOPBACK = "127.0.0.1,localhost"
 USER_NAME = "default"
 # Leads the client of ZenML's own operator to the emulator.
-_BUILTIN = Path(__file__).with_name("builtin")
+_BUILTIN = Path(__file__).parent / "programs" / "builtin"
 
 Operator = Literal["plugin", "builtin"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zenml_vertex.local_stack.pipelines import PipelineProcess
-from zenml_vertex.local_stack.records import ZenMLRecords
-from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+from zenml_vertex.local_stack.views.pipelines import PipelineProcess
+from zenml_vertex.local_stack.views.vertex import VertexJobsView
+from zenml_vertex.local_stack.views.zenml import ZenMLRecords
 
 if TYPE_CHECKING:
-    from zenml_vertex.local_stack.images import ImageGround
+    from zenml_vertex.local_stack.docker.images import ImageGround
 
 
 @dataclass(frozen=True, slots=True)

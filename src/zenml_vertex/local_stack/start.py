@@ -23,10 +23,10 @@ from zenml_vertex.local_stack.environment import (
     log_in_with_password,
     log_in_with_token,
 )
-from zenml_vertex.local_stack.loopback import open_listener
 from zenml_vertex.local_stack.phases import Phases
-from zenml_vertex.local_stack.processes import end_process, hold_signals
-from zenml_vertex.local_stack.records import RecordsError, ZenMLRecords
+from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
+from zenml_vertex.local_stack.processes.loopback import open_listener
+from zenml_vertex.local_stack.processes.servers import Server, StartError, describe_log
 from zenml_vertex.local_stack.registration import (
     STACK_NAME,
     Registered,
@@ -34,12 +34,12 @@ from zenml_vertex.local_stack.registration import (
     build_command,
     read_result,
 )
-from zenml_vertex.local_stack.servers import Server, StartError, describe_log
 from zenml_vertex.local_stack.stack import LocalStack, make_project
-from zenml_vertex.local_stack.vertex_jobs import VertexJobsView
+from zenml_vertex.local_stack.views.vertex import VertexJobsView
+from zenml_vertex.local_stack.views.zenml import RecordsError, ZenMLRecords
 
 if TYPE_CHECKING:
-    from zenml_vertex.local_stack.images import ImageGround
+    from zenml_vertex.local_stack.docker.images import ImageGround
 
 # On two cores the ZenML server takes 5 s and the registration 2 s; a busy machine
 # may take ten times as long.
@@ -147,7 +147,7 @@ def _open_images(
 ) -> "ImageGround":
     # The package `docker` is needed for this alone.
     try:
-        from zenml_vertex.local_stack.images import open_image_ground
+        from zenml_vertex.local_stack.docker.images import open_image_ground
     except ModuleNotFoundError as error:
         raise StartError(f"Images need {error.name}: pip install 'zenml-vertex[docker]'") from error
     ground = open_image_ground(cache.absolute(), layout.logs, base, progress)
@@ -160,7 +160,7 @@ def _start_storage(
     with hold_signals():
         server = Server(
             "Cloud Storage emulator",
-            "zenml_vertex.local_stack.storage_server:main",
+            "zenml_vertex.local_stack.programs.storage_server:main",
             [bucket],
             environment=base,
             log=layout.logs / "storage.log",
@@ -176,7 +176,7 @@ def _start_zenml(
     with hold_signals():
         server = Server(
             "ZenML server",
-            "zenml_vertex.local_stack.zenml_server:main",
+            "zenml_vertex.local_stack.programs.zenml_server:main",
             environment=build_server_environment(base, layout, known, storage_url=storage_url),
             log=layout.logs / "zenml.log",
             listener=open_listener(),

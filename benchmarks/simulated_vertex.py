@@ -1,0 +1,195 @@
+"""A Vertex AI whose time stands still until it is moved, and which counts its calls."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from google.auth.credentials import AnonymousCredentials
+
+from vertex_emulator import ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
+from zenml_vertex.cloud.credentials import Identity
+from zenml_vertex.cloud.endpoint import Endpoint
+from zenml_vertex.cloud.jobs import VertexJobs
+from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.protocols import JobList, StepRunFacts
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.request import JobJson
+
+PROJECT, REGION = "bench-project", "europe-west4"
+PARENT = f"projects/{PROJECT}/locations/{REGION}"
+RUN_ID = str(UUID(int=0))
+# A job is mostly provisioned for 3 min on Vertex AI (public reports).
+PROVISIONING_SECONDS = 180.0
+MINUTE = 60.0
+
+
+def name_step_run(number: int) -> str:
+    """ID of a step run."""
+    return str(UUID(int=number + 1))
+
+
+def build_job(step_run_id: str, run_id: str = RUN_ID) -> JobJson:
+    """A job of a step run, as small as the API takes it."""
+    pool = {
+        "machineSpec": {"machineType": "n1-standard-4"},
+        "replicaCount": "1",
+        "containerSpec": {"imageUri": "registry.example/image:1", "command": ["python"]},
+    }
+    return {
+        "displayName": f"step {step_run_id}",
+        "labels": {RUN_LABEL: run_id, STEP_RUN_LABEL: step_run_id},
+        "jobSpec": {"workerPoolSpecs": [pool]},
+    }
+
+
+def connect_jobs(url: str) -> VertexJobs:
+    """Google's own client, as the operator uses it, for an emulator."""
+    return VertexJobs(Identity(AnonymousCredentials(), PROJECT, "bench"), Endpoint(url))
+
+
+class SilentStepRuns:
+    """A ZenML server on which no step has reported anything; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+        del run_id, step_run_ids
+        self.questions += 1
+        return {}
+
+    def status(self, step_run_id: str) -> str:
+        del step_run_id
+        self.questions += 1
+        return "running"
+
+    def find(self, step_run_id: str) -> StepRunFacts | None:
+        raise NotImplementedError(step_run_id)
+
+    def record(self, step_run_id: str, metadata: Mapping[str, object]) -> None:
+        raise NotImplementedError(step_run_id, metadata)
+
+    def fail(self, step_run_id: str, message: str) -> str:
+        raise AssertionError(f"{step_run_id} failed: {message}")
+
+    def stop(self, step_run_id: str, message: str) -> str:
+        raise AssertionError(f"{step_run_id} stopped: {message}")
+
+
+class PunctualJobs:
+    """Jobs of an emulator, whose clock is set before each call; implements `protocols.Jobs`.
+
+    Args:
+        jobs: Google's client for it.
+        be_on_time: Sets the clock.
+    """
+
+    def __init__(self, jobs: VertexJobs, be_on_time: Callable[[], None]) -> None:
+        self._jobs = jobs
+        self._be_on_time = be_on_time
+
+    def create(self, parent: str, job: JobJson) -> JobJson:
+        self._be_on_time()
+        return self._jobs.create(parent, job)
+
+    def get(self, name: str) -> JobJson:
+        self._be_on_time()
+        return self._jobs.get(name)
+
+    def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
+        self._be_on_time()
+        return self._jobs.list(parent, job_filter, first_page_only=first_page_only)
+
+    def cancel(self, name: str) -> None:
+        self._be_on_time()
+        self._jobs.cancel(name)
+
+
+class Ground:
+    """An emulator and the time it lives by; implements `following.protocols.Clock`.
+
+    Time is a number here. The emulator's own clock, which waits for everything that is
+    due on the way, follows when the emulator is asked.
+
+    Args:
+        emulator: The emulator.
+        clock: Its clock.
+        jobs: Google's client for it.
+    """
+
+    def __init__(self, emulator: VertexEmulator, clock: ManualClock, jobs: VertexJobs) -> None:
+        self.emulator = emulator
+        self.jobs = PunctualJobs(jobs, self.be_on_time)
+        self.step_runs = SilentStepRuns()
+        self._clock = clock
+        self._start = clock.now()
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += max(0.0, seconds)
+
+    def sleep_until(self, moment: float) -> None:
+        """Let time pass until a moment of `monotonic`; nothing, if it is over."""
+        self._now = max(self._now, moment)
+
+    def submit(self, number: int) -> JobFollower:
+        """Create the job of a step run, which then runs for ever."""
+        step_run_id = name_step_run(number)
+        created = self.jobs.create(PARENT, build_job(step_run_id))
+        return JobFollower(
+            name=JobName.parse(created["name"]),
+            step_run_id=step_run_id,
+            run_id=RUN_ID,
+            reports_itself=True,
+            step_runs=self.step_runs,
+            clock=self,
+        )
+
+    def list_reads(self) -> list[float]:
+        """Moments of `monotonic` at which jobs were read so far."""
+        return [
+            (call.time - self._start).total_seconds()
+            for call in self.emulator.calls
+            if call.method == "GET" and "/customJobs" in call.path
+        ]
+
+    def be_on_time(self) -> None:
+        """Set the emulator's clock."""
+        behind = self._now - (self._clock.now() - self._start).total_seconds()
+        self._clock.advance(max(0.0, behind))
+
+
+def count_by_minute(moments: Iterable[float], minutes: int) -> list[int]:
+    """How many of some moments are in each minute.
+
+    Args:
+        moments: Seconds from the start.
+        minutes: How many minutes to count; later moments are left out.
+    """
+    found = Counter(int(moment // MINUTE) for moment in moments)
+    return [found[minute] for minute in range(minutes)]
+
+
+@contextmanager
+def open_ground() -> Iterator[Ground]:
+    """An emulator that lives by a manual clock and runs nothing, and is gone at the end."""
+    clock = ManualClock()
+    emulator = VertexEmulator(
+        clock=clock,
+        timings=Timings(provisioning=PROVISIONING_SECONDS),
+        runtime=ScriptedRuntime(lambda _: Script(None)),
+        store=MemoryStore(),
+        seed=1,
+    )
+    with emulator:
+        jobs = connect_jobs(emulator.url)
+        try:
+            yield Ground(emulator, clock, jobs)
+        finally:
+            jobs.close()

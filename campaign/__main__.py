@@ -1,0 +1,79 @@
+"""`python -m campaign`: the campaign, for this operator and ZenML's built-in one."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Run the campaign; 1 if anything is wrong with this operator."""
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="run the trial of this number alone")
+    parser.add_argument("--without-builtin", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="faults-zenml-") as folder:
+        os.environ["ZENML_CONFIG_PATH"] = folder
+        builtin = None if options.without_builtin else _start_builtin(options)
+        return _run(options, builtin)
+
+
+def _start_builtin(options: argparse.Namespace) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-W", "ignore", "-m", "campaign.builtin"]
+    command += ["--trials", str(options.trials), "--seed", str(options.seed)]
+    environment = {**os.environ, "ZENML_VERTEX_DISABLE": "1"}
+    return subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -> int:
+    # Google warns of Python versions, and proto-plus of a state that it does not know.
+    warnings.simplefilter("ignore")
+    import logging
+
+    from campaign.campaign import opened, run_campaign
+    from campaign.drawing import draw_trial
+    from campaign.oracle import Verdict
+    from campaign.own import Own
+    from campaign.tally import (
+        Tally,
+        render_failure,
+        render_hits,
+        render_summary,
+        render_table,
+    )
+    from campaign.trial import Trial
+
+    logging.disable(logging.CRITICAL)
+    numbers = range(options.trials) if options.only is None else [options.only]
+    start = time.monotonic()
+
+    def show(trial: Trial, verdict: Verdict) -> None:
+        print(f"seed {options.seed}, {render_failure(trial, verdict)}", flush=True)
+
+    with opened(Own()) as run:
+        tally = run_campaign(run, (draw_trial(options.seed, n) for n in numbers), show)
+    tallies = {"zenml-vertex": tally}
+    if builtin is not None:
+        output, _ = builtin.communicate()
+        tallies["ZenML's built-in"] = Tally.from_json(json.loads(output.splitlines()[-1]))
+    for text in (render_hits(tally), _render_time(start), render_table(tallies)):
+        print(text)
+    print(render_summary(tally))
+    return 0 if tally.is_clean else 1
+
+
+def _render_time(start: float) -> str:
+    return f"\n{time.monotonic() - start:.0f} s\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The boundaries between a client's process and the world, at which it can be cut off.
+
+A boundary is called `phase: call before` or `phase: call after`. A phase is one of ZenML's
+verbs; `tidy` is what a process does beside its steps, and `runner` and `launcher` are
+ZenML itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from campaign.trial import (
+    Cut,
+    Hazard,
+    Mode,
+    RunStops,
+    ServerHazard,
+    ServerOutage,
+    SiblingFails,
+    StepKind,
+    VertexHazard,
+)
+from vertex_emulator.faults import AnswerLost, ErrorAnswer, RequestLost
+
+
+def _name(phase: str, calls: Iterable[str]) -> list[str]:
+    names = [f"{phase}: {call} {when}" for call in calls for when in ("before", "after")]
+    # Reading a clock has no effect that could be cut off from its answer.
+    return [name for name in names if name != f"{phase}: clock.monotonic after"]
+
+
+_READING = (
+    "clock.monotonic",
+    "jobs.list",
+    "jobs.get",
+    "logs.list",
+    "token",
+    "get_run_step",
+    "update_run_step",
+)
+_SUBMIT = _name(
+    "submit",
+    (
+        "clock.monotonic",
+        "clock.sleep",
+        "get_store_info",
+        "create_run_metadata",
+        "jobs.create",
+        "jobs.list",
+        "jobs.cancel",
+        "jobs.get",
+        "get_run_step",
+        "update_run_step",
+    ),
+)
+_WAIT = _name("wait", (*_READING, "clock.sleep", "jobs.cancel"))
+_CLEANUP = _name(
+    "cleanup",
+    (
+        "clock.monotonic",
+        "clock.sleep",
+        "jobs.cancel",
+        "jobs.get",
+        "get_run_step",
+        "update_run_step",
+    ),
+)
+_TIDY = _name("tidy", ("clock.monotonic", "clock.sleep", "jobs.list", "jobs.get", "jobs.cancel"))
+_GET_STATUS = _name("get_status", (*_READING, "clock.sleep", "jobs.cancel", "create_run_metadata"))
+_CANCEL = _name("cancel", ("clock.monotonic", "clock.sleep", "jobs.cancel", "jobs.get"))
+_LAUNCHER = _name("launcher", ("clock.sleep", "get_run_step", "update_run_step"))
+
+KILLABLE: Mapping[Mode, Sequence[str]] = {
+    "static": (
+        *_SUBMIT,
+        *_WAIT,
+        *_CLEANUP,
+        *_TIDY,
+        *_LAUNCHER,
+    ),
+    "dynamic": (
+        *_SUBMIT,
+        *_GET_STATUS,
+        *_CANCEL,
+        *_CLEANUP,
+        *_TIDY,
+        *_LAUNCHER,
+        *_name("runner", ("clock.sleep", "get_run_step", "update_run_step")),
+    ),
+}
+"""Where a process can be killed."""
+
+INTERRUPTIBLE: Sequence[str] = (*_SUBMIT, *_WAIT, *_CLEANUP)
+"""Where an interruption can come to the operator, in a static pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a process needs to come to a boundary that most never see.
+
+    Args:
+        step: Kind of the step; None for any.
+        hazards: What has to happen before.
+        seconds: How long the step's program runs; None for any time.
+        process: Which process comes there.
+        has_key: Whether it needs a key.
+    """
+
+    step: StepKind | None = None
+    hazards: tuple[Hazard, ...] = ()
+    seconds: float | None = None
+    process: int = 1
+    has_key: bool = False
+
+
+_UNANSWERED = VertexHazard((AnswerLost("create"),))
+_BAD_GATEWAY = VertexHazard((ErrorAnswer("cancel", 502, body="html"),))
+# Google's client asks again for this one by itself.
+_UNAVAILABLE = VertexHazard((ErrorAnswer("cancel", 503),))
+_NOT_CANCELLED = VertexHazard((ErrorAnswer("cancel", 400),), is_harsh=True)
+_REFUSED = VertexHazard((ErrorAnswer("create", 400),), is_harsh=True)
+# What a step reports that was stopped is no sign that its container is about to end.
+_STOPPED = RunStops(1.0, is_heeded=True)
+_SIBLING = SiblingFails(1.0)
+_NEXT = Ground("reports", (Cut("SIGKILL", "submit: jobs.create after"),), seconds=1500.0, process=2)
+_GROUNDS: Mapping[str, Ground] = {
+    "submit: clock.sleep": Ground(hazards=(VertexHazard((RequestLost("create"),)),)),
+    "submit: clock.monotonic": Ground(hazards=(_UNANSWERED,)),
+    "submit: jobs.list": Ground(hazards=(_UNANSWERED,)),
+    "submit: jobs.cancel": Ground(hazards=(Cut("Ctrl-C", "submit: create_run_metadata after", 2),)),
+    "submit: jobs.get": Ground(
+        hazards=(Cut("Ctrl-C", "submit: create_run_metadata after", 2), _NOT_CANCELLED)
+    ),
+    "submit: get_run_step": Ground(
+        hazards=(
+            Cut("Ctrl-C", "submit: jobs.create before"),
+            ServerHazard("update_run_step", 1, "repeated"),
+        )
+    ),
+    "submit: update_run_step": Ground(hazards=(Cut("Ctrl-C", "submit: jobs.create before"),)),
+    "wait: jobs.cancel": Ground(
+        "reports", (Cut("Ctrl-C", "wait: clock.sleep before", 2),), seconds=600.0
+    ),
+    "wait: jobs.get": Ground("dies"),
+    "wait: logs.list": Ground("dies"),
+    # Google's client signs its own tokens; only who reads logs asks for one.
+    "wait: token": Ground("dies", has_key=True),
+    "get_status: token": Ground("dies", has_key=True),
+    "wait: update_run_step": Ground("dies"),
+    "get_status: jobs.cancel": Ground("reports", (RunStops(1.0, is_heeded=False),), seconds=1200.0),
+    "get_status: jobs.get": Ground("dies"),
+    "get_status: logs.list": Ground("dies"),
+    "get_status: update_run_step": Ground("dies"),
+    "cleanup: jobs.cancel": Ground("reports", (_STOPPED,), seconds=600.0),
+    "cleanup: clock.sleep": Ground("reports", (_STOPPED, _BAD_GATEWAY), seconds=600.0),
+    "cleanup: jobs.get": Ground("reports", (_STOPPED, _NOT_CANCELLED), seconds=600.0),
+    "cleanup: get_run_step": Ground(
+        "reports",
+        (
+            _STOPPED,
+            Cut("Ctrl-C", "cleanup: jobs.cancel before"),
+            ServerHazard("update_run_step", 1, "repeated"),
+        ),
+        seconds=600.0,
+    ),
+    "cleanup: update_run_step": Ground(
+        "reports", (_STOPPED, Cut("Ctrl-C", "cleanup: jobs.cancel before")), seconds=600.0
+    ),
+    "cleanup: clock.monotonic": Ground("reports"),
+    "cancel: clock.sleep": Ground("reports", (_SIBLING, _UNAVAILABLE), seconds=600.0),
+    "cancel: jobs.get": Ground("reports", (_SIBLING, _NOT_CANCELLED), seconds=600.0),
+    "cancel: ": Ground("reports", (_SIBLING,), seconds=600.0),
+    # Another process looks for a job whose name the first one has not recorded.
+    "get_status: clock.sleep": _NEXT,
+    "get_status: create_run_metadata": _NEXT,
+    "tidy: clock": Ground("reports"),
+    "tidy: jobs.list": Ground("reports"),
+    "tidy: jobs.get": Ground("reports"),
+    "tidy: jobs.cancel": Ground("stuck"),
+    "launcher: clock.sleep": Ground(hazards=(ServerOutage(0.0, 300.0),)),
+    "launcher: ": Ground(hazards=(_REFUSED,)),
+    "runner: update_run_step": Ground("command"),
+}
+
+
+def find_ground(place: str) -> Ground | None:
+    """What a process needs to come to a boundary; None for nothing in particular."""
+    return next((ground for start, ground in _GROUNDS.items() if place.startswith(start)), None)

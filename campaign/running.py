@@ -1,0 +1,299 @@
+"""Runs one trial to its end, and takes down what the witnesses have seen."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import IllegalOperationError
+
+from campaign.edges import Edges
+from campaign.facts import Facts, JobFacts, WriteFacts
+from campaign.launcher import Launcher
+from campaign.operators import Subject, build_submit
+from campaign.process import Process
+from campaign.steps import build_play
+from campaign.trial import (
+    Cut,
+    EmulatorCrash,
+    RunStops,
+    ServerHazard,
+    ServerOutage,
+    SiblingFails,
+    Trial,
+    VertexHazard,
+)
+from campaign.world import World
+from campaign.zenml_server import ZenMLClient, ZenMLServer
+from vertex_emulator.faults import ListLag
+from zenml_vertex.following.submission import LEAVING_SECONDS
+
+# A late effect, or a job that is being torn down, shows itself by then.
+_AFTERMATH_SECONDS = 45.0
+# For a container that lingers, its end, and the job's.
+_LINGERING_SECONDS = 300.0 + 50.0 + 60.0
+# Longer than anything that a step or a job is delayed by.
+_LONG_SECONDS = 6 * 60 * 60.0
+# A person tries again while Vertex AI or the ZenML server is out of reach.
+_SWEEPS = 4
+_MOST_SWEEPS = 12
+_BETWEEN_SWEEPS_SECONDS = 400.0
+_OPEN = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING)
+
+
+class TrialRun:
+    """One trial while it is run.
+
+    Args:
+        world: The world.
+        edges: Where processes meet it.
+        trial: The trial.
+        subject: The step operator that is tried.
+        key_file: A service account's key.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        edges: Edges,
+        trial: Trial,
+        subject: Subject,
+        key_file: Path,
+    ) -> None:
+        self._world = world
+        self._edges = edges
+        self._trial = trial
+        self._subject = subject
+        self._key_file = key_file
+        self._processes: list[Process] = []
+        self._returned: str | None = None
+        self._error: str | None = None
+        self._was_cancelled = False
+        self._was_detached = False
+        self._is_endless = False
+        self._is_left_for_good = False
+        self._stops = 0
+        self._leaked: set[str] = set()
+        is_dynamic = trial.mode == "dynamic" and not trial.step.is_command
+        self._server = ZenMLServer(
+            now=world.now,
+            begin=world.now(),
+            is_command=trial.step.is_command,
+            status=ExecutionStatus.PROVISIONING if is_dynamic else ExecutionStatus.RUNNING,
+            outages=self._pick(ServerOutage),
+            hazards=self._pick(ServerHazard),
+        )
+
+    def run(self) -> Facts:
+        """Run it."""
+        self._prepare()
+        is_left = self._run_process(self._launch)
+        while is_left and not self._is_left_for_good:
+            self._world.sleep(self._trial.delay)
+            is_left = self._follow_up()
+        self._see_aftermath(is_left=is_left)
+        return self._collect()
+
+    def _prepare(self) -> None:
+        stop = next(iter(self._pick(RunStops)), None)
+        self._world.begin(build_play(self._trial.step, self._server, stop))
+        for hazard in self._trial.hazards:
+            if isinstance(hazard, VertexHazard):
+                self._world.plan(id(hazard), hazard.faults, self._trial.seed)
+            elif isinstance(hazard, EmulatorCrash):
+                self._world.plan_crash(id(hazard), hazard)
+        if stop:
+            self._world.do_later(stop.seconds, self._stop_run)
+
+    def _stop_run(self) -> None:
+        if self._server.status in _OPEN:
+            self._server.status = ExecutionStatus.STOPPING
+            self._server.run_status = ExecutionStatus.STOPPING
+            self._stops += 1
+
+    def _run_process(self, act: Callable[[Launcher], None]) -> bool:
+        """Run a process to its end; whether it was killed."""
+        trial, world = self._trial, self._world
+        number = len(self._processes) + 1
+        cuts = [cut for cut in self._pick(Cut) if cut.process == number]
+        process = Process(
+            cuts, world.sleep, world.monotonic, most_seconds=self._subject.most_seconds
+        )
+        self._processes.append(process)
+        client = ZenMLClient(self._server, process)
+        self._edges.process, self._edges.client = process, client
+        operator = self._subject.build(process, trial, world, self._key_file)
+        launcher = Launcher(
+            process,
+            client,
+            operator,
+            build_submit(operator),
+            next(iter(self._pick(SiblingFails)), None),
+        )
+        self._error = None
+        try:
+            act(launcher)
+            if not process.was_interrupted:
+                process.phase = "tidy"
+                for task in process.background:
+                    task()
+        except BaseException as error:  # noqa: BLE001 - whatever ends a process ends it
+            # The code under test may have put another error in the place of the end.
+            self._error = None if process.is_over else type(error).__name__
+        self._is_endless |= process.is_endless
+        has_told = bool(launcher.returned) and not process.was_killed
+        self._returned = launcher.returned[-1] if has_told else None
+        self._was_cancelled |= launcher.has_cancelled
+        if process.was_interrupted and trial.detaches:
+            self._was_detached |= process.hit[0].place.startswith(("wait", "cleanup"))
+        return process.was_killed
+
+    def _launch(self, launcher: Launcher) -> None:
+        step_run = self._server.read()
+        if self._trial.mode == "static":
+            launcher.run_static(step_run)
+        else:
+            launcher.run_dynamic(step_run)
+
+    def _follow_up(self) -> bool:
+        """What comes after a SIGKILL; whether another one follows."""
+        if self._server.status in _OPEN and self._trial.sequel == "submit":
+            return self._run_process(self._launch)
+        if self._server.status in _OPEN and self._trial.sequel == "resume":
+            return self._run_process(lambda launcher: launcher.watch(self._server.read()))
+        self._is_left_for_good = True
+        if self._trial.sequel == "sweep run":
+            self._server.run_status = ExecutionStatus.FAILED
+        elif not self._server.status.is_finished:
+            with suppress(IllegalOperationError):
+                self._server.write("user", ExecutionStatus.FAILED)
+        return True
+
+    def _see_aftermath(self, *, is_left: bool) -> None:
+        """Find the jobs that go on although nobody will end them."""
+        self._world.sleep(_AFTERMATH_SECONDS)
+        is_left = is_left or self._met_harsh() or self._was_detached or self._was_left_in_trouble()
+        if not is_left and not self._has_reported():
+            self._leaked |= self._find_alive()
+        if is_left and not self._was_detached:
+            self._run_sweeps()
+            if not self._has_reported():
+                self._leaked |= self._find_alive()
+        self._world.sleep(_LONG_SECONDS if self._was_detached else _LINGERING_SECONDS)
+        last = self._processes[-1]
+        # A process that has ended looks after nothing any more.
+        if is_left or last.is_over or last.was_interrupted or self._error:
+            self._run_sweeps()
+        self._leaked |= self._find_alive()
+
+    def _run_sweeps(self) -> None:
+        returned, error = self._returned, self._error
+        for _ in range(_MOST_SWEEPS if self._met_harsh() else _SWEEPS):
+            if not self._find_alive():
+                break
+            self._run_process(
+                lambda launcher: self._subject.sweep(
+                    launcher.operator, launcher.process, self._world
+                )
+            )
+            self._world.sleep(_BETWEEN_SWEEPS_SECONDS)
+        self._returned, self._error = returned, error
+
+    def _find_alive(self) -> set[str]:
+        """The jobs that nobody has ended, or asked to end."""
+        store = self._world.store
+        return {
+            job_id
+            for job_id, job in store.seen.items()
+            if job_id not in store.deleted
+            and not job.is_terminal
+            and job.state.name != "CANCELLING"
+            and job.stage != "tearing_down"
+        }
+
+    def _has_reported(self) -> bool:
+        return any(write.writer == "step" and write.result for write in self._server.writes)
+
+    def _met_harsh(self) -> bool:
+        return any(
+            hazard.is_harsh and self._world.count_hits(id(hazard))
+            for hazard in self._pick(VertexHazard)
+        )
+
+    def _was_left_in_trouble(self) -> bool:
+        """Whether somebody has left while Vertex AI did not let the job be seen, or ended.
+
+        Who is asked to leave tries for a minute or two, and who insists leaves at once:
+        the log then names `zenml-vertex jobs list --orphans`.
+        """
+        places = [cut.place for cut in self._processes[0].hit if cut.how != "SIGKILL"]
+        faults = [
+            fault
+            for hazard in self._pick(VertexHazard)
+            if self._world.count_hits(id(hazard))
+            for fault in hazard.faults
+        ]
+        methods = {getattr(fault, "method", None) for fault in faults}
+        if any(self._world.count_hits(id(crash)) for crash in self._pick(EmulatorCrash)):
+            methods.add("*")
+        hidden = sum(getattr(one, "late", 0) for one in faults) + sum(
+            one.seconds or 0 for one in faults if isinstance(one, ListLag)
+        )
+        is_unseen = hidden > LEAVING_SECONDS or bool(methods & {"list", "*"})
+        if any(place.startswith("submit") for place in places) and is_unseen:
+            return True
+        return len(places) > 1 and (hidden > 0 or bool(methods & {"list", "cancel", "*"}))
+
+    def _pick(self, kind: type) -> Sequence[Any]:
+        return [hazard for hazard in self._trial.hazards if isinstance(hazard, kind)]
+
+    def _collect(self) -> Facts:
+        ended = next(
+            (w for w in self._server.writes if w.result in {"completed", "failed", "stopped"}), None
+        )
+        store = self._world.store
+        hit = [cut for process in self._processes for cut in process.hit]
+        return Facts(
+            trial=self._trial,
+            jobs=tuple(
+                JobFacts(
+                    job_id,
+                    tuple((state.value, moment) for state, moment in job.history),
+                    job_id in store.deleted,
+                )
+                for job_id, job in store.seen.items()
+            ),
+            leaked=tuple(sorted(self._leaked)),
+            status=self._server.status.value,
+            ended=WriteFacts(ended.moment, ended.writer, str(ended.result)) if ended else None,
+            returned=self._returned,
+            error=self._error,
+            was_interrupted=any(process.was_interrupted for process in self._processes),
+            was_killed=any(cut.how == "SIGKILL" for cut in hit),
+            was_detached=self._was_detached,
+            was_cancelled=self._was_cancelled,
+            was_stopped=self._stops > 0,
+            met_harsh=self._met_harsh(),
+            unheard_writes=self._server.unheard_writes,
+            is_endless=self._is_endless,
+            hits=self._count_hits(),
+            seen=frozenset(place for process in self._processes for place in process.seen),
+            cut=tuple(cut.place for cut in hit if cut.how == "SIGKILL"),
+        )
+
+    def _count_hits(self) -> Counter[str]:
+        hits: Counter[str] = Counter()
+        for hazard in self._trial.hazards:
+            if isinstance(hazard, (VertexHazard, EmulatorCrash)):
+                hits[hazard.kind] += self._world.count_hits(id(hazard))
+            elif isinstance(hazard, (ServerOutage, ServerHazard)):
+                hits[hazard.kind] += self._server.hits.get(id(hazard), 0)
+            elif isinstance(hazard, Cut):
+                hits[hazard.kind] += any(hazard in one.hit for one in self._processes)
+            elif isinstance(hazard, SiblingFails):
+                hits[hazard.kind] += self._was_cancelled
+            else:
+                hits[hazard.kind] += self._stops
+        return +hits

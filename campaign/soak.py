@@ -1,0 +1,120 @@
+"""`python -m campaign.soak`: one step is waited for, for days, at the real cadence.
+
+Time is simulated; the operator, Google's client and the emulator of Vertex AI are real.
+Prints one line of figures, and fails if the client's memory has grown by a megabyte.
+"""
+
+import argparse
+import gc
+import logging
+import os
+import sys
+import tempfile
+import tracemalloc
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+_HOUR = 60 * 60.0
+_DAY = 24 * _HOUR
+_MOST_GROWTH_KB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of the process at one time, in KB; the emulator is in it, too.
+
+    Args:
+        python: What Python has allocated.
+        resident: What the process has of the machine.
+    """
+
+    python: float
+    resident: float
+
+
+def main() -> int:
+    """Wait, and print the figures; 1 if memory has grown too much."""
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--days", type=float, default=7.0)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="soak-zenml-") as folder:
+        os.environ["ZENML_CONFIG_PATH"] = folder
+        return _soak(options.days)
+
+
+def _soak(days: float) -> int:
+    from campaign.campaign import opened_world
+    from campaign.launcher import Launcher
+    from campaign.operators import build_submit
+    from campaign.own import Own
+    from campaign.process import Process
+    from campaign.steps import build_play
+    from campaign.trial import Step, Trial
+    from campaign.zenml_server import ZenMLClient, ZenMLServer
+
+    trial = Trial(index=0, seed="soak", mode="static", step=Step("reports", days * _DAY))
+    lines = _Lines()
+    logging.getLogger().handlers = [lines]
+    memory: list[Memory] = []
+    with opened_world() as (world, edges):
+        server = ZenMLServer(now=world.now, begin=world.now())
+        world.begin(build_play(trial.step, server, None))
+        process = Process(
+            (), world.sleep, world.monotonic, most_seconds=2 * days * _DAY, most_crossings=1e9
+        )
+        client = ZenMLClient(server, process)
+        edges.process, edges.client = process, client
+
+        def take(hours: float) -> None:
+            # The emulator remembers what it was asked, which is not the client's memory.
+            world.forget_calls()
+            memory.append(_measure())
+            if hours < days * 24:
+                world.do_later(_HOUR, lambda: take(hours + 1))
+
+        # By then, everything has been imported and connected.
+        world.do_later(_HOUR, lambda: take(1.0))
+        operator = Own().build(process, trial, world, Path())
+        tracemalloc.start(1)
+        launcher = Launcher(process, client, operator, build_submit(operator))
+        launcher.run_static(server.read())
+        tracemalloc.stop()
+    before, after = memory[0], memory[-1]
+    growth = after.python - before.python
+    asked = {
+        kind: sum(n for place, n in process.seen.items() if kind in place and "before" in place)
+        for kind in (": jobs.", ": get_run_step")
+    }
+    print(
+        f"soak: days={days:g} status={server.status.value} vertex_calls={asked[': jobs.']} "
+        f"server_questions={asked[': get_run_step']} log_lines={lines.count} "
+        f"python_growth_kb={growth:.0f} rss_growth_kb={after.resident - before.resident:.0f}"
+    )
+    has_grown = max(growth, after.resident - before.resident) > _MOST_GROWTH_KB
+    return int(has_grown or server.status.value != "completed")
+
+
+class _Lines(logging.Handler):
+    """Counts the lines that a person would see."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_ours = record.name.startswith("zenml_vertex.")
+        self.count += is_ours and not record.name.startswith("vertex_emulator")
+
+
+def _measure() -> Memory:
+    import psutil
+
+    gc.collect()
+    python, _ = tracemalloc.get_traced_memory()
+    return Memory(python / 1024, psutil.Process().memory_info().rss / 1024)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

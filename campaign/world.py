@@ -1,0 +1,194 @@
+"""The world of a trial: an emulator of Vertex AI, and a clock that moves when someone sleeps.
+
+One world serves many trials, because an emulator takes a tenth of a second to stop.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from campaign.trial import EmulatorCrash
+from vertex_emulator import Job, ManualClock, Timings, VertexEmulator
+from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator.faults import Fault, Interruption
+from vertex_emulator.runtimes.contract import Container
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
+
+if TYPE_CHECKING:
+    from vertex_emulator.faults.plan import Planned
+
+TIMINGS = Timings(queueing=5, provisioning=60, teardown=50)
+
+
+class WitnessedStore(MemoryStore):
+    """Remembers every job that was ever created, deleted ones too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, Job] = {}
+        self.deleted: set[str] = set()
+
+    def put(self, job: Job) -> None:
+        self.seen[job.job_id] = job
+        super().put(job)
+
+    def remove_job(self, job_id: str) -> None:
+        self.deleted.add(job_id)
+        super().remove_job(job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """Something that happens at a moment, in the thread that moves the clock."""
+
+    moment: datetime
+    act: Callable[[], object]
+
+
+class World:
+    """Vertex AI and time; a context manager."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self._beginning = self.clock.now()
+        self._play: Callable[[Container], Script] = lambda _: Script()
+        self._is_down = False
+        self._events: list[_Event] = []
+        self._planned: dict[int, list[Planned]] = {}
+        self._crashes: dict[int, int] = {}
+        self.store = WitnessedStore()
+        self._emulator = self._build(port=0)
+
+    def __enter__(self) -> Self:
+        self._emulator.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._come_back()
+        self._emulator.stop()
+
+    @property
+    def host(self) -> str:
+        """`host:port` of Vertex AI."""
+        return self._emulator.host
+
+    @property
+    def url(self) -> str:
+        """Address of Vertex AI."""
+        return self._emulator.url
+
+    def begin(self, play: Callable[[Container], Script]) -> None:
+        """Forget the last trial.
+
+        Args:
+            play: What containers do from now on.
+        """
+        self._come_back()
+        self._events.clear()
+        self._emulator.faults.clear()
+        self._emulator.reset()
+        self.store.seen.clear()
+        self.store.deleted.clear()
+        self._planned.clear()
+        self._crashes.clear()
+        self._play = play
+
+    def plan(self, key: int, faults: Sequence[Fault], seed: str) -> None:
+        """Have faults happen.
+
+        Args:
+            key: By which their hits are asked for.
+            faults: They.
+            seed: Of what they draw.
+        """
+        number = sum(map(ord, seed))
+        self._planned[key] = list(self._emulator.faults.plan_all(faults, seed=number))
+
+    def plan_crash(self, key: int, crash: EmulatorCrash) -> None:
+        """Have Vertex AI die in the middle of a call."""
+
+        def act() -> None:
+            if not self._is_down:
+                self._is_down = True
+                self._crashes[key] = 1
+                self._emulator.crash()
+                self.do_later(crash.seconds, self._come_back)
+
+        fault = Interruption(crash.method, call=crash.nth, act=act, after_effect=crash.after_effect)
+        self._emulator.faults.plan(fault)
+
+    def count_hits(self, key: int) -> int:
+        """How often what was planned under a key has happened."""
+        planned = self._planned.get(key, [])
+        return sum(one.hits for one in planned) + self._crashes.get(key, 0)
+
+    def forget_calls(self) -> None:
+        """Let Vertex AI not remember what it was asked, which takes memory of its own."""
+        self._emulator._services.calls.clear()
+
+    def now(self) -> datetime:
+        """The time, with a time zone."""
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        """Seconds since the world began."""
+        return (self.clock.now() - self._beginning).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass; what is to happen meanwhile happens."""
+        # A clock that counts microseconds would stand still for less than one.
+        end = self.clock.now() + timedelta(microseconds=math.ceil(max(0.0, seconds) * 1e6))
+        while event := min(
+            (one for one in self._events if one.moment <= end),
+            key=lambda one: one.moment,
+            default=None,
+        ):
+            self._advance_to(event.moment)
+            self._events.remove(event)
+            event.act()
+        self._advance_to(end)
+
+    def do_later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Have something happen in the thread that moves the clock.
+
+        Args:
+            seconds: From now.
+            act: What.
+        """
+        self._events.append(_Event(self.clock.now() + timedelta(seconds=seconds), act))
+
+    def _advance_to(self, moment: datetime) -> None:
+        self.clock.advance(max(0.0, (moment - self.clock.now()).total_seconds()))
+
+    def _come_back(self) -> None:
+        if not self._is_down:
+            return
+        self._is_down = False
+        crashed = self._emulator
+        self._emulator = self._build(port=crashed.port, crashed=crashed)
+        self._emulator.start()
+        crashed.stop()
+
+    def _start(self, container: Container) -> Script:
+        return self._play(container)
+
+    def _build(self, *, port: int, crashed: VertexEmulator | None = None) -> VertexEmulator:
+        return VertexEmulator(
+            port=port,
+            clock=self.clock,
+            store=self.store,
+            timings=TIMINGS,
+            seed=1,
+            runtime=ScriptedRuntime(self._start),
+            faults=crashed.faults if crashed else None,
+        )

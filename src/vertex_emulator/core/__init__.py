@@ -1,0 +1,1 @@
+"""What every service needs: errors, clock, names, messages, documents."""

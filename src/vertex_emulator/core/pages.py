@@ -1,0 +1,57 @@
+"""Page sizes and page tokens of list calls. Pure.
+
+A token is opaque to clients: it holds the position of the last item, and a mark of
+the query, since the API wants the same query for every page.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from vertex_emulator.core.errors import invalid_argument
+
+Position = tuple[str, str]
+
+
+def read_page_size(value: Any, default: int, most: int) -> int:
+    """The number of items on a page; 0 asks for the default, more than `most` for `most`.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for what is no number of items.
+    """
+    try:
+        size = int(value)
+    except (TypeError, ValueError):
+        size = -1
+    if size < 0 or isinstance(value, bool):
+        raise invalid_argument("The page size must be a number that is not negative.")
+    return min(size, most) or default
+
+
+def write_page_token(position: Position, *query: str) -> str:
+    """The token of the page behind a position."""
+    content = json.dumps([*position, _mark(query)])
+    return base64.urlsafe_b64encode(content.encode()).decode()
+
+
+def read_page_token(token: str, *query: str) -> Position | None:
+    """The position that a token stands for; None for no token.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for what is no token, or one of another query.
+    """
+    if not token:
+        return None
+    try:
+        first, second, mark = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError) as exc:
+        raise invalid_argument("The page token is invalid.") from exc
+    if mark != _mark(query) or not isinstance(first, str) or not isinstance(second, str):
+        raise invalid_argument("The page token is invalid: it belongs to another query.")
+    return first, second
+
+
+def _mark(query: Sequence[str]) -> str:
+    return sha256(json.dumps(query).encode()).hexdigest()[:16]

@@ -1,0 +1,260 @@
+"""JSON in and out, as Google's servers read and write protocol messages. Pure.
+
+Both spellings of a name (`jobSpec`, `job_spec`) and both forms of an enum (name,
+number) are read; lowerCamelCase and names are written. Unset fields are left out.
+https://protobuf.dev/programming-guides/json/
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from vertex_emulator.core.errors import (
+    Json,
+    Violation,
+    invalid_argument,
+    unreadable_json,
+)
+from vertex_emulator.core.machine_facts import accelerator_numbers
+from vertex_emulator.core.times import parse_duration
+from vertex_emulator.jobs.schema import (
+    ACCELERATOR_TYPE_NAME,
+    CUSTOM_JOB,
+    Enum,
+    Field,
+    Message,
+)
+
+_INT_LIMITS = {"int32": 2**31, "int64": 2**63}
+_INT_TEXT = re.compile(r"-?[0-9]{1,19}")
+_PROTO_TYPE = {
+    "string": "TYPE_STRING",
+    "bool": "TYPE_BOOL",
+    "int32": "TYPE_INT32",
+    "int64": "TYPE_INT64",
+    "duration": "type.googleapis.com/google.protobuf.Duration",
+}
+
+
+def load_body(body: bytes) -> Json:
+    """Read the body of a request; an empty one is an empty message.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for what is no JSON object in UTF-8.
+    """
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        # A lone surrogate can be written in JSON and not in UTF-8.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as exc:
+        raise invalid_argument("Invalid JSON payload received. Unexpected token.") from exc
+    if not isinstance(value, dict):
+        raise invalid_argument(
+            'Invalid JSON payload received. Unknown name "": Root element must be a message.'
+        )
+    return value
+
+
+def read_custom_job(body: Json, *, beta: bool = False) -> Json:
+    """A CustomJob as a client sent it, in the service's spelling.
+
+    Fields that the service sets, and unset ones, are left out.
+
+    Args:
+        body: The message.
+        beta: Whether the request came to v1beta1, which has more fields.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT that names every unknown field and wrong value.
+    """
+    reader = _Reader(beta=beta)
+    job: Json = reader.read_message(body, CUSTOM_JOB, "custom_job")
+    if reader.violations:
+        raise unreadable_json(reader.violations)
+    return job
+
+
+def snake_case(name: str) -> str:
+    """`workerPoolSpecs` -> `worker_pool_specs`."""
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+
+
+def read_mask(mask: str) -> list[list[str]]:
+    """The paths of a FieldMask of a CustomJob, in either spelling; none for everything.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for a path that a CustomJob does not have.
+    """
+    paths = [path.strip() for path in mask.split(",") if path.strip()]
+    return [] if "*" in paths else [_resolve_path(path) for path in paths]
+
+
+def mask_message(message: Json, paths: list[list[str]]) -> Json:
+    """The parts of a CustomJob that a mask names."""
+    if not paths:
+        return message
+    masked: Json = {}
+    for parts in paths:
+        source: Any = message
+        target = masked
+        for part in parts[:-1]:
+            source = source.get(part, {})
+            target = target.setdefault(part, {})
+        if parts[-1] in source:
+            target[parts[-1]] = source[parts[-1]]
+    return masked
+
+
+def _resolve_path(path: str) -> list[str]:
+    message: Message | None = CUSTOM_JOB
+    parts = []
+    for written in path.split("."):
+        name = _names_of(message).get(written) if message else None
+        if message is None or name is None:
+            raise invalid_argument(f"Invalid field mask: `{path}` is no path of a CustomJob.")
+        field = message.fields[name]
+        is_open = isinstance(field.type, Message) and not field.repeated
+        message = field.type if is_open and isinstance(field.type, Message) else None
+        parts.append(name)
+    return parts
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+@lru_cache(maxsize=64)
+def _names_of(message: Message) -> Mapping[str, str]:
+    """Either spelling of a field's name -> its name."""
+    return {written: name for name in message.fields for written in (snake_case(name), name)}
+
+
+class _Reader:
+    """Reads messages and collects what is wrong with them."""
+
+    def __init__(self, *, beta: bool) -> None:
+        self.violations: list[Violation] = []
+        self._beta = beta
+
+    def read_message(self, value: Any, message: Message, path: str) -> Any:
+        if not isinstance(value, Mapping):
+            return self._refuse(path, "a message", value)
+        read: Json = {}
+        oneofs: dict[str, str] = {}
+        for name, field, written, item in self._known_items(value, message, path):
+            if field.type == "output" or item is None:
+                continue
+            if field.oneof and field.oneof in oneofs:
+                self._add(
+                    path,
+                    f"Invalid value at '{path}' (oneof), oneof field '{field.oneof}' is already "
+                    f"set. Cannot set '{written}'",
+                )
+            if field.oneof:
+                oneofs[field.oneof] = name
+            result = self._read_field(item, field, f"{path}.{snake_case(name)}")
+            if not _is_default(result, field):
+                read[name] = result
+        return read
+
+    def _known_items(
+        self, value: Mapping[Any, Any], message: Message, path: str
+    ) -> Iterator[tuple[str, Field, str, Any]]:
+        names = _names_of(message)
+        for written, item in value.items():
+            name = names.get(written)
+            if name is None or (message.fields[name].beta_only and not self._beta):
+                self._add(
+                    path,
+                    f"Invalid JSON payload received. Unknown name \"{written}\" at '{path}': "
+                    "Cannot find field.",
+                )
+            else:
+                yield name, message.fields[name], written, item
+
+    def _read_field(self, value: Any, field: Field, path: str) -> Any:
+        if not field.repeated:
+            return self._read_value(value, field, path)
+        if not isinstance(value, list):
+            return self._refuse(path, "a list", value)
+        return [
+            self._read_value(item, field, f"{path}[{index}]") for index, item in enumerate(value)
+        ]
+
+    def _read_value(self, value: Any, field: Field, path: str) -> Any:
+        kind = field.type
+        if isinstance(kind, Message):
+            return self.read_message(value, kind, path)
+        if isinstance(kind, Enum):
+            return self._read_enum(value, kind.name, kind.numbers, path)
+        if kind == "accelerator":
+            return self._read_enum(value, ACCELERATOR_TYPE_NAME, accelerator_numbers(), path)
+        return self._read_scalar(value, kind, path)
+
+    def _read_scalar(self, value: Any, kind: str, path: str) -> Any:
+        if kind == "map":
+            return self._read_map(value, path)
+        if kind in _INT_LIMITS:
+            return self._read_int(value, kind, path)
+        if kind == "duration":
+            return self._read_duration(value, path)
+        if not isinstance(value, bool if kind == "bool" else str):
+            return self._refuse(path, _PROTO_TYPE[kind], value)
+        return value
+
+    def _read_enum(self, value: Any, name: str, numbers: Mapping[str, int], path: str) -> Any:
+        if isinstance(value, str) and value in numbers:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            # proto3 enums are open: a number without a name travels as it is.
+            return next((member for member, number in numbers.items() if number == value), value)
+        return self._refuse(path, f"type.googleapis.com/{name}", value)
+
+    def _read_map(self, value: Any, path: str) -> Any:
+        if not isinstance(value, Mapping):
+            return self._refuse(path, "a map", value)
+        for key, item in value.items():
+            if not isinstance(item, str):
+                self._refuse(f"{path}[{json.dumps(key)}]", _PROTO_TYPE["string"], item)
+        return dict(value)
+
+    def _read_int(self, value: Any, kind: str, path: str) -> Any:
+        number: int | None = None
+        if isinstance(value, int) and not isinstance(value, bool):
+            number = value
+        elif (isinstance(value, float) and value.is_integer()) or (
+            isinstance(value, str) and _INT_TEXT.fullmatch(value)
+        ):
+            number = int(value)
+        limit = _INT_LIMITS[kind]
+        if number is None or not -limit <= number < limit:
+            return self._refuse(path, _PROTO_TYPE[kind], value)
+        return str(number) if kind == "int64" else number
+
+    def _read_duration(self, value: Any, path: str) -> Any:
+        try:
+            parse_duration(value if isinstance(value, str) else "")
+        except ValueError:
+            return self._refuse(path, _PROTO_TYPE["duration"], value)
+        return value
+
+    def _refuse(self, path: str, kind: str, value: Any) -> None:
+        """A value that does not fit; scalars are shown, except where they may be secret."""
+        shown = "***" if ".env[" in path else json.dumps(value)[:100]
+        self._add(path, f"Invalid value at '{path}' ({kind}), {shown}")
+
+    def _add(self, path: str, description: str) -> None:
+        self.violations.append(Violation(path, description))
+
+
+def _is_default(value: Any, field: Field) -> bool:
+    """Whether a value cannot be told from an unset one; an empty message can."""
+    if isinstance(field.type, Message) and not field.repeated:
+        return value is None
+    if isinstance(field.type, Enum):
+        return value is None or field.type.numbers.get(value) == 0
+    return value in (None, "", "0", 0, [], {}, "ACCELERATOR_TYPE_UNSPECIFIED")

@@ -1,0 +1,1 @@
+"""Facts about Vertex AI as data: machine types, accelerators and regions."""

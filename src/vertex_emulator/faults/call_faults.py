@@ -1,0 +1,265 @@
+"""Faults of requests, as data: which call is hit, and how.
+
+https://cloud.google.com/apis/design/errors for statuses; texts of refusals from public
+reports.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from vertex_emulator.faults.errors import FaultError
+
+Method = Literal[
+    "create",
+    "get",
+    "list",
+    "cancel",
+    "delete",
+    "operation",
+    "entries:list",
+    "token",
+    "metadata",
+    "*",
+]
+"""A method of the services; `*` is each one of the JobService and of Logging."""
+
+METHODS: tuple[str, ...] = get_args(Method)
+# What `*` leaves out: they are not Vertex AI's.
+_OTHER_SERVICES = frozenset({"token", "metadata"})
+_LEAST_STATUS, _MOST_STATUS = 400, 599
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call, as far as faults look at it.
+
+    Args:
+        method: Its method.
+        identity: Whose token it bears, as in `Call`.
+        bears_token: Whether it bears one.
+        resource: Path of what it is about, such as `projects/P/locations/L`.
+        job_id: ID of the job that it names.
+        labels: Labels of the job that it names or creates.
+        display_name: Display name of that job.
+    """
+
+    method: str
+    identity: str
+    bears_token: bool = False
+    resource: str = ""
+    job_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFault:
+    """A fault of calls. It hits those that match all that is given.
+
+    Args:
+        method: Method of the call.
+        call: The first matching call that is hit, counted from the planning on, from 1.
+        count: How many are hit, from that one on; 0 for every one until it is
+            withdrawn. 1 by default, or with `lasts`, every one in that time.
+        lasts: Seconds of the emulator's clock in which calls are hit, from the first
+            hit on; more than 0.
+        identity: Whose token the call bears.
+        job_id: ID of the job that the call names.
+        labels: Labels that the job has which the call names or creates.
+        display_name: Display name of that job.
+        chance: Probability that a call that matches is hit, more than 0 and at most 1;
+            drawn with the seed of the plan.
+    """
+
+    method: Method
+    call: int = field(default=1, kw_only=True)
+    count: int | None = field(default=None, kw_only=True)
+    lasts: float | None = field(default=None, kw_only=True)
+    identity: str | None = field(default=None, kw_only=True)
+    job_id: str | None = field(default=None, kw_only=True)
+    labels: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    display_name: str | None = field(default=None, kw_only=True)
+    chance: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise FaultError(f"method: {self.method!r} is none of {', '.join(METHODS)}")
+        require(self.call >= 1, "call", "at least 1")
+        require(self.count is None or self.count >= 0, "count", "at least 0")
+        require(self.lasts is None or self.lasts > 0, "lasts", "more than 0")
+        require(0 < self.chance <= 1, "chance", "more than 0 and at most 1")
+
+    @property
+    def limit(self) -> int | None:
+        """How many calls it hits; None for no limit."""
+        if self.count is None:
+            return 1 if self.lasts is None else None
+        return self.count or None
+
+    def matches(self, asked: Asked) -> bool:
+        """Whether a call is one that it can hit."""
+        if self.method == "*":
+            fits = asked.method not in _OTHER_SERVICES
+        else:
+            fits = self.method == asked.method
+        return (
+            fits
+            and self.identity in {None, asked.identity}
+            and self.job_id in {None, asked.job_id}
+            and self.display_name in {None, asked.display_name}
+            and all(asked.labels.get(key) == value for key, value in self.labels.items())
+        )
+
+
+How = Literal["reset", "close"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLost(RequestFault):
+    """The connection is cut before anything has happened, without a byte.
+
+    Args:
+        how: `reset` (RST) or `close` (FIN).
+    """
+
+    how: How = field(default="reset", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLost(RequestFault):
+    """The call has its effect, and the connection is cut without a byte of an answer.
+
+    Args:
+        how: `reset` (RST) or `close` (FIN).
+        late: Seconds of the emulator's clock from the cut to the effect; at least 0.
+    """
+
+    how: How = field(default="reset", kw_only=True)
+    late: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        # `super()` does not find its class in a dataclass with slots.
+        RequestFault.__post_init__(self)
+        require(self.late >= 0, "late", "at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer(RequestFault):
+    """The call is answered with an error.
+
+    Args:
+        status: HTTP status, 400 to 599.
+        after_effect: Whether the call has had its effect.
+        retry_after: Value of the header Retry-After, in seconds; None for no header.
+        message: Text of the error; Google's own for the status by default.
+        reason: Reason of an ErrorInfo.
+        body: `json` as Google's APIs write errors, `html` as a proxy does, or `empty`.
+    """
+
+    status: int
+    after_effect: bool = field(default=False, kw_only=True)
+    retry_after: int | None = field(default=None, kw_only=True)
+    message: str | None = field(default=None, kw_only=True)
+    reason: str | None = field(default=None, kw_only=True)
+    body: Literal["json", "html", "empty"] = field(default="json", kw_only=True)
+
+    def __post_init__(self) -> None:
+        RequestFault.__post_init__(self)
+        fits = _LEAST_STATUS <= self.status <= _MOST_STATUS
+        require(fits, "status", f"{_LEAST_STATUS} to {_MOST_STATUS}")
+        require(self.retry_after is None or self.retry_after >= 0, "retry_after", "at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaExceeded(RequestFault):
+    """A create asks for more than a quota's limit: 429, and no job.
+
+    Args:
+        metric: Metric of the quota, without `aiplatform.googleapis.com/`.
+    """
+
+    method: Method = "create"
+    metric: str = field(default="custom_model_training_nvidia_l4_gpus", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionWithdrawn(RequestFault):
+    """The caller may not do it: 403 with IAM_PERMISSION_DENIED.
+
+    It is given back after `count` calls, after `lasts` seconds, or when it is withdrawn.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class TokensExpired(RequestFault):
+    """With this call, every token issued so far becomes invalid; the call is answered with 401.
+
+    Only a call with a token is hit. A token that a client has signed itself is invalid
+    for this one call, since its next one may be the same to the letter.
+    """
+
+    def matches(self, asked: Asked) -> bool:
+        return asked.bears_token and RequestFault.matches(self, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCut(RequestFault):
+    """The call has its effect; its answer ends on the way, short of its Content-Length.
+
+    Args:
+        share: Part of the body that is sent; at least 0, less than 1.
+    """
+
+    share: float = field(default=0.5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        RequestFault.__post_init__(self)
+        require(0 <= self.share < 1, "share", "at least 0 and less than 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(RequestFault):
+    """The answer takes longer.
+
+    Args:
+        seconds: How long; at least 0.
+        after_effect: Whether the call has its effect before. Else it has it after,
+            even if the client has given up by then.
+        clock: Whose seconds: the `emulator`'s, the `machine`'s, or `advanced`: the
+            emulator moves its own manual clock on by so much, for a client that waits
+            in the thread that would do so.
+    """
+
+    seconds: float
+    after_effect: bool = field(default=False, kw_only=True)
+    clock: Literal["emulator", "machine", "advanced"] = field(default="emulator", kw_only=True)
+
+    def __post_init__(self) -> None:
+        RequestFault.__post_init__(self)
+        require(self.seconds >= 0, "seconds", "at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption(RequestFault):
+    """A function is called in the middle of a call, such as one that kills the client.
+
+    In Python only.
+
+    Args:
+        act: The function.
+        after_effect: Whether the call has had its effect.
+    """
+
+    act: Callable[[], object] = field(repr=False)
+    after_effect: bool = field(default=False, kw_only=True)
+
+
+def require(holds: bool, name: str, allowed: str) -> None:
+    """Refuse a value.
+
+    Raises:
+        FaultError: If it does not hold.
+    """
+    if not holds:
+        raise FaultError(f"{name}: must be {allowed}")

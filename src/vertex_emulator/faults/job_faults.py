@@ -1,0 +1,326 @@
+"""Faults of jobs, as data: which job is hit, when in its life, and by what.
+
+https://cloud.google.com/vertex-ai/docs/training/understanding-training-service for
+restarts. Vertex AI shows EXPIRED, PAUSED, UPDATING and PARTIALLY_SUCCEEDED for other
+kinds of jobs; whether a CustomJob can have them is not documented.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from vertex_emulator.faults.call_faults import require
+from vertex_emulator.faults.errors import FaultError
+from vertex_emulator.jobs import events, outcome
+from vertex_emulator.jobs.events import Act, Stage
+
+FaultStage = Literal["queued", "provisioning", "running", "tearing_down", "over"]
+
+_MOST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFault:
+    """A fault of jobs. It hits those that match all that is given.
+
+    Args:
+        labels: Labels that the job has.
+        display_name: Its display name.
+        job_id: ID of a job that exists; else it is one that is created from now on.
+        nth: Which of the jobs that match, from 1.
+        count: How many, from that one on; 0 for all.
+        at: In which stage it happens; None for the usual one.
+        after: Seconds of the emulator's clock from the stage's beginning; at least 0.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = ("running",)
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+    job_id: str | None = None
+    nth: int = 1
+    count: int = 1
+    at: FaultStage | None = None
+    after: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.at is not None and self.at not in self.stages:
+            raise FaultError(f"at: {self.at!r} is none of {', '.join(self.stages)}")
+        require(self.nth >= 1, "nth", "at least 1")
+        require(self.count >= 0, "count", "at least 0")
+        require(self.after >= 0, "after", "at least 0")
+
+    @property
+    def stage(self) -> Stage:
+        """In which stage it happens."""
+        return self.at or self.stages[0]
+
+    def matches(self, labels: Mapping[str, str], display_name: str) -> bool:
+        """Whether a job is one that it can hit."""
+        return self.display_name in {None, display_name} and all(
+            labels.get(key) == value for key, value in self.labels.items()
+        )
+
+    @property
+    def event(self) -> events.ScriptEvent | None:
+        """What happens to the job itself."""
+        return None
+
+    @property
+    def repeats(self) -> int:
+        """How often it happens to one job."""
+        return 1
+
+    def acts(self, fault_id: str) -> tuple[Act, ...]:
+        """What a job's script has of it.
+
+        Args:
+            fault_id: ID of the fault in its plan.
+        """
+        if self.event is None:
+            return ()
+        return (Act(self.stage, self.after, self.event, self.repeats, fault_id),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Restarting(JobFault):
+    """A fault that a job survives for a number of times.
+
+    Args:
+        times: How often it happens to the job; at least 1.
+        despite_disable_retries: Whether the job is restarted even with `disableRetries`.
+            For restarts other than those after an internal error, that is not documented.
+    """
+
+    most_restarts: ClassVar[int] = 0
+
+    times: int = 1
+    despite_disable_retries: bool = False
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        most = self.most_restarts + 1
+        require(1 <= self.times <= most, "times", f"1 to {most}, with which the job fails")
+
+    @property
+    def repeats(self) -> int:
+        return self.times
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stockout(_Restarting):
+    """No machine is to be had: three restarts, and the fourth time FAILED with code 8."""
+
+    stages: ClassVar[tuple[Stage, ...]] = ("provisioning",)
+    most_restarts: ClassVar[int] = outcome.MAX_STOCKOUT_RESTARTS
+
+    times: int = outcome.MAX_STOCKOUT_RESTARTS + 1
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.MachinesOut(self.despite_disable_retries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preemption(_Restarting):
+    """A Spot machine is taken away, and the container started again on another: six times.
+
+    The seventh time the job is FAILED with code 8.
+    """
+
+    most_restarts: ClassVar[int] = outcome.MAX_PREEMPTION_RESTARTS
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Preempted(self.despite_disable_retries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InternalErrors(JobFault):
+    """The platform fails under the container: two restarts, and then FAILED with code 13.
+
+    Args:
+        times: How often; 1 to 3.
+    """
+
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        most = outcome.MAX_INTERNAL_RESTARTS + 1
+        require(1 <= self.times <= most, "times", f"1 to {most}, with which the job fails")
+
+    @property
+    def repeats(self) -> int:
+        return self.times
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.PlatformFailed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemory(JobFault):
+    """The container is killed for its use of memory, and the job FAILED.
+
+    Args:
+        form: `exit`, the documented text with status 137; or `replicas`, the text of
+            public reports, with code 8.
+    """
+
+    form: Literal["exit", "replicas"] = "exit"
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.MemoryExhausted(self.form == "exit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired(JobFault):
+    """The job is EXPIRED."""
+
+    stages: ClassVar[tuple[Stage, ...]] = ("running", "queued", "provisioning")
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Expire()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartiallySucceeded(JobFault):
+    """A job that would be SUCCEEDED is PARTIALLY_SUCCEEDED."""
+
+    stages: ClassVar[tuple[Stage, ...]] = ("tearing_down",)
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.SucceedPartially()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(JobFault):
+    """The job is PAUSED, and its container ended. It goes on with a new start.
+
+    Args:
+        seconds: Of the emulator's clock; None for ever.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = ("running", "queued", "provisioning")
+
+    seconds: float | None = None
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Pause(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updating(JobFault):
+    """The job is UPDATING, then RUNNING again; its container runs on.
+
+    Args:
+        seconds: Of the emulator's clock; None for as long as the container runs.
+    """
+
+    seconds: float | None = None
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Update(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownState(JobFault):
+    """Clients see a number that JobState does not have in place of the job's state.
+
+    Args:
+        number: The number; 12 to 2147483647.
+        seconds: Of the emulator's clock; None for ever, also when the job is over.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = (
+        "running", "queued", "provisioning", "tearing_down", "over",
+    )  # fmt: skip
+    # JobState has 0 to 11.
+    least_number: ClassVar[int] = 12
+
+    number: int = 99
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        fits = self.least_number <= self.number <= _MOST_NUMBER
+        require(fits, "number", f"{self.least_number} to {_MOST_NUMBER}")
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.ShowNumber(self.number, self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted(JobFault):
+    """Somebody deletes the job behind its creator's back."""
+
+    stages: ClassVar[tuple[Stage, ...]] = (
+        "running", "queued", "provisioning", "tearing_down", "over",
+    )  # fmt: skip
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Delete()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(JobFault):
+    """The job stays in a stage: QUEUED, PENDING, or behind its container's end.
+
+    Args:
+        seconds: Of the emulator's clock; None for ever.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = ("queued", "provisioning", "tearing_down")
+
+    seconds: float | None = None
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.Hold(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangsAfterWork(JobFault):
+    """The container hangs once its program is done: the job is RUNNING for longer.
+
+    Args:
+        seconds: Of the emulator's clock; None for ever.
+    """
+
+    seconds: float | None = None
+
+    @property
+    def event(self) -> events.ScriptEvent:
+        return events.EndUnnoticed(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListLag(JobFault):
+    """A new job is not in lists yet; it can be read by its name.
+
+    Whether Google's lists lag is not documented.
+
+    Args:
+        seconds: Of the emulator's clock, from the job's creation; more than 0.
+        lists: Or: how many lists that would have it do not; at least 1.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = ("queued",)
+
+    seconds: float | None = None
+    lists: int | None = None
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        if (self.seconds is None) == (self.lists is None):
+            raise FaultError("seconds, lists: one of the two must be given")
+        require(self.seconds is None or self.seconds > 0, "seconds", "more than 0")
+        require(self.lists is None or self.lists >= 1, "lists", "at least 1")

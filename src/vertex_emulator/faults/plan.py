@@ -1,0 +1,292 @@
+"""What is planned, and what of it has happened."""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from vertex_emulator.faults.call_faults import Asked, Delay, Interruption, RequestFault
+from vertex_emulator.faults.errors import FaultError, UnconsumedFaultError
+from vertex_emulator.faults.job_faults import JobFault, ListLag
+from vertex_emulator.jobs.events import Act
+from vertex_emulator.jobs.job import Job
+
+Fault = RequestFault | JobFault
+
+
+@dataclass(slots=True, eq=False)
+class Planned:
+    """A fault in a plan.
+
+    Args:
+        id: Its ID in the plan.
+        fault: What is planned.
+        hits: How often it has happened so far.
+    """
+
+    id: str
+    fault: Fault
+    hits: int = 0
+    _seen: int = 0
+    _end: datetime | None = None
+    _draw: random.Random = field(default_factory=random.Random, repr=False)
+    _forget: Callable[[str], object] = field(default=lambda _: None, repr=False)
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether it has happened as often as was planned; without a number, at least once."""
+        if isinstance(self.fault, RequestFault):
+            return self.hits >= (self.fault.limit or 1)
+        return self.hits >= self.fault.repeats * max(1, self.fault.count)
+
+    def withdraw(self) -> None:
+        """Let it not happen any more. What it has done to a job stays."""
+        self._forget(self.id)
+
+    def hits_call(self, asked: Asked, now: datetime, *, is_taken: bool) -> bool:
+        """Whether a call is hit; `is_taken` if another fault has hit it already."""
+        fault = self.fault
+        if not isinstance(fault, RequestFault) or not fault.matches(asked):
+            return False
+        self._seen += 1
+        is_over = (self._end is not None and now >= self._end) or (
+            fault.limit is not None and self.hits >= fault.limit
+        )
+        if is_over or self._seen < fault.call or is_taken:
+            return False
+        if fault.chance < 1 and self._draw.random() >= fault.chance:
+            return False
+        self.hits += 1
+        if self._end is None and fault.lasts is not None:
+            self._end = now + timedelta(seconds=fault.lasts)
+        return True
+
+    def hits_job(self, job: Job) -> bool:
+        """Whether a job that is created is hit."""
+        fault = self.fault
+        if not isinstance(fault, JobFault) or fault.job_id is not None:
+            return False
+        if not fault.matches(job.labels, job.request["displayName"]):
+            return False
+        self._seen += 1
+        return self._seen >= fault.nth and (
+            fault.count == 0 or self._seen < fault.nth + fault.count
+        )
+
+
+@dataclass(slots=True)
+class _Lag:
+    planned: Planned
+    until: datetime | None
+    lists: int | None
+    is_counted: bool = False
+
+
+class FaultPlan:
+    """The faults of an emulator; safe to use from several threads.
+
+    A plan can be given to the emulator that takes the place of one that has crashed.
+
+    Args:
+        seed: Of what is drawn, so that it is the same each time.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._planned: dict[str, Planned] = {}
+        self._lags: dict[str, _Lag] = {}
+        self._number = 0
+        self._draws = 0
+        self._lock = threading.RLock()
+        self._find_job: Callable[[str], Job | None] = lambda _: None
+        self._add_script: Callable[[str, tuple[Act, ...]], None] = lambda _, __: None
+
+    def plan(self, fault: Fault) -> Planned:
+        """Have a fault happen.
+
+        Raises:
+            FaultError: If there is no job of its `job_id`.
+        """
+        (planned,) = self.plan_all([fault])
+        return planned
+
+    def plan_all(self, faults: Iterable[Fault], *, seed: int | None = None) -> tuple[Planned, ...]:
+        """Have faults happen: all of them, or none.
+
+        Args:
+            faults: What is to happen.
+            seed: Of what they draw; the plan's own by default.
+
+        Raises:
+            FaultError: As in `plan`.
+        """
+        wanted = [(fault, self._find(fault)) for fault in faults]
+        planned: list[Planned] = []
+        for number, (fault, job) in enumerate(wanted):
+            key = f"{self._seed} {self._draws}" if seed is None else f"{seed} {number}"
+            self._draws += 1
+            draw = random.Random(key)  # noqa: S311 - to be repeated
+            planned.append(self._plan(fault, job, draw))
+        return tuple(planned)
+
+    @contextmanager
+    def planned(self, *faults: Fault) -> Iterator[tuple[Planned, ...]]:
+        """Have faults happen, in this context only.
+
+        Raises:
+            UnconsumedFaultError: At the end, if one has not happened.
+        """
+        planned = self.plan_all(faults)
+        try:
+            yield planned
+        finally:
+            for one in planned:
+                one.withdraw()
+        refuse_unconsumed(planned)
+
+    def all(self) -> tuple[Planned, ...]:
+        """Everything that is planned, in order."""
+        with self._lock:
+            return tuple(self._planned.values())
+
+    def unconsumed(self) -> tuple[Planned, ...]:
+        """What has not happened as often as was planned."""
+        return tuple(planned for planned in self.all() if not planned.is_consumed)
+
+    def withdraw(self, fault_id: str) -> bool:
+        """Let a fault not happen any more. What it has done to a job stays.
+
+        Returns:
+            Whether there was one of that ID.
+        """
+        with self._lock:
+            for job_id, lag in list(self._lags.items()):
+                if lag.planned.id == fault_id:
+                    del self._lags[job_id]
+            return self._planned.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        """Let nothing happen any more."""
+        with self._lock:
+            self._planned.clear()
+            self._draws = 0
+            self._lags.clear()
+
+    def attach(
+        self,
+        find_job: Callable[[str], Job | None],
+        add_script: Callable[[str, tuple[Act, ...]], None],
+    ) -> None:
+        """Belong to an emulator.
+
+        Args:
+            find_job: Gives a job by its ID.
+            add_script: Has more happen to a job.
+        """
+        self._find_job = find_job
+        self._add_script = add_script
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is planned."""
+        return not self._planned
+
+    def strike(self, asked: Asked, now: datetime) -> tuple[RequestFault, ...]:
+        """The faults that hit a call: delays and interruptions, and one of the others at most."""
+        hit: list[RequestFault] = []
+        is_taken = False
+        with self._lock:
+            for planned in self._planned.values():
+                adds = isinstance(planned.fault, Delay | Interruption)
+                if planned.hits_call(asked, now, is_taken=is_taken and not adds):
+                    is_taken = is_taken or not adds
+                    if isinstance(planned.fault, RequestFault):
+                        hit.append(planned.fault)
+        return tuple(hit)
+
+    def script_of(self, job: Job) -> tuple[Act, ...]:
+        """What will happen to a job that is created."""
+        acts: list[Act] = []
+        with self._lock:
+            for planned in self._planned.values():
+                if planned.hits_job(job) and isinstance(planned.fault, JobFault):
+                    acts += planned.fault.acts(planned.id)
+                    self._lag(planned, job)
+        return tuple(acts)
+
+    def happened(self, fault_id: str) -> None:
+        """Take note that an act was done; of one that was withdrawn, none is needed."""
+        with self._lock:
+            if planned := self._planned.get(fault_id):
+                planned.hits += 1
+
+    def find_unlisted(self, jobs: Iterable[Job], now: datetime) -> frozenset[str]:
+        """The IDs of those jobs that a list does not have yet.
+
+        Args:
+            jobs: Those that the list would have.
+            now: The emulator's time.
+        """
+        hidden = set()
+        with self._lock:
+            if not self._lags:
+                return frozenset()
+            for job in jobs:
+                lag = self._lags.get(job.job_id)
+                if lag is None:
+                    continue
+                if lag.until is not None and now >= lag.until:
+                    del self._lags[job.job_id]
+                    continue
+                if lag.lists is not None:
+                    lag.lists -= 1
+                    if lag.lists == 0:
+                        del self._lags[job.job_id]
+                hidden.add(job.job_id)
+                # However many lists do not have it, it happens to the job once.
+                lag.planned.hits += not lag.is_counted
+                lag.is_counted = True
+        return frozenset(hidden)
+
+    def _find(self, fault: Fault) -> Job | None:
+        """The job that a fault names, if it names one that exists."""
+        if isinstance(fault, RequestFault) or fault.job_id is None:
+            return None
+        job = self._find_job(fault.job_id)
+        if job is None:
+            raise FaultError(f"job_id: there is no job {fault.job_id}")
+        return job
+
+    def _plan(self, fault: Fault, job: Job | None, draw: random.Random) -> Planned:
+        with self._lock:
+            self._number += 1
+            planned = Planned(str(self._number), fault, _draw=draw, _forget=self.withdraw)
+            self._planned[planned.id] = planned
+            if job:
+                self._lag(planned, job)
+        if job and isinstance(fault, JobFault):
+            # Without the lock: the emulator may call back.
+            self._add_script(job.job_id, fault.acts(planned.id))
+        return planned
+
+    def _lag(self, planned: Planned, job: Job) -> None:
+        fault = planned.fault
+        if isinstance(fault, ListLag):
+            until = None
+            if fault.seconds is not None:
+                until = job.create_time + timedelta(seconds=fault.seconds)
+            self._lags[job.job_id] = _Lag(planned, until, fault.lists)
+
+
+def refuse_unconsumed(planned: Iterable[Planned]) -> None:
+    """Fail if a fault has not happened.
+
+    Raises:
+        UnconsumedFaultError: Names each.
+    """
+    left = [one for one in planned if not one.is_consumed]
+    if left:
+        listed = "".join(f"\n  {one.fault!r}: {one.hits} times" for one in left)
+        raise UnconsumedFaultError(f"planned faults have not happened:{listed}")

@@ -1,0 +1,1 @@
+"""HTTP: the server, and what routes, requests and replies are."""

@@ -1,0 +1,70 @@
+"""What clients have asked, and who they were."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.times import format_time
+
+# A week at one call in ten seconds is 60,480.
+MAX_CALLS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that the emulator has answered; never with its token or body.
+
+    Args:
+        time: When it came.
+        identity: Whose token it bore, `anonymous` or `unknown token`.
+        method: HTTP method.
+        path: Path without the query.
+        route: Pattern of the route that served it; None for none.
+        status: HTTP status of the answer; 0 where the connection was cut instead.
+    """
+
+    time: datetime
+    identity: str
+    method: str
+    path: str
+    route: str | None
+    status: int
+
+    def to_json(self) -> Json:
+        """The call as `/emulator/requests` shows it."""
+        return {
+            "time": format_time(self.time),
+            "identity": self.identity,
+            "method": self.method,
+            "path": self.path,
+            "route": self.route,
+            "status": self.status,
+        }
+
+
+class Calls:
+    """The last calls, the oldest first; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
+        self._lock = threading.Lock()
+
+    def add(self, call: Call) -> None:
+        """Remember a call."""
+        with self._lock:
+            self._calls.append(call)
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        with self._lock:
+            self._calls.clear()
+
+    def __iter__(self) -> Iterator[Call]:
+        with self._lock:
+            return iter(list(self._calls))
+
+    def __len__(self) -> int:
+        return len(self._calls)

@@ -1,0 +1,1 @@
+"""Tokens, and the metadata server that hands them to containers."""

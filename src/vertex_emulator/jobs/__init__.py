@@ -1,0 +1,1 @@
+"""CustomJobs: the API, the rules, the life of a job and its containers."""

@@ -1,0 +1,95 @@
+"""What Vertex AI gives a container: its command and its environment. Pure.
+
+https://cloud.google.com/vertex-ai/docs/training/code-requirements,
+https://cloud.google.com/vertex-ai/docs/training/distributed-training and, for
+`$(NAME)`, the Vertex API reference, `EnvVar.value`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.job import Job
+
+_REFERENCE = re.compile(r"(\$?)(\$\(([A-Za-z_][A-Za-z0-9_]*)\))")
+_PORT = 2222
+
+
+def container_of(job: Job) -> Json:
+    """The container of the first worker pool."""
+    container: Json = job.request["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    return container
+
+
+def build_environment(job: Job) -> dict[str, str]:
+    """The variables of the only replica, the job's own last."""
+    spec = job.request["jobSpec"]
+    environment = {
+        "CLOUD_ML_PROJECT_ID": job.number,
+        "CLOUD_ML_JOB_ID": job.job_id,
+        "CLUSTER_SPEC": json.dumps(_build_cluster_spec(job)),
+    }
+    if "baseOutputDirectory" in spec:
+        prefix = spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
+        environment |= {
+            "AIP_MODEL_DIR": f"{prefix}/model/",
+            "AIP_CHECKPOINT_DIR": f"{prefix}/checkpoints/",
+            "AIP_TENSORBOARD_LOG_DIR": f"{prefix}/logs/",
+        }
+    for variable in container_of(job).get("env", ()):
+        environment[variable["name"]] = expand(variable.get("value", ""), environment)
+    return environment
+
+
+def build_command(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What replaces the image's entrypoint, references to variables replaced; may be empty."""
+    return tuple(expand(part, environment) for part in container_of(job).get("command", ()))
+
+
+def build_args(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What replaces the image's arguments, references to variables replaced; may be empty."""
+    return tuple(expand(part, environment) for part in container_of(job).get("args", ()))
+
+
+def architecture_of(job: Job) -> str:
+    """The architecture of the job's machine, as images name it.
+
+    A4X machines are Arm, all others are x86:
+    https://cloud.google.com/vertex-ai/docs/training-clusters/compute-resources
+    """
+    pool = job.request["jobSpec"]["workerPoolSpecs"][0]
+    machine_type = str((pool.get("machineSpec") or {}).get("machineType", ""))
+    return "arm64" if machine_type.startswith("a4x-") else "amd64"
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """Replace `$(NAME)` by the variable NAME.
+
+    A reference to no variable stays as it is, and `$$(NAME)` becomes the text
+    `$(NAME)`, whether there is a variable or not. What Vertex AI makes of `$$`
+    elsewhere is not documented; it stays.
+    """
+
+    def replace(match: "re.Match[str]") -> str:
+        escape, reference, name = match.groups()
+        return reference if escape else environment.get(name, reference)
+
+    return _REFERENCE.sub(replace, text)
+
+
+def _build_cluster_spec(job: Job) -> Json:
+    # The job's own variables are left out: a variable that repeats them all would
+    # soon be longer than Linux lets a variable be.
+    pools = job.request["jobSpec"]["workerPoolSpecs"]
+    container = {key: value for key, value in container_of(job).items() if key != "env"}
+    spec = {
+        **job.request["jobSpec"],
+        "workerPoolSpecs": [{**pools[0], "containerSpec": container}, *pools[1:]],
+    }
+    return {
+        "cluster": {"workerpool0": [f"cmle-training-workerpool0-{job.job_id}-0:{_PORT}"]},
+        "environment": "cloud",
+        "task": {"type": "workerpool0", "index": 0, "trial": ""},
+        "job": json.dumps(spec),
+    }

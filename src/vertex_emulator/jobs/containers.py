@@ -1,0 +1,269 @@
+"""The containers of jobs, from the decision to start one to its end."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vertex_emulator.core.documents import Store
+from vertex_emulator.core.timer import Timer
+from vertex_emulator.jobs import container_environment, outcome
+from vertex_emulator.jobs.events import (
+    Event,
+    ImageAwaited,
+    ImageReady,
+    ImageUnavailable,
+    InternalError,
+    ReplicaEnded,
+)
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.runtimes.contract import (
+    AnyRuntime,
+    Container,
+    ImageError,
+    ImageRuntime,
+    Replica,
+    Runtime,
+    TimedReplica,
+    TimedRuntime,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A container.
+
+    Args:
+        thread: Waits for it; None for one that lives by the timer.
+        replica: None until it has started.
+        must_end: What is to be done to it as soon as it has started.
+    """
+
+    thread: threading.Thread | None = None
+    replica: Replica | TimedReplica | None = None
+    must_end: Callable[[Replica | TimedReplica], None] | None = None
+
+
+class Containers:
+    """Starts and ends the container of each job; safe to use from several threads.
+
+    Args:
+        runtime: Runs them.
+        store: Gives them folders.
+        logs: Takes their output.
+        timer: What scripted ones live by.
+        metadata_host: `host:port` of the metadata server.
+        ended: Called when a job's container has ended, without a lock.
+        happened: Called with what happens to a job's image, without a lock.
+    """
+
+    def __init__(
+        self,
+        *,
+        runtime: AnyRuntime,
+        store: Store,
+        logs: JobLogs,
+        timer: Timer,
+        metadata_host: str,
+        ended: Callable[[str, Event], None],
+        happened: Callable[[str, Event], None],
+    ) -> None:
+        self._happened = happened
+        self._runtime = runtime
+        self._store = store
+        self._logs = logs
+        self._timer = timer
+        self._metadata_host = metadata_host
+        self._ended = ended
+        self._running: dict[str, _Running] = {}
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._is_abandoned = False
+
+    def pull(self, job: Job) -> None:
+        """Pull the image of a job, if there are images; returns at once."""
+        if not isinstance(self._runtime, ImageRuntime):
+            return
+        self._happened(job.job_id, ImageAwaited())
+        # Nothing can interrupt the engine, so nobody waits for the end of this thread.
+        threading.Thread(
+            target=self._pull,
+            args=(self._runtime, job),
+            name=f"emulator-pull-{job.job_id}",
+            daemon=True,
+        ).start()
+
+    def _pull(self, runtime: ImageRuntime, job: Job) -> None:
+        image_uri = container_environment.container_of(job)["imageUri"]
+        try:
+            event: Event = ImageReady(
+                runtime.pull(image_uri, container_environment.architecture_of(job))
+            )
+            logger.info("%s has pulled %s", job.name, image_uri)
+        except ImageError as error:
+            event = ImageUnavailable(str(error))
+        except Exception:
+            logger.exception("The image of %s was lost", job.name)
+            event = ImageUnavailable(
+                f"The image {image_uri} cannot be pulled: the container engine failed."
+            )
+        self._happened(job.job_id, event)
+
+    def start(self, job: Job, attempt: int) -> None:
+        """Start the container of a job that has none; returns at once."""
+        running = _Running()
+        if isinstance(self._runtime, TimedRuntime):
+            runtime = self._runtime
+            with self._lock:
+                self._running[job.job_id] = running
+            self._timer.set(
+                running, self._timer.now(), lambda: self._play(runtime, job, attempt, running)
+            )
+            return
+        running.thread = threading.Thread(
+            target=self._run,
+            args=(self._runtime, job, attempt, running),
+            name=f"emulator-job-{job.job_id}",
+        )
+        # In one piece: whoever finds it may join its thread.
+        with self._lock:
+            self._running[job.job_id] = running
+            self._threads.add(running.thread)
+            running.thread.start()
+
+    def end(self, job_id: str, *, at_once: bool = False) -> bool:
+        """Ask a job's container to end; returns at once.
+
+        Args:
+            job_id: Numeric ID of the job.
+            at_once: Whether it gets no time to end by itself.
+
+        Returns:
+            Whether it had one.
+        """
+        with self._lock:
+            running = self._running.get(job_id)
+            if running is None:
+                return False
+            end = _kill if at_once else _terminate
+            running.must_end = end
+            replica = running.replica
+        if replica:
+            end(replica)
+        return True
+
+    def end_leftovers(self, job_id: str) -> None:
+        """End what an emulator that crashed has left of a job; returns when it is gone."""
+        self._runtime.end_leftovers(job_id)
+
+    def end_all(self) -> None:
+        """End every container; returns when all are gone."""
+        with self._lock:
+            running = dict(self._running)
+            threads = set(self._threads)
+        for job_id, one in running.items():
+            if one.thread is None:
+                self._forget(job_id, one)
+            else:
+                self.end(job_id)
+        for thread in threads:
+            thread.join()
+
+    def abandon_all(self) -> None:
+        """Let every container run on without the emulator, as a crash does."""
+        with self._lock:
+            self._is_abandoned = True
+            running = list(self._running.values())
+        for one in running:
+            if one.replica:
+                one.replica.abandon()
+
+    def _forget(self, job_id: str, running: _Running) -> None:
+        """End one that lives by the timer: it is not there any more."""
+        self._timer.cancel(running)
+        with self._lock:
+            running.must_end = _abandon
+            replica = running.replica
+        if replica:
+            replica.abandon()
+        self._over(job_id, running, InternalError())
+
+    def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
+        def ended(end: Exit) -> None:
+            self._over(job.job_id, running, ReplicaEnded(attempt, end))
+
+        if running.must_end:
+            # As a container that is ended while it starts.
+            ended(Exit(outcome.TERMINATED))
+            return
+        try:
+            replica = runtime.begin(
+                self._describe(job, attempt), self._sink_of(job), self._timer, ended
+            )
+        except Exception:
+            logger.exception("The container of %s was lost", job.name)
+            self._over(job.job_id, running, InternalError())
+            return
+        self._started(running, replica)
+
+    def _run(self, runtime: Runtime, job: Job, attempt: int, running: _Running) -> None:
+        event: Event = InternalError()
+        try:
+            replica = runtime.start(self._describe(job, attempt), self._sink_of(job))
+            self._started(running, replica)
+            event = ReplicaEnded(attempt, replica.wait())
+        except Exception:
+            logger.exception("The container of %s was lost", job.name)
+        self._over(job.job_id, running, event)
+        with self._lock:
+            self._threads.discard(threading.current_thread())
+
+    def _started(self, running: _Running, replica: Replica | TimedReplica) -> None:
+        with self._lock:
+            running.replica = replica
+            must_end = running.must_end
+            is_abandoned = self._is_abandoned
+        if is_abandoned:
+            replica.abandon()
+        if must_end:
+            must_end(replica)
+
+    def _over(self, job_id: str, running: _Running, event: Event) -> None:
+        with self._lock:
+            if self._running.get(job_id) is running:
+                del self._running[job_id]
+        self._ended(job_id, event)
+
+    def _describe(self, job: Job, attempt: int) -> Container:
+        environment = container_environment.build_environment(job)
+        folder = self._store.job_folder(job.job_id) / f"attempt-{attempt}"
+        folder.mkdir(mode=0o700)
+        return Container(
+            job_id=job.job_id,
+            attempt=attempt,
+            image_uri=job.image or container_environment.container_of(job)["imageUri"],
+            command=container_environment.build_command(job, environment),
+            args=container_environment.build_args(job, environment),
+            environment=environment,
+            folder=folder,
+            metadata_host=self._metadata_host,
+        )
+
+    def _sink_of(self, job: Job) -> Callable[[str, str], None]:
+        return lambda stream, line: self._logs.write_output(job, outcome.REPLICA, stream, line)
+
+
+def _terminate(replica: Replica | TimedReplica) -> None:
+    replica.terminate()
+
+
+def _kill(replica: Replica | TimedReplica) -> None:
+    replica.kill()
+
+
+def _abandon(replica: Replica | TimedReplica) -> None:
+    replica.abandon()

@@ -1,0 +1,287 @@
+"""Leads jobs through their life: takes events, keeps states, does what they ask for.
+
+A timer waits for the times of all jobs, one thread for each container that runs. A
+job changes in `_apply` and nowhere else, under one lock.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from vertex_emulator.core.documents import Store
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.names import Parent
+from vertex_emulator.core.timer import Timer
+from vertex_emulator.jobs import outcome
+from vertex_emulator.jobs.containers import Containers
+from vertex_emulator.jobs.events import (
+    Act,
+    CancelRequested,
+    Due,
+    Effect,
+    EndReplica,
+    Event,
+    FaultHappened,
+    ForgetJob,
+    InternalError,
+    PullImage,
+    Scripted,
+    StartReplica,
+    WriteLine,
+)
+from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.runtimes.contract import AnyRuntime
+
+logger = logging.getLogger(__name__)
+
+# IDs look like Google's: 19 digits.
+_FIRST_ID = 10**18
+_IDS = 8 * 10**18
+
+
+def _no_script(job: Job) -> tuple[Act, ...]:
+    del job
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """Where the scripts of jobs come from.
+
+    Args:
+        write: Gives the script of a job that is created.
+        happened: Told the fault of each act that was done.
+    """
+
+    write: Callable[[Job], tuple[Act, ...]] = _no_script
+    happened: Callable[[str], None] = lambda _: None
+
+
+class Driver:
+    """All jobs of an emulator; safe to use from several threads.
+
+    Args:
+        store: Keeps the jobs.
+        logs: Takes what jobs write.
+        runtime: Runs their containers.
+        timer: Where time comes from; started and stopped here.
+        timings: How long phases last.
+        metadata_host: `host:port` of the metadata server.
+        scripts: What happens to jobs besides.
+        ids: Draws the IDs of jobs.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        logs: JobLogs,
+        runtime: AnyRuntime,
+        timer: Timer,
+        timings: Timings,
+        metadata_host: str,
+        scripts: Scripts,
+        ids: random.Random,
+    ) -> None:
+        self._store = store
+        self._logs = logs
+        self._timer = timer
+        self._timings = timings
+        self._scripts = scripts
+        self._ids = ids
+        self._jobs: dict[str, Job] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._is_stopping = False
+        self._is_crashed = False
+        self._containers = Containers(
+            runtime=runtime,
+            store=store,
+            logs=logs,
+            timer=timer,
+            metadata_host=metadata_host,
+            ended=self._on_container_over,
+            happened=self._apply,
+        )
+
+    def start(self) -> None:
+        """Take up the jobs of the store, and go on.
+
+        To a job that ran when an emulator ended, this is an internal error of the
+        platform: it is started again, twice at most.
+        """
+        with self._changed:
+            self._jobs = {job.job_id: job for job in self._store.jobs()}
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            if not job.is_terminal:
+                self._containers.end_leftovers(job.job_id)
+                self._apply(job.job_id, InternalError())
+            if self._jobs[job.job_id].is_image_awaited:
+                self._containers.pull(job)
+            self._set_timer(self._jobs[job.job_id])
+        self._timer.start()
+
+    def stop(self) -> None:
+        """End every container and leave the jobs as they are; returns when all is over."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        self._timer.stop()
+        self._containers.end_all()
+
+    def crash(self) -> None:
+        """Do nothing any more, and end nothing."""
+        with self._changed:
+            self._is_stopping = self._is_crashed = True
+            self._changed.notify_all()
+        self._containers.abandon_all()
+        self._timer.stop()
+
+    def clear(self) -> None:
+        """End every container and forget every job and its logs; returns when all is over."""
+        with self._changed:
+            for job_id in self._jobs:
+                self._timer.cancel(job_id)
+            self._jobs.clear()
+        self._containers.end_all()
+        with self._changed:
+            self._store.clear()
+            self._logs.clear()
+            for job in self._jobs.values():  # created in the meantime
+                self._store.put(job)
+
+    def create(self, parent: Parent, request: Json) -> Job:
+        """Create a job.
+
+        Args:
+            parent: Its project and region.
+            request: The CustomJob, already checked.
+        """
+        now = self._timer.now()
+        with self._changed:
+            job_id = str(_FIRST_ID + self._ids.randrange(_IDS))
+            job = Job(
+                project=parent.project,
+                number=parent.number,
+                location=parent.location,
+                job_id=job_id,
+                request=request,
+                create_time=now,
+                update_time=now,
+            )
+            job = replace(job, script=self._scripts.write(job))
+            job, effects = begin(job, self._timings)
+            self._keep(job)
+            self._do(job, effects)
+            self._set_timer(job)
+            return job
+
+    def get(self, job_id: str) -> Job | None:
+        """A job."""
+        with self._changed:
+            return self._jobs.get(job_id)
+
+    def all(self) -> list[Job]:
+        """Every job, the newest first."""
+        with self._changed:
+            jobs = list(self._jobs.values())
+        return sorted(jobs, key=lambda job: (job.create_time, job.job_id), reverse=True)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to end."""
+        self._apply(job_id, CancelRequested())
+
+    def add_script(self, job_id: str, acts: tuple[Act, ...]) -> None:
+        """Have more happen to a job."""
+        self._apply(job_id, Scripted(acts))
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job; its container is ended, and its folder goes with that end."""
+        with self._changed:
+            self._jobs.pop(job_id, None)
+            self._timer.cancel(job_id)
+            if not self._containers.end(job_id):
+                self._remove(job_id)
+
+    def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something holds; it is asked again whenever a job changes.
+
+        Args:
+            predicate: What to wait for.
+            seconds: Of the machine's own clock; at most so long.
+
+        Returns:
+            Whether it holds.
+        """
+        with self._changed:
+            return self._changed.wait_for(predicate, seconds)
+
+    def _apply_due(self, job_id: str) -> None:
+        try:
+            self._apply(job_id, Due())
+        except Exception:
+            with self._changed:
+                job = self._jobs[job_id]
+                # The other jobs go on; this one waits for the next start of the emulator.
+                logger.exception("%s is stuck", job.name)
+                self._jobs[job_id] = replace(job, due=None, script=(), later=())
+                self._changed.notify_all()
+
+    def _apply(self, job_id: str, event: Event) -> None:
+        with self._changed:
+            job = self._jobs.get(job_id)
+            if job is None or self._is_crashed:
+                return
+            if self._is_stopping and not isinstance(event, CancelRequested):
+                return
+            changed, effects = advance(job, event, self._timer.now(), self._timings)
+            if changed is not job:
+                self._keep(changed)
+            self._do(changed, effects)
+            # Behind the start of a container, which goes first at the same time.
+            if job_id in self._jobs:
+                self._set_timer(self._jobs[job_id])
+
+    def _keep(self, job: Job) -> None:
+        before = self._jobs.get(job.job_id)
+        self._store.put(job)
+        self._jobs[job.job_id] = job
+        if before is None or before.state is not job.state:
+            logger.info("%s is %s", job.name, job.state.value)
+        self._changed.notify_all()
+
+    def _set_timer(self, job: Job) -> None:
+        self._timer.set(job.job_id, job.next_time, lambda: self._apply_due(job.job_id))
+
+    def _do(self, job: Job, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, WriteLine):
+                self._logs.write_line(job, outcome.SERVICE_TASK, effect.text, effect.severity)
+            elif isinstance(effect, EndReplica):
+                self._containers.end(job.job_id, at_once=effect.at_once)
+            elif isinstance(effect, PullImage):
+                self._containers.pull(job)
+            elif isinstance(effect, StartReplica):
+                self._containers.start(job, effect.attempt)
+            elif isinstance(effect, ForgetJob):
+                self.delete(job.job_id)
+            elif isinstance(effect, FaultHappened):
+                self._scripts.happened(effect.fault)
+
+    def _on_container_over(self, job_id: str, event: Event) -> None:
+        with self._changed:
+            if self._is_crashed:
+                return
+            if job_id in self._jobs:
+                self._apply(job_id, event)
+            else:
+                self._remove(job_id)
+
+    def _remove(self, job_id: str) -> None:
+        self._store.remove_job(job_id)
+        self._logs.forget(job_id)
+        self._changed.notify_all()

@@ -1,0 +1,184 @@
+"""A job, and where in its life it is. Pure data.
+
+Vertex API reference, `JobState` and `CustomJob`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.times import format_time
+from vertex_emulator.jobs.events import Act, EndUnnoticed, Event, Later, Stage
+
+
+class JobState(str, Enum):
+    """The states of the API; PAUSED and those behind it come by a script only."""
+
+    QUEUED = "JOB_STATE_QUEUED"
+    PENDING = "JOB_STATE_PENDING"
+    RUNNING = "JOB_STATE_RUNNING"
+    SUCCEEDED = "JOB_STATE_SUCCEEDED"
+    FAILED = "JOB_STATE_FAILED"
+    CANCELLING = "JOB_STATE_CANCELLING"
+    CANCELLED = "JOB_STATE_CANCELLED"
+    PAUSED = "JOB_STATE_PAUSED"
+    EXPIRED = "JOB_STATE_EXPIRED"
+    UPDATING = "JOB_STATE_UPDATING"
+    PARTIALLY_SUCCEEDED = "JOB_STATE_PARTIALLY_SUCCEEDED"
+
+
+# Those that have an `endTime`.
+_ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+TERMINAL_STATES = _ENDS | {JobState.EXPIRED, JobState.PARTIALLY_SUCCEEDED}
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long the phases of a job last, in seconds of the emulator's clock; at least 0.
+
+    On Vertex AI a machine takes 16 s to 6 min to be provisioned, mostly 3 min with
+    a GPU, and SUCCEEDED comes 43 to 65 s after the container's exit (public reports).
+    The defaults are for people who wait.
+
+    Args:
+        queueing: Time in QUEUED.
+        provisioning: Time in PENDING.
+        teardown: From the container's exit to the terminal state.
+    """
+
+    queueing: float = 0.0
+    provisioning: float = 0.5
+    teardown: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job.
+
+    Args:
+        project: Project as its creator wrote it, mostly an ID.
+        number: Number of the project.
+        location: Region.
+        job_id: Numeric ID.
+        request: What the creator set: `displayName`, `jobSpec`, `labels`, `encryptionSpec`.
+        create_time: When it was created.
+        update_time: When it last changed.
+        state: The state that clients see.
+        stage: The finer state behind it.
+        stage_time: When the stage began.
+        due: When the stage ends by itself; None where it waits for something else.
+        start_time: First entry into RUNNING.
+        end_time: Entry into SUCCEEDED, FAILED or CANCELLED.
+        error: `google.rpc.Status`; only of a FAILED or CANCELLED job.
+        attempt: Number of the container's start, from 1; 0 before the first.
+        is_image_awaited: Whether its stage lasts until the image is there.
+        image: Its image once that was pulled; None before, and where none is.
+        is_container_over: Whether the container of this attempt has ended unnoticed.
+        exit_restarts: Restarts after an exit status that may be transient.
+        internal_restarts: Restarts after an internal error.
+        stockout_restarts: Restarts for want of machines.
+        preemptions: Restarts after a preemption.
+        ending: The terminal state that the job will have once it is torn down.
+        eviction: Why the container is being ended, and so what follows its end.
+        shown_number: Number that clients see in place of the state.
+        script: What is still to be done to it, stage by stage.
+        later: What is still to come at a time.
+        history: Every state with the time of its entry.
+    """
+
+    project: str
+    number: str
+    location: str
+    job_id: str
+    request: Json
+    create_time: datetime
+    update_time: datetime
+    state: JobState = JobState.QUEUED
+    stage: Stage = "queued"
+    stage_time: datetime | None = None
+    due: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    error: Json | None = None
+    attempt: int = 0
+    is_image_awaited: bool = False
+    image: str | None = None
+    is_container_over: bool = False
+    exit_restarts: int = 0
+    internal_restarts: int = 0
+    stockout_restarts: int = 0
+    preemptions: int = 0
+    ending: JobState | None = None
+    eviction: Event | None = None
+    shown_number: int | None = None
+    script: tuple[Act, ...] = ()
+    later: tuple[Later, ...] = ()
+    history: tuple[tuple[JobState, datetime], ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """Resource name of its project and region."""
+        return f"projects/{self.number}/locations/{self.location}"
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"{self.parent}/customJobs/{self.job_id}"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it can no longer change."""
+        return self.state in TERMINAL_STATES
+
+    @property
+    def shown_state(self) -> str | int:
+        """The state as the API's JSON has it: a name, or the number of one without a name.
+
+        proto3 enums are open; https://protobuf.dev/programming-guides/json/
+        """
+        return self.state.value if self.shown_number is None else self.shown_number
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        labels: dict[str, str] = self.request.get("labels", {})
+        return labels
+
+    @property
+    def next_time(self) -> datetime | None:
+        """When something will happen to it by itself, if at all."""
+        due = None if self.is_image_awaited else self.due
+        moments = [due, *(item.moment for item in self.later)]
+        moments += [act_time for _, act_time in self.pending_acts()]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def pending_acts(self) -> list[tuple[Act, datetime]]:
+        """What its script does in this stage, with the times."""
+        begun = self.stage_time
+        if begun is None:
+            return []
+        return [
+            (act, begun + timedelta(seconds=act.after))
+            for act in self.script
+            if act.stage == self.stage and not isinstance(act.event, EndUnnoticed)
+        ]
+
+    def to_json(self) -> Json:
+        """The CustomJob that clients see."""
+        message: Json = {"name": self.name, **self.request, "state": self.shown_state}
+        times = {
+            "createTime": self.create_time,
+            "startTime": self.start_time,
+            "endTime": self.end_time,
+            "updateTime": self.update_time,
+        }
+        message |= {key: format_time(moment) for key, moment in times.items() if moment}
+        if self.error is not None and self.is_terminal:
+            message["error"] = self.error
+        return message
+
+
+def has_end_time(state: JobState) -> bool:
+    """Whether the entry into a state is a job's `endTime`."""
+    return state in _ENDS

@@ -1,0 +1,163 @@
+"""How a container's end ends its job: the errors and log lines of the service. Pure.
+
+Texts and codes: https://cloud.google.com/vertex-ai/docs/general/troubleshooting and
+public reports. Restarts:
+https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from vertex_emulator.core.errors import Json
+
+REPLICA = "workerpool0-0"
+SERVICE_TASK = "service"
+
+# SIGABRT and SIGSEGV, as a program and as a shell report them: "may be transient".
+TRANSIENT_EXIT_STATUSES = frozenset({6, 11, 134, 139})
+MAX_EXIT_RESTARTS = 3
+MAX_INTERNAL_RESTARTS = 2
+MAX_STOCKOUT_RESTARTS = 3
+MAX_PREEMPTION_RESTARTS = 6
+
+WAITING = "Waiting for job to be provisioned."
+PROVISIONING = (
+    "Vertex AI is provisioning job running framework. First time usage might take couple of "
+    "minutes, and subsequent runs can be much faster."
+)
+SETTING_UP = "Vertex AI is setting up this job."
+STARTING = "Waiting for training program to start."
+RUNNING = "Job is running."
+TEARING_DOWN = "Tearing down training program."
+TORN_DOWN = "Finished tearing down training program."
+SUCCEEDED = "Job completed successfully."
+FAILED = "Job failed."
+INTERNAL_ERROR = "Internal error occurred for the current attempt."
+NOT_RETRIED = "Job will not be retried, max error retry attempts reached."
+
+# google.rpc.Code
+_CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
+# SIGKILL and SIGTERM, as a shell reports them.
+KILLED, TERMINATED = 137, 143
+
+_ARTIFACT_REGISTRY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/@]+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended.
+
+    Args:
+        status: Exit status, 0 to 255; 128 + N for a signal N.
+        start_error: Why the command could not be started, if so.
+        is_out_of_memory: Whether it was killed for want of memory.
+    """
+
+    status: int
+    start_error: str | None = None
+    is_out_of_memory: bool = False
+
+
+def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
+    """The `google.rpc.Status` of a job whose container ended with a status other than 0."""
+    if end.is_out_of_memory:
+        return memory_error(is_container_named=True)
+    text = f"The replica {REPLICA} exited with a non-zero status of {end.status}. "
+    if end.start_error is not None:
+        text += f"Termination reason: StartError. Termination log message: {end.start_error}"
+    else:
+        text += (
+            "To find out more about why your job exited please check the logs: "
+            f"{logs_url(number, job_id)}"
+        )
+    return {"code": _INVALID_ARGUMENT, "message": text}
+
+
+def cancelled_error() -> Json:
+    """The `google.rpc.Status` of a job that was cancelled or ran into its timeout.
+
+    The code is documented. The text is not, for either of the two, so they have
+    the same: nobody can come to rely on a difference.
+    """
+    return {"code": _CANCELLED, "message": "The job was cancelled."}
+
+
+def internal_error() -> Json:
+    """The `google.rpc.Status` of a job that the platform lost too often."""
+    return {"code": _INTERNAL, "message": INTERNAL_ERROR}
+
+
+def stockout_error(location: str) -> Json:
+    """The `google.rpc.Status` of a job for which no machine was to be had."""
+    return {
+        "code": _RESOURCE_EXHAUSTED,
+        "message": f"Resources are insufficient in region: {location}. Please try a different "
+        "region or use a different accelerator.",
+    }
+
+
+def memory_error(*, is_container_named: bool) -> Json:
+    """The `google.rpc.Status` of a job that has used up its memory.
+
+    Args:
+        is_container_named: The text of the documentation, whose code is not documented;
+            here it is that of any exit status. Else the text and code of public reports.
+    """
+    if is_container_named:
+        return {
+            "code": _INVALID_ARGUMENT,
+            "message": f"The replica {REPLICA} ran out of memory and exited with a non-zero status "
+            f"of {KILLED}.",
+        }
+    return {
+        "code": _RESOURCE_EXHAUSTED,
+        "message": "Replicas low on memory: workerpool0. Specify a machine with larger memory and "
+        "try again.",
+    }
+
+
+def image_error(reason: str) -> Json:
+    """The `google.rpc.Status` of a job whose image could not be pulled.
+
+    Neither its code nor its text is documented. The text is the emulator's own, with
+    the registry's words in it.
+    """
+    return {"code": _INVALID_ARGUMENT, "message": reason}
+
+
+def repository_refused(image_uri: str, number: str) -> str | None:
+    """What the service says at once of an Artifact Registry repository that it may not read.
+
+    Text: public reports.
+
+    Args:
+        image_uri: URI of the image.
+        number: Number of the project.
+
+    Returns:
+        None for an image of another registry: what it says of those is not documented.
+    """
+    match = _ARTIFACT_REGISTRY.match(image_uri)
+    if match is None:
+        return None
+    location, project, repository = match.groups()
+    return (
+        f"Vertex AI Service Agent service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com "
+        "does not have permission to access Artifact Registry repository "
+        f"projects/{project}/locations/{location}/repositories/{repository}"
+    )
+
+
+def logs_url(number: str, job_id: str) -> str:
+    """The link to a job's logs that the service prints.
+
+    Args:
+        number: Number of the project.
+        job_id: Numeric ID of the job.
+    """
+    query = f'resource.type="ml_job"\nresource.labels.job_id="{job_id}"'
+    return (
+        f"https://console.cloud.google.com/logs/viewer?project={number}"
+        f"&resource=ml_job%2Fjob_id%2F{job_id}&advancedFilter={quote(query, safe='')}"
+    )

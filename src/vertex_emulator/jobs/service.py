@@ -1,0 +1,243 @@
+"""The JobService of CustomJobs: what each call does, without HTTP.
+
+Vertex API reference, `projects.locations.customJobs`.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vertex_emulator.core.clock import Clock
+from vertex_emulator.core.documents import Store
+from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_argument
+from vertex_emulator.core.machine_facts import load_facts
+from vertex_emulator.core.names import Parent, parse_id
+from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
+from vertex_emulator.core.proto_json import mask_message, read_custom_job, read_mask
+from vertex_emulator.core.times import format_time
+from vertex_emulator.faults.plan import FaultPlan
+from vertex_emulator.jobs import outcome
+from vertex_emulator.jobs.driver import Driver
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.list_filter import compile_filter
+from vertex_emulator.jobs.rules import find_violations
+from vertex_emulator.runtimes.contract import AnyRuntime, ImageError, ImageRuntime
+
+# Not documented; what public clients ask for.
+MAX_PAGE_SIZE = 100
+
+_LIST_PARAMETERS = {
+    "filter": "filter",
+    "pageSize": "page_size",
+    "pageToken": "page_token",
+    "readMask": "read_mask",
+}
+# https://cloud.google.com/apis/docs/system-parameters
+_SYSTEM_PARAMETERS = frozenset(
+    {
+        *("$alt", "alt", "$callback", "callback", "$fields", "fields", "$key", "key"),
+        *("$prettyPrint", "prettyPrint", "access_token", "oauth_token", "quotaUser"),
+        *("$.xgafv", "upload_protocol", "uploadType"),
+    }
+)
+_FIRST_OPERATION_ID = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class JobService:
+    """The calls of the service.
+
+    Args:
+        driver: Leads the jobs.
+        runtime: Says what it can run.
+        store: Keeps operations.
+        clock: Stamps operations.
+        faults: Keeps jobs out of lists.
+    """
+
+    driver: Driver
+    runtime: AnyRuntime
+    store: Store
+    clock: Clock
+    faults: FaultPlan
+
+    def create(self, parent: Parent, body: Json, *, version: str) -> Json:
+        """Create a job; it is started at once.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT for a job that breaks rules, UNIMPLEMENTED for one
+                that this emulator cannot run.
+        """
+        request = read_custom_job(body, beta=version == "v1beta1")
+        if violations := find_violations(request, parent.location):
+            raise found_errors(violations)
+        request = fill_defaults(request)
+        if unserved := self.runtime.find_unserved(request["jobSpec"]):
+            raise ApiError(
+                "UNIMPLEMENTED",
+                f"The emulator's {self.runtime.name} runtime does not serve {'; '.join(unserved)}.",
+            )
+        self._check_image(parent, request["jobSpec"])
+        return self.driver.create(parent, request).to_json()
+
+    def get(self, parent: Parent, job_id: str) -> Json:
+        """A job.
+
+        Raises:
+            ApiError: NOT_FOUND.
+        """
+        return self._find(parent, job_id).to_json()
+
+    def list(self, parent: Parent, query: Mapping[str, str]) -> Json:
+        """A page of jobs, the newest first.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT for a filter, page size, token or mask that is none.
+        """
+        asked = read_list_query(query)
+        text, mask = asked.get("filter", ""), read_mask(asked.get("readMask", ""))
+        matches = compile_filter(text)
+        size = read_page_size(asked.get("pageSize") or 0, MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+        last = read_page_token(asked.get("pageToken", ""), str(parent), text)
+        chosen = [
+            job
+            for job in self.driver.all()
+            if job.parent == str(parent)
+            and matches(job)
+            and (last is None or _position(job) < last)
+        ]
+        unlisted = self.faults.find_unlisted(chosen, self.clock.now())
+        chosen = [job for job in chosen if job.job_id not in unlisted]
+        page = chosen[:size]
+        answer: Json = {}
+        if page:
+            answer["customJobs"] = [mask_message(job.to_json(), mask) for job in page]
+        if len(chosen) > size:
+            answer["nextPageToken"] = write_page_token(_position(page[-1]), str(parent), text)
+        return answer
+
+    def cancel(self, parent: Parent, job_id: str) -> Json:
+        """Ask a job to end; returns before it has.
+
+        What the service says of a job that is over is not documented; here it is
+        FAILED_PRECONDITION.
+
+        Raises:
+            ApiError: NOT_FOUND, or FAILED_PRECONDITION.
+        """
+        job = self._find(parent, job_id)
+        if job.is_terminal:
+            raise ApiError(
+                "FAILED_PRECONDITION",
+                f"The CustomJob {job.name} is in state {job.state.value} and cannot be cancelled.",
+            )
+        self.driver.cancel(job_id)
+        return {}
+
+    def delete(self, parent: Parent, job_id: str, *, version: str) -> Json:
+        """Delete a job; the operation is already done.
+
+        What the service says of a job that is not over is not documented; here it
+        is ended and deleted.
+
+        Raises:
+            ApiError: NOT_FOUND.
+        """
+        self._find(parent, job_id)
+        self.driver.delete(job_id)
+        now = format_time(self.clock.now())
+        operation_id = _FIRST_OPERATION_ID + secrets.randbelow(8 * _FIRST_OPERATION_ID)
+        kind = f"type.googleapis.com/google.cloud.aiplatform.{version}.DeleteOperationMetadata"
+        operation: Json = {
+            "name": f"{parent}/operations/{operation_id}",
+            "metadata": {
+                "@type": kind,
+                "genericMetadata": {"createTime": now, "updateTime": now},
+            },
+            "done": True,
+            "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
+        }
+        self.store.put_operation(operation)
+        return operation
+
+    def get_operation(self, parent: Parent, operation_id: str) -> Json:
+        """An operation.
+
+        Raises:
+            ApiError: NOT_FOUND.
+        """
+        name = f"{parent}/operations/{parse_id(operation_id, 'Operation')}"
+        for operation in self.store.operations():
+            if operation["name"] == name:
+                return operation
+        raise ApiError("NOT_FOUND", f"The Operation {name} does not exist.")
+
+    def _check_image(self, parent: Parent, job_spec: Json) -> None:
+        """Refuse a repository that may not be read, as the service does before there is a job.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT.
+        """
+        image_uri = job_spec["workerPoolSpecs"][0]["containerSpec"]["imageUri"]
+        refusal = outcome.repository_refused(image_uri, parent.number)
+        if refusal is None or not isinstance(self.runtime, ImageRuntime):
+            return
+        try:
+            self.runtime.check_image(image_uri)
+        except ImageError as error:
+            if error.is_refused:
+                raise invalid_argument(refusal) from error
+
+    def _find(self, parent: Parent, job_id: str) -> Job:
+        job = self.driver.get(parse_id(job_id, "CustomJob"))
+        if job is None or job.parent != str(parent):
+            raise ApiError(
+                "NOT_FOUND", f"The CustomJob {parent}/customJobs/{job_id} does not exist."
+            )
+        return job
+
+
+def fill_defaults(request: Json) -> Json:
+    """The job with what the service fills in: one replica, and the default disk.
+
+    https://cloud.google.com/vertex-ai/docs/training/configure-compute
+    """
+    disk = load_facts()["boot_disk"]
+    pools = []
+    for pool in request["jobSpec"]["workerPoolSpecs"]:
+        machine_type = pool.get("machineSpec", {}).get("machineType")
+        kind = disk["default_type_exceptions"].get(machine_type, disk["default_type"])
+        filled = {
+            **pool,
+            "replicaCount": pool.get("replicaCount", "1"),
+            "diskSpec": {
+                "bootDiskType": kind,
+                "bootDiskSizeGb": disk["size_gb"]["default"],
+                **pool.get("diskSpec", {}),
+            },
+        }
+        pools.append(filled if pool else pool)
+    return {**request, "jobSpec": {**request["jobSpec"], "workerPoolSpecs": pools}}
+
+
+def read_list_query(query: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a list call in lowerCamelCase.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for a parameter that does not exist.
+    """
+    names = {written: name for name, snake in _LIST_PARAMETERS.items() for written in (name, snake)}
+    asked: dict[str, str] = {}
+    for written, value in query.items():
+        if written in names:
+            asked[names[written]] = value
+        elif written not in _SYSTEM_PARAMETERS:
+            raise invalid_argument(
+                f'Invalid JSON payload received. Unknown name "{written}": Cannot bind query '
+                "parameter."
+            )
+    return asked
+
+
+def _position(job: Job) -> tuple[str, str]:
+    return format_time(job.create_time), job.job_id

@@ -1,0 +1,172 @@
+"""The steps from one stage of a job to the next. Pure.
+
+QUEUED -> PENDING -> RUNNING -> SUCCEEDED or FAILED, and from each of the first three
+to CANCELLING -> CANCELLED, SUCCEEDED or FAILED. A restart leads from RUNNING back to
+PENDING. A script adds PAUSED, UPDATING, EXPIRED and PARTIALLY_SUCCEEDED.
+
+A state changes in `enter` and nowhere else. Vertex API reference, `JobState`;
+https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.times import parse_duration
+from vertex_emulator.jobs import outcome
+from vertex_emulator.jobs.events import (
+    Effect,
+    EndReplica,
+    Event,
+    Later,
+    PullImage,
+    Stage,
+    StartReplica,
+    WriteLine,
+)
+from vertex_emulator.jobs.job import Job, JobState, Timings, has_end_time
+
+# Vertex API reference, Scheduling.timeout.
+DEFAULT_TIMEOUT = timedelta(days=7)
+
+Step = tuple[Job, tuple[Effect, ...]]
+
+_BEFORE_THE_START = frozenset(
+    {JobState.FAILED, JobState.CANCELLING, JobState.PAUSED, JobState.EXPIRED}
+)
+# What a job that is being cancelled can end as.
+CANCELLED_ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+_NEXT: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: _BEFORE_THE_START | {JobState.PENDING},
+    JobState.PENDING: _BEFORE_THE_START | {JobState.RUNNING},
+    JobState.RUNNING: frozenset(
+        {
+            *(JobState.PENDING, JobState.CANCELLING, JobState.PAUSED, JobState.UPDATING),
+            *(JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED),
+            JobState.PARTIALLY_SUCCEEDED,
+        }
+    ),
+    JobState.UPDATING: frozenset({JobState.RUNNING, JobState.CANCELLING}),
+    JobState.PAUSED: frozenset({JobState.PENDING, JobState.CANCELLING}),
+    JobState.CANCELLING: CANCELLED_ENDS,
+}
+
+
+class IllegalTransition(Exception):
+    """A change of state that the service does not make."""
+
+
+def enter(job: Job, state: JobState, now: datetime) -> Job:
+    """The job in another state.
+
+    Raises:
+        IllegalTransition: If the state cannot follow the job's own; a defect of the
+            emulator.
+    """
+    if state not in _NEXT.get(job.state, frozenset()):
+        raise IllegalTransition(f"{job.name}: {job.state.value} -> {state.value}")
+    first_run = state is JobState.RUNNING and job.start_time is None
+    return replace(
+        job,
+        state=state,
+        update_time=now,
+        start_time=now if first_run else job.start_time,
+        end_time=now if has_end_time(state) else None,
+        history=(*job.history, (state, now)),
+    )
+
+
+def enter_stage(job: Job, stage: Stage, now: datetime, due: datetime | None) -> Job:
+    """The job in another stage, or in the same one anew."""
+    return replace(
+        job, stage=stage, stage_time=now, due=due, update_time=now, is_image_awaited=False
+    )
+
+
+def provision(job: Job, now: datetime, timings: Timings) -> Step:
+    """Look for a machine; a job that does so already begins again."""
+    if job.state is not JobState.PENDING:
+        job = enter(job, JobState.PENDING, now)
+    due = now + timedelta(seconds=timings.provisioning)
+    return replace(enter_stage(job, "provisioning", now, due), image=None), (
+        WriteLine(outcome.PROVISIONING),
+        WriteLine(outcome.SETTING_UP),
+        PullImage(),
+    )
+
+
+def run(job: Job, now: datetime) -> Step:
+    """Start the container."""
+    running = enter(job, JobState.RUNNING, now)
+    due = (running.start_time or now) + timeout_of(job)
+    running = replace(
+        enter_stage(running, "running", now, due),
+        attempt=job.attempt + 1,
+        is_container_over=False,
+    )
+    return running, (
+        WriteLine(outcome.STARTING),
+        WriteLine(outcome.RUNNING),
+        StartReplica(running.attempt),
+    )
+
+
+def stop(job: Job, now: datetime, timings: Timings) -> Step:
+    """Cancel a job whose container runs."""
+    cancelling = enter(job, JobState.CANCELLING, now)
+    if job.is_container_over:
+        return tear_down(cancelling, JobState.CANCELLED, None, now, timings)
+    return enter_stage(cancelling, "stopping", now, None), (EndReplica(),)
+
+
+def evict(job: Job, why: Event, now: datetime, *, at_once: bool) -> Step:
+    """End a running container for a reason; what follows is decided at its end."""
+    evicting = replace(enter_stage(job, "evicting", now, None), eviction=why)
+    return evicting, (EndReplica(at_once=at_once),)
+
+
+def tear_down(
+    job: Job, ending: JobState, error: Json | None, now: datetime, timings: Timings
+) -> Step:
+    """Tidy up behind a container."""
+    due = now + timedelta(seconds=timings.teardown)
+    done = replace(enter_stage(job, "tearing_down", now, due), ending=ending, error=error)
+    return done, (WriteLine(outcome.TEARING_DOWN),)
+
+
+def end_unstarted(job: Job, ending: JobState, error: Json | None, now: datetime) -> Job:
+    """A job that ends without a container: there is nothing to tidy up."""
+    return replace(enter_stage(job, "tearing_down", now, now), ending=ending, error=error)
+
+
+def finish(job: Job, now: datetime) -> Step:
+    """Take the terminal state."""
+    if job.ending is None:
+        raise IllegalTransition(f"{job.name} ends, but how was not decided")
+    error = outcome.cancelled_error() if job.ending is JobState.CANCELLED else job.error
+    over = enter_stage(enter(job, job.ending, now), "over", now, None)
+    effects = [WriteLine(outcome.TORN_DOWN)] if job.attempt else []
+    if job.ending is JobState.SUCCEEDED:
+        effects.append(WriteLine(outcome.SUCCEEDED))
+    elif job.ending is JobState.FAILED:
+        effects.append(WriteLine(outcome.FAILED, "ERROR"))
+    return replace(over, error=error), tuple(effects)
+
+
+def add_later(job: Job, event: Event, now: datetime, seconds: float | None) -> Job:
+    """The job with an event to come; None for never."""
+    if seconds is None:
+        return job
+    item = Later(now + timedelta(seconds=seconds), event)
+    return replace(job, later=(*job.later, item))
+
+
+def timeout_of(job: Job) -> timedelta:
+    """How long the job may run, from its `startTime`."""
+    text = job.request["jobSpec"].get("scheduling", {}).get("timeout", "0s")
+    return parse_duration(text) or DEFAULT_TIMEOUT
+
+
+def is_retried(job: Job) -> bool:
+    """Whether the job is restarted where the service restarts jobs."""
+    return not job.request["jobSpec"].get("scheduling", {}).get("disableRetries", False)

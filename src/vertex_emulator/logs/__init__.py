@@ -1,0 +1,1 @@
+"""Cloud Logging: what jobs write, and how it is read."""

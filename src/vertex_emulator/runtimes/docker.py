@@ -1,0 +1,276 @@
+"""Runs a job's image as a container of this machine's Docker engine.
+
+The image is pulled by its digest, whether or not the engine has one of that name.
+The command is the container's first process, as on Vertex AI, where one that
+cannot be started is reported by containerd; an init process in between would end
+with a status of its own. The container shares this machine's network, so that the
+emulators on loopback can be reached from it.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+from docker.utils.socket import STDERR, frames_iter
+from requests.exceptions import RequestException
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
+from vertex_emulator.runtimes.docker_images import explain_pull, pull_image
+from vertex_emulator.runtimes.docker_probe import DEFAULT_HOST, is_answering
+from vertex_emulator.runtimes.output_lines import OutputLines
+from vertex_emulator.runtimes.pools import find_unserved_pools
+
+# How a container reaches the emulators that it should: addresses, no credentials.
+_PASSED_ON = ("STORAGE_EMULATOR_HOST",)
+_JOB_LABEL = "zenml-vertex.emulator.job-id"
+_OWNER_LABEL = "zenml-vertex.emulator.owner"
+# What the engine says of a command that its image cannot run.
+_START_ERROR = "OCI runtime create failed"
+
+
+class DockerError(Exception):
+    """There is no Docker engine to work with."""
+
+
+class DockerRuntime:
+    """Starts commands in containers.
+
+    Args:
+        environ: Environment of the emulator: what is passed on, and where the engine
+            is (DOCKER_HOST).
+        grace: Seconds between SIGTERM and SIGKILL; whole ones, at least 0.
+        memory_bytes: What a container may use; None for all that the machine has.
+
+    Raises:
+        DockerError: If the engine does not answer.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self, environ: Mapping[str, str], grace: int = 5, memory_bytes: int | None = None
+    ) -> None:
+        self._passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
+        self._grace = grace
+        self._memory_bytes = memory_bytes
+        self._owner = describe_owner()
+        host = environ.get("DOCKER_HOST", DEFAULT_HOST)
+        if not is_answering(host):
+            raise DockerError(
+                f"No Docker engine answers at {host}. Start one (`dockerd` as root), or set "
+                "DOCKER_HOST."
+            )
+        self._api = docker.DockerClient.from_env(environment=dict(environ)).api
+        self._remove_abandoned()
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        return find_unserved_pools(job_spec)
+
+    def check_image(self, image_uri: str) -> None:
+        try:
+            self._api.inspect_distribution(image_uri)
+        except docker.errors.APIError as error:
+            raise explain_pull(image_uri, str(error.explanation or error)) from error
+
+    def pull(self, image_uri: str, architecture: str) -> str:
+        return pull_image(self._api, image_uri, architecture)
+
+    def start(self, container: Container, sink: OutputSink) -> Replica:
+        container_id = self._api.create_container(
+            container.image_uri,
+            entrypoint=list(container.command) or None,
+            command=list(container.args) or None,
+            environment=self._build_environment(container),
+            labels={_JOB_LABEL: container.job_id, _OWNER_LABEL: self._owner},
+            host_config=self._api.create_host_config(
+                network_mode="host",
+                mem_limit=self._memory_bytes,
+                memswap_limit=self._memory_bytes,
+            ),
+        )["Id"]
+        try:
+            # Before the start: nothing of the output is missed.
+            output = self._api.attach_socket(
+                container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
+            )
+        except BaseException:
+            self._remove(container_id)
+            raise
+        try:
+            self._api.start(container_id)
+        except docker.errors.APIError as error:
+            close_output(output)
+            self._remove(container_id)
+            text = str(error.explanation or error)
+            if _START_ERROR not in text:
+                raise
+            return NeverStarted(f"failed to create containerd task: {text}")
+        except BaseException:
+            close_output(output)
+            self._remove(container_id)
+            raise
+        return _DockerReplica(self._api, container_id, output, sink, self._grace)
+
+    def end_leftovers(self, job_id: str) -> None:
+        for found in self._list(f"{_JOB_LABEL}={job_id}"):
+            self._remove(found["Id"])
+
+    def close(self) -> None:
+        self._api.close()
+
+    def _build_environment(self, container: Container) -> dict[str, str]:
+        return {
+            "GCE_METADATA_HOST": container.metadata_host,
+            "GCE_METADATA_IP": container.metadata_host,
+            **self._passed_on,
+            **container.environment,
+        }
+
+    def _remove_abandoned(self) -> None:
+        """Remove the containers of emulators that have ended without doing so."""
+        for found in self._list(_OWNER_LABEL):
+            if is_gone(found["Labels"][_OWNER_LABEL]):
+                self._remove(found["Id"])
+
+    def _list(self, label: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
+        return found
+
+    def _remove(self, container_id: str) -> None:
+        remove_container(self._api, container_id)
+
+
+class _DockerReplica:
+    def __init__(
+        self,
+        api: docker.APIClient,
+        container_id: str,
+        output: Any,
+        sink: OutputSink,
+        grace: int,
+    ) -> None:
+        self._api = api
+        self._id = container_id
+        self._grace = grace
+        self._lock = threading.Lock()
+        self._enders: dict[int, threading.Thread] = {}
+        self._is_abandoned = False
+        self._reader = threading.Thread(target=_read, args=(output, sink), daemon=True)
+        self._reader.start()
+
+    def wait(self) -> Exit:
+        try:
+            # None: a job may run for days.
+            self._api.wait(self._id, timeout=None)
+            self._reader.join()
+            state = self._api.inspect_container(self._id)["State"]
+        finally:
+            with self._lock:
+                enders = list(self._enders.values())
+                is_abandoned = self._is_abandoned
+            if not is_abandoned:
+                remove_container(self._api, self._id)
+            for ender in enders:
+                ender.join()
+        return Exit(int(state["ExitCode"]), is_out_of_memory=bool(state["OOMKilled"]))
+
+    def terminate(self) -> None:
+        self._stop(self._grace)
+
+    def kill(self) -> None:
+        self._stop(0)
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._is_abandoned = True
+
+    def _stop(self, grace: int) -> None:
+        """Ask for an end once for each grace, in a thread: the engine answers after the end."""
+        with self._lock:
+            # Whoever ends it also tidies up behind it.
+            self._is_abandoned = False
+            if grace not in self._enders:
+                ender = threading.Thread(target=self._end, args=(grace,), daemon=True)
+                self._enders[grace] = ender
+                ender.start()
+
+    def _end(self, grace: int) -> None:
+        # A container that is gone has ended already.
+        with contextlib.suppress(docker.errors.APIError, RequestException):
+            if grace:
+                self._api.stop(self._id, timeout=grace)
+            else:
+                self._api.kill(self._id)
+
+
+def remove_container(api: docker.APIClient, container_id: str) -> None:
+    """Remove a container, running or not, with its volumes; one that is gone is no mistake."""
+    try:
+        api.remove_container(container_id, v=True, force=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        # Somebody else is at it.
+        if "is already in progress" not in str(error):
+            raise
+
+
+def describe_owner() -> str:
+    """This process, so that another one can tell whether it is gone."""
+    return f"{_place()}/{os.getpid()}/{_read_start(os.getpid())}"
+
+
+def is_gone(owner: str) -> bool:
+    """Whether a process has ended; False where that cannot be told from here.
+
+    Args:
+        owner: What `describe_owner` has said there.
+    """
+    place, _, rest = owner.rpartition("/")
+    place, _, pid = place.rpartition("/")
+    return place == _place() and pid.isdigit() and _read_start(int(pid)) != rest
+
+
+def _place() -> str:
+    """What a process ID belongs to: a machine, and a space of IDs on it."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+    return f"{socket.gethostname()}/{namespace}"
+
+
+def _read_start(pid: int) -> str:
+    """When a process has started, in the kernel's ticks; empty if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] in {"Z", "X"} else fields[19]
+
+
+def close_output(output: Any) -> None:
+    """Close the connection of a container's output, which the package itself never does."""
+    connection = output._sock  # noqa: SLF001 - it hands out a file, and keeps the socket in it
+    output._response.close()  # noqa: SLF001 - as above
+    output.close()
+    connection.close()
+
+
+def _read(output: Any, sink: OutputSink) -> None:
+    lines = OutputLines(sink)
+    try:
+        for stream, data in frames_iter(output, tty=False):
+            lines.feed("stderr" if stream == STDERR else "stdout", data)
+    finally:
+        lines.finish()
+        close_output(output)

@@ -1,0 +1,191 @@
+"""Runs a job's command as a process of this machine, with this Python.
+
+The image is not pulled: what would come from it (Python, its packages, PATH) is
+this machine's. For the rest it is as in a container: a folder of its own, an
+environment of its own with nothing of the emulator's, and an end for everything
+that it has started once its first process ends.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
+from vertex_emulator.runtimes.pools import WHERE, find_unserved_pools
+from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
+
+# How a process of this machine reaches the emulators and proxies that it should:
+# addresses and certificates, no credentials.
+PASSED_ON = ("STORAGE_EMULATOR_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+# What an image of Python would set.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SIGNAL_BASE = 128
+_MARKER = "CLOUD_ML_JOB_ID"
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_SHIM = Path(__file__).with_name("shim.py")
+# Interpreter options of Python that take a value of their own.
+_OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+# A line without an end is cut into pieces of this size.
+_LINE_BYTES = 200_000
+
+
+class ProcessRuntime:
+    """Starts commands as processes.
+
+    Args:
+        environ: Environment of the emulator, for what is passed on.
+        grace: Seconds between SIGTERM and SIGKILL; at least 0.
+    """
+
+    name = "process"
+
+    def __init__(self, environ: Mapping[str, str], grace: float = 5.0) -> None:
+        self._passed_on = {name: environ[name] for name in PASSED_ON if name in environ}
+        self._grace = grace
+
+    def find_unserved(self, job_spec: Json) -> list[str]:
+        unserved = find_unserved_pools(job_spec)
+        container = job_spec["workerPoolSpecs"][0].get("containerSpec")
+        if container is not None and not container.get("command"):
+            unserved.append(
+                f"{WHERE}[0].container_spec.command: no image is pulled, so there is no entrypoint "
+                "to run instead"
+            )
+        return unserved
+
+    def start(self, container: Container, sink: OutputSink) -> Replica:
+        app = container.folder / "app"
+        home = container.folder / "home"
+        app.mkdir(mode=0o700)
+        home.mkdir(mode=0o700)
+        command = (*container.command, *container.args)
+        try:
+            process = subprocess.Popen(
+                adapt_command(command, app),
+                cwd=app,
+                env=self._build_environment(container, home),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as exc:
+            return NeverStarted(_describe(exc, command[0]))
+        return _Process(process, container.job_id, sink, self._grace)
+
+    def end_leftovers(self, job_id: str) -> None:
+        end_tree(f"{_MARKER}={job_id}", None)
+
+    def _build_environment(self, container: Container, home: Path) -> dict[str, str]:
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{_PATH}",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            # Google's libraries look here for the metadata server; on a Google
+            # machine its address needs no variable.
+            "GCE_METADATA_HOST": container.metadata_host,
+            "GCE_METADATA_IP": container.metadata_host,
+            **self._passed_on,
+            **container.environment,
+        }
+
+
+def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:
+    """The command for this machine: `python` is this Python, with /app led to `app`.
+
+    Args:
+        command: The container's command with arguments.
+        app: Folder that stands for /app.
+    """
+    program, *arguments = command
+    if not _PYTHON.fullmatch(Path(program).name):
+        return list(command)
+    options = []
+    while arguments and arguments[0].startswith("-") and arguments[0][:2] not in {"-m", "-c"}:
+        if arguments[0] == "-":
+            break
+        takes_value = arguments[0] in _OPTIONS_WITH_VALUE
+        options += arguments[: 1 + takes_value]
+        arguments = arguments[1 + takes_value :]
+    if not arguments or arguments[0] == "-":
+        return [sys.executable, *options, *arguments]
+    return [sys.executable, *options, str(_SHIM), str(app), *arguments]
+
+
+class _Process:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", job_id: str, sink: OutputSink, grace: float
+    ) -> None:
+        self._process = process
+        self._marker = f"{_MARKER}={job_id}"
+        self._grace = grace
+        self._killer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._over = False
+        self._is_abandoned = False
+        self._readers = [
+            threading.Thread(target=_read_lines, args=(stream, name, sink), daemon=True)
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def wait(self) -> Exit:
+        status = self._process.wait()
+        with self._lock:
+            self._over = True
+            if self._killer:
+                self._killer.cancel()
+            is_abandoned = self._is_abandoned
+        if not is_abandoned:
+            # A container ends with its first process, whatever else runs in it.
+            end_tree(self._marker, self._process.pid)
+        for reader in self._readers:
+            reader.join()
+        if self._killer:
+            self._killer.join()
+        return Exit(status if status >= 0 else _SIGNAL_BASE - status)
+
+    def terminate(self) -> None:
+        with self._lock:
+            if self._over or self._killer:
+                return
+            self._killer = threading.Timer(self._grace, self.kill)
+            self._killer.start()
+        signal_all(find_members(self._marker, self._process.pid), signal.SIGTERM)
+
+    def kill(self) -> None:
+        with self._lock:
+            if not self._over:
+                self._process.kill()
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._is_abandoned = True
+
+
+def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:
+    with stream:
+        while line := stream.readline(_LINE_BYTES):
+            sink(name, line.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _describe(error: Exception, program: str) -> str:
+    """Why a command could not be started, as containerd says it."""
+    if isinstance(error, FileNotFoundError):
+        reason = "executable file not found in $PATH"
+    else:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = reason.lower()
+    return (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+        f'runc create failed: unable to start container process: exec: "{program}": {reason}: '
+        "unknown"
+    )

@@ -1,0 +1,258 @@
+"""An emulator as an object: it starts, serves in threads of its own, and stops."""
+
+import atexit
+import os
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from vertex_emulator.app import build_app, render_error
+from vertex_emulator.control import Services
+from vertex_emulator.core.clock import Clock, SystemClock
+from vertex_emulator.core.documents import FileStore, Store
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.timer import Timer
+from vertex_emulator.faults.injection import FaultEdge
+from vertex_emulator.faults.plan import FaultPlan
+from vertex_emulator.http.calls import Call, Calls
+from vertex_emulator.http.server import HttpServer, listen
+from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
+from vertex_emulator.jobs.driver import Driver, Scripts
+from vertex_emulator.jobs.job import TERMINAL_STATES, Job, JobState, Timings
+from vertex_emulator.jobs.service import JobService
+from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
+from vertex_emulator.runtimes.process import ProcessRuntime
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class VertexEmulator:
+    """A Vertex AI on loopback; a context manager.
+
+    Everything that it starts is gone when it stops. Jobs that still run are ended,
+    and go on when an emulator starts again in the same folder.
+
+    Args:
+        address: Loopback address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        data_dir: Folder that keeps jobs and logs; None takes a temporary one, which is
+            gone at the end.
+        timings: How long the phases of jobs last.
+        clock: Where time comes from; the machine's own by default.
+        runtime: Runs containers; processes of this machine by default.
+        token_lifetime: Seconds that an access token lasts; more than 0.
+        user_identities: Refresh token or OAuth client ID -> identity of the user.
+        store: Keeps jobs, in place of `data_dir`; closed at the end.
+        faults: What goes wrong; an empty plan by default.
+        seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
+
+    Raises:
+        DataDirInUseError: If another emulator works in `data_dir`.
+        OSError: If the port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        data_dir: Path | str | None = None,
+        timings: Timings | None = None,
+        clock: Clock | None = None,
+        runtime: AnyRuntime | None = None,
+        token_lifetime: float = DEFAULT_LIFETIME_SECONDS,
+        user_identities: Mapping[str, str] | None = None,
+        store: Store | None = None,
+        faults: FaultPlan | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self._runtime = runtime = runtime or ProcessRuntime(os.environ)
+        self._socket = listen(address, port)
+        self._address = self._socket.getsockname()[0]
+        self.port: int = self._socket.getsockname()[1]
+        try:
+            self._store = store or FileStore(Path(data_dir).resolve() if data_dir else None)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._owns_store = store is None
+        self.faults = faults or FaultPlan(seed or 0)
+        self._timer = Timer(self.clock)
+        self._logs = JobLogs(self._store.log_file, self.clock)
+        tokens = Tokens(self.clock, token_lifetime, user_identities)
+        self._edge = FaultEdge(self.faults, self._timer, self.clock, tokens, render_error)
+        self._driver = Driver(
+            store=self._store,
+            logs=self._logs,
+            runtime=runtime,
+            timer=self._timer,
+            timings=timings or Timings(),
+            metadata_host=self.host,
+            scripts=Scripts(self.faults.script_of, self.faults.happened),
+            ids=random.Random(seed),  # noqa: S311 - IDs are no secrets
+        )
+        self.faults.attach(self._driver.get, self._driver.add_script)
+        self._services = Services(
+            jobs=JobService(self._driver, runtime, self._store, self.clock, self.faults),
+            driver=self._driver,
+            logs=self._logs,
+            tokens=tokens,
+            calls=Calls(),
+            clock=self.clock,
+            faults=self.faults,
+            edge=self._edge,
+        )
+        self._server = HttpServer(build_app(self._services), self._socket)
+        self._is_started = False
+        self._is_crashed = False
+        self._is_stopped = False
+
+    @property
+    def host(self) -> str:
+        """`host:port`, the value for AIPLATFORM_EMULATOR_HOST."""
+        name = f"[{self._address}]" if ":" in self._address else self._address
+        return f"{name}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Its address with the scheme, without a slash at the end."""
+        return f"http://{self.host}"
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder that keeps jobs and logs."""
+        return self._store.folder
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What clients have asked so far, the oldest first."""
+        return tuple(self._services.calls)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job, the newest first."""
+        return tuple(self._driver.all())
+
+    def job(self, name: str) -> Job:
+        """A job by its resource name or numeric ID.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        job = self._driver.get(name.rsplit("/", 1)[-1])
+        if job is None:
+            raise KeyError(name)
+        return job
+
+    def log_entries(self, name: str) -> list[Json]:
+        """The log entries of a job, the oldest first.
+
+        Raises:
+            KeyError: If there is no such job.
+        """
+        return self._logs.entries_of(self.job(name).job_id)
+
+    def wait_for(self, predicate: Callable[[], bool], *, seconds: float = 30.0) -> None:
+        """Wait until something holds; it is asked again whenever a job changes.
+
+        Args:
+            predicate: What to wait for.
+            seconds: Of the machine's own clock; at most so long.
+
+        Raises:
+            TimeoutError: If it does not hold in time.
+        """
+        if not self._driver.wait_for(predicate, seconds):
+            raise TimeoutError(f"it does not hold after {seconds} s")
+
+    def wait_for_state(self, name: str, *states: JobState, seconds: float = 30.0) -> Job:
+        """Wait until a job is in one of the states; in any terminal one by default.
+
+        Args:
+            name: Resource name or numeric ID.
+            states: What to wait for.
+            seconds: Of the machine's own clock; at most so long.
+
+        Raises:
+            TimeoutError: If the job does not get there in time.
+            KeyError: If there is no such job.
+        """
+        wanted = set(states) or TERMINAL_STATES
+        if not self._driver.wait_for(lambda: self.job(name).state in wanted, seconds):
+            raise TimeoutError(f"{name} is {self.job(name).state.value} after {seconds} s")
+        return self.job(name)
+
+    def wait_for_line(self, name: str, text: str, *, seconds: float = 30.0) -> None:
+        """Wait until a job's log has a line that contains a text.
+
+        Args:
+            name: Resource name or numeric ID.
+            text: What to wait for.
+            seconds: Of the machine's own clock; at most so long.
+
+        Raises:
+            TimeoutError: If there is no such line in time.
+            KeyError: If there is no such job.
+        """
+        if not self._logs.wait_for(self.job(name).job_id, text, seconds):
+            raise TimeoutError(f"{name} has not written {text!r} after {seconds} s")
+
+    def reset(self) -> None:
+        """End and forget all jobs, logs, tokens and calls; returns when it is done."""
+        self._services.reset()
+
+    def start(self) -> "Self":
+        """Start serving; returns when clients can connect."""
+        self._is_started = True
+        self._driver.start()
+        self._server.begin()
+        atexit.register(self.stop)
+        return self
+
+    def crash(self) -> None:
+        """Stop as if killed: connections are reset, jobs and containers left as they are.
+
+        An emulator that is then started in the same folder, or with the same store,
+        goes on as after a kill. `stop` ends the containers that are left, and a
+        temporary folder.
+        """
+        if self._is_crashed or self._is_stopped or not self._is_started:
+            return
+        self._is_crashed = True
+        self._driver.crash()
+        self._logs.close()
+        self._server.crash()
+        self._edge.release()
+        self._store.release()
+
+    def stop(self) -> None:
+        """Stop serving and end every container; a second call does nothing."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        atexit.unregister(self.stop)
+        if self._is_started:
+            self._edge.release()
+            self._server.end()
+            self._driver.stop()
+        if isinstance(self._runtime, ImageRuntime):
+            self._runtime.close()
+        self._socket.close()
+        if self._owns_store or not self._is_crashed:
+            self._store.close()
+
+    def __enter__(self) -> "Self":
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,1 @@
+"""The demo: the digits pipeline, with its training step on Vertex AI."""

@@ -1,0 +1,146 @@
+"""The demo: a whole stack on this machine, and a pipeline whose training is a Vertex AI job."""
+
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from zenml_vertex.local_stack.demo.summary import DemoFacts, format_history
+from zenml_vertex.local_stack.environment import Operator
+from zenml_vertex.local_stack.phases import Phases
+from zenml_vertex.local_stack.start import start_local_stack
+from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
+from zenml_vertex.local_stack.views.vertex import (
+    StateChange,
+    VertexJobsView,
+    short_state,
+)
+
+Say = Callable[[str], None]
+
+PIPELINE = Path(__file__).with_name("digits.py")
+# The same with an image, for jobs that run in containers.
+PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
+# Modules that come with the extra `demo`.
+_NEEDED = ("fastapi", "gcp_storage_emulator", "gcsfs", "google.auth", "sklearn", "uvicorn")
+
+# The pipeline takes 12 s on two cores, and 90 s with an image to build.
+_PIPELINE_SECONDS = 300.0
+# A pipeline that is interrupted cancels its job and waits until it is over.
+_INTERRUPTED_SECONDS = 30.0
+# The step may be over before its job is: the machine is given back.
+_JOB_END_SECONDS = 30.0
+
+
+class DemoError(Exception):
+    """The demo did not do what it shows."""
+
+
+def find_missing_modules() -> list[str]:
+    """Modules that the demo needs and this environment lacks."""
+    return [module for module in _NEEDED if not _is_installed(module)]
+
+
+def run_demo(
+    folder: Path, say: Say, *, image_cache: Path | None = None, operator: Operator = "plugin"
+) -> DemoFacts:
+    """Run the demo.
+
+    Whatever happens, no process is left.
+
+    Args:
+        folder: Folder for everything; made here, and left to the caller.
+        say: Is told what happens, in single lines.
+        image_cache: As in `start_local_stack`.
+        operator: As in `start_local_stack`.
+
+    Raises:
+        StartError: If a server does not come up.
+        DemoError: If the pipeline or its job does not succeed.
+    """
+    phases = Phases()
+    with start_local_stack(
+        folder, progress=say, image_cache=image_cache, operator=operator
+    ) as stack:
+        project = stack.make_project("digits", PIPELINE, PIPELINE_WITH_IMAGE)
+        command = [PIPELINE.name]
+        if stack.images:
+            command = [PIPELINE_WITH_IMAGE.name, stack.images.parent_image]
+        phases.begin("pipeline")
+        say("Running the pipeline `digits`: load, train on Vertex AI, evaluate.")
+        with stack.start_pipeline(project / command[0], *command[1:]) as process:
+            try:
+                completed = _follow(process, say)
+            except (KeyboardInterrupt, SystemExit):
+                _interrupt(process, stack.jobs, say)
+                raise
+        facts = _collect(completed, stack.jobs)
+        phases.begin("clean-up")
+        say("Stopping the servers.")
+    phases.end()
+    facts.seconds.update({**stack.seconds, **phases.seconds})
+    return facts
+
+
+def _follow(process: PipelineProcess, say: Say) -> Completed:
+    try:
+        for line in process.lines(_PIPELINE_SECONDS):
+            say(f"  | {line}")
+    except TimeoutError as error:
+        raise DemoError(str(error)) from None
+    return process.wait()
+
+
+def _interrupt(process: PipelineProcess, jobs: VertexJobsView, say: Say) -> None:
+    """Pass a Ctrl-C on to the pipeline, and say what became of its job."""
+    say("Interrupted. The pipeline is told, so that it cancels its job.")
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_INTERRUPTED_SECONDS)
+    except TimeoutError:
+        say(f"The pipeline does not end within {_INTERRUPTED_SECONDS:.0f} s; it is ended.")
+    for job in jobs.fetch_all():
+        say(f"Vertex AI job {job['name']}: {short_state(job)}.")
+
+
+def _collect(completed: Completed, jobs: VertexJobsView) -> DemoFacts:
+    """What the run and its job say of themselves.
+
+    Raises:
+        DemoError: If either did not succeed.
+    """
+    run = completed.found_run
+    if completed.returncode != 0 or run is None or run.status != "completed":
+        status = f"; the run is `{run.status}`" if run else ""
+        raise DemoError(
+            f"The pipeline failed with exit status {completed.returncode}{status}. Its output is "
+            "above."
+        )
+    job_name = run.step("train").job_name
+    if job_name is None:
+        raise DemoError("The step `train` names no Vertex AI job.")
+    history = _wait_for_history(jobs, job_name)
+    if history[-1].state != "SUCCEEDED":
+        raise DemoError(f"The job {job_name} did not succeed: {' '.join(format_history(history))}")
+    evaluation = run.step("evaluate").metadata
+    return DemoFacts(
+        job_name=job_name,
+        history=history,
+        accuracy=float(evaluation["accuracy"]),
+        test_images=int(evaluation["test_images"]),
+        step_seconds={step.name: step.seconds or 0.0 for step in run.steps},
+    )
+
+
+def _wait_for_history(jobs: VertexJobsView, name: str) -> list[StateChange]:
+    with suppress(TimeoutError):
+        jobs.wait_until_over(name, _JOB_END_SECONDS)
+    return jobs.fetch_history(name)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,1 @@
+"""A Docker engine, a registry and a base image of its own."""

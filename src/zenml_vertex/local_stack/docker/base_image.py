@@ -1,0 +1,177 @@
+"""The parent of step images: Debian with Python and ZenML, made on this machine.
+
+It stands for `zenmldocker/zenml`, which has the same in it, for machines that reach
+a mirror of Debian and a package index and no registry of images. It is made once
+and kept by the Docker engine, under a name that changes with what is in it.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import docker
+import docker.errors
+
+from zenml_vertex.local_stack.processes.servers import StartError, ToolsMissingError
+
+# A pickled step runs where Python has the same minor version: the release of Debian
+# that has it.
+_SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
+_MIRROR = "http://deb.debian.org/debian"
+_PACKAGES = "python3,python3-venv,ca-certificates"
+_MMDEBSTRAP_SECONDS = 600
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+# Of the package index; credentials in them would stay in the image.
+_INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
+REPOSITORY = "zenml-vertex-local"
+_ERROR_LINES = 20
+
+
+def find_suite() -> str:
+    """The release of Debian whose Python is like this one.
+
+    Raises:
+        ToolsMissingError: If there is none.
+    """
+    python = sys.version_info[:2]
+    if python not in _SUITES:
+        known = " or ".join(f"{major}.{minor}" for major, minor in _SUITES)
+        raise ToolsMissingError(
+            f"Debian has no Python {python[0]}.{python[1]} to make the base image with: run this "
+            f"with Python {known}, such as `make demo-docker PYTHON=python3.11 VENV=.venv-3.11`."
+        )
+    return _SUITES[python]
+
+
+def build_dockerfile(parent: str, variables: Mapping[str, str], zenml_version: str) -> str:
+    """The Dockerfile of the base image.
+
+    Args:
+        parent: Image of Debian with Python.
+        variables: Of the package index and its certificates, for pip and uv.
+        zenml_version: Of this machine's ZenML.
+    """
+    return "\n".join(
+        [
+            f"FROM {parent}",
+            f"COPY certificates.crt {_CERTIFICATES}",
+            *(f"ENV {name}={value}" for name, value in sorted(variables.items())),
+            # Debian keeps its own Python for itself.
+            "RUN python3 -m venv /opt/venv",
+            "ENV VIRTUAL_ENV=/opt/venv",
+            "ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            # uv compiles nothing by itself, and a container has no time for it.
+            "ENV UV_COMPILE_BYTECODE=1",
+            "ENV PIP_DISABLE_PIP_VERSION_CHECK=1",
+            "RUN pip install --no-cache-dir uv",
+            f"RUN uv pip install --no-cache zenml=={zenml_version}",
+            "",
+        ]
+    )
+
+
+def choose_tag(suite: str, dockerfile: str, certificates: bytes) -> str:
+    """A tag that changes with what the base image is made of."""
+    content = hashlib.sha256(dockerfile.encode() + certificates).hexdigest()
+    return f"{suite}-{content[:12]}"
+
+
+def make_base_image(host: str, cache: Path, environ: Mapping[str, str]) -> str:
+    """The name of the base image, which is made if the engine does not have it.
+
+    Args:
+        host: Address of the Docker engine.
+        cache: Folder that keeps Debian as an archive.
+        environ: Where to find the package index and its certificates.
+
+    Raises:
+        StartError: If it cannot be made.
+    """
+    suite = find_suite()
+    variables = {name: environ[name] for name in _INDEX_VARIABLES if name in environ}
+    certificates = _CERTIFICATES.read_bytes() if _CERTIFICATES.exists() else b""
+    variables |= dict.fromkeys(_CERTIFICATE_VARIABLES, str(_CERTIFICATES))
+    debian = f"{REPOSITORY}/debian:{suite}"
+    dockerfile = build_dockerfile(debian, variables, version("zenml"))
+    name = f"{REPOSITORY}/zenml:{choose_tag(suite, dockerfile, certificates)}"
+    client = docker.DockerClient(base_url=host, timeout=_MMDEBSTRAP_SECONDS)
+    try:
+        if has_image(client, name):
+            return name
+        if not has_image(client, debian):
+            archive = make_archive(suite, cache)
+            client.api.import_image_from_file(str(archive), f"{REPOSITORY}/debian", suite)
+        files = {"Dockerfile": dockerfile.encode(), "certificates.crt": certificates}
+        client.images.build(
+            fileobj=pack(files), custom_context=True, tag=name, network_mode="host", rm=True
+        )
+    except docker.errors.BuildError as error:
+        said = "".join(str(line.get("stream", "")) for line in error.build_log)
+        end = "\n".join(said.splitlines()[-_ERROR_LINES:])
+        raise StartError(f"The base image cannot be built: {error}\n{end}") from None
+    except docker.errors.APIError as error:
+        raise StartError(f"The base image cannot be made: {error}") from error
+    finally:
+        client.close()
+    return name
+
+
+def make_archive(suite: str, cache: Path) -> Path:
+    """Debian with Python as a tar archive, from the cache or by mmdebstrap.
+
+    Raises:
+        StartError: If it cannot be made.
+    """
+    archive = cache / f"debian-{suite}.tar"
+    if archive.exists():
+        return archive
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise ToolsMissingError(
+            "There is no program `mmdebstrap`: `make docker-tools` installs it on Debian."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    part = archive.with_suffix(f".{os.getpid()}.part.tar")
+    try:
+        subprocess.run(
+            [program, "--variant=minbase", f"--include={_PACKAGES}", suite, str(part), _MIRROR],
+            check=True,
+            capture_output=True,
+            timeout=_MMDEBSTRAP_SECONDS,
+        )
+        part.replace(archive)
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode("utf-8", "replace").splitlines()[-_ERROR_LINES:]
+        raise StartError("\n".join(["mmdebstrap failed:", *lines])) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return archive
+
+
+def has_image(client: docker.DockerClient, name: str) -> bool:
+    """Whether an engine has an image."""
+    try:
+        client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def pack(files: Mapping[str, bytes]) -> io.BytesIO:
+    """Files as the context of a build."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    stream.seek(0)
+    return stream

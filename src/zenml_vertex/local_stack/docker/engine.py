@@ -1,0 +1,149 @@
+"""A Docker engine: the one that this machine has, or one that is started for a while.
+
+The latter has its data in the project's own ignored folder, so that the next one
+has the base image already. It makes no network of its own and touches no firewall:
+builds and containers share the machine's network.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from vertex_emulator.runtimes.docker_probe import is_answering
+from zenml_vertex.local_stack.docker.file_lock import hold_file
+from zenml_vertex.local_stack.processes.ending import hold_signals
+from zenml_vertex.local_stack.processes.servers import Server, ToolsMissingError
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+# Where Debian puts what a user's PATH may lack.
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+_INSTALL = "`make docker-tools` installs it on Debian"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerEngine:
+    """An engine that answers.
+
+    Args:
+        host: Its address, the value for DOCKER_HOST.
+        is_ours: Whether it was started here, and ends here.
+    """
+
+    host: str
+    is_ours: bool
+
+
+@contextmanager
+def open_docker_engine(
+    cache: Path, log: Path, environment: Mapping[str, str]
+) -> Iterator[DockerEngine]:
+    """The engine that answers, or a new one until the block is done.
+
+    Args:
+        cache: Folder that keeps what a new engine has, for the next one.
+        log: Log file of a new engine.
+        environment: Of a new engine; DOCKER_HOST in it is where to look for one.
+
+    Raises:
+        ToolsMissingError: If there is none, and none can be started here.
+        StartError: If a new one does not come up.
+    """
+    host = environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if is_answering(host):
+        yield DockerEngine(host, is_ours=False)
+        return
+    path = f"{environment.get('PATH', '')}:{_SYSTEM_PATH}"
+    dockerd = shutil.which("dockerd", path=path)
+    if dockerd is None:
+        raise ToolsMissingError(
+            f"No Docker engine answers at {host}, and there is no dockerd. {_INSTALL}."
+        )
+    if os.geteuid() != 0:
+        raise ToolsMissingError(
+            f"No Docker engine answers at {host}, and only root can start one: `sudo dockerd`."
+        )
+    # The path of a Unix socket has at most 107 characters, and a test's folder more.
+    short = Path(tempfile.mkdtemp(prefix="zv-docker-", dir="/tmp"))
+    try:
+        with hold_file(cache / "engine.lock") as is_first:
+            # Two engines cannot share their data.
+            data = cache / "engine" if is_first else short / "data"
+            host = f"unix://{short}/docker.sock"
+            server = start_engine(
+                dockerd,
+                host,
+                data=data,
+                run=short,
+                log=log,
+                environment={**environment, "PATH": path},
+            )
+            try:
+                server.wait_until_ready(_READY_SECONDS)
+                yield DockerEngine(host, is_ours=True)
+            finally:
+                with hold_signals():
+                    server.stop()
+                    end_containerd(short)
+                    unmount_below(short, data)
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+
+
+def start_engine(
+    dockerd: str, host: str, *, data: Path, run: Path, log: Path, environment: Mapping[str, str]
+) -> Server:
+    """Start an engine.
+
+    Args:
+        dockerd: Path of the program.
+        host: `unix://...`, where it is to listen.
+        data: Folder of its images; made, if need be.
+        run: Folder of its sockets and PID files, with a short path.
+        log: Its log file.
+        environment: Its whole environment.
+    """
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    command = [
+        dockerd,
+        f"--host={host}",
+        f"--data-root={data}",
+        f"--exec-root={run}/exec",
+        f"--pidfile={run}/dockerd.pid",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+    ]
+    return Server(
+        "Docker engine",
+        "zenml_vertex.local_stack.processes.programs:main",
+        command,
+        environment=environment,
+        log=log,
+        probe=lambda: is_answering(host),
+        stop_seconds=_STOP_SECONDS,
+    )
+
+
+def unmount_below(*folders: Path) -> None:
+    """Unmount what an engine leaves mounted: always a network's namespace, and more if killed."""
+    with suppress(OSError):
+        lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+        points = [Path(line.split()[4]) for line in lines]
+        for point in reversed(points):
+            if any(folder in point.parents for folder in folders):
+                subprocess.run(["umount", "--lazy", str(point)], check=False, capture_output=True)
+
+
+def end_containerd(run: Path) -> None:
+    """End what an engine that was killed has left: its containerd."""
+    with suppress(OSError, ValueError):
+        pid = int((run / "exec/containerd/containerd.pid").read_text("utf-8"))
+        if "containerd" in Path(f"/proc/{pid}/cmdline").read_text("utf-8"):
+            os.kill(pid, signal.SIGKILL)

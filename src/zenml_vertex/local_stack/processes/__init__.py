@@ -1,0 +1,1 @@
+"""The processes of a local stack: how they start, and how they end."""

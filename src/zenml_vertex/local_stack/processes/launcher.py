@@ -1,0 +1,42 @@
+"""Runs a function as a process that ends with the one that started it, however that ends.
+
+Usage: `python -m zenml_vertex.local_stack.processes.launcher DESCRIPTOR MODULE:FUNCTION
+[ARGUMENT ...]`.
+The descriptor is the reading end of a pipe that nobody writes to: its end is the
+end of the other process, also of one that was killed.
+"""
+
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+
+
+def build_command(descriptor: int, target: str, arguments: tuple[str, ...]) -> list[str]:
+    """The command that runs a function.
+
+    Args:
+        descriptor: Reading end of the pipe; the new process inherits it.
+        target: `module:function`; it takes no arguments and reads `sys.argv`.
+        arguments: What it finds there.
+    """
+    return [sys.executable, "-m", __name__, str(descriptor), target, *arguments]
+
+
+def main() -> None:
+    """Run what the command line says."""
+    descriptor, target, *arguments = sys.argv[1:]
+    threading.Thread(target=_end_with_parent, args=[int(descriptor)], daemon=True).start()
+    module, _, function = target.partition(":")
+    sys.argv = [function, *arguments]
+    getattr(import_module(module), function)()
+
+
+def _end_with_parent(descriptor: int) -> None:
+    os.read(descriptor, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

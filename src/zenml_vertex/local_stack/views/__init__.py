@@ -1,0 +1,1 @@
+"""What pipelines, ZenML and the emulator say afterwards."""

@@ -1,0 +1,185 @@
+"""What Vertex AI says of its jobs, over its REST API: the emulator's, or Google's own.
+
+Written for this purpose and apart from the operator: what shows that a job ran
+should not be what ran it.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zenml_vertex.local_stack.processes.loopback import ask
+
+Json = dict[str, Any]
+
+_OK = 200
+_POLL_SECONDS = 0.1
+TERMINAL_STATES = frozenset(
+    f"JOB_STATE_{state}"
+    for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
+)
+# The job itself does not say when it became PENDING; the service's log does, in the
+# line that Vertex AI writes when it begins to set a job up.
+_PENDING_LINE = "Vertex AI is provisioning job running framework."
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A job took a state.
+
+    Args:
+        state: E.g. `PENDING`.
+        time: When.
+    """
+
+    state: str
+    time: datetime
+
+
+class JobsError(Exception):
+    """Vertex AI refused a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class VertexJobsView:
+    """The jobs of one project and region, to look at.
+
+    Args:
+        url: Address of the API.
+        project: Project ID.
+        region: Region.
+    """
+
+    url: str
+    project: str
+    region: str
+
+    def fetch(self, name: str) -> Json:
+        """A CustomJob as the API has it.
+
+        Args:
+            name: Resource name.
+
+        Raises:
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        return self._ask(f"/v1/{name}")
+
+    def wait_until_over(self, name: str, seconds: float) -> Json:
+        """Wait until a job can no longer change; the job as it is then.
+
+        Args:
+            name: Resource name.
+            seconds: At most so long.
+
+        Raises:
+            TimeoutError: If it still can.
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_over(job := self.fetch(name)):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{name} is {short_state(job)} after {seconds:.0f} s.")
+            time.sleep(_POLL_SECONDS)
+        return job
+
+    def fetch_all(self) -> list[Json]:
+        """Every CustomJob, the newest first; at most 100.
+
+        Raises:
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        listed = self._ask(f"/v1/projects/{self.project}/locations/{self.region}/customJobs")
+        jobs: list[Json] = listed.get("customJobs", [])
+        return jobs
+
+    def fetch_log(self, name: str, task: str) -> list[Json]:
+        """Log entries of a job, the oldest first.
+
+        Args:
+            name: Resource name of the job.
+            task: `service`, or a replica such as `workerpool0-0`.
+
+        Raises:
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        job_id = name.rsplit("/", 1)[-1]
+        query = {
+            "resourceNames": [f"projects/{self.project}"],
+            "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job_id}" '
+            f'AND resource.labels.task_name="{task}"',
+            "orderBy": "timestamp asc",
+            "pageSize": 1000,
+        }
+        entries: list[Json] = self._ask("/v2/entries:list", query).get("entries", [])
+        return entries
+
+    def fetch_history(self, name: str) -> list[StateChange]:
+        """The states of a job with the times when it took them.
+
+        Raises:
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        return build_history(self.fetch(name), self.fetch_log(name, "service"))
+
+    def _ask(self, path: str, body: Json | None = None) -> Json:
+        method = "GET" if body is None else "POST"
+        answer = ask(self.url + path, method=method, body=body)
+        if answer.status != _OK:
+            raise JobsError(f"{method} {path}: {answer.status} {answer.content}")
+        content: Json = answer.content
+        return content
+
+
+def build_history(
+    job: Mapping[str, Any], service_log: Sequence[Mapping[str, Any]]
+) -> list[StateChange]:
+    """The states of a job, from what the job and the service's log say.
+
+    A job is created QUEUED. CANCELLING is left out: nothing says when it began.
+
+    Args:
+        job: The CustomJob.
+        service_log: Entries of its task `service`, the oldest first.
+    """
+    changes = [StateChange("QUEUED", read_time(job["createTime"]))]
+    pending = next((entry for entry in service_log if _says_pending(entry)), None)
+    if pending:
+        changes.append(StateChange("PENDING", read_time(pending["timestamp"])))
+    if "startTime" in job:
+        changes.append(StateChange("RUNNING", read_time(job["startTime"])))
+    if "endTime" in job:
+        changes.append(StateChange(short_state(job), read_time(job["endTime"])))
+    return sorted(changes, key=lambda change: change.time)
+
+
+def short_state(job: Mapping[str, Any]) -> str:
+    """The state of a job without the prefix that all states share."""
+    return str(job["state"]).removeprefix("JOB_STATE_")
+
+
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether a job can no longer change."""
+    return job.get("state") in TERMINAL_STATES
+
+
+def read_time(text: str) -> datetime:
+    """Read RFC 3339 as the API writes it, with up to nine digits of a second."""
+    plain = text.replace("Z", "+00:00")
+    head, dot, rest = plain.partition(".")
+    if dot:
+        digits, plus, zone = rest.partition("+")
+        plain = f"{head}.{digits[:6].ljust(6, '0')}{plus}{zone}"
+    return datetime.fromisoformat(plain)
+
+
+def _says_pending(entry: Mapping[str, Any]) -> bool:
+    payload = entry.get("jsonPayload") or {}
+    return str(payload.get("message", "")).startswith(_PENDING_LINE)

@@ -1,0 +1,188 @@
+"""What a ZenML server knows of runs and steps, as plain data.
+
+Over its REST API: importing ZenML's client takes a second, and its state belongs
+to the process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from zenml_vertex.local_stack.environment import USER_NAME
+from zenml_vertex.local_stack.processes.loopback import ask
+
+_OK = 200
+# The operator's own key, then that of ZenML's built-in one.
+_JOB_NAME_KEYS = ("zenml_vertex.job_name", "job_name")
+# The server's own limit for a page.
+_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """A step run.
+
+    Args:
+        id: ID of the step run.
+        name: Name of the step in the pipeline.
+        status: ZenML's status, e.g. `completed`.
+        start_time: When it began; None if it did not.
+        end_time: When it was over; None if it is not.
+        metadata: Run metadata.
+        error: Message of its exception; None without one.
+        version: 1, and one more for each retry.
+    """
+
+    id: str
+    name: str
+    status: str
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    version: int = 1
+
+    @property
+    def job_name(self) -> str | None:
+        """Resource name of its Vertex AI job; None if there is none."""
+        for key in _JOB_NAME_KEYS:
+            if found := self.metadata.get(key):
+                return str(found)
+        return None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if it is not over."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return (self.end_time - self.start_time).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A pipeline run.
+
+    Args:
+        id: ID of the run.
+        name: Name of the run.
+        status: ZenML's status, e.g. `completed`.
+        steps: Its step runs, the oldest first; a retried step has several.
+        metadata: Run metadata.
+    """
+
+    id: str
+    name: str
+    status: str
+    steps: tuple[StepFacts, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def step(self, name: str) -> StepFacts:
+        """The last step run of a step.
+
+        Raises:
+            LookupError: If there is none.
+        """
+        for step in reversed(self.steps):
+            if step.name == name:
+                return step
+        known = ", ".join(step.name for step in self.steps) or "none"
+        raise LookupError(f"The run has no step `{name}`. Its steps: {known}.")
+
+
+class RecordsError(Exception):
+    """The ZenML server refused a request."""
+
+
+class ZenMLRecords:
+    """Reads from a ZenML server.
+
+    Args:
+        url: Its address.
+        password: Of the default user.
+    """
+
+    def __init__(self, url: str, password: str) -> None:
+        self._url = f"{url}/api/v1"
+        self._password = password
+        self._token = ""
+
+    def fetch_run(self, run_id: str) -> RunFacts:
+        """A run with its steps as they are now.
+
+        Raises:
+            RecordsError: If the server refuses.
+            OSError: If it does not answer.
+        """
+        run = self.fetch(f"/runs/{run_id}", {"hydrate": "true"})
+        steps = self.fetch(
+            "/steps",
+            {
+                "pipeline_run_id": run_id,
+                "hydrate": "true",
+                "size": str(_PAGE_SIZE),
+                "sort_by": "asc:created",
+                "exclude_retried": "false",
+            },
+        )
+        return build_run_facts(run, steps["items"])
+
+    def fetch(self, path: str, query: Mapping[str, str]) -> Any:
+        """The JSON at a path below `/api/v1`.
+
+        Raises:
+            RecordsError: If the server refuses.
+            OSError: If it does not answer.
+        """
+        address = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
+        answer = ask(address, headers={"Authorization": f"Bearer {self.log_in()}"}, seconds=30.0)
+        if answer.status != _OK:
+            raise RecordsError(f"GET {path}: {answer.status} {answer.content}")
+        return answer.content
+
+    def log_in(self) -> str:
+        """Log in, once; the token, which holds as long as the server runs.
+
+        Raises:
+            RecordsError: If the server refuses.
+            OSError: If it does not answer.
+        """
+        if not self._token:
+            form = {"username": USER_NAME, "password": self._password}
+            answer = ask(f"{self._url}/login", method="POST", form=form, seconds=30.0)
+            if answer.status != _OK:
+                raise RecordsError(f"The ZenML server refuses the login: {answer.status}")
+            self._token = str(answer.content["access_token"])
+        return self._token
+
+
+def build_run_facts(run: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> RunFacts:
+    """A run from the server's JSON."""
+    return RunFacts(
+        id=run["id"],
+        name=run["name"],
+        status=run["body"]["status"],
+        steps=tuple(build_step_facts(step) for step in steps),
+        metadata=(run.get("metadata") or {}).get("run_metadata") or {},
+    )
+
+
+def build_step_facts(step: Mapping[str, Any]) -> StepFacts:
+    """A step run from the server's JSON."""
+    body, metadata = step["body"], step.get("metadata") or {}
+    exception = metadata.get("exception_info") or {}
+    return StepFacts(
+        id=step["id"],
+        name=step["name"],
+        status=body["status"],
+        start_time=_read_time(body.get("start_time")),
+        end_time=_read_time(body.get("end_time")),
+        metadata=metadata.get("run_metadata") or {},
+        error=exception.get("message"),
+        version=body.get("version", 1),
+    )
+
+
+def _read_time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,1 @@
+"""ZenML's side: what ZenML calls, and what ZenML knows of a step run."""

@@ -1,0 +1,83 @@
+"""The images of steps: what ZenML is to build, what will go wrong with it, and which it built."""
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from zenml.client import Client
+from zenml.config import DockerSettings
+from zenml.config.build_configuration import BuildConfiguration
+
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.job.images import ImagePlan, advise_image
+from zenml_vertex.job.rules import effective_accelerator
+from zenml_vertex.steps.own_package import find_image_parts
+
+if TYPE_CHECKING:
+    from zenml.config.step_configurations import Step
+    from zenml.config.step_run_info import StepRunInfo
+
+    from zenml_vertex.config import VertexStepOperatorSettings
+
+# The built-in operator's key, so that an image it has built is found again.
+DOCKER_IMAGE_KEY = "vertex_step_operator"
+
+
+def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration]:
+    """One image per step, with this package in it.
+
+    Args:
+        steps: Name of a step -> its configuration.
+    """
+    files = find_image_parts().files
+    return [
+        BuildConfiguration(
+            key=DOCKER_IMAGE_KEY,
+            settings=step.config.docker_settings,
+            step_name=name,
+            # Like the requirements: whoever installs none brings this package along.
+            extra_files=files if step.config.docker_settings.install_stack_requirements else {},
+        )
+        for name, step in steps.items()
+    ]
+
+
+def advise_step_image(step: "Step", settings: "VertexStepOperatorSettings") -> Iterator[str]:
+    """What will probably go wrong with the image of a step; one paragraph each."""
+    accelerator, _ = effective_accelerator(settings, step.config.resource_settings.gpu_count)
+    plan = describe_image(step.config.docker_settings)
+    return advise_image(plan, machine_type=settings.machine_type, accelerator_type=accelerator)
+
+
+def describe_image(settings: DockerSettings) -> ImagePlan:
+    """What is known of a step's image before the active stack builds it."""
+    builder = Client().active_stack.image_builder
+    options = settings.build_config.build_options if settings.build_config else None
+    return ImagePlan(
+        parent_image=settings.parent_image,
+        has_dockerfile=bool(settings.dockerfile),
+        is_built_here=bool(builder and builder.is_building_locally and not settings.skip_build),
+        platform=str((options.model_dump() if options else {}).get("platform") or "") or None,
+        python=sys.version_info[:2],
+        machine=platform.machine(),
+    )
+
+
+def find_image(info: "StepRunInfo") -> str:
+    """The image of a step.
+
+    Raises:
+        VertexStepOperatorError: If none was built, and none is named.
+    """
+    docker_settings = info.config.docker_settings
+    if docker_settings.skip_build and docker_settings.parent_image:
+        # A dynamic pipeline may have no build at all then, and ZenML asks for one.
+        return docker_settings.parent_image
+    try:
+        return info.get_image(key=DOCKER_IMAGE_KEY)
+    except (KeyError, RuntimeError) as error:
+        raise VertexStepOperatorError(
+            f"No image for step `{info.pipeline_step_name}`: {error} In a dynamic pipeline, name "
+            "the step in `@pipeline(depends_on=[...])` so that its image is built."
+        ) from error

@@ -1,0 +1,54 @@
+"""The job of a step run: what ZenML says of the step run, as a CustomJob."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from zenml_vertex import __version__
+from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
+from zenml_vertex.job.identity import build_display_name, build_labels
+from zenml_vertex.job.request import JobJson, build_custom_job
+from zenml_vertex.steps.images import find_image
+
+if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
+
+    from zenml_vertex.config import VertexStepOperatorSettings
+
+
+def build_step_job(
+    info: "StepRunInfo",
+    settings: "VertexStepOperatorSettings",
+    *,
+    server_id: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+) -> JobJson:
+    """Build the job of a step run.
+
+    Args:
+        info: The step run.
+        settings: Its settings over the component's.
+        server_id: ID of the ZenML server.
+        command: Command of the container.
+        environment: Environment variables of the container.
+
+    Raises:
+        ConfigurationError: If it cannot work.
+        VertexStepOperatorError: If the step has no image.
+    """
+    return build_custom_job(
+        settings,
+        display_name=build_display_name(info.run_name, info.pipeline_step_name),
+        image=find_image(info),
+        command=command,
+        environment={**environment, LINGERING_VARIABLE: str(settings.lingering_seconds)},
+        labels=build_labels(
+            server_id=server_id,
+            run_id=str(info.run_id),
+            step_run_id=str(info.step_run_id),
+            step_name=info.pipeline_step_name,
+            pipeline_name=info.pipeline.name,
+            version=__version__,
+        ),
+        gpu_count=info.config.resource_settings.gpu_count,
+    )

@@ -1,0 +1,397 @@
+"""The step operator: ZenML's verbs, each a few lines that call the rooms that do the work.
+
+ZenML calls `get_docker_builds` when it compiles a pipeline, then for each step
+`submit`, and `wait` (static pipelines) or `get_status` again and again (dynamic
+ones), `cancel` when a step must end early, and `cleanup_step_submission` at last.
+
+This module is imported in every step container: Google's client is loaded when a
+job is submitted or asked about, and not before.
+"""
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from zenml.config.build_configuration import BuildConfiguration
+from zenml.enums import ExecutionStatus
+from zenml.stack import Stack, StackValidator
+from zenml.step_operators import BaseStepOperator
+
+from zenml_vertex.clock import Clock, SystemClock
+from zenml_vertex.cloud import client_required
+from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
+from zenml_vertex.following.follower import REPORTED, JobFollower
+from zenml_vertex.following.progress import PARENT_KEY, build_job_metadata
+from zenml_vertex.following.submission import Submission, find_recorded_name
+from zenml_vertex.following.watcher import Watcher
+from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.rules import advise, check_job
+from zenml_vertex.steps.connections import PLACES, Place, Places
+from zenml_vertex.steps.images import advise_step_image, build_configurations
+from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
+from zenml_vertex.steps.job_builder import build_step_job
+from zenml_vertex.steps.own_package import find_image_parts
+from zenml_vertex.steps.records import ZenMLStepRuns, explained
+from zenml_vertex.steps.stack_rules import find_stack_problem
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from zenml.config.base_settings import BaseSettings
+    from zenml.config.step_configurations import Step
+    from zenml.config.step_run_info import StepRunInfo
+    from zenml.models import PipelineSnapshotBase, StepRunResponse
+    from zenml.step_operators.step_operator_entrypoint_configuration import (
+        StepOperatorEntrypointConfiguration,
+    )
+
+    from zenml_vertex.cloud.connection import Connection
+    from zenml_vertex.cloud.credentials import ConnectorAccess
+
+logger = logging.getLogger(__name__)
+
+
+class VertexStepOperator(BaseStepOperator):
+    """Runs a step as a Vertex AI CustomJob.
+
+    Args:
+        clock: Where time comes from; the machine's own by default. ZenML gives none.
+        places: Connections and watchers; those of the process by default.
+    """
+
+    def __init__(
+        self, *args: Any, clock: Clock | None = None, places: Places = PLACES, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._clock = clock or SystemClock()
+        self._places = places
+        self._step_runs = ZenMLStepRuns(self.id)
+        self._watchers: dict[UUID, Watcher] = {}
+        self._advice_given: set[str] = set()
+        # A dynamic pipeline submits on ten threads and asks on another.
+        self._lock = threading.RLock()
+
+    @property
+    def config(self) -> VertexStepOperatorConfig:
+        """What the component was registered with."""
+        return cast("VertexStepOperatorConfig", self._config)
+
+    @property
+    def settings_class(self) -> "type[BaseSettings] | None":
+        """What a step may set."""
+        return VertexStepOperatorSettings
+
+    @property
+    def entrypoint_config_class(self) -> "type[StepOperatorEntrypointConfiguration]":
+        """What runs a step in its container: ZenML's own entrypoint, once."""
+        from zenml_vertex.container.entrypoint import VertexStepEntrypointConfiguration
+
+        return VertexStepEntrypointConfiguration
+
+    @property
+    def requirements(self) -> set[str]:
+        """What the images of a stack with this component need: this package, nothing of Google."""
+        return set(find_image_parts().requirements)
+
+    @property
+    def validator(self) -> StackValidator | None:
+        """Refuses a stack whose parts a Vertex AI job could not reach."""
+
+        def validate(stack: Stack) -> tuple[bool, str]:
+            problem = find_stack_problem(stack)
+            return problem is None, problem or ""
+
+        return StackValidator(custom_validation_function=validate)
+
+    def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
+        """One image per step that runs here, after a look at what each of them asks for.
+
+        ZenML calls this before it builds anything, so this is where a mistake in
+        the settings is cheapest.
+
+        Raises:
+            ConfigurationError: If a step's settings cannot work.
+            CredentialsError: If the component's project is not its connector's.
+        """
+        steps = {
+            name: step
+            for name, step in snapshot.step_configurations.items()
+            if step.config.uses_step_operator(self.name)
+        }
+        for name, step in steps.items():
+            self._check_image(step, self._check_settings(step, name), name)
+        builds = build_configurations(steps)
+        if steps:
+            # Last: a thread that imports slows down whatever reads many files beside it.
+            self._places.prepare()
+        return builds
+
+    def submit(
+        self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]
+    ) -> None:
+        """Create the job of a step run and record its name there.
+
+        Args:
+            info: The step run.
+            entrypoint_command: Command of the container.
+            environment: Environment variables of the container.
+
+        Raises:
+            ConfigurationError: If the settings cannot work.
+            CredentialsError: If there is no identity, or no project.
+            VertexApiError: If Vertex AI does not take the job.
+            RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
+        """
+        with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
+            settings = self._check_settings(info, info.pipeline_step_name)
+            place = self._choose_place(settings)
+            connection = self._connect(place)
+            info.force_write_logs()
+            submission = Submission(
+                connection.jobs,
+                self._step_runs,
+                self._clock,
+                connection.parent,
+                str(info.step_run_id),
+            )
+            name = submission.submit(
+                lambda: build_step_job(
+                    info,
+                    settings,
+                    server_id=self._step_runs.server_id,
+                    command=entrypoint_command,
+                    environment=environment,
+                ),
+                info.step_run.run_metadata,
+            )
+            try:
+                info.step_run.run_metadata.update(build_job_metadata(name))
+                self._follow(info.step_run, place, name)
+                logger.info(
+                    "Vertex AI job %s runs step `%s`: %s",
+                    name,
+                    info.pipeline_step_name,
+                    name.console_url,
+                )
+            except BaseException as error:
+                logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+                cancel_and_verify(connection.jobs, name, self._clock)
+                raise
+
+    def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        """The status of a submitted step run now; dynamic pipelines ask for it.
+
+        Returns:
+            PROVISIONING, RUNNING, COMPLETED, FAILED or STOPPED. In the last two
+            cases the step run on the server says why.
+
+        Raises:
+            VertexStepOperatorError: If it cannot be told now; ZenML then asks again.
+        """
+        watcher = self._watch(step_run)
+        if watcher is None:
+            return self._fail_without_job(step_run)
+        return ExecutionStatus(watcher.look(str(step_run.id), patience=self._places.patience))
+
+    def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        """Wait until a submitted step run is over; static pipelines call it.
+
+        Whatever interrupts it ends the job too, unless `on_client_exit` is `detach`.
+
+        Returns:
+            COMPLETED, FAILED or STOPPED.
+
+        Raises:
+            RunStoppedException: After Ctrl-C, SIGTERM or a stop of the run. ZenML
+                retries a step after any other exception.
+        """
+        watcher = self._watch(step_run)
+        if watcher is None:
+            return self._fail_without_job(step_run)
+        step_run_id = str(step_run.id)
+        settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+        detaches = settings.on_client_exit == "detach"
+        with stopping_when_interrupted(self._step_runs, step_run_id, detaches=detaches):
+            try:
+                return ExecutionStatus(watcher.wait(step_run_id))
+            except BaseException as error:
+                if detaches and isinstance(error, INTERRUPTIONS):
+                    watcher.forget(step_run_id)
+                else:
+                    self._end_job(watcher, step_run_id, error)
+                raise
+
+    def cancel(self, step_run: "StepRunResponse") -> None:
+        """Ask for the job of a step run to be cancelled; `get_status` tells when it is over.
+
+        Raises:
+            VertexApiError: If the job may still be running and cannot be cancelled.
+        """
+        if watcher := self._watch(step_run):
+            watcher.cancel(str(step_run.id))
+
+    def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
+        """Make sure that the job of a finished step run does not go on without it.
+
+        A step that has reported its result ends its container by itself, and gets
+        some time for that; any other job is cancelled. Both are seen to in the background
+        until they are over, while this process lives.
+        """
+        step_run_id = str(step_run.id)
+        watcher = self._watchers.pop(step_run.id, None)
+        follower = watcher.forget(step_run_id) if watcher else None
+        if watcher is None or follower is None or follower.is_over:
+            return
+        with stopping_when_interrupted(self._step_runs, step_run_id):
+            if follower.has_reported:
+                settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+                watcher.linger(follower, settings.lingering_seconds)
+            else:
+                cancel_job(watcher.jobs, follower.name, self._clock)
+                watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
+            self._places.tidy(watcher)
+
+    def connect(self) -> "Connection":
+        """A connection to Vertex AI with the component's own settings.
+
+        Raises:
+            VertexStepOperatorError: If there is no identity, or no project.
+        """
+        return self._connect(self._choose_place(self.config))
+
+    @property
+    def step_runs(self) -> ZenMLStepRuns:
+        """The ZenML server's record of step runs."""
+        return self._step_runs
+
+    def _end_job(self, watcher: Watcher, step_run_id: str, error: BaseException) -> None:
+        """Cancel a job that nobody waits for any more, and see that it ends.
+
+        Should an impatient second Ctrl-C come in between, the job is not over as far as
+        is known, and `cleanup_step_submission` cancels it.
+        """
+        if follower := watcher.find(step_run_id):
+            name = follower.name
+            logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+            cancel_and_verify(watcher.jobs, name, self._clock)
+            follower.is_over = True
+
+    def _check_settings(
+        self, container: "Step | StepRunInfo", step_name: str
+    ) -> VertexStepOperatorSettings:
+        """The settings of a step over the component's, after every check that needs no network."""
+        from zenml_vertex.cloud.key_file import find_key_file_problem
+
+        settings = cast("VertexStepOperatorSettings", self.get_settings(container))
+        resources = container.config.resource_settings
+        check_job(settings, gpu_count=resources.gpu_count, where=f"step `{step_name}`")
+        if settings.service_account_path and not self.connector:
+            problem = find_key_file_problem(settings.service_account_path)
+            if problem:
+                raise ConfigurationError([problem], where=f"step `{step_name}`")
+        self._check_connector(settings)
+        advice = advise(settings, gpu_count=resources.gpu_count)
+        if resources.cpu_count or resources.memory:
+            advice.append(
+                "`cpu_count` and `memory` of ResourceSettings choose no machine here. Write "
+                "machine_type='n1-standard-8', or what fits."
+            )
+        for text in advice:
+            self._advise_once(f"Step `{step_name}`: {text}")
+        return settings
+
+    def _check_image(self, step: "Step", settings: VertexStepOperatorSettings, name: str) -> None:
+        """Warn of an image that the step's machine will probably not run."""
+        for text in advise_step_image(step, settings):
+            self._advise_once(f"Step `{name}`: {text}")
+
+    def _check_connector(self, settings: VertexStepOperatorSettings) -> None:
+        if self.connector and settings.project:
+            with client_required():
+                from zenml_vertex.cloud.credentials import check_connector_project
+
+            check_connector_project(settings.project, self._access_connector().project)
+
+    def _advise_once(self, text: str) -> None:
+        if text not in self._advice_given:
+            self._advice_given.add(text)
+            logger.warning("%s", text)
+
+    def _choose_place(
+        self, settings: VertexStepOperatorSettings, region: str | None = None
+    ) -> Place:
+        return Place(
+            region=region or settings.region or self.config.region,
+            project=settings.project,
+            key_file=settings.service_account_path,
+            api_endpoint=settings.api_endpoint,
+            connector=self.connector,
+        )
+
+    def _connect(self, place: Place) -> "Connection":
+        return self._places.connect(place, self._access_connector)
+
+    def _access_connector(self) -> "ConnectorAccess":
+        with client_required():
+            from zenml_vertex.steps.connector import access_connector
+
+        return access_connector(self)
+
+    def _follow(self, step_run: "StepRunResponse", place: Place, name: JobName) -> Watcher:
+        """Watch a job from now on."""
+        watcher = self._places.find_watcher(place, name.parent, self._step_runs)
+        watcher.follow(
+            JobFollower(
+                name=name,
+                step_run_id=str(step_run.id),
+                run_id=str(step_run.pipeline_run_id),
+                reports_itself=step_run.config.command is None,
+                step_runs=self._step_runs,
+                clock=self._clock,
+                logs=self._connect(place).logs,
+            )
+        )
+        self._watchers[step_run.id] = watcher
+        return watcher
+
+    def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
+        """The watcher of a step run's job; None if it has none.
+
+        The dynamic runner asks the stack's default step operator also for steps of
+        another one, so the job's own name says in which region it is.
+        """
+        with self._lock:
+            if watcher := self._watchers.get(step_run.id):
+                return watcher
+            settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+            name = self._recover_name(step_run, settings)
+            if name is None:
+                return None
+            place = self._choose_place(settings, name.location)
+            self._connect(place)
+            return self._follow(step_run, place, name)
+
+    def _recover_name(
+        self, step_run: "StepRunResponse", settings: VertexStepOperatorSettings
+    ) -> JobName | None:
+        """The job of a step run that another process has submitted."""
+        if known := find_recorded_name(step_run.run_metadata):
+            return known
+        recorded = self._step_runs.read_metadata(str(step_run.id))
+        connection = self._connect(self._choose_place(settings))
+        parent = str(recorded.get(PARENT_KEY) or connection.parent)
+        submission = Submission(
+            connection.jobs, self._step_runs, self._clock, parent, str(step_run.id)
+        )
+        return submission.resume(recorded)
+
+    def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        message = (
+            f"Step `{step_run.name}` has no Vertex AI job: the process that should have submitted "
+            "it ended before it did. Run the step again."
+        )
+        logger.error("%s", message)
+        result = self._step_runs.fail(str(step_run.id), message)
+        return ExecutionStatus(REPORTED.get(result, "failed"))

@@ -94,7 +94,7 @@ class _On:
         from benchmarks.processes import run_on_stack
 
         return run_on_stack(
-            "asking",
+            "runner_rounds",
             str(steps),
             str(rounds),
             stack=self.stack,

@@ -48,7 +48,7 @@ def measure_questions(
         with hold_step(stacks, operator) as step:
             for steps in counts:
                 sent = run_on_stack(
-                    "questions",
+                    "server_requests",
                     *(operator, str(steps), str(minutes), step.id),
                     stack=stacks[operator],
                     emulator_host="127.0.0.1:9",

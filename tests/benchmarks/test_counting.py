@@ -62,7 +62,7 @@ def test_the_runner_asks_for_each_step_in_turn(local_stack: "LocalStack") -> Non
     with open_ground() as ground:
         names = [str(ground.submit(number).name) for number in range(30)]
         asked = run_on_stack(
-            "asking",
+            "runner_rounds",
             *("30", "2"),
             stack=local_stack,
             emulator_host=ground.emulator.host,

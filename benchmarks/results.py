@@ -99,7 +99,7 @@ def render(results: Results) -> str:
         "",
         *format_table(results.found()),
         "",
-        "[How cost grows](../docs/explanation/scale.md) tells what the figures mean.",
+        "[Scale and quotas](../docs/explanation/scale.md) explains the figures.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -40,7 +40,7 @@ def run_crowd(ground: Ground, steps: int, minutes: int, *, seed: int = 1) -> lis
             if len(watchers) < steps:
                 heapq.heappush(due, (moment + pause, -1))
         watcher, step_run_id = watchers[number]
-        watcher.look(step_run_id)
+        watcher.poll(step_run_id)
         heapq.heappush(due, (watcher.next_due, number))
     return count_by_minute(ground.list_reads(), minutes)
 

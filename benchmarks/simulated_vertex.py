@@ -14,7 +14,7 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.protocols import JobList, StepRunFacts
+from zenml_vertex.following.protocols import JobList, StepRunRecord
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
 
@@ -66,7 +66,7 @@ class SilentStepRuns:
         self.questions += 1
         return "running"
 
-    def find(self, step_run_id: str) -> StepRunFacts | None:
+    def find(self, step_run_id: str) -> StepRunRecord | None:
         raise NotImplementedError(step_run_id)
 
     def record(self, step_run_id: str, metadata: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ from campaign.world import World
 from zenml_vertex.config import VertexStepOperatorConfig
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
-from zenml_vertex.steps.connections import Places
+from zenml_vertex.steps.connections import ConnectionPool
 from zenml_vertex.steps.operator import VertexStepOperator
 
 
@@ -30,8 +30,8 @@ class Own:
             on_client_exit="detach" if trial.detaches else "cancel",
             service_account_path=str(key_file) if trial.has_key else None,
         )
-        places = Places(process, run_in_background=process.background.append)
-        return VertexStepOperator(**build_component(config), clock=process, places=places)
+        pool = ConnectionPool(process, run_in_background=process.background.append)
+        return VertexStepOperator(**build_component(config), clock=process, pool=pool)
 
     def sweep(self, operator: VertexStepOperator, process: Process, world: World) -> None:
         """What `zenml-vertex jobs cancel --orphans --yes` does."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
-from zenml_vertex.following.protocols import JobList, StepRunFacts
+from zenml_vertex.following.protocols import JobList, StepRunRecord
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -157,7 +157,7 @@ class InMemoryStepRuns:
     def __init__(self, status: str = "running") -> None:
         self.ended: dict[str, str] = {}
         self.initial = status
-        self.facts: dict[str, StepRunFacts] = {}
+        self.found: dict[str, StepRunRecord] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, str] = {}
         self.record_errors: list[BaseException | None] = []
@@ -179,8 +179,8 @@ class InMemoryStepRuns:
         self._miss(step_run_id)
         return self.ended.get(step_run_id, self.initial)
 
-    def find(self, step_run_id: str) -> StepRunFacts | None:
-        return self.facts.get(step_run_id)
+    def find(self, step_run_id: str) -> StepRunRecord | None:
+        return self.found.get(step_run_id)
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         if self.record_errors and (error := self.record_errors.pop(0)):

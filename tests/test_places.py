@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 _PREPARE = """
 import sys, threading
-from zenml_vertex.steps.connections import PLACES, Place
+from zenml_vertex.steps.connections import SHARED, ConnectionKey
 {before}
-PLACES.prepare()
-PLACES.prepare()
+SHARED.prepare()
+SHARED.prepare()
 threads = [thread for thread in threading.enumerate() if thread.name == "zenml-vertex-import"]
 assert len(threads) <= 1, threads
 {after}
@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Wall())
 """
 _CONNECT = """
 try:
-    PLACES.connect(Place("europe-west4"), lambda: None)
+    SHARED.connect(ConnectionKey("europe-west4"), lambda: None)
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """

@@ -58,10 +58,12 @@ class EventfulClock(ManualClock):
 def _claim(
     store: InMemoryClaim,
     clock: ManualClock | None = None,
-    is_over: Callable[[], bool] = lambda: False,
+    is_finished: Callable[[], bool] = lambda: False,
     holder: str = "second",
 ) -> StepClaim:
-    return StepClaim(store=store, clock=clock or ManualClock(), holder=holder, is_over=is_over)
+    return StepClaim(
+        store=store, clock=clock or ManualClock(), holder=holder, is_finished=is_finished
+    )
 
 
 def test_the_first_container_runs_the_step_at_once() -> None:
@@ -75,7 +77,7 @@ def test_the_first_container_runs_the_step_at_once() -> None:
 def test_a_step_that_is_over_is_not_run_again() -> None:
     """A second start after the step has reported does nothing, and claims nothing."""
     store = InMemoryClaim()
-    assert not _claim(store, is_over=lambda: True).acquire()
+    assert not _claim(store, is_finished=lambda: True).acquire()
     assert store.text is None
 
 
@@ -100,7 +102,7 @@ def test_a_live_container_is_left_alone() -> None:
         return event
 
     clock = EventfulClock(*(renew(n) for n in range(rounds)), lambda: over.append(True))
-    assert not _claim(store, clock, is_over=lambda: bool(over)).acquire()
+    assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
     assert Claim.parse(store.text) == Claim("first", rounds - 1)
     assert sum(clock.sleeps) > 4 * STALE_SECONDS
 
@@ -124,7 +126,7 @@ def test_of_two_that_take_over_one_does() -> None:
     # The rounds until the claim is stale, then the settling after this one's write.
     quiet = [lambda: None] * int(STALE_SECONDS / claims.LOOK_SECONDS)
     clock = EventfulClock(*quiet, third_writes, lambda: over.append(True))
-    assert not _claim(store, clock, is_over=lambda: bool(over)).acquire()
+    assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
     assert Claim.parse(store.text) == Claim("third")
 
 

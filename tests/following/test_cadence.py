@@ -4,7 +4,7 @@ import pytest
 
 from zenml_vertex.following.cadence import (
     QUICKEST_SECONDS,
-    Stakes,
+    PollContext,
     back_off,
     choose_interval,
     choose_server_interval,
@@ -16,26 +16,26 @@ HOUR = 3600.0
 def test_looks_become_rarer_while_nothing_changes() -> None:
     """From 12 a minute at first to one a minute for a job that has run for hours."""
     intervals = [
-        choose_interval(Stakes(seconds)) for seconds in (0, 119, 120, 600, HOUR, 99 * HOUR)
+        choose_interval(PollContext(seconds)) for seconds in (0, 119, 120, 600, HOUR, 99 * HOUR)
     ]
     assert intervals == [5, 5, 15, 30, 60, 60]
 
 
 def test_a_job_that_is_about_to_change_is_looked_at_often() -> None:
     """Queued or provisioning, it will run within minutes; after that it is stuck."""
-    assert choose_interval(Stakes(500, is_starting=True)) == QUICKEST_SECONDS
-    assert choose_interval(Stakes(HOUR, is_starting=True)) == 60
+    assert choose_interval(PollContext(500, is_starting=True)) == QUICKEST_SECONDS
+    assert choose_interval(PollContext(HOUR, is_starting=True)) == 60
 
 
 def test_a_command_that_reports_nothing_is_looked_at_often() -> None:
     """Only Vertex AI tells of its end."""
-    assert choose_interval(Stakes(500, is_silent=True)) == QUICKEST_SECONDS
+    assert choose_interval(PollContext(500, is_silent=True)) == QUICKEST_SECONDS
 
 
 @pytest.mark.parametrize("jobs_elsewhere", [99, 999, 9_999])
 def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> None:
     """One process for each step: two reads a look, 600 a minute for everybody."""
-    stakes = Stakes(0, is_starting=True, jobs_elsewhere=jobs_elsewhere)
+    stakes = PollContext(0, is_starting=True, jobs_elsewhere=jobs_elsewhere)
     reads_a_minute = 2 * (1 + jobs_elsewhere) * 60 / choose_interval(stakes)
     assert reads_a_minute < 600
 

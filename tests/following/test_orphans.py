@@ -12,7 +12,7 @@ from zenml_vertex.following.orphans import (
     find_orphans,
     list_live_jobs,
 )
-from zenml_vertex.following.protocols import JobList, StepRunFacts
+from zenml_vertex.following.protocols import JobList, StepRunRecord
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
 
@@ -30,10 +30,10 @@ def _job(number: int, step_run_id: str, state: str = "JOB_STATE_RUNNING") -> Job
 def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
     """Each with its reason; a job without our label, and one that is over, is left alone."""
     step_runs = InMemoryStepRuns()
-    step_runs.facts = {
-        "awaited": StepRunFacts("running", "running", None),
-        "failed": StepRunFacts("failed", "running", None),
-        "of-a-run-that-is-over": StepRunFacts("running", "stopped", None),
+    step_runs.found = {
+        "awaited": StepRunRecord("running", "running", None),
+        "failed": StepRunRecord("failed", "running", None),
+        "of-a-run-that-is-over": StepRunRecord("running", "stopped", None),
     }
     jobs = [
         _job(1, "awaited"),
@@ -68,16 +68,16 @@ def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
 )
 def test_a_step_under_way_is_no_orphan(status: str, run_status: str) -> None:
     """Whoever runs the pipeline may be another machine."""
-    assert explain_orphan(StepRunFacts(status, run_status, None), NOW) is None
+    assert explain_orphan(StepRunRecord(status, run_status, None), NOW) is None
 
 
 def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
     """Vertex AI tidies up for a minute; a container that hangs does so for ever."""
-    just_now = StepRunFacts("completed", "completed", NOW - timedelta(seconds=60))
+    just_now = StepRunRecord("completed", "completed", NOW - timedelta(seconds=60))
     assert explain_orphan(just_now, NOW) is None
-    long_ago = StepRunFacts("completed", "completed", NOW - TEARDOWN)
+    long_ago = StepRunRecord("completed", "completed", NOW - TEARDOWN)
     assert explain_orphan(long_ago, NOW) == "its step has finished, and the job has not"
-    unknown = StepRunFacts("completed", "completed", None)
+    unknown = StepRunRecord("completed", "completed", None)
     assert explain_orphan(unknown, NOW) is not None
 
 

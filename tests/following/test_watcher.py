@@ -267,7 +267,7 @@ def test_an_unknown_state_warns_once_and_counts_as_running(
     """A state of tomorrow's API."""
     world.report(at=START + 20)
     world.follow("99", "JOB_STATE_RUNNING", "99")
-    assert world.watcher.look(STEP) == "running"
+    assert world.watcher.poll(STEP) == "running"
     assert world.watcher.wait(STEP) == "completed"
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
@@ -296,7 +296,7 @@ def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: Watched
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     for _ in range(2):
         for number in range(1000):
-            assert world.watcher.look(f"step-{number}") == "running"
+            assert world.watcher.poll(f"step-{number}") == "running"
     assert (world.jobs.lists, world.jobs.pages, world.jobs.reads) == (1, 10, 0)
     assert world.step_runs.questions == 1
 
@@ -307,7 +307,7 @@ def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, m
     for number in range(steps):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     while world.elapsed < 60:
-        world.watcher.look("step-0")
+        world.watcher.poll("step-0")
         world.clock.sleep(1)
     assert 0 < world.jobs.pages + world.jobs.reads <= most
     assert world.step_runs.questions == 60
@@ -320,7 +320,7 @@ def test_a_process_among_many_takes_its_share(world: Watched) -> None:
         world.jobs.script("JOB_STATE_RUNNING", labels=labels)
     world.follow("JOB_STATE_RUNNING")
     while world.elapsed < 3600:
-        world.watcher.look(STEP)
+        world.watcher.poll(STEP)
         world.clock.sleep(1)
     reads_a_minute = (world.jobs.pages + world.jobs.reads) / 60
     assert 1000 * reads_a_minute < 600
@@ -344,10 +344,10 @@ def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world
     ]
     for follower in followers:
         world.watcher.follow(follower)
-        world.watcher.look(follower.step_run_id)
+        world.watcher.poll(follower.step_run_id)
     assert world.jobs.lists == 1
     world.clock.sleep(5)
-    assert {world.watcher.look(f"step-{number}") for number in range(200)} == {"running"}
+    assert {world.watcher.poll(f"step-{number}") for number in range(200)} == {"running"}
     assert world.jobs.lists == 2
 
 
@@ -365,13 +365,13 @@ def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_look(world: Watched)
     world.jobs.list = list_slowly  # type: ignore[method-assign]
     before = threading.active_count()
     for number in range(3):
-        assert world.watcher.look(f"step-{number}", patience=0.01) == "provisioning"
+        assert world.watcher.poll(f"step-{number}", patience=0.01) == "provisioning"
     assert threading.active_count() == before + 1
     answered.set()
-    (look,) = [each for each in threading.enumerate() if each.name == "zenml-vertex-look"]
+    (look,) = [each for each in threading.enumerate() if each.name == "zenml-vertex-poll"]
     look.join(60)
     assert world.jobs.lists == 1
-    assert world.watcher.look("step-2", patience=0.01) == "running"
+    assert world.watcher.poll("step-2", patience=0.01) == "running"
 
 
 def test_a_look_that_is_quick_is_waited_for(world: Watched) -> None:
@@ -381,9 +381,9 @@ def test_a_look_that_is_quick_is_waited_for(world: Watched) -> None:
     world.jobs.on_read = lambda _: seen.append(asked_as.get())
     world.follow(JobNotFound("not yet", code=404), "JOB_STATE_RUNNING")
     asked_as.set("the runner")
-    world.watcher.look(STEP, patience=60)
+    world.watcher.poll(STEP, patience=60)
     world.clock.sleep(5)
-    assert world.watcher.look(STEP, patience=60) == "running"
+    assert world.watcher.poll(STEP, patience=60) == "running"
     assert seen == ["the runner"]
 
 
@@ -399,10 +399,10 @@ def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:
     most = 0
     for _ in range(10):
         before = world.jobs.reads
-        world.watcher.look("step-49")
+        world.watcher.poll("step-49")
         most = max(most, world.jobs.reads - before)
         world.clock.sleep(60)
-    statuses = {world.watcher.look(f"step-{number}") for number in range(50)}
+    statuses = {world.watcher.poll(f"step-{number}") for number in range(50)}
     assert statuses == {"completed"}
     assert most <= 20
 
@@ -439,4 +439,4 @@ def test_a_step_run_that_was_over_or_stopping_keeps_the_status_that_the_server_g
 def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: Watched) -> None:
     """Nobody is told that a step runs of which nothing is known."""
     with pytest.raises(KeyError):
-        world.watcher.look("unknown")
+        world.watcher.poll("unknown")

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 
-from zenml_vertex.local_stack.views.vertex import StateChange, build_history, is_over, read_time
+from zenml_vertex.local_stack.views.vertex import StateChange, build_history, is_terminal, read_time
 
 
 def _entry(time: str, message: str) -> dict[str, object]:
@@ -46,8 +46,8 @@ def test_a_job_that_waits_has_no_end() -> None:
 
 def test_a_job_is_over_in_its_last_states_only() -> None:
     """CANCELLING is not the end."""
-    assert is_over({"state": "JOB_STATE_CANCELLED"})
-    assert not is_over({"state": "JOB_STATE_CANCELLING"})
+    assert is_terminal({"state": "JOB_STATE_CANCELLED"})
+    assert not is_terminal({"state": "JOB_STATE_CANCELLING"})
 
 
 def test_times_are_read_whatever_their_digits() -> None:

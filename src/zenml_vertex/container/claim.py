@@ -77,13 +77,13 @@ class StepClaim:
         store: Where the claim is.
         clock: Where time comes from.
         holder: This start of a container.
-        is_over: Whether the step run needs nobody any more.
+        is_finished: Whether the step run needs no container any more.
     """
 
     store: ClaimStore
     clock: Clock
     holder: str
-    is_over: Callable[[], bool]
+    is_finished: Callable[[], bool]
 
     def acquire(self) -> bool:
         """Claim the step run; waits while somebody else runs it.
@@ -91,7 +91,7 @@ class StepClaim:
         Returns:
             Whether to run the step: False once it is over without us.
         """
-        if self.is_over():
+        if self.is_finished():
             logger.info("The step has finished already; its code does not run again.")
             return False
         other = Claim.parse(self.store.read())
@@ -104,7 +104,7 @@ class StepClaim:
             STALE_SECONDS,
         )
         while self._outlives(other):
-            if self.is_over():
+            if self.is_finished():
                 logger.info("The first container has finished the step; its code runs once.")
                 return False
             self.store.write(Claim(self.holder).to_text())
@@ -143,7 +143,7 @@ class StepClaim:
         seen, since = other, self.clock.monotonic()
         while self.clock.monotonic() - since < STALE_SECONDS:
             self.clock.sleep(LOOK_SECONDS)
-            if self.is_over():
+            if self.is_finished():
                 return False
             claim = Claim.parse(self.store.read())
             if claim is None:

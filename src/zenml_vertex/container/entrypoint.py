@@ -102,14 +102,14 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
             store=ArtifactStoreClaim(Client().active_stack.artifact_store, str(self._step_run_id)),
             clock=SystemClock(),
             holder=str(uuid.uuid4()),
-            is_over=self._is_over,
+            is_finished=self._is_finished,
         )
 
     @property
     def _step_run_id(self) -> UUID:
         return UUID(self.entrypoint_args[STEP_RUN_ID_OPTION])
 
-    def _is_over(self) -> bool:
+    def _is_finished(self) -> bool:
         try:
             status = self._read_status()
         except RequestException:

@@ -32,7 +32,7 @@ _LONGEST_BACKOFF_SECONDS = 5 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stakes:
+class PollContext:
     """What depends on the next look.
 
     Args:
@@ -50,7 +50,7 @@ class Stakes:
     jobs_elsewhere: int = 0
 
 
-def choose_interval(stakes: Stakes) -> float:
+def choose_interval(stakes: PollContext) -> float:
     """Seconds until Vertex AI is asked again; at least `QUICKEST_SECONDS`."""
     since = stakes.seconds_since_change
     interval = next((seconds for until, seconds in _CADENCE if since < until), _SLOWEST_SECONDS)
@@ -64,7 +64,7 @@ def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
 
     Args:
         elapsed: Seconds since the step was submitted that was submitted last.
-        jobs_elsewhere: As in `Stakes`.
+        jobs_elsewhere: As in `PollContext`.
     """
     interval = max(
         SERVER_QUICKEST_SECONDS,

@@ -94,7 +94,7 @@ class JobFollower:
         status: The step's status: `provisioning`, `running`, `completed`, `failed`
             or `stopped`. The last three are final, and the step run on the ZenML
             server says the same, with the reason.
-        is_over: Whether the job is over, too.
+        is_terminal: Whether the job is over, too.
         has_reported: Whether the step has told its result itself, so that its
             container is about to end.
         changed_at: When the job was last seen to change, by the clock.
@@ -111,7 +111,7 @@ class JobFollower:
     clock: Clock
     logs: Logs | None = None
     status: str = field(default="provisioning", init=False)
-    is_over: bool = field(default=False, init=False)
+    is_terminal: bool = field(default=False, init=False)
     has_reported: bool = field(default=False, init=False)
     changed_at: float = field(init=False)
     end_due: float | None = field(default=None, init=False)
@@ -120,7 +120,7 @@ class JobFollower:
     # Since when, and how often, for each patience: the failures of one kind use up none
     # of the patience with another.
     _failures: dict[Patience, tuple[float, int]] = field(default_factory=dict, init=False)
-    _looks_at_unknown: int = field(default=0, init=False)
+    _polls_in_unknown_state: int = field(default=0, init=False)
     _unknown_since: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
@@ -151,13 +151,13 @@ class JobFollower:
         meaning = interpret(job["state"])
         if meaning.is_terminal:
             self.status = self._settle(job)
-            self.is_over = True
+            self.is_terminal = True
         elif not self.is_finished:
             self.status = meaning.status
             if is_known(job["state"]):
-                self._looks_at_unknown = 0
+                self._polls_in_unknown_state = 0
             else:
-                self._wonder(job["state"])
+                self._note_unknown_state(job["state"])
         self._failures = {
             patience: failures
             for patience, failures in self._failures.items()
@@ -179,7 +179,7 @@ class JobFollower:
                 self.name.job_id,
             )
 
-    def bear(self, error: VertexStepOperatorError) -> None:
+    def note_failure(self, error: VertexStepOperatorError) -> None:
         """Take note that the job, or the step run, cannot be read; the step ends in the end.
 
         It ends once the patience with this kind of error is spent, and then also
@@ -199,17 +199,17 @@ class JobFollower:
             return
         is_gone = isinstance(error, JobNotFound)
         self._give_up(gone(str(error)) if is_gone else out_of_sight(str(error)))
-        self.is_over = is_gone
+        self.is_terminal = is_gone
 
-    def _wonder(self, state: str) -> None:
+    def _note_unknown_state(self, state: str) -> None:
         """Take note of a state that this version does not know; the step ends in the end."""
         now = self.clock.monotonic()
-        if not self._looks_at_unknown:
+        if not self._polls_in_unknown_state:
             self._unknown_since = now
-        self._looks_at_unknown += 1
+        self._polls_in_unknown_state += 1
         spent = now - self._unknown_since
         patience = _PATIENCE_UNKNOWN_STATE
-        if self._looks_at_unknown >= patience.tries and spent >= patience.seconds:
+        if self._polls_in_unknown_state >= patience.tries and spent >= patience.seconds:
             self._give_up(not_understood(state))
 
     def _give_up(self, diagnosis: Diagnosis) -> None:

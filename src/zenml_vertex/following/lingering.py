@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
 from zenml_vertex.following.ending import PASSING, cancel_job, log_uncancelled
-from zenml_vertex.following.progress import TroubleLog
+from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
@@ -38,10 +38,10 @@ class LingeringJobs:
         trouble: Where failures are told.
     """
 
-    def __init__(self, jobs: Jobs, clock: Clock, trouble: TroubleLog) -> None:
+    def __init__(self, jobs: Jobs, clock: Clock, outages: OutageLog) -> None:
         self._jobs = jobs
         self._clock = clock
-        self._trouble = trouble
+        self._outages = outages
         self._lingering: dict[str, _Lingering] = {}
         # They are added while a look goes on.
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class LingeringJobs:
         except JobNotFound:
             return True
         except PermissionDenied as error:
-            self._trouble.complain(str(name), error)
+            self._outages.warn(str(name), error)
             return False
         is_gone = interpret(state).is_terminal
         if is_gone and lingering.is_cancelled:
@@ -115,7 +115,7 @@ class LingeringJobs:
         try:
             cancel_job(self._jobs, name, self._clock, patience_seconds=0)
         except PASSING as error:
-            self._trouble.complain(str(name), error)
+            self._outages.warn(str(name), error)
             if self._clock.monotonic() < lingering.deadline + _PATIENCE_SECONDS:
                 return
             log_uncancelled(name, error)
@@ -131,4 +131,4 @@ class LingeringJobs:
     def _forget(self, name: JobName) -> None:
         with self._lock:
             self._lingering.pop(str(name), None)
-        self._trouble.forget(str(name))
+        self._outages.drop(str(name))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from zenml_vertex.following.protocols import Jobs, StepRunFacts, StepRuns
+from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
@@ -79,7 +79,7 @@ def find_orphans(
             )
 
 
-def explain_orphan(facts: StepRunFacts | None, now: datetime) -> str | None:
+def explain_orphan(facts: StepRunRecord | None, now: datetime) -> str | None:
     """Why nobody waits for the job of a step run; None if somebody may.
 
     Args:

@@ -1,8 +1,7 @@
-"""What a person sees of a job: one line for each change, and metadata on the step run."""
+"""What the log says of a job: each change of its state once, and each outage once."""
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import VertexStepOperatorError
@@ -10,29 +9,6 @@ from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, is_known, short_name
 
 logger = logging.getLogger(__name__)
-
-JOB_NAME_KEY = "zenml_vertex.job_name"
-# Written before a job is created: where to look for it, should nobody learn its name.
-PARENT_KEY = "zenml_vertex.parent"
-CONSOLE_URL_KEY = "zenml_vertex.console_url"
-LOGS_URL_KEY = "zenml_vertex.logs_url"
-# The built-in operator's key, for whoever reads it. A step may overwrite it with
-# metadata of its own, so that this package never does.
-BUILTIN_JOB_NAME_KEY = "job_name"
-
-
-def build_job_metadata(name: JobName) -> dict[str, Any]:
-    """What is recorded on the step run as soon as the job exists.
-
-    The resource name is the whole one: project and region are read from it, also
-    by an operator that is configured for others.
-    """
-    return {
-        JOB_NAME_KEY: str(name),
-        BUILTIN_JOB_NAME_KEY: str(name),
-        CONSOLE_URL_KEY: name.console_url,
-        LOGS_URL_KEY: name.logs_url,
-    }
 
 
 def format_duration(seconds: float) -> str:
@@ -84,29 +60,30 @@ class ProgressLog:
         self._since = now
 
 
-class TroubleLog:
-    """Says once what is wrong somewhere, as long as it is the same, and when it is over."""
+class OutageLog:
+    """Warns of each outage once, until its source works again."""
 
     def __init__(self) -> None:
+        # Source -> kind of its last failure.
         self._kinds: dict[str, str] = {}
 
-    def complain(self, whom: str, error: VertexStepOperatorError) -> None:
-        """Take note of a failure.
+    def warn(self, source: str, error: VertexStepOperatorError) -> None:
+        """Log a failure, unless the source failed in the same way last time.
 
         Args:
-            whom: Who has failed: a server, or a job by its name.
-            error: How.
+            source: What failed: a server, or a job by its name.
+            error: The failure.
         """
         kind = type(error).__name__
-        if self._kinds.get(whom) != kind:
-            self._kinds[whom] = kind
+        if self._kinds.get(source) != kind:
+            self._kinds[source] = kind
             logger.warning("%s Trying again.", error)
 
-    def rejoice(self, whom: str, text: str) -> None:
-        """Say that whoever has failed does so no more; nothing, if nobody has."""
-        if self._kinds.pop(whom, None):
+    def recovered(self, source: str, text: str) -> None:
+        """Log that a source works again; does nothing if it had not failed."""
+        if self._kinds.pop(source, None):
             logger.info("%s", text)
 
-    def forget(self, whom: str) -> None:
-        """Take note that nobody is asked there any more."""
-        self._kinds.pop(whom, None)
+    def drop(self, source: str) -> None:
+        """Forget a source that is not used any more."""
+        self._kinds.pop(source, None)

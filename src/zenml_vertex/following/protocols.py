@@ -56,7 +56,7 @@ class Logs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StepRunFacts:
+class StepRunRecord:
     """What the ZenML server says of a step run; statuses are `ExecutionStatus` values.
 
     Args:
@@ -89,7 +89,7 @@ class StepRuns(Protocol):
         """
         ...
 
-    def find(self, step_run_id: str) -> StepRunFacts | None:
+    def find(self, step_run_id: str) -> StepRunRecord | None:
         """A step run as it is now; None if there is none."""
         ...
 

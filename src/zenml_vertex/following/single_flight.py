@@ -1,4 +1,4 @@
-"""A look that takes long goes on without whoever has asked for it."""
+"""One poll at a time, in a thread, so that a caller waits for it only as long as it wants to."""
 
 import threading
 from collections.abc import Callable
@@ -6,54 +6,55 @@ from concurrent.futures import Future, wait
 from contextvars import copy_context
 
 
-class Looking:
-    """Looks in a thread, one look at a time, so that nobody has to wait for its end.
+class SingleFlight:
+    """Runs a task in a thread, never twice at a time.
 
     Args:
-        look: Looks.
+        task: What to run.
     """
 
-    def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
-        self._under_way: Future[None] | None = None
+    def __init__(self, task: Callable[[], None]) -> None:
+        self._task = task
+        self._in_flight: Future[None] | None = None
         self._lock = threading.Lock()
 
-    def begin(self, patience: float) -> None:
-        """Begin a look and wait for it, unless one is under way.
+    def run(self, patience: float) -> None:
+        """Start the task and wait for it; returns at once if it is running already.
 
         Args:
-            patience: Seconds to wait. The look goes on after that.
+            patience: Seconds to wait; 0 or more. The task goes on after that.
 
         Raises:
-            Exception: What this look has raised, or one that nobody waited for any more.
+            Exception: What the task raised, now or in an earlier run that ended after
+                its caller had stopped waiting.
         """
         with self._lock:
-            if self._under_way and not self._under_way.done():
+            if self._in_flight and not self._in_flight.done():
                 return
-            unheard, self._under_way = self._under_way, None
+            unheard, self._in_flight = self._in_flight, None
             if unheard:
                 unheard.result()
-            self._under_way = future = Future[None]()
-        # ZenML finds where log lines go in the context of the caller. Nothing is lost
-        # with a look that the process's end cuts off.
+            self._in_flight = future = Future[None]()
+        # ZenML keeps the destination of log lines in the caller's context. The thread is a
+        # daemon: nothing is lost with a poll that is cut off by the end of the process.
         threading.Thread(
             target=copy_context().run,
             args=[self._run, future],
-            name="zenml-vertex-look",
+            name="zenml-vertex-poll",
             daemon=True,
         ).start()
         done, _ = wait([future], patience)
         if done:
             with self._lock:
-                # Somebody else may have begun the next one.
-                if self._under_way is future:
-                    self._under_way = None
+                # Another caller may have started the next run.
+                if self._in_flight is future:
+                    self._in_flight = None
             future.result()
 
     def _run(self, future: "Future[None]") -> None:
         try:
-            self._look()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it can be heard
+            self._task()
+        except BaseException as error:  # noqa: BLE001 - it is raised in whoever waits
             future.set_exception(error)
         else:
             future.set_result(None)

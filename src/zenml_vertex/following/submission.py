@@ -21,12 +21,7 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.ending import PASSING, cancel_and_verify, cancel_quietly
-from zenml_vertex.following.progress import (
-    BUILTIN_JOB_NAME_KEY,
-    JOB_NAME_KEY,
-    PARENT_KEY,
-    build_job_metadata,
-)
+from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.filters import filter_label
 from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
@@ -107,7 +102,7 @@ class Submission:
             name = JobName.parse(found["name"])
             self._record(build_job_metadata(name))
         except BaseException as error:
-            self._leave_nothing(type(error).__name__)
+            self._abandon(type(error).__name__)
             raise
         return name
 
@@ -256,7 +251,7 @@ class Submission:
                     logger.warning("%s Trying again for %.0f s.", error, SERVER_PATIENCE_SECONDS)
                 self.clock.sleep(_FIRST_PAUSE_SECONDS)
 
-    def _leave_nothing(self, reason: str) -> None:
+    def _abandon(self, reason: str) -> None:
         """End the job that was created, or may have been: its step run does not know it."""
         if self._created is None and self._is_open:
             logger.warning(
@@ -273,13 +268,13 @@ class Submission:
                     error,
                 )
             except BaseException:
-                self._end_what_is_seen()
+                self._cancel_listed()
                 raise
         if self._created is not None:
             logger.error("%s: cancelling Vertex AI job %s.", reason, self._created)
             cancel_and_verify(self.jobs, JobName.parse(self._created), self.clock)
 
-    def _end_what_is_seen(self) -> None:
+    def _cancel_listed(self) -> None:
         """End what one look finds: an impatient second Ctrl-C leaves no time for more."""
         try:
             found = find_jobs(self.jobs, self.parent, self.step_run_id)
@@ -295,12 +290,6 @@ def _choose_patience(error: QuotaExceeded | NotYetPermitted) -> float:
     if isinstance(error, NotYetPermitted):
         return PERMISSION_PATIENCE_SECONDS
     return 0.0 if error.is_of_machines else QUOTA_PATIENCE_SECONDS
-
-
-def find_recorded_name(recorded: Mapping[str, Any]) -> JobName | None:
-    """The job that the metadata of a step run names; the built-in operator's key counts too."""
-    found = recorded.get(JOB_NAME_KEY) or recorded.get(BUILTIN_JOB_NAME_KEY)
-    return JobName.parse(str(found)) if found else None
 
 
 def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:

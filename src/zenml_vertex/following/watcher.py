@@ -28,7 +28,7 @@ from zenml_vertex.errors import (
 from zenml_vertex.following.cadence import (
     QUICKEST_SECONDS,
     SERVER_QUICKEST_SECONDS,
-    Stakes,
+    PollContext,
     back_off,
     choose_interval,
     choose_server_interval,
@@ -36,9 +36,9 @@ from zenml_vertex.following.cadence import (
 from zenml_vertex.following.ending import PASSING, cancel_job, cancel_quietly, log_uncancelled
 from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
-from zenml_vertex.following.progress import TroubleLog
+from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
-from zenml_vertex.following.single_flight import Looking
+from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson
@@ -74,11 +74,11 @@ class Watcher:
     parent: str
     draw: Callable[[], float] = random.random
     _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
-    _trouble: TroubleLog = field(default_factory=TroubleLog, init=False)
+    _outages: OutageLog = field(default_factory=OutageLog, init=False)
     _lingering: LingeringJobs = field(init=False)
-    _looks: Looking = field(init=False)
+    _single_flight: SingleFlight = field(init=False)
     # Whose turn it is to look; held while Vertex AI and the ZenML server are asked.
-    _looking: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _poll_lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     # Who is watched; held for moments.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _jobs_due: float = field(default=0.0, init=False)
@@ -88,8 +88,8 @@ class Watcher:
     _submitted_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        self._lingering = LingeringJobs(self.jobs, self.clock, self._trouble)
-        self._looks = Looking(self._look_if_due)
+        self._lingering = LingeringJobs(self.jobs, self.clock, self._outages)
+        self._single_flight = SingleFlight(self._poll_if_due)
 
     def follow(self, follower: JobFollower) -> None:
         """Watch a step's job from now on; the next look is soon."""
@@ -114,7 +114,7 @@ class Watcher:
         with self._lock:
             return self._followers.pop(step_run_id, None)
 
-    def look(self, step_run_id: str, *, patience: float | None = None) -> str:
+    def poll(self, step_run_id: str, *, patience: float | None = None) -> str:
         """The status of a step as far as is known, after a look if one is due.
 
         Args:
@@ -130,9 +130,9 @@ class Watcher:
             follower = self._followers[step_run_id]
         if not follower.is_finished and self.clock.monotonic() >= self.next_due:
             if patience is None:
-                self._look_if_due()
+                self._poll_if_due()
             else:
-                self._looks.begin(patience)
+                self._single_flight.run(patience)
         return follower.status
 
     def wait(self, step_run_id: str) -> str:
@@ -141,7 +141,7 @@ class Watcher:
         Raises:
             KeyError: If the step run is not watched here.
         """
-        while (status := self.look(step_run_id)) not in FINISHED:
+        while (status := self.poll(step_run_id)) not in FINISHED:
             self.clock.sleep(max(0.0, self.next_due - self.clock.monotonic()))
         return status
 
@@ -176,18 +176,18 @@ class Watcher:
     def tidy(self) -> None:
         """Look after jobs that outlive their steps, if a look is due."""
         if self._lingering:
-            self._look_if_due()
+            self._poll_if_due()
 
     @property
     def next_due(self) -> float:
         """When the next look is due, by the clock."""
         return min(self._jobs_due, self._server_due)
 
-    def _look_if_due(self) -> None:
-        with self._looking:
-            self._look()
+    def _poll_if_due(self) -> None:
+        with self._poll_lock:
+            self._poll()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         now = self.clock.monotonic()
         if now >= self._server_due:
             self._ask_server()
@@ -196,7 +196,7 @@ class Watcher:
             self._server_due = self.clock.monotonic() + self._jittered(interval)
         if now >= self._jobs_due:
             retry_after = self._ask_vertex()
-            interval = choose_interval(self._stakes())
+            interval = choose_interval(self._poll_context())
             if self._failures:
                 interval = back_off(interval, self._failures, retry_after)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
@@ -207,12 +207,12 @@ class Watcher:
         """Never sooner: the intervals are what a quota allows."""
         return interval * (1 + _JITTER * self.draw())
 
-    def _stakes(self) -> Stakes:
+    def _poll_context(self) -> PollContext:
         waiting = self._waiting()
         if not waiting:
-            return Stakes(_TIDYING_SECONDS)
+            return PollContext(_TIDYING_SECONDS)
         now = self.clock.monotonic()
-        return Stakes(
+        return PollContext(
             seconds_since_change=now - max(follower.changed_at for follower in waiting),
             is_starting=any(follower.is_starting for follower in waiting),
             is_silent=any(not follower.reports_itself for follower in waiting),
@@ -230,13 +230,13 @@ class Watcher:
             try:
                 reported = self.step_runs.statuses(run_id, list(waiting))
             except StepRunNotFound as error:
-                self._trouble.complain("ZenML", error)
+                self._outages.warn("ZenML", error)
                 self._let_go(followers, error)
                 continue
             except VertexStepOperatorError as error:
-                self._trouble.complain("ZenML", error)
+                self._outages.warn("ZenML", error)
                 continue
-            self._trouble.rejoice("ZenML", "The ZenML server answers again.")
+            self._outages.recovered("ZenML", "The ZenML server answers again.")
             for step_run_id, status in reported.items():
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
@@ -244,7 +244,7 @@ class Watcher:
     def _let_go(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
         """Take note that step runs are not there, and end the jobs of those that stay away."""
         for follower in followers:
-            follower.bear(error)
+            follower.note_failure(error)
             if follower.is_finished:
                 cancel_quietly(self.jobs, follower.name, self.clock, patience_seconds=0)
 
@@ -271,7 +271,7 @@ class Watcher:
         try:
             cancel_job(self.jobs, follower.name, self.clock, patience_seconds=0)
         except PASSING as error:
-            self._trouble.complain(trouble, error)
+            self._outages.warn(trouble, error)
             now = self.clock.monotonic()
             if follower.uncancelled_since is None:
                 follower.uncancelled_since = now
@@ -280,7 +280,7 @@ class Watcher:
             follower.end_due = now + pause
             return False
         follower.uncancelled_since = None
-        self._trouble.forget(trouble)
+        self._outages.drop(trouble)
         return True
 
     def _ask_vertex(self) -> float | None:
@@ -299,12 +299,12 @@ class Watcher:
                 self._read(follower)
         except (VertexApiError, CredentialsError) as error:
             self._failures += 1
-            self._trouble.complain("Vertex", error)
+            self._outages.warn("Vertex", error)
             for follower in self._waiting():
-                follower.bear(error)
+                follower.note_failure(error)
             return error.retry_after if isinstance(error, QuotaExceeded) else None
         self._failures = 0
-        self._trouble.rejoice("Vertex", "Vertex AI answers again.")
+        self._outages.recovered("Vertex", "Vertex AI answers again.")
         return None
 
     def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
@@ -317,7 +317,7 @@ class Watcher:
             listed = self.jobs.list(self.parent, job_filter, first_page_only=waiting <= _MOST_READS)
         except (PermissionDenied, RequestRejected) as error:
             # `customJobs.get` is enough to follow a job.
-            self._trouble.complain("list", error)
+            self._outages.warn("list", error)
             return {}
         elsewhere = len(listed.jobs) - waiting if listed.is_complete else _UNKNOWN_NUMBER_OF_JOBS
         self._jobs_elsewhere += max(0, elsewhere)
@@ -363,8 +363,8 @@ class Watcher:
         try:
             job = self.jobs.get(str(follower.name))
         except (JobNotFound, PermissionDenied) as error:
-            self._trouble.complain(str(follower.name), error)
-            follower.bear(error)
+            self._outages.warn(str(follower.name), error)
+            follower.note_failure(error)
         else:
             self._see(follower, job)
 
@@ -372,8 +372,8 @@ class Watcher:
         try:
             follower.see_job(job)
         except (ServerUnreachable, StepRunNotFound) as error:
-            self._trouble.complain("ZenML", error)
-            follower.bear(error)
+            self._outages.warn("ZenML", error)
+            follower.note_failure(error)
 
 
 def _group_by_run(followers: Iterable[JobFollower]) -> dict[str, list[JobFollower]]:

@@ -1,7 +1,7 @@
-"""Where jobs are: one connection and one watcher for each place, for all steps of the process.
+"""One connection and one watcher for each project and region, shared by the whole process.
 
-ZenML makes a step operator for each stack it loads, and several may run jobs in one
-project and region. They share what costs: connections, tokens, and reads.
+ZenML makes a step operator for each stack it loads, and several of them may run jobs in
+one project and region. They share what is expensive: connections, tokens, and reads.
 """
 
 import threading
@@ -27,21 +27,17 @@ STATUS_PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What tells one connection from another.
-
-    Args:
-        region: Region of the jobs.
-        project: Project of the settings; None for the one of the credentials.
-        key_file: Path of a key file; None for none.
-        api_endpoint: Address of the API; None for the usual one.
-        connector: ID of the service connector; None for none.
-    """
+class ConnectionKey:
+    """What distinguishes one connection from another."""
 
     region: str
+    # None: the project of the credentials.
     project: str | None = None
+    # Path of a credentials file.
     key_file: str | None = None
+    # None: the region's own address.
     api_endpoint: str | None = None
+    # ID of the service connector.
     connector: UUID | None = None
 
 
@@ -49,15 +45,15 @@ def _run_in_thread(task: Callable[[], None]) -> None:
     threading.Thread(target=task, name="zenml-vertex-tidying", daemon=True).start()
 
 
-class Places:
+class ConnectionPool:
     """The connections and watchers of a process.
 
     Args:
         clock: Where time comes from.
-        patience: Seconds that a status waits for a look, which goes on in a thread
-            after that; None to wait until it is done.
-        run_in_background: Starts what goes on beside the steps; it ends by itself, or
-            with the process.
+        patience: Seconds that a request for a status waits for a poll, which goes on in a
+            thread after that; None to wait until it is done.
+        run_in_background: Starts a task beside the steps; the task ends by itself, or with
+            the process.
     """
 
     def __init__(
@@ -70,8 +66,8 @@ class Places:
         self.patience = patience
         self._clock = clock
         self._run_in_background = run_in_background
-        self._connections: dict[Place, Connection] = {}
-        self._watchers: dict[tuple[Place, str], Watcher] = {}
+        self._connections: dict[ConnectionKey, Connection] = {}
+        self._watchers: dict[tuple[ConnectionKey, str], Watcher] = {}
         self._tidying: set[int] = set()
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
@@ -80,25 +76,25 @@ class Places:
     def prepare(self) -> None:
         """Import Google's client in the background, while images are built; once is enough.
 
-        Whoever connects meanwhile waits for the rest of it, and is told if the client
-        cannot be imported.
+        A `connect` in the meantime waits for the rest of the import, and raises if the
+        client cannot be imported.
         """
         with self._lock:
             if self._import:
                 return
             ignore_support_warnings()
-            # No daemon: a process that ends in the middle of an import may crash.
+            # Not a daemon: a process that ends in the middle of an import may crash.
             self._import = threading.Thread(target=_import_client, name="zenml-vertex-import")
             self._import.start()
 
     def connect(
-        self, place: Place, access_connector: Callable[[], "ConnectorAccess"]
+        self, key: ConnectionKey, access_connector: Callable[[], "ConnectorAccess"]
     ) -> "Connection":
-        """The connection to a place; Google's client is imported for the first.
+        """The connection for a key; the first one imports Google's client.
 
         Args:
-            place: Where to.
-            access_connector: Gets at the place's connector, if it has one.
+            key: Which connection.
+            access_connector: Reads the service connector, if the key has one.
 
         Raises:
             VertexStepOperatorError: If Google's client is not installed.
@@ -109,37 +105,35 @@ class Places:
             self._import.join()
         with client_required():
             from zenml_vertex.cloud.connection import connect
-
         with self._lock:
-            if place not in self._connections:
-                self._connections[place] = connect(
-                    region=place.region,
-                    project=place.project,
-                    key_file=place.key_file,
-                    api_endpoint=place.api_endpoint,
-                    connector=access_connector() if place.connector else None,
+            if key not in self._connections:
+                self._connections[key] = connect(
+                    region=key.region,
+                    project=key.project,
+                    key_file=key.key_file,
+                    api_endpoint=key.api_endpoint,
+                    connector=access_connector() if key.connector else None,
                 )
-            return self._connections[place]
+            return self._connections[key]
 
-    def find_watcher(self, place: Place, parent: str, step_runs: StepRuns) -> Watcher:
-        """The watcher of a place that is connected.
+    def find_watcher(self, key: ConnectionKey, parent: str, step_runs: StepRuns) -> Watcher:
+        """The watcher of a connection that was made by `connect`.
 
         Args:
-            place: The place.
-            parent: Its project and region as its jobs name them, with the number of
-                the project.
+            key: Which connection.
+            parent: Project and region as the names of its jobs have them, with the number
+                of the project.
             step_runs: The ZenML server.
         """
         with self._lock:
-            key = (place, parent)
-            if key not in self._watchers:
-                self._watchers[key] = Watcher(
-                    self._connections[place].jobs, step_runs, self._clock, parent
+            if (key, parent) not in self._watchers:
+                self._watchers[key, parent] = Watcher(
+                    self._connections[key].jobs, step_runs, self._clock, parent
                 )
-            return self._watchers[key]
+            return self._watchers[key, parent]
 
     def tidy(self, watcher: Watcher) -> None:
-        """Look after a watcher's lingering jobs in the background, until there are none."""
+        """Watch a watcher's lingering jobs in the background, until there are none left."""
         with self._lock:
             if id(watcher) in self._tidying:
                 return
@@ -161,4 +155,4 @@ def _import_client() -> None:
         import_module("zenml_vertex.cloud.connection")
 
 
-PLACES = Places(SystemClock(), patience=STATUS_PATIENCE_SECONDS)
+SHARED = ConnectionPool(SystemClock(), patience=STATUS_PATIENCE_SECONDS)

@@ -23,12 +23,12 @@ from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSett
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import REPORTED, JobFollower
-from zenml_vertex.following.progress import PARENT_KEY, build_job_metadata
-from zenml_vertex.following.submission import Submission, find_recorded_name
+from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
+from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.rules import advise, check_job
-from zenml_vertex.steps.connections import PLACES, Place, Places
+from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
 from zenml_vertex.steps.images import advise_step_image, build_configurations
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.steps.job_builder import build_step_job
@@ -58,15 +58,15 @@ class VertexStepOperator(BaseStepOperator):
 
     Args:
         clock: Where time comes from; the machine's own by default. ZenML gives none.
-        places: Connections and watchers; those of the process by default.
+        pool: Connections and watchers; those of the process by default.
     """
 
     def __init__(
-        self, *args: Any, clock: Clock | None = None, places: Places = PLACES, **kwargs: Any
+        self, *args: Any, clock: Clock | None = None, pool: ConnectionPool = SHARED, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self._clock = clock or SystemClock()
-        self._places = places
+        self._pool = pool
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
         self._advice_given: set[str] = set()
@@ -125,7 +125,7 @@ class VertexStepOperator(BaseStepOperator):
         builds = build_configurations(steps)
         if steps:
             # Last: a thread that imports slows down whatever reads many files beside it.
-            self._places.prepare()
+            self._pool.prepare()
         return builds
 
     def submit(
@@ -146,8 +146,8 @@ class VertexStepOperator(BaseStepOperator):
         """
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
             settings = self._check_settings(info, info.pipeline_step_name)
-            place = self._choose_place(settings)
-            connection = self._connect(place)
+            key = self._choose_key(settings)
+            connection = self._connect(key)
             info.force_write_logs()
             submission = Submission(
                 connection.jobs,
@@ -168,7 +168,7 @@ class VertexStepOperator(BaseStepOperator):
             )
             try:
                 info.step_run.run_metadata.update(build_job_metadata(name))
-                self._follow(info.step_run, place, name)
+                self._follow(info.step_run, key, name)
                 logger.info(
                     "Vertex AI job %s runs step `%s`: %s",
                     name,
@@ -193,7 +193,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._watch(step_run)
         if watcher is None:
             return self._fail_without_job(step_run)
-        return ExecutionStatus(watcher.look(str(step_run.id), patience=self._places.patience))
+        return ExecutionStatus(watcher.poll(str(step_run.id), patience=self._pool.patience))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until a submitted step run is over; static pipelines call it.
@@ -242,7 +242,7 @@ class VertexStepOperator(BaseStepOperator):
         step_run_id = str(step_run.id)
         watcher = self._watchers.pop(step_run.id, None)
         follower = watcher.forget(step_run_id) if watcher else None
-        if watcher is None or follower is None or follower.is_over:
+        if watcher is None or follower is None or follower.is_terminal:
             return
         with stopping_when_interrupted(self._step_runs, step_run_id):
             if follower.has_reported:
@@ -251,7 +251,7 @@ class VertexStepOperator(BaseStepOperator):
             else:
                 cancel_job(watcher.jobs, follower.name, self._clock)
                 watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
-            self._places.tidy(watcher)
+            self._pool.tidy(watcher)
 
     def connect(self) -> "Connection":
         """A connection to Vertex AI with the component's own settings.
@@ -259,7 +259,7 @@ class VertexStepOperator(BaseStepOperator):
         Raises:
             VertexStepOperatorError: If there is no identity, or no project.
         """
-        return self._connect(self._choose_place(self.config))
+        return self._connect(self._choose_key(self.config))
 
     @property
     def step_runs(self) -> ZenMLStepRuns:
@@ -276,7 +276,7 @@ class VertexStepOperator(BaseStepOperator):
             name = follower.name
             logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
             cancel_and_verify(watcher.jobs, name, self._clock)
-            follower.is_over = True
+            follower.is_terminal = True
 
     def _check_settings(
         self, container: "Step | StepRunInfo", step_name: str
@@ -319,10 +319,10 @@ class VertexStepOperator(BaseStepOperator):
             self._advice_given.add(text)
             logger.warning("%s", text)
 
-    def _choose_place(
+    def _choose_key(
         self, settings: VertexStepOperatorSettings, region: str | None = None
-    ) -> Place:
-        return Place(
+    ) -> ConnectionKey:
+        return ConnectionKey(
             region=region or settings.region or self.config.region,
             project=settings.project,
             key_file=settings.service_account_path,
@@ -330,8 +330,8 @@ class VertexStepOperator(BaseStepOperator):
             connector=self.connector,
         )
 
-    def _connect(self, place: Place) -> "Connection":
-        return self._places.connect(place, self._access_connector)
+    def _connect(self, key: ConnectionKey) -> "Connection":
+        return self._pool.connect(key, self._access_connector)
 
     def _access_connector(self) -> "ConnectorAccess":
         with client_required():
@@ -339,9 +339,9 @@ class VertexStepOperator(BaseStepOperator):
 
         return access_connector(self)
 
-    def _follow(self, step_run: "StepRunResponse", place: Place, name: JobName) -> Watcher:
+    def _follow(self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName) -> Watcher:
         """Watch a job from now on."""
-        watcher = self._places.find_watcher(place, name.parent, self._step_runs)
+        watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
         watcher.follow(
             JobFollower(
                 name=name,
@@ -350,7 +350,7 @@ class VertexStepOperator(BaseStepOperator):
                 reports_itself=step_run.config.command is None,
                 step_runs=self._step_runs,
                 clock=self._clock,
-                logs=self._connect(place).logs,
+                logs=self._connect(key).logs,
             )
         )
         self._watchers[step_run.id] = watcher
@@ -369,9 +369,9 @@ class VertexStepOperator(BaseStepOperator):
             name = self._recover_name(step_run, settings)
             if name is None:
                 return None
-            place = self._choose_place(settings, name.location)
-            self._connect(place)
-            return self._follow(step_run, place, name)
+            key = self._choose_key(settings, name.location)
+            self._connect(key)
+            return self._follow(step_run, key, name)
 
     def _recover_name(
         self, step_run: "StepRunResponse", settings: VertexStepOperatorSettings
@@ -380,7 +380,7 @@ class VertexStepOperator(BaseStepOperator):
         if known := find_recorded_name(step_run.run_metadata):
             return known
         recorded = self._step_runs.read_metadata(str(step_run.id))
-        connection = self._connect(self._choose_place(settings))
+        connection = self._connect(self._choose_key(settings))
         parent = str(recorded.get(PARENT_KEY) or connection.parent)
         submission = Submission(
             connection.jobs, self._step_runs, self._clock, parent, str(step_run.id)

@@ -22,7 +22,7 @@ from zenml.orchestrators.publish_utils import (
 )
 
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
-from zenml_vertex.following.protocols import StepRunFacts
+from zenml_vertex.following.protocols import StepRunRecord
 
 # The server's own default limit for a page is far above.
 _PAGE_SIZE = 100
@@ -72,7 +72,7 @@ class ZenMLStepRuns:
             self._seen_until[run_id] = latest - _COMMIT_LAG
         return {str(step_run.id): step_run.status.value for step_run in found}
 
-    def find(self, step_run_id: str) -> StepRunFacts | None:
+    def find(self, step_run_id: str) -> StepRunRecord | None:
         try:
             with _step_run_errors(step_run_id):
                 step_run = Client().get_run_step(UUID(step_run_id))
@@ -80,7 +80,7 @@ class ZenMLStepRuns:
         except StepRunNotFound:
             return None
         end_time = step_run.end_time
-        return StepRunFacts(
+        return StepRunRecord(
             status=step_run.status.value,
             run_status=run.status.value,
             # The server keeps UTC without saying so.

@@ -81,7 +81,7 @@ class VertexJobsView:
             OSError: If it does not answer.
         """
         deadline = time.monotonic() + seconds
-        while not is_over(job := self.fetch(name)):
+        while not is_terminal(job := self.fetch(name)):
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"{name} is {short_state(job)} after {seconds:.0f} s.")
             time.sleep(_POLL_SECONDS)
@@ -165,7 +165,7 @@ def short_state(job: Mapping[str, Any]) -> str:
     return str(job["state"]).removeprefix("JOB_STATE_")
 
 
-def is_over(job: Mapping[str, Any]) -> bool:
+def is_terminal(job: Mapping[str, Any]) -> bool:
     """Whether a job can no longer change."""
     return job.get("state") in TERMINAL_STATES
 

@@ -1,0 +1,51 @@
+"""A poll goes on without the caller that started it, and nothing that it raises is lost."""
+
+import threading
+
+import pytest
+
+from zenml_vertex.following.single_flight import SingleFlight
+
+LONG = 60.0
+
+
+def _join() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "zenml-vertex-poll":
+            thread.join(LONG)
+
+
+def test_what_a_poll_raises_reaches_whoever_waits_for_it() -> None:
+    """A defect is not swallowed by a thread, once or ever."""
+
+    def poll() -> None:
+        raise ValueError("broken")
+
+    flight = SingleFlight(poll)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            flight.run(LONG)
+
+
+def test_what_nobody_waited_for_is_raised_at_the_next_poll() -> None:
+    """Otherwise a runner would ask for ever and be told what was known at first."""
+    may_go_on = threading.Event()
+    polls = []
+
+    def poll() -> None:
+        polls.append(1)
+        assert may_go_on.wait(LONG)
+        if len(polls) == 1:
+            raise ValueError("broken")
+
+    flight = SingleFlight(poll)
+    flight.run(0)
+    flight.run(0)
+    assert len(polls) == 1
+    may_go_on.set()
+    _join()
+    with pytest.raises(ValueError, match="broken"):
+        flight.run(LONG)
+    assert len(polls) == 1
+    flight.run(LONG)
+    assert len(polls) == 2

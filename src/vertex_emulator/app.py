@@ -15,11 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from vertex_emulator.control import Endpoints, Question, Reply, Services
+from vertex_emulator.control import Endpoints, Services
 from vertex_emulator.core.errors import ApiError, Json
 from vertex_emulator.core.proto_json import load_body
-from vertex_emulator.faults.call_faults import Asked
-from vertex_emulator.http.calls import Call
+from vertex_emulator.faults.call_faults import FaultTarget
+from vertex_emulator.http.calls import CallRecord
+from vertex_emulator.http.messages import ApiRequest, Reply
 from vertex_emulator.http.routes import EMULATOR, JOB_SERVICE, LOGGING, ROUTES, VERSIONS, Route
 from vertex_emulator.identity.tokens import ANONYMOUS, Bearer
 from vertex_emulator.jobs.driver import Driver
@@ -68,7 +69,7 @@ def build_app(services: Services) -> Starlette:
 
 def _build_endpoint(
     route: Route | None,
-    call: Callable[[Question], Any],
+    call: Callable[[ApiRequest], Any],
     services: Services,
     version: str,
 ) -> Callable[[Request], Awaitable[Response]]:
@@ -80,18 +81,18 @@ def _build_endpoint(
             body = await _read_body(request)
             bearer = _identify(request, route, services)
             identity = bearer.identity
-            question = Question(
+            api_request = ApiRequest(
                 path={**request.path_params, "version": version, "method": request.method},
                 query=dict(request.query_params),
                 headers=request.headers,
                 body=body,
             )
-            perform = partial(_perform, bearer, call, question)
+            perform = partial(_perform, bearer, call, api_request)
             if services.faults.is_empty or route is None or route.name not in _FAULT_METHODS:
                 reply = await run_in_threadpool(perform)
             else:
-                asked = _describe(route, question, bearer, services.driver)
-                reply = await services.edge.answer(asked, perform)
+                target = _describe(route, api_request, bearer, services.driver)
+                reply = await services.injector.answer(target, perform)
         except ApiError as error:
             reply = render_error(error)
         except ClientDisconnect:
@@ -99,7 +100,7 @@ def _build_endpoint(
         logger.debug("%s %s: %s", request.method, request.url.path, reply.status_code)
         if route is None or route.service != EMULATOR:
             services.calls.add(
-                Call(
+                CallRecord(
                     time=moment,
                     identity=identity,
                     method=request.method,
@@ -113,10 +114,10 @@ def _build_endpoint(
     return endpoint
 
 
-def _perform(bearer: Bearer, call: Callable[[Question], Any], question: Question) -> Response:
+def _perform(bearer: Bearer, call: Callable[[ApiRequest], Any], request: ApiRequest) -> Response:
     try:
         bearer.refuse_expired()
-        return _render(call(question))
+        return _render(call(request))
     except ApiError as error:
         return render_error(error)
     except Exception:
@@ -130,22 +131,22 @@ def _identify(request: Request, route: Route | None, services: Services) -> Bear
     return services.tokens.identify(request.headers.get("authorization"))
 
 
-def _describe(route: Route, question: Question, bearer: Bearer, driver: Driver) -> Asked:
+def _describe(route: Route, request: ApiRequest, bearer: Bearer, driver: Driver) -> FaultTarget:
     """A call as faults see it; one that cannot be read is described as far as it can."""
     content: Json = {}
     with suppress(ApiError):
-        content = load_body(question.body) if route.name in {"create_job", "list_entries"} else {}
-    job_id = question.path.get("job")
+        content = load_body(request.body) if route.name in {"create_job", "list_entries"} else {}
+    job_id = request.path.get("job")
     job = driver.get(job_id) if job_id else None
     labels = job.labels if job else content.get("labels")
     name = job.request["displayName"] if job else content.get("displayName")
     parts = [
-        f"{kind}/{question.path[key]}"
+        f"{kind}/{request.path[key]}"
         for kind, key in (("projects", "project"), ("locations", "location"), ("customJobs", "job"))
-        if key in question.path
+        if key in request.path
     ]
     names = content.get("resourceNames")
-    return Asked(
+    return FaultTarget(
         method=_FAULT_METHODS[route.name],
         identity=bearer.identity,
         bears_token=bearer.identity != ANONYMOUS,
@@ -156,8 +157,8 @@ def _describe(route: Route, question: Question, bearer: Bearer, driver: Driver) 
     )
 
 
-def _refuse_route(asked: Question) -> Any:
-    route = f"{asked.path['method']} /{asked.path['path']}"
+def _refuse_route(request: ApiRequest) -> Any:
+    route = f"{request.path['method']} /{request.path['path']}"
     raise ApiError("UNIMPLEMENTED", f"The emulator does not serve {route}.")
 
 

@@ -1,8 +1,7 @@
-"""What each route does with a question: one method for each name in the route table."""
+"""What each route does with a request: one method for each name in the route table."""
 
 import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,9 +11,10 @@ from vertex_emulator.core.names import Parent, parse_parent, parse_project
 from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.faults.as_json import fault_from_json, planned_to_json
 from vertex_emulator.faults.errors import FaultError
-from vertex_emulator.faults.injection import FaultEdge
+from vertex_emulator.faults.injection import FaultInjector
 from vertex_emulator.faults.plan import FaultPlan
 from vertex_emulator.http.calls import Calls
+from vertex_emulator.http.messages import ApiRequest, Reply
 from vertex_emulator.identity import metadata_server
 from vertex_emulator.identity.tokens import OAuthError, Tokens
 from vertex_emulator.jobs.driver import Driver
@@ -29,38 +29,6 @@ _METADATA_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A request, as far as endpoints look at it.
-
-    Args:
-        path: Parts of the path by their names in the route.
-        query: Parameters.
-        headers: In lower case.
-        body: Bytes of the body.
-    """
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that is not simply JSON with 200.
-
-    Args:
-        content: Text, or an object to be written as JSON.
-        status: HTTP status.
-        headers: More headers.
-    """
-
-    content: Any
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Services:
     """What the endpoints call."""
 
@@ -71,7 +39,7 @@ class Services:
     calls: Calls
     clock: Clock
     faults: FaultPlan
-    edge: FaultEdge
+    injector: FaultInjector
 
     def reset(self) -> None:
         """End and forget all jobs, logs, tokens, calls and faults."""
@@ -87,31 +55,31 @@ class Endpoints:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def create_job(self, asked: Question) -> Any:
+    def create_job(self, request: ApiRequest) -> Any:
         return self._services.jobs.create(
-            _parent(asked), load_body(asked.body), version=asked.path["version"]
+            _parent(request), load_body(request.body), version=request.path["version"]
         )
 
-    def list_jobs(self, asked: Question) -> Any:
-        return self._services.jobs.list(_parent(asked), asked.query)
+    def list_jobs(self, request: ApiRequest) -> Any:
+        return self._services.jobs.list(_parent(request), request.query)
 
-    def get_job(self, asked: Question) -> Any:
-        return self._services.jobs.get(_parent(asked), asked.path["job"])
+    def get_job(self, request: ApiRequest) -> Any:
+        return self._services.jobs.get(_parent(request), request.path["job"])
 
-    def cancel_job(self, asked: Question) -> Any:
-        load_body(asked.body)
-        return self._services.jobs.cancel(_parent(asked), asked.path["job"])
+    def cancel_job(self, request: ApiRequest) -> Any:
+        load_body(request.body)
+        return self._services.jobs.cancel(_parent(request), request.path["job"])
 
-    def delete_job(self, asked: Question) -> Any:
+    def delete_job(self, request: ApiRequest) -> Any:
         return self._services.jobs.delete(
-            _parent(asked), asked.path["job"], version=asked.path["version"]
+            _parent(request), request.path["job"], version=request.path["version"]
         )
 
-    def get_operation(self, asked: Question) -> Any:
-        return self._services.jobs.get_operation(_parent(asked), asked.path["operation"])
+    def get_operation(self, request: ApiRequest) -> Any:
+        return self._services.jobs.get_operation(_parent(request), request.path["operation"])
 
-    def list_entries(self, asked: Question) -> Any:
-        query = read_query(load_body(asked.body))
+    def list_entries(self, request: ApiRequest) -> Any:
+        query = read_query(load_body(request.body))
         names = query.get("resourceNames", []) + [
             f"projects/{project}" for project in query.get("projectIds", [])
         ]
@@ -131,49 +99,49 @@ class Endpoints:
         ]
         return list_entries(entries, query)
 
-    def exchange_token(self, asked: Question) -> Any:
+    def exchange_token(self, request: ApiRequest) -> Any:
         try:
-            form = dict(parse_qsl(asked.body.decode("utf-8")))
+            form = dict(parse_qsl(request.body.decode("utf-8")))
             return self._services.tokens.exchange(form)
         except OAuthError as refusal:
             return Reply(refusal.to_json(), status=400)
         except UnicodeDecodeError:
             return Reply({"error": "invalid_request"}, status=400)
 
-    def ping_metadata(self, asked: Question) -> Any:
-        del asked
+    def ping_metadata(self, request: ApiRequest) -> Any:
+        del request
         return Reply("computeMetadata/\n", headers=_METADATA_HEADERS)
 
-    def read_metadata(self, asked: Question) -> Any:
-        if asked.headers.get(metadata_server.HEADER.lower()) != metadata_server.FLAVOR:
+    def read_metadata(self, request: ApiRequest) -> Any:
+        if request.headers.get(metadata_server.HEADER.lower()) != metadata_server.FLAVOR:
             text = f"Missing {metadata_server.HEADER}:{metadata_server.FLAVOR} header."
             return Reply(text, status=403, headers=_METADATA_HEADERS)
         value = metadata_server.read_metadata(
-            asked.path["path"], asked.query, self._services.tokens
+            request.path["path"], request.query, self._services.tokens
         )
         if value is None:
             return Reply("not found", status=404, headers=_METADATA_HEADERS)
         return Reply(value, headers=_METADATA_HEADERS)
 
-    def read_health(self, asked: Question) -> Any:
-        del asked
+    def read_health(self, request: ApiRequest) -> Any:
+        del request
         return {"status": "ok", "version": importlib.metadata.version("zenml-vertex")}
 
-    def list_calls(self, asked: Question) -> Any:
-        del asked
+    def list_calls(self, request: ApiRequest) -> Any:
+        del request
         return {"requests": [call.to_json() for call in self._services.calls]}
 
-    def reset(self, asked: Question) -> Any:
-        del asked
+    def reset(self, request: ApiRequest) -> Any:
+        del request
         self._services.reset()
         return {}
 
-    def list_faults(self, asked: Question) -> Any:
-        del asked
+    def list_faults(self, request: ApiRequest) -> Any:
+        del request
         return planned_to_json(self._services.faults.all())
 
-    def plan_faults(self, asked: Question) -> Any:
-        body = load_body(asked.body)
+    def plan_faults(self, request: ApiRequest) -> Any:
+        body = load_body(request.body)
         wanted = body.get("faults")
         if not isinstance(wanted, list) or not wanted:
             raise invalid_argument('The body must be {"faults": [...]}, with one at least.')
@@ -186,16 +154,16 @@ class Endpoints:
         except FaultError as error:
             raise invalid_argument(str(error)) from error
 
-    def clear_faults(self, asked: Question) -> Any:
-        del asked
+    def clear_faults(self, request: ApiRequest) -> Any:
+        del request
         self._services.faults.clear()
         return {}
 
-    def withdraw_fault(self, asked: Question) -> Any:
-        if not self._services.faults.withdraw(asked.path["fault"]):
+    def withdraw_fault(self, request: ApiRequest) -> Any:
+        if not self._services.faults.withdraw(request.path["fault"]):
             raise ApiError("NOT_FOUND", "There is no such fault.")
         return {}
 
 
-def _parent(asked: Question) -> Parent:
-    return parse_parent(asked.path["project"], asked.path["location"])
+def _parent(request: ApiRequest) -> Parent:
+    return parse_parent(request.path["project"], request.path["location"])

@@ -14,9 +14,9 @@ from vertex_emulator.core.clock import Clock, SystemClock
 from vertex_emulator.core.documents import FileStore, Store
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.timer import Timer
-from vertex_emulator.faults.injection import FaultEdge
+from vertex_emulator.faults.injection import FaultInjector
 from vertex_emulator.faults.plan import FaultPlan
-from vertex_emulator.http.calls import Call, Calls
+from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.server import HttpServer, listen
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 from vertex_emulator.jobs.driver import Driver, Scripts
@@ -85,7 +85,7 @@ class VertexEmulator:
         self._timer = Timer(self.clock)
         self._logs = JobLogs(self._store.log_file, self.clock)
         tokens = Tokens(self.clock, token_lifetime, user_identities)
-        self._edge = FaultEdge(self.faults, self._timer, self.clock, tokens, render_error)
+        self._injector = FaultInjector(self.faults, self._timer, self.clock, tokens, render_error)
         self._driver = Driver(
             store=self._store,
             logs=self._logs,
@@ -105,7 +105,7 @@ class VertexEmulator:
             calls=Calls(),
             clock=self.clock,
             faults=self.faults,
-            edge=self._edge,
+            injector=self._injector,
         )
         self._server = HttpServer(build_app(self._services), self._socket)
         self._is_started = False
@@ -129,7 +129,7 @@ class VertexEmulator:
         return self._store.folder
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[CallRecord, ...]:
         """What clients have asked so far, the oldest first."""
         return tuple(self._services.calls)
 
@@ -227,7 +227,7 @@ class VertexEmulator:
         self._driver.crash()
         self._logs.close()
         self._server.crash()
-        self._edge.release()
+        self._injector.release()
         self._store.release()
 
     def stop(self) -> None:
@@ -237,7 +237,7 @@ class VertexEmulator:
         self._is_stopped = True
         atexit.unregister(self.stop)
         if self._is_started:
-            self._edge.release()
+            self._injector.release()
             self._server.end()
             self._driver.stop()
         if isinstance(self._runtime, ImageRuntime):

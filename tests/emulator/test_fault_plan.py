@@ -32,18 +32,18 @@ from vertex_emulator.faults.as_json import (
     fault_from_json,
     fault_to_json,
 )
-from vertex_emulator.faults.call_faults import Asked
+from vertex_emulator.faults.call_faults import FaultTarget
 from vertex_emulator.runtimes.scripted import Script
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def asked(method: str, **more: Any) -> Asked:
+def asked(method: str, **more: Any) -> FaultTarget:
     """A call."""
-    return Asked(method=method, identity="anonymous", **more)
+    return FaultTarget(method=method, identity="anonymous", **more)
 
 
-def hits(plan: FaultPlan, *calls: Asked) -> list[int]:
+def hits(plan: FaultPlan, *calls: FaultTarget) -> list[int]:
     """How many faults hit each call."""
     return [len(plan.strike(call, NOW)) for call in calls]
 
@@ -79,7 +79,7 @@ def test_a_call_is_hit_by_what_it_is_about() -> None:
     assert hits(plan, asked("get", **right)) == [1]
     for wrong in ({"job_id": "2"}, {"labels": {}}, {"labels": {"a": "c"}}, {"display_name": None}):
         assert hits(plan, asked("get", **{**right, **wrong})) == [0]
-    assert len(plan.strike(Asked(method="get", identity="somebody", **right), NOW)) == 0
+    assert len(plan.strike(FaultTarget(method="get", identity="somebody", **right), NOW)) == 0
 
 
 def test_chances_are_drawn_with_the_seed() -> None:

@@ -8,10 +8,20 @@ https://cloud.google.com/logging/docs/view/logging-query-language
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
 
 from vertex_emulator.core.errors import ApiError, invalid_argument
 
 MAX_DEPTH = 50
+ORDERED: dict[str, Callable[[Any, Any], bool]] = {
+    "=": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
 
 _TOKEN = re.compile(
     r"""\s*(?:

@@ -1,7 +1,7 @@
 """Faults by plan: what goes wrong with calls and jobs, and whether it has.
 
 `requests` and `jobs` are what can be planned, as data; `plan` matches and counts;
-`edge` lets it happen to calls. What happens to jobs is a script of theirs, which the
+`injection` lets it happen to calls. What happens to jobs is a script of theirs, which the
 lifecycle plays.
 """
 

@@ -31,12 +31,12 @@ _LEAST_STATUS, _MOST_STATUS = 400, 599
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A call, as far as faults look at it.
+class FaultTarget:
+    """A call, as the fault plan sees it.
 
     Args:
         method: Its method.
-        identity: Whose token it bears, as in `Call`.
+        identity: Whose token it bears, as in `CallRecord`.
         bears_token: Whether it bears one.
         resource: Path of what it is about, such as `projects/P/locations/L`.
         job_id: ID of the job that it names.
@@ -97,18 +97,18 @@ class RequestFault:
             return 1 if self.lasts is None else None
         return self.count or None
 
-    def matches(self, asked: Asked) -> bool:
+    def matches(self, target: FaultTarget) -> bool:
         """Whether a call is one that it can hit."""
         if self.method == "*":
-            fits = asked.method not in _OTHER_SERVICES
+            fits = target.method not in _OTHER_SERVICES
         else:
-            fits = self.method == asked.method
+            fits = self.method == target.method
         return (
             fits
-            and self.identity in {None, asked.identity}
-            and self.job_id in {None, asked.job_id}
-            and self.display_name in {None, asked.display_name}
-            and all(asked.labels.get(key) == value for key, value in self.labels.items())
+            and self.identity in {None, target.identity}
+            and self.job_id in {None, target.job_id}
+            and self.display_name in {None, target.display_name}
+            and all(target.labels.get(key) == value for key, value in self.labels.items())
         )
 
 
@@ -199,8 +199,8 @@ class TokensExpired(RequestFault):
     for this one call, since its next one may be the same to the letter.
     """
 
-    def matches(self, asked: Asked) -> bool:
-        return asked.bears_token and RequestFault.matches(self, asked)
+    def matches(self, target: FaultTarget) -> bool:
+        return target.bears_token and RequestFault.matches(self, target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from vertex_emulator.core.errors import ApiError
 from vertex_emulator.faults.call_faults import (
-    Asked,
     ErrorAnswer,
+    FaultTarget,
     PermissionWithdrawn,
     QuotaExceeded,
 )
@@ -74,18 +74,18 @@ def build_quota_error(fault: QuotaExceeded) -> ApiError:
     )
 
 
-def build_permission_error(fault: PermissionWithdrawn, asked: Asked) -> ApiError:
-    """What somebody gets who may not do what was asked."""
+def build_permission_error(fault: PermissionWithdrawn, target: FaultTarget) -> ApiError:
+    """What a caller gets who does not have the permission."""
     del fault
-    permission = _PERMISSIONS.get(asked.method, "aiplatform.customJobs.get")
-    service = "logging" if asked.method == "entries:list" else "aiplatform"
+    permission = _PERMISSIONS.get(target.method, "aiplatform.customJobs.get")
+    service = "logging" if target.method == "entries:list" else "aiplatform"
     return ApiError(
         "PERMISSION_DENIED",
         f"Permission '{permission}' denied on resource "
-        f"'//{service}.googleapis.com/{asked.resource}' (or it may not exist).",
+        f"'//{service}.googleapis.com/{target.resource}' (or it may not exist).",
         reason="IAM_PERMISSION_DENIED",
         domain=f"{service}.googleapis.com",
-        metadata={"permission": permission, "resource": asked.resource},
+        metadata={"permission": permission, "resource": target.resource},
     )
 
 

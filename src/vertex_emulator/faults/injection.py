@@ -17,9 +17,9 @@ from vertex_emulator.core.timer import Timer
 from vertex_emulator.faults.call_faults import (
     AnswerCut,
     AnswerLost,
-    Asked,
     Delay,
     ErrorAnswer,
+    FaultTarget,
     How,
     Interruption,
     PermissionWithdrawn,
@@ -47,7 +47,7 @@ Perform = Callable[[], Response]
 Render = Callable[[ApiError], Response]
 
 
-class FaultEdge:
+class FaultInjector:
     """Answers calls as the plan wants them answered.
 
     Args:
@@ -68,17 +68,17 @@ class FaultEdge:
         self._render = render
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    async def answer(self, asked: Asked, perform: Perform) -> Response:
+    async def answer(self, target: FaultTarget, perform: Perform) -> Response:
         """The answer of a call.
 
         Args:
-            asked: What is asked.
+            target: The call, as the plan sees it.
             perform: Does it, in a thread of its own.
         """
-        faults = self._plan.strike(asked, self._clock.now())
+        faults = self._plan.strike(target, self._clock.now())
         await self._let_pass(faults, after_effect=False)
         main = next((one for one in faults if not isinstance(one, Delay | Interruption)), None)
-        reply = self._instead(main, asked)
+        reply = self._instead(main, target)
         if reply is None and isinstance(main, AnswerLost) and main.late:
             moment = self._clock.now() + timedelta(seconds=main.late)
             self._timer.set(object(), moment, lambda: _perform_late(perform))
@@ -94,7 +94,7 @@ class FaultEdge:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
 
-    def _instead(self, fault: RequestFault | None, asked: Asked) -> Response | None:
+    def _instead(self, fault: RequestFault | None, target: FaultTarget) -> Response | None:
         """The answer of a call that has no effect; None for one that has."""
         if isinstance(fault, RequestLost):
             return _Cut(fault.how)
@@ -103,11 +103,11 @@ class FaultEdge:
         if isinstance(fault, QuotaExceeded):
             return self._render(build_quota_error(fault))
         if isinstance(fault, PermissionWithdrawn):
-            return self._render(build_permission_error(fault, asked))
+            return self._render(build_permission_error(fault, target))
         if isinstance(fault, TokensExpired):
             self._tokens.expire()
             try:
-                Bearer(asked.identity, is_expired=True).refuse_expired()
+                Bearer(target.identity, is_expired=True).refuse_expired()
             except ApiError as error:
                 return self._render(error)
         return None

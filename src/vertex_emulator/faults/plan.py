@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vertex_emulator.faults.call_faults import Asked, Delay, Interruption, RequestFault
+from vertex_emulator.faults.call_faults import Delay, FaultTarget, Interruption, RequestFault
 from vertex_emulator.faults.errors import FaultError, UnconsumedFaultError
 from vertex_emulator.faults.job_faults import JobFault, ListLag
 from vertex_emulator.jobs.events import Act
@@ -45,10 +45,10 @@ class Planned:
         """Let it not happen any more. What it has done to a job stays."""
         self._forget(self.id)
 
-    def hits_call(self, asked: Asked, now: datetime, *, is_taken: bool) -> bool:
+    def hits_call(self, target: FaultTarget, now: datetime, *, is_taken: bool) -> bool:
         """Whether a call is hit; `is_taken` if another fault has hit it already."""
         fault = self.fault
-        if not isinstance(fault, RequestFault) or not fault.matches(asked):
+        if not isinstance(fault, RequestFault) or not fault.matches(target):
             return False
         self._seen += 1
         is_over = (self._end is not None and now >= self._end) or (
@@ -193,14 +193,14 @@ class FaultPlan:
         """Whether nothing is planned."""
         return not self._planned
 
-    def strike(self, asked: Asked, now: datetime) -> tuple[RequestFault, ...]:
+    def strike(self, target: FaultTarget, now: datetime) -> tuple[RequestFault, ...]:
         """The faults that hit a call: delays and interruptions, and one of the others at most."""
         hit: list[RequestFault] = []
         is_taken = False
         with self._lock:
             for planned in self._planned.values():
                 adds = isinstance(planned.fault, Delay | Interruption)
-                if planned.hits_call(asked, now, is_taken=is_taken and not adds):
+                if planned.hits_call(target, now, is_taken=is_taken and not adds):
                     is_taken = is_taken or not adds
                     if isinstance(planned.fault, RequestFault):
                         hit.append(planned.fault)

@@ -14,7 +14,7 @@ MAX_CALLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallRecord:
     """A request that the emulator has answered; never with its token or body.
 
     Args:
@@ -49,10 +49,10 @@ class Calls:
     """The last calls, the oldest first; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
+        self._calls: deque[CallRecord] = deque(maxlen=MAX_CALLS)
         self._lock = threading.Lock()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: CallRecord) -> None:
         """Remember a call."""
         with self._lock:
             self._calls.append(call)
@@ -62,7 +62,7 @@ class Calls:
         with self._lock:
             self._calls.clear()
 
-    def __iter__(self) -> Iterator[Call]:
+    def __iter__(self) -> Iterator[CallRecord]:
         with self._lock:
             return iter(list(self._calls))
 

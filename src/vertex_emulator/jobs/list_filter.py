@@ -8,10 +8,10 @@ wildcards), `state` (=, !=), `create_time` (every comparison), `labels.key=value
 from collections.abc import Callable
 from datetime import datetime
 from fnmatch import fnmatchcase
-from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from vertex_emulator.core.filter_language import (
+    ORDERED,
     Comparison,
     Text,
     evaluate,
@@ -23,14 +23,6 @@ from vertex_emulator.core.proto_json import snake_case
 from vertex_emulator.core.times import parse_time
 from vertex_emulator.jobs.job import Job
 
-ORDERED: dict[str, Callable[[Any, Any], bool]] = {
-    "=": eq,
-    "!=": ne,
-    "<": lt,
-    "<=": le,
-    ">": gt,
-    ">=": ge,
-}
 _OPERATORS = {
     "display_name": {"=", "!=", ":"},
     "state": {"=", "!="},

@@ -12,6 +12,7 @@ from typing import Any
 
 from vertex_emulator.core.errors import Json, invalid_argument
 from vertex_emulator.core.filter_language import (
+    ORDERED,
     And,
     Comparison,
     Node,
@@ -23,7 +24,6 @@ from vertex_emulator.core.filter_language import (
 )
 from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
 from vertex_emulator.core.times import parse_time
-from vertex_emulator.jobs.list_filter import ORDERED
 from vertex_emulator.logs.entries import SEVERITIES
 
 # https://cloud.google.com/logging/quotas

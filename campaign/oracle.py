@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from campaign.facts import Facts, WriteFacts
 from campaign.trial import ServerOutage
-from zenml_vertex.following.submission import SERVER_PATIENCE_SECONDS
+from zenml_vertex.following.patience import SERVER_RESTART
 
 _CLIENT = frozenset({"operator", "zenml"})
 _FINISHED = frozenset({"completed", "failed", "stopped"})
@@ -104,7 +104,7 @@ def expect(facts: Facts) -> str | None:
 def _was_cut_off(facts: Facts) -> bool:
     """Whether the ZenML server was down for longer than a submission waits for it."""
     return facts.error == "ServerUnreachable" and any(
-        isinstance(hazard, ServerOutage) and hazard.seconds > SERVER_PATIENCE_SECONDS
+        isinstance(hazard, ServerOutage) and hazard.seconds > SERVER_RESTART.seconds
         for hazard in facts.trial.hazards
     )
 

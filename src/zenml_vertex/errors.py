@@ -3,17 +3,17 @@
 ```
 VertexStepOperatorError
 ├── ConfigurationError       a setting that can never work; raised before an image is built
-├── CredentialsError         no identity, or no project, to act with
+├── CredentialsError         no identity, or no project, to act with; retryable
 ├── StackError               a component of the stack that Vertex AI cannot reach
 ├── FlavorOwnershipError     the server's record of the flavor `vertex` could not be changed
 ├── ServerUnreachable        the ZenML server gave no answer; retryable
 ├── StepRunNotFound          the ZenML server has no such step run any more
 └── VertexApiError           Vertex AI answered, or failed to
     ├── JobNotFound          404
-    ├── PermissionDenied     401, 403
+    ├── PermissionDenied     401, 403; retryable
     ├── RequestRejected      400 and every other 4xx
     │   └── NotYetPermitted      400 for a permission that may still spread; retryable
-    ├── QuotaExceeded        429; retryable
+    ├── QuotaExceeded        429; retryable unless it is of machines
     └── ServiceUnavailable   5xx, timeouts, broken connections; retryable
 ```
 
@@ -33,7 +33,9 @@ class VertexStepOperatorError(Exception):
     """Base of every error of this package.
 
     Attributes:
-        retryable: Whether the same call may succeed later.
+        retryable: Whether the same call may succeed later, either by itself or because
+            somebody mends what is wrong meanwhile. `following/patience.py` says how long
+            that is waited out.
     """
 
     retryable = False
@@ -60,6 +62,9 @@ class ConfigurationError(VertexStepOperatorError, click.ClickException):
 
 class CredentialsError(VertexStepOperatorError):
     """No usable identity, or no project; says which source was tried and what to run."""
+
+    # An expired login is renewed when somebody notices.
+    retryable = True
 
 
 class StackError(VertexStepOperatorError):
@@ -98,7 +103,10 @@ class JobNotFound(VertexApiError):
 
 
 class PermissionDenied(VertexApiError):
-    """The identity may not do this, or its token is not accepted."""
+    """The identity lacks a permission, or its token is not accepted."""
+
+    # Permissions take minutes to spread, and are given back when somebody notices.
+    retryable = True
 
 
 class RequestRejected(VertexApiError):
@@ -119,11 +127,9 @@ class QuotaExceeded(VertexApiError):
         code: The HTTP status.
         retry_after: Seconds after which Vertex AI says to come back; None where it
             says nothing.
-        is_of_machines: Whether the request asks for more machines than the project
-            may ever have, which waiting does not change.
+        is_of_machines: Whether the request asks for more machines than the quota of the
+            project allows, which waiting does not change.
     """
-
-    retryable = True
 
     def __init__(
         self,
@@ -136,6 +142,7 @@ class QuotaExceeded(VertexApiError):
         super().__init__(message, code=code)
         self.retry_after = retry_after
         self.is_of_machines = is_of_machines
+        self.retryable = not is_of_machines
 
 
 class ServiceUnavailable(VertexApiError):

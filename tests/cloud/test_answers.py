@@ -50,8 +50,8 @@ def get_error(jobs: VertexJobs, kind: type[VertexApiError] = VertexApiError) -> 
     ("status", "kind", "is_retryable"),
     [
         (400, RequestRejected, False),
-        (401, PermissionDenied, False),
-        (403, PermissionDenied, False),
+        (401, PermissionDenied, True),
+        (403, PermissionDenied, True),
         (404, JobNotFound, False),
         (408, ServiceUnavailable, True),
         (409, RequestRejected, False),

@@ -14,11 +14,11 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.ending import (
-    CANCEL_PATIENCE_SECONDS,
     cancel_and_verify,
     cancel_job,
     cancel_quietly,
 )
+from zenml_vertex.following.patience import Task, choose_patience
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
 
@@ -108,7 +108,7 @@ def test_a_cancel_that_fails_for_a_while_is_asked_for_again(
     jobs, clock = Failing(), ManualClock()
     name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
     assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
-    assert caplog.text.count("Trying again to cancel") == 1
+    assert caplog.text.count("Trying again for up to 120 s.") == 1
     assert "may still be running" not in caplog.text
 
 
@@ -118,12 +118,14 @@ def test_a_cancel_that_keeps_failing_has_an_end() -> None:
     class Failing(InMemoryJobs):
         def cancel(self, name: str) -> None:
             del name
-            raise ServiceUnavailable("Bad Gateway", code=502)
+            raise error
 
+    error = ServiceUnavailable("Bad Gateway", code=502)
+    patience = choose_patience(Task.CANCEL, error).seconds
     jobs, clock = Failing(), ManualClock()
     with pytest.raises(ServiceUnavailable):
         cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), clock)
-    assert CANCEL_PATIENCE_SECONDS <= clock.now - 1000 < CANCEL_PATIENCE_SECONDS + 10
+    assert patience <= clock.now - 1000 < patience + 10
 
 
 def test_an_impatient_ctrl_c_does_not_keep_a_job_alive() -> None:

@@ -17,13 +17,10 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
+from zenml_vertex.following.patience import SERVER_RESTART, Task, choose_patience
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.following.submission import (
-    LOOK_PATIENCE_SECONDS,
     MAX_CREATES,
-    PERMISSION_PATIENCE_SECONDS,
-    QUOTA_PATIENCE_SECONDS,
-    SERVER_PATIENCE_SECONDS,
     SETTLE_SECONDS,
     Submission,
 )
@@ -91,7 +88,7 @@ def test_a_failed_look_is_no_look(
     world.jobs = failing
     world.submit()
     assert len(world.jobs.created) == 1
-    assert caplog.text.count("Looking for the job again.") == 1
+    assert caplog.text.count("Trying again for up to 600 s.") == 1
 
 
 def test_nothing_is_created_again_while_nobody_can_look(caplog: pytest.LogCaptureFixture) -> None:
@@ -104,7 +101,9 @@ def test_nothing_is_created_again_while_nobody_can_look(caplog: pytest.LogCaptur
     with pytest.raises(ServiceUnavailable):
         world.submit()
     assert len(world.jobs.created) == 1
-    assert sum(world.clock.sleeps) < LOOK_PATIENCE_SECONDS + 2 * sum(SETTLE_SECONDS)
+    assert sum(world.clock.sleeps) < choose_patience(Task.FIND, NO_ANSWER).seconds + 2 * sum(
+        SETTLE_SECONDS
+    )
     assert "zenml-vertex jobs list --orphans" in caplog.text
 
 
@@ -185,10 +184,11 @@ def test_a_quota_of_calls_is_waited_for() -> None:
 
 def test_a_quota_of_calls_is_not_waited_for_without_end() -> None:
     """After a bounded time the step ends with the service's own words."""
-    world = Submitted(*[CreateFault(QuotaExceeded("slow down", code=429), has_effect=False)] * 1000)
+    error = QuotaExceeded("slow down", code=429)
+    world = Submitted(*[CreateFault(error, has_effect=False)] * 1000)
     with pytest.raises(QuotaExceeded):
         world.submit()
-    assert sum(world.clock.sleeps) <= QUOTA_PATIENCE_SECONDS
+    assert sum(world.clock.sleeps) <= choose_patience(Task.CREATE, error).seconds
 
 
 def test_a_quota_of_machines_is_not_waited_for() -> None:
@@ -210,7 +210,7 @@ def test_a_permission_that_spreads_is_waited_for() -> None:
     world = Submitted(*[CreateFault(error, has_effect=False)] * 1000)
     with pytest.raises(NotYetPermitted):
         world.submit()
-    assert sum(world.clock.sleeps) <= PERMISSION_PATIENCE_SECONDS
+    assert sum(world.clock.sleeps) <= choose_patience(Task.CREATE, error).seconds
 
 
 def test_a_step_run_that_names_its_job_is_not_submitted_again() -> None:
@@ -253,7 +253,7 @@ def test_nothing_is_created_for_a_step_run_that_cannot_be_written_to() -> None:
     with pytest.raises(ServerUnreachable):
         world.submit()
     assert world.jobs.created == []
-    assert 0 < sum(world.clock.sleeps) <= SERVER_PATIENCE_SECONDS
+    assert 0 < sum(world.clock.sleeps) <= SERVER_RESTART.seconds
 
 
 def test_a_server_that_is_down_for_a_moment_does_not_fail_the_step() -> None:

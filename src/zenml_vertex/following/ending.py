@@ -1,17 +1,11 @@
-"""Ending a job: ask for it, and see that it happens."""
+"""Cancelling a job, and verifying that it ends."""
 
 import logging
 
 from zenml_vertex.clock import Clock
-from zenml_vertex.errors import (
-    CredentialsError,
-    JobNotFound,
-    PermissionDenied,
-    QuotaExceeded,
-    RequestRejected,
-    ServiceUnavailable,
-    VertexStepOperatorError,
-)
+from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
+from zenml_vertex.following.patience import Retrying, Task
+from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
@@ -22,18 +16,17 @@ logger = logging.getLogger(__name__)
 # seen from a container's exit to the terminal state).
 CANCEL_BUDGET_SECONDS = 120.0
 CANCEL_POLL_SECONDS = 1.0
-# How long a cancel that fails is asked for again, and how often.
-CANCEL_PATIENCE_SECONDS = 120.0
-_CANCEL_PAUSE_SECONDS = 3.0
-
-# What may pass by itself: no answer, too many calls, a permission or a login on its way.
-PASSING = (ServiceUnavailable, QuotaExceeded, PermissionDenied, CredentialsError)
 
 
 def cancel_job(
-    jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float = CANCEL_PATIENCE_SECONDS
+    jobs: Jobs,
+    name: JobName,
+    clock: Clock,
+    *,
+    patience_seconds: float | None = None,
+    outages: OutageLog | None = None,
 ) -> None:
-    """Ask for a job to be cancelled, again and again; a job that is over already is left alone.
+    """Ask for a job to be cancelled, again if that fails; a finished job is left alone.
 
     What Vertex AI answers to cancelling a finished job is not documented, so the
     job's own state decides.
@@ -42,16 +35,18 @@ def cancel_job(
         jobs: Vertex AI.
         name: The job.
         clock: Where time comes from.
-        patience_seconds: How long to ask again after failures that may pass.
+        patience_seconds: How long to try again after retryable errors; None for two
+            minutes, 0 to try once.
+        outages: Where failures are logged that are waited out.
 
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
-        CredentialsError: If there is no token to do it with.
-        BaseException: What interrupts it. The job has been asked once more then.
+        CredentialsError: If there is no access token to do it with.
+        BaseException: What interrupts it. The cancel has been asked for once more then.
     """
-    deadline = clock.monotonic() + patience_seconds
+    cancel = Retrying(Task.CANCEL, clock, seconds=patience_seconds, outages=outages)
     try:
-        _cancel_until(deadline, jobs, name, clock)
+        cancel(lambda: _cancel_once(jobs, name))
     except VertexStepOperatorError:
         raise
     except BaseException:
@@ -60,20 +55,6 @@ def cancel_job(
         except VertexStepOperatorError as error:
             log_uncancelled(name, error)
         raise
-
-
-def _cancel_until(deadline: float, jobs: Jobs, name: JobName, clock: Clock) -> None:
-    trouble: type[Exception] | None = None
-    while True:
-        try:
-            return _cancel_once(jobs, name)
-        except PASSING as error:
-            if clock.monotonic() >= deadline:
-                raise
-            if trouble is not type(error):
-                trouble = type(error)
-                logger.warning("%s Trying again to cancel the job.", error)
-            clock.sleep(_CANCEL_PAUSE_SECONDS)
 
 
 def _cancel_once(jobs: Jobs, name: JobName) -> None:
@@ -89,23 +70,25 @@ def _cancel_once(jobs: Jobs, name: JobName) -> None:
 def cancel_and_verify(
     jobs: Jobs, name: JobName, clock: Clock, *, budget_seconds: float = CANCEL_BUDGET_SECONDS
 ) -> str | None:
-    """Cancel a job and wait until it is over; raises nothing but what interrupts it.
+    """Cancel a job and wait until it has ended; raises only what interrupts it.
 
     Args:
         jobs: Vertex AI.
         name: The job.
         clock: Where time comes from.
-        budget_seconds: How long to wait for the terminal state.
+        budget_seconds: How long to wait for the terminal state; 0 or more.
 
     Returns:
         The terminal state, or None if it was not reached in time or could not be
-        read; the log says so, and how to look.
+        read; the log says so, and how to inspect the job.
     """
+    outages = OutageLog()
     try:
-        cancel_job(jobs, name, clock)
+        cancel_job(jobs, name, clock, outages=outages)
         deadline = clock.monotonic() + budget_seconds
+        read = Retrying(Task.CANCEL, clock, seconds=budget_seconds, outages=outages)
         while True:
-            state = _read_state(jobs, name, deadline, clock)
+            state: str = read(lambda: jobs.get(str(name)))["state"]
             if interpret(state).is_terminal:
                 logger.info("Vertex AI job %s is %s.", name.job_id, short_name(state))
                 return state
@@ -119,7 +102,7 @@ def cancel_and_verify(
         log_uncancelled(name, error)
         return None
     logger.warning(
-        "Vertex AI job %s was asked to cancel %.0f s ago and is still %s. Look at it with: "
+        "Vertex AI job %s was asked to stop %.0f s ago but is still %s. Inspect it with: "
         "gcloud ai custom-jobs describe %s --region=%s --project=%s",
         name.job_id,
         budget_seconds,
@@ -131,23 +114,10 @@ def cancel_and_verify(
     return None
 
 
-def _read_state(jobs: Jobs, name: JobName, deadline: float, clock: Clock) -> str:
-    """The state of a job that is being cancelled; it is read again until the deadline."""
-    while True:
-        try:
-            state: str = jobs.get(str(name))["state"]
-        except PASSING:
-            if clock.monotonic() >= deadline:
-                raise
-            clock.sleep(_CANCEL_PAUSE_SECONDS)
-        else:
-            return state
-
-
 def cancel_quietly(
-    jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float = CANCEL_PATIENCE_SECONDS
+    jobs: Jobs, name: JobName, clock: Clock, *, patience_seconds: float | None = None
 ) -> None:
-    """Cancel a job; where that fails, the log says so, and how to do it."""
+    """Cancel a job; if that fails, log it, with the command that cancels the job."""
     try:
         cancel_job(jobs, name, clock, patience_seconds=patience_seconds)
     except VertexStepOperatorError as error:
@@ -155,7 +125,7 @@ def cancel_quietly(
 
 
 def log_uncancelled(name: JobName, error: VertexStepOperatorError) -> None:
-    """Say that a job goes on, and how to end it."""
+    """Log that a job may still be running, and the command that cancels it."""
     logger.error(
         "Could not cancel Vertex AI job %s; it may still be running and cost money: %s\n"
         "Cancel it with: gcloud ai custom-jobs cancel %s --region=%s --project=%s",

@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
-    CredentialsError,
     JobNotFound,
-    PermissionDenied,
     ServerUnreachable,
     StepRunNotFound,
     VertexStepOperatorError,
+)
+from zenml_vertex.following.patience import (
+    STEP_RUN_NOT_FOUND,
+    UNKNOWN_STATE,
+    FailureRuns,
+    Task,
+    choose_patience,
 )
 from zenml_vertex.following.progress import ProgressLog
 from zenml_vertex.following.protocols import Logs, StepRuns
@@ -32,32 +37,6 @@ from zenml_vertex.job.states import interpret, is_known
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one kind of failure is borne: until both budgets are spent.
-
-    Args:
-        seconds: Time since the first failure in a row.
-        tries: Failures in a row.
-    """
-
-    seconds: float
-    tries: int
-
-
-# A job that was just created may not be found for a moment: whether a read
-# follows a create at once is not documented.
-_PATIENCE_NOT_FOUND = Patience(seconds=60, tries=5)
-# Permissions take minutes to spread, and are given back when someone notices; so
-# is a login that has expired.
-_PATIENCE_PERMISSION = Patience(seconds=15 * 60, tries=10)
-# A server that has lost sight of a step run for a moment, as it restarts.
-_PATIENCE_STEP_RUN = Patience(seconds=15, tries=5)
-_PATIENCE_ANYTHING_ELSE = Patience(seconds=2 * 60 * 60, tries=60)
-# A state that Google has added since may be one in which the step works; if it does,
-# it reports its result meanwhile.
-_PATIENCE_UNKNOWN_STATE = Patience(seconds=6 * 60 * 60, tries=60)
 
 # Statuses that the ZenML server has for a step run that is over for it -> what
 # they mean for the step.
@@ -117,15 +96,12 @@ class JobFollower:
     end_due: float | None = field(default=None, init=False)
     uncancelled_since: float | None = field(default=None, init=False)
     _progress: ProgressLog = field(init=False)
-    # Since when, and how often, for each patience: the failures of one kind use up none
-    # of the patience with another.
-    _failures: dict[Patience, tuple[float, int]] = field(default_factory=dict, init=False)
-    _polls_in_unknown_state: int = field(default=0, init=False)
-    _unknown_since: float = field(default=0.0, init=False)
+    _failures: FailureRuns = field(init=False)
 
     def __post_init__(self) -> None:
         self.changed_at = self.clock.monotonic()
         self._progress = ProgressLog(self.name, self.clock)
+        self._failures = FailureRuns(self.clock)
 
     @property
     def is_finished(self) -> bool:
@@ -155,18 +131,14 @@ class JobFollower:
         elif not self.is_finished:
             self.status = meaning.status
             if is_known(job["state"]):
-                self._polls_in_unknown_state = 0
-            else:
-                self._note_unknown_state(job["state"])
-        self._failures = {
-            patience: failures
-            for patience, failures in self._failures.items()
-            if patience is _PATIENCE_STEP_RUN
-        }
+                self._failures.clear(UNKNOWN_STATE)
+            elif self._failures.note(UNKNOWN_STATE):
+                self._give_up(not_understood(job["state"]))
+        self._failures.clear_all(but=(STEP_RUN_NOT_FOUND, UNKNOWN_STATE))
 
     def see_reported(self, reported: str) -> None:
         """Take note of what the ZenML server says of the step run."""
-        self._failures.pop(_PATIENCE_STEP_RUN, None)
+        self._failures.clear(STEP_RUN_NOT_FOUND)
         if reported in ENDING and self.end_due is None:
             self.end_due = self.clock.monotonic() + ENDING_PATIENCE_SECONDS
             logger.info("The step is %s; its container gets some time for that.", reported)
@@ -180,37 +152,25 @@ class JobFollower:
             )
 
     def note_failure(self, error: VertexStepOperatorError) -> None:
-        """Take note that the job, or the step run, cannot be read; the step ends in the end.
+        """Count a failed read of the job, or of the step run; too many fail the step.
 
-        It ends once the patience with this kind of error is spent, and then also
-        where the ZenML server cannot be told: nothing waits for ever.
+        Once the patience with this kind of error is spent, the step fails even if the
+        ZenML server cannot be told: no step waits for ever.
         """
-        patience = _choose_patience(error)
-        since, tries = self._failures.get(patience, (self.clock.monotonic(), 0))
-        tries += 1
-        self._failures[patience] = since, tries
-        spent = self.clock.monotonic() - since
-        if tries < patience.tries or spent < patience.seconds:
+        if not self._failures.note(choose_patience(Task.FOLLOW, error)):
             return
         if isinstance(error, StepRunNotFound):
-            logger.warning("%s Nobody needs Vertex AI job %s any more.", error, self.name.job_id)
-            # There is nobody to tell, and ZenML does not retry what was stopped.
+            logger.warning(
+                "%s Cancelling Vertex AI job %s: its step run no longer exists.",
+                error,
+                self.name.job_id,
+            )
+            # Nobody is left to tell, and ZenML does not retry a stopped step.
             self.status = "stopped"
             return
         is_gone = isinstance(error, JobNotFound)
         self._give_up(gone(str(error)) if is_gone else out_of_sight(str(error)))
         self.is_terminal = is_gone
-
-    def _note_unknown_state(self, state: str) -> None:
-        """Take note of a state that this version does not know; the step ends in the end."""
-        now = self.clock.monotonic()
-        if not self._polls_in_unknown_state:
-            self._unknown_since = now
-        self._polls_in_unknown_state += 1
-        spent = now - self._unknown_since
-        patience = _PATIENCE_UNKNOWN_STATE
-        if self._polls_in_unknown_state >= patience.tries and spent >= patience.seconds:
-            self._give_up(not_understood(state))
 
     def _give_up(self, diagnosis: Diagnosis) -> None:
         """Fail the step, also where the ZenML server cannot be told."""
@@ -246,13 +206,3 @@ class JobFollower:
         # ZenML shows the whole text, which is on the step run now.
         logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)
         return REPORTED.get(result, "failed")
-
-
-def _choose_patience(error: VertexStepOperatorError) -> Patience:
-    if isinstance(error, JobNotFound):
-        return _PATIENCE_NOT_FOUND
-    if isinstance(error, StepRunNotFound):
-        return _PATIENCE_STEP_RUN
-    if isinstance(error, (PermissionDenied, CredentialsError)):
-        return _PATIENCE_PERMISSION
-    return _PATIENCE_ANYTHING_ELSE

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
-from zenml_vertex.following.ending import PASSING, cancel_job, log_uncancelled
+from zenml_vertex.following.ending import cancel_job, log_uncancelled
+from zenml_vertex.following.patience import Task, choose_patience
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, short_name
 
 logger = logging.getLogger(__name__)
-
-# How long a job is tried to be cancelled, where that fails.
-_PATIENCE_SECONDS = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +112,11 @@ class LingeringJobs:
         name = lingering.name
         try:
             cancel_job(self._jobs, name, self._clock, patience_seconds=0)
-        except PASSING as error:
-            self._outages.warn(str(name), error)
-            if self._clock.monotonic() < lingering.deadline + _PATIENCE_SECONDS:
-                return
-            log_uncancelled(name, error)
         except VertexStepOperatorError as error:
+            late = self._clock.monotonic() - lingering.deadline
+            if not choose_patience(Task.CANCEL_LINGERING, error).is_spent(late):
+                self._outages.warn(str(name), error)
+                return
             log_uncancelled(name, error)
         else:
             logger.warning(

@@ -67,17 +67,20 @@ class OutageLog:
         # Source -> kind of its last failure.
         self._kinds: dict[str, str] = {}
 
-    def warn(self, source: str, error: VertexStepOperatorError) -> None:
+    def warn(
+        self, source: str, error: VertexStepOperatorError, outlook: str = "Trying again."
+    ) -> None:
         """Log a failure, unless the source failed in the same way last time.
 
         Args:
-            source: What failed: a server, or a job by its name.
+            source: What failed: a server, a job by its name, or a task.
             error: The failure.
+            outlook: What happens next, as a sentence.
         """
         kind = type(error).__name__
         if self._kinds.get(source) != kind:
             self._kinds[source] = kind
-            logger.warning("%s Trying again.", error)
+            logger.warning("%s %s", error, outlook)
 
     def recovered(self, source: str, text: str) -> None:
         """Log that a source works again; does nothing if it had not failed."""

@@ -13,15 +13,10 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from zenml_vertex.clock import Clock
-from zenml_vertex.errors import (
-    NotYetPermitted,
-    QuotaExceeded,
-    ServerUnreachable,
-    ServiceUnavailable,
-    VertexStepOperatorError,
-)
-from zenml_vertex.following.ending import PASSING, cancel_and_verify, cancel_quietly
+from zenml_vertex.errors import ServiceUnavailable, VertexStepOperatorError
+from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
+from zenml_vertex.following.patience import Retrying, Task
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.filters import filter_label
 from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
@@ -33,25 +28,13 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Whether a list shows a job at once that was just created is not documented. The
-# waits before each look, in seconds; together a minute.
+# waits before each search, in seconds; together a minute.
 SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 18.0, 30.0)
-# Whoever is leaving, mostly because of a Ctrl-C, looks for half a minute.
+# A client that is leaving, mostly because of a Ctrl-C, searches for half a minute.
 LEAVING_SECONDS = sum(SETTLE_SECONDS[:-1])
-# A look that fails is no look: how long one is tried for, before it is given up with
-# the question open, and in which pauses.
-LOOK_PATIENCE_SECONDS = 10 * 60.0
-_LOOK_PAUSE_SECONDS = 20.0
+_SEARCH_PAUSE_SECONDS = 20.0
 # How often a job is created again after it was not found. Each time costs the waits.
 MAX_CREATES = 3
-# A quota of calls is per minute. A permission has mostly spread after two minutes
-# (https://cloud.google.com/iam/docs/access-change-propagation); whoever lacks it for
-# good should not wait much longer than that.
-QUOTA_PATIENCE_SECONDS = 5 * 60.0
-PERMISSION_PATIENCE_SECONDS = 2 * 60.0
-_FIRST_PAUSE_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 60.0
-# How long a ZenML server that is restarted is waited for.
-SERVER_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -94,7 +77,7 @@ class Submission:
         if known := find_recorded_name(recorded):
             return known
         try:
-            found = self._look_up() if PARENT_KEY in recorded else None
+            found = self._search() if PARENT_KEY in recorded else None
             if found is None:
                 job = self._ask_server(build_job)
                 self._record({PARENT_KEY: self.parent})
@@ -124,7 +107,7 @@ class Submission:
         if PARENT_KEY not in recorded:
             return None
         # Whoever asks, asks again; other steps wait meanwhile.
-        found = self._look_up(patience_seconds=sum(SETTLE_SECONDS))
+        found = self._search(patience_seconds=sum(SETTLE_SECONDS))
         if found is None:
             return None
         name = JobName.parse(found["name"])
@@ -137,12 +120,12 @@ class Submission:
         while True:
             creates += 1
             try:
-                created = self._create_patiently(job)
+                created = Retrying(Task.CREATE, self.clock)(lambda: self._create_once(job))
             except ServiceUnavailable as error:
                 logger.warning(
                     "%s A job may have been created or not; looking for it by its label.", error
                 )
-                if found := self._look_up():
+                if found := self._search():
                     logger.info("Vertex AI job %s was created after all.", found["name"])
                     return found
                 if creates == MAX_CREATES:
@@ -154,25 +137,10 @@ class Submission:
     def _prefer_older(self, created: JobJson) -> JobJson:
         """The oldest job of the step run; where they cannot be listed, the one just created."""
         try:
-            return self._look_up() or created
+            return self._search() or created
         except VertexStepOperatorError as error:
             logger.warning("%s", error)
             return created
-
-    def _create_patiently(self, job: JobJson) -> JobJson:
-        """Create the job; refusals that pass by themselves are waited out, for a bounded time."""
-        start = self.clock.monotonic()
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return self._create_once(job)
-            except (QuotaExceeded, NotYetPermitted) as error:
-                wait = (isinstance(error, QuotaExceeded) and error.retry_after) or pause
-                if self.clock.monotonic() - start + wait > _choose_patience(error):
-                    raise
-                logger.warning("%s Trying again in %.0f s.", error, wait)
-            self.clock.sleep(wait)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _create_once(self, job: JobJson) -> JobJson:
         try:
@@ -186,41 +154,35 @@ class Submission:
         self._created = created["name"]
         return created
 
-    def _look_up(
-        self,
-        patience_seconds: float = LOOK_PATIENCE_SECONDS,
-        settle_seconds: float | None = None,
+    def _search(
+        self, patience_seconds: float | None = None, settle_seconds: float | None = None
     ) -> JobJson | None:
-        """The job of this step run, if there is one; ends all others.
+        """The job of this step run, if there is one; cancels all others.
 
         Args:
-            patience_seconds: How long lists that fail are tried again.
-            settle_seconds: From when on a list is believed that has no job; by default
-                after all waits.
+            patience_seconds: How long lists that fail are tried again; None for ten minutes.
+            settle_seconds: From when on a list without a job is believed; None for after
+                all waits.
 
         Raises:
-            VertexStepOperatorError: If no list that came late enough says so.
+            VertexStepOperatorError: If jobs cannot be listed, so that the question stays open.
         """
         settled = sum(SETTLE_SECONDS) if settle_seconds is None else settle_seconds
         start = self.clock.monotonic()
-        trouble: type[Exception] | None = None
-        for wait in chain(SETTLE_SECONDS, repeat(_LOOK_PAUSE_SECONDS)):
-            self.clock.sleep(wait)
-            elapsed = self.clock.monotonic() - start
-            try:
-                found = find_jobs(self.jobs, self.parent, self.step_run_id)
-            except PASSING as error:
-                if elapsed >= patience_seconds:
-                    raise
-                if trouble is not type(error):
-                    trouble = type(error)
-                    logger.warning("%s Looking for the job again.", error)
-                continue
+        pauses = chain(SETTLE_SECONDS, repeat(_SEARCH_PAUSE_SECONDS))
+        retrying = Retrying(Task.FIND, self.clock, seconds=patience_seconds, pauses=pauses)
+
+        def find() -> tuple[float, list[JobJson]]:
+            asked_after = self.clock.monotonic() - start
+            return asked_after, find_jobs(self.jobs, self.parent, self.step_run_id)
+
+        while True:
+            self.clock.sleep(next(pauses))
+            asked_after, found = retrying(find)
             if found:
                 return self._keep_first(found)
-            if elapsed >= settled:
-                break
-        return None
+            if asked_after >= settled:
+                return None
 
     def _keep_first(self, found: Sequence[JobJson]) -> JobJson:
         kept, *extras = found
@@ -237,19 +199,8 @@ class Submission:
         self._ask_server(lambda: self.step_runs.record(self.step_run_id, metadata))
 
     def _ask_server(self, call: Callable[[], T]) -> T:
-        """Ask the ZenML server; one that is restarted is waited for."""
-        deadline = self.clock.monotonic() + SERVER_PATIENCE_SECONDS
-        is_told = False
-        while True:
-            try:
-                return call()
-            except ServerUnreachable as error:
-                if self.clock.monotonic() >= deadline:
-                    raise
-                if not is_told:
-                    is_told = True
-                    logger.warning("%s Trying again for %.0f s.", error, SERVER_PATIENCE_SECONDS)
-                self.clock.sleep(_FIRST_PAUSE_SECONDS)
+        """Ask the ZenML server; a restart of it is waited out."""
+        return Retrying(Task.ASK_SERVER, self.clock)(call)
 
     def _abandon(self, reason: str) -> None:
         """End the job that was created, or may have been: its step run does not know it."""
@@ -260,7 +211,7 @@ class Submission:
                 LEAVING_SECONDS,
             )
             try:
-                self._look_up(LEAVING_SECONDS, LEAVING_SECONDS)
+                self._search(LEAVING_SECONDS, LEAVING_SECONDS)
             except VertexStepOperatorError as error:
                 logger.error(  # noqa: TRY400 - the message is written for people
                     "A Vertex AI job may have been created and cannot be looked for: %s See to it "
@@ -283,13 +234,6 @@ class Submission:
             return
         for job in found:
             cancel_quietly(self.jobs, JobName.parse(job["name"]), self.clock, patience_seconds=0)
-
-
-def _choose_patience(error: QuotaExceeded | NotYetPermitted) -> float:
-    """Seconds for which a refusal is waited out; more machines do not come by waiting."""
-    if isinstance(error, NotYetPermitted):
-        return PERMISSION_PATIENCE_SECONDS
-    return 0.0 if error.is_of_machines else QUOTA_PATIENCE_SECONDS
 
 
 def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:

@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
-    CredentialsError,
     JobNotFound,
     PermissionDenied,
     QuotaExceeded,
     RequestRejected,
     ServerUnreachable,
     StepRunNotFound,
-    VertexApiError,
     VertexStepOperatorError,
 )
 from zenml_vertex.following.cadence import (
@@ -33,7 +31,7 @@ from zenml_vertex.following.cadence import (
     choose_interval,
     choose_server_interval,
 )
-from zenml_vertex.following.ending import PASSING, cancel_job, cancel_quietly, log_uncancelled
+from zenml_vertex.following.ending import cancel_job, cancel_quietly, log_uncancelled
 from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
@@ -270,7 +268,9 @@ class Watcher:
         trouble = f"cancel {follower.name}"
         try:
             cancel_job(self.jobs, follower.name, self.clock, patience_seconds=0)
-        except PASSING as error:
+        except VertexStepOperatorError as error:
+            if not error.retryable:
+                raise
             self._outages.warn(trouble, error)
             now = self.clock.monotonic()
             if follower.uncancelled_since is None:
@@ -297,7 +297,7 @@ class Watcher:
                 self._lingering.end(run_id, listed, _MOST_READS)
             for follower in self._choose_for_reading(unseen):
                 self._read(follower)
-        except (VertexApiError, CredentialsError) as error:
+        except VertexStepOperatorError as error:
             self._failures += 1
             self._outages.warn("Vertex", error)
             for follower in self._waiting():

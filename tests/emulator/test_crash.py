@@ -19,8 +19,7 @@ from vertex_emulator.faults import (
     Preemption,
     UnknownState,
 )
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container, OutputSink
+from vertex_emulator.runtimes.contract import Container, Exit, OutputSink
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 Json = dict[str, Any]

@@ -12,8 +12,7 @@ import requests
 
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import DataDirInUseError
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container, OutputSink, Replica
+from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Replica
 
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]

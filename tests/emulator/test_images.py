@@ -11,9 +11,9 @@ from emulator.conftest import NO_WAITING, PARENT
 from vertex_emulator import VertexEmulator
 from vertex_emulator.core.errors import Json
 from vertex_emulator.jobs.job import JobState
-from vertex_emulator.jobs.outcome import Exit, exit_error, repository_refused
-from vertex_emulator.runtimes.contract import Container, ImageError, OutputSink, Replica
-from vertex_emulator.runtimes.output_lines import LINE_BYTES, OutputLines
+from vertex_emulator.jobs.outcome import exit_error, repository_refused
+from vertex_emulator.runtimes.contract import Container, Exit, ImageError, OutputSink, Replica
+from vertex_emulator.runtimes.docker import LINE_BYTES, OutputLines
 
 JobOf = Callable[..., Json]
 Submit = Callable[[VertexEmulator, Json], Json]

@@ -19,8 +19,8 @@ from vertex_emulator.jobs.events import (
 )
 from vertex_emulator.jobs.job import Job, JobState, Timings
 from vertex_emulator.jobs.lifecycle import advance, begin
-from vertex_emulator.jobs.outcome import Exit
 from vertex_emulator.jobs.transitions import IllegalTransition
+from vertex_emulator.runtimes.contract import Exit
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)

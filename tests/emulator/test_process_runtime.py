@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container, Replica
+from vertex_emulator.runtimes.contract import Container, Exit, Replica
 from vertex_emulator.runtimes.process import ProcessRuntime, adapt_command
 from vertex_emulator.runtimes.process_tree import find_members
 

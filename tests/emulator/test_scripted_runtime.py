@@ -9,8 +9,7 @@ import requests
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import MemoryStore
 from vertex_emulator.core.timer import Timer
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container
+from vertex_emulator.runtimes.contract import Container, Exit
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 

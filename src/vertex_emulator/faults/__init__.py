@@ -10,6 +10,7 @@ from vertex_emulator.faults.call_faults import (
     AnswerLost,
     Delay,
     ErrorAnswer,
+    FaultError,
     Interruption,
     PermissionWithdrawn,
     QuotaExceeded,
@@ -17,7 +18,6 @@ from vertex_emulator.faults.call_faults import (
     RequestLost,
     TokensExpired,
 )
-from vertex_emulator.faults.errors import FaultError, UnconsumedFaultError
 from vertex_emulator.faults.job_faults import (
     Deleted,
     Expired,
@@ -34,7 +34,7 @@ from vertex_emulator.faults.job_faults import (
     UnknownState,
     Updating,
 )
-from vertex_emulator.faults.plan import Fault, FaultPlan, Planned
+from vertex_emulator.faults.plan import Fault, FaultPlan, Planned, UnconsumedFaultError
 
 __all__ = [
     "AnswerCut",

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.faults import call_faults, job_faults
-from vertex_emulator.faults.errors import FaultError
+from vertex_emulator.faults.call_faults import FaultError
 from vertex_emulator.faults.plan import Fault, Planned
 
 REQUEST_FAULTS: tuple[type[call_faults.RequestFault], ...] = (

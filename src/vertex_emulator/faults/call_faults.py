@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from vertex_emulator.faults.errors import FaultError
-
 Method = Literal[
     "create",
     "get",
@@ -28,6 +26,10 @@ METHODS: tuple[str, ...] = get_args(Method)
 # What `*` leaves out: they are not Vertex AI's.
 _OTHER_SERVICES = frozenset({"token", "metadata"})
 _LEAST_STATUS, _MOST_STATUS = 400, 599
+
+
+class FaultError(ValueError):
+    """A fault that cannot be planned; says which field, and what it may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from vertex_emulator.faults.call_faults import require
-from vertex_emulator.faults.errors import FaultError
+from vertex_emulator.faults.call_faults import FaultError, require
 from vertex_emulator.jobs import events, outcome
 from vertex_emulator.jobs.events import Act, Stage
 

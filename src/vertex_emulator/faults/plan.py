@@ -7,13 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vertex_emulator.faults.call_faults import Delay, FaultTarget, Interruption, RequestFault
-from vertex_emulator.faults.errors import FaultError, UnconsumedFaultError
+from vertex_emulator.faults.call_faults import (
+    Delay,
+    FaultError,
+    FaultTarget,
+    Interruption,
+    RequestFault,
+)
 from vertex_emulator.faults.job_faults import JobFault, ListLag
 from vertex_emulator.jobs.events import Act
 from vertex_emulator.jobs.job import Job
 
 Fault = RequestFault | JobFault
+
+
+class UnconsumedFaultError(AssertionError):
+    """A planned fault has not happened, so whatever it was planned for was not tested."""
 
 
 @dataclass(slots=True, eq=False)

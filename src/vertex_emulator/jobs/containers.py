@@ -17,11 +17,12 @@ from vertex_emulator.jobs.events import (
     ReplicaEnded,
 )
 from vertex_emulator.jobs.job import Job
-from vertex_emulator.jobs.outcome import Exit
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import (
+    TERMINATED,
     AnyRuntime,
     Container,
+    Exit,
     ImageError,
     ImageRuntime,
     Replica,
@@ -198,7 +199,7 @@ class Containers:
 
         if running.must_end:
             # As a container that is ended while it starts.
-            ended(Exit(outcome.TERMINATED))
+            ended(Exit(TERMINATED))
             return
         try:
             replica = runtime.begin(

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time, parse_time
-from vertex_emulator.jobs.outcome import Exit
+from vertex_emulator.runtimes.contract import Exit
 
 Stage = Literal[
     "queued", "provisioning", "running", "evicting", "paused", "stopping", "tearing_down", "over"

@@ -6,10 +6,10 @@ https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.runtimes.contract import KILLED, Exit
 
 REPLICA = "workerpool0-0"
 SERVICE_TASK = "service"
@@ -38,25 +38,8 @@ NOT_RETRIED = "Job will not be retried, max error retry attempts reached."
 
 # google.rpc.Code
 _CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
-# SIGKILL and SIGTERM, as a shell reports them.
-KILLED, TERMINATED = 137, 143
 
 _ARTIFACT_REGISTRY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/@]+)/")
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a container ended.
-
-    Args:
-        status: Exit status, 0 to 255; 128 + N for a signal N.
-        start_error: Why the command could not be started, if so.
-        is_out_of_memory: Whether it was killed for want of memory.
-    """
-
-    status: int
-    start_error: str | None = None
-    is_out_of_memory: bool = False
 
 
 def exit_error(end: Exit, *, number: str, job_id: str) -> Json:

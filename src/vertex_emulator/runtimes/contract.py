@@ -7,14 +7,31 @@ from typing import Protocol, runtime_checkable
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.timer import Timer
-from vertex_emulator.jobs.outcome import Exit
 
 OutputSink = Callable[[str, str], None]
 """Takes (stream, line): `stdout` or `stderr`, and a line without its end. May be
 called from any thread until `Replica.wait` returns."""
 
+POOLS_PATH = "job_spec.worker_pool_specs"
+# SIGKILL and SIGTERM, as a shell reports them.
+KILLED, TERMINATED = 137, 143
 # That of containerd.
 _START_ERROR_STATUS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended.
+
+    Args:
+        status: Exit status, 0 to 255; 128 + N for a signal N.
+        start_error: Why the command could not be started, if so.
+        is_out_of_memory: Whether it was killed for want of memory.
+    """
+
+    status: int
+    start_error: str | None = None
+    is_out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +231,18 @@ class TimedRuntime(Protocol):
 
 
 AnyRuntime = Runtime | TimedRuntime
+
+
+def find_unserved_pools(job_spec: Json) -> list[str]:
+    """The parts of a job that neither runtime here can run, each with a reason. Pure.
+
+    Args:
+        job_spec: The CustomJobSpec.
+    """
+    pools = job_spec["workerPoolSpecs"]
+    unserved = []
+    if any(pool for pool in pools[1:]):
+        unserved.append(f"{POOLS_PATH}: only the first worker pool can be run")
+    if "pythonPackageSpec" in pools[0]:
+        unserved.append(f"{POOLS_PATH}[0].python_package_spec: only containers can be run")
+    return unserved

@@ -9,6 +9,7 @@ emulators on loopback can be reached from it.
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Mapping
@@ -21,12 +22,16 @@ from docker.utils.socket import STDERR, frames_iter
 from requests.exceptions import RequestException
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
-from vertex_emulator.runtimes.docker_images import explain_pull, pull_image
+from vertex_emulator.runtimes.contract import (
+    Container,
+    Exit,
+    ImageError,
+    NeverStarted,
+    OutputSink,
+    Replica,
+    find_unserved_pools,
+)
 from vertex_emulator.runtimes.docker_probe import DEFAULT_HOST, is_answering
-from vertex_emulator.runtimes.output_lines import OutputLines
-from vertex_emulator.runtimes.pools import find_unserved_pools
 
 # How a container reaches the emulators that it should: addresses, no credentials.
 _PASSED_ON = ("STORAGE_EMULATOR_HOST",)
@@ -34,6 +39,14 @@ _JOB_LABEL = "zenml-vertex.emulator.job-id"
 _OWNER_LABEL = "zenml-vertex.emulator.owner"
 # What the engine says of a command that its image cannot run.
 _START_ERROR = "OCI runtime create failed"
+# What registries and the engine say where credentials are missing or do not suffice.
+_REFUSED = re.compile(
+    r"\b(?:denied|unauthorized|forbidden|no basic auth credentials|authentication required)\b",
+    re.IGNORECASE,
+)
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+# A line without an end is cut into pieces of this size.
+LINE_BYTES = 200_000
 
 
 class DockerError(Exception):
@@ -211,6 +224,78 @@ class _DockerReplica:
                 self._api.kill(self._id)
 
 
+def pull_image(api: docker.APIClient, image_uri: str, architecture: str) -> str:
+    """Pull an image as a machine without any images would.
+
+    The tag is resolved at the registry; what the engine has under this name is not
+    looked at.
+
+    Args:
+        api: Client of the container engine.
+        image_uri: URI of the image, with a tag, a digest or neither.
+        architecture: Of the machine that is to run it: `amd64` or `arm64`.
+
+    Returns:
+        The image by its digest.
+
+    Raises:
+        ImageError: If it cannot be had, or is for other machines.
+    """
+    try:
+        found = api.inspect_distribution(image_uri)
+        check_platforms(image_uri, found.get("Platforms") or [], architecture)
+        pinned = pin(image_uri, found["Descriptor"]["digest"])
+        platform = f"linux/{architecture}"
+        for line in api.pull(pinned, stream=True, decode=True, platform=platform):
+            if "error" in line:
+                raise explain_pull(image_uri, str(line["error"]))
+    except docker.errors.APIError as error:
+        raise explain_pull(image_uri, str(error.explanation or error)) from error
+    return pinned
+
+
+def pin(image_uri: str, digest: str) -> str:
+    """The image by its digest, whatever it had before: a tag, a digest, nothing.
+
+    Args:
+        image_uri: URI of the image.
+        digest: `sha256:...`.
+    """
+    name = _DIGEST.sub("", image_uri)
+    repository, colon, tag = name.rpartition(":")
+    # A colon before a slash belongs to the registry's port.
+    return f"{repository if colon and '/' not in tag else name}@{digest}"
+
+
+def check_platforms(image_uri: str, platforms: list[dict[str, Any]], architecture: str) -> None:
+    """Refuse an image that has nothing for a machine.
+
+    Args:
+        image_uri: URI of the image.
+        platforms: What the registry has it for; an empty list says nothing.
+        architecture: Of the machine.
+
+    Raises:
+        ImageError: If none of them is Linux on this architecture.
+    """
+    names = [f"{item.get('os')}/{item.get('architecture')}" for item in platforms]
+    # An attestation stands beside the images of a list as `unknown/unknown`.
+    names = [name for name in names if "unknown" not in name and "/None" not in name]
+    wanted = f"linux/{architecture}"
+    if names and wanted not in names:
+        raise ImageError(
+            f"The image {image_uri} is for {', '.join(names)}; the machine is {wanted}. There, it "
+            "would end with `exec format error`."
+        )
+
+
+def explain_pull(image_uri: str, text: str) -> ImageError:
+    """What a registry or the engine says of an image that it does not give."""
+    return ImageError(
+        f"The image {image_uri} cannot be pulled: {text}", is_refused=bool(_REFUSED.search(text))
+    )
+
+
 def remove_container(api: docker.APIClient, container_id: str) -> None:
     """Remove a container, running or not, with its volumes; one that is gone is no mistake."""
     try:
@@ -256,6 +341,38 @@ def _read_start(pid: int) -> str:
         return ""
     fields = text.rpartition(")")[2].split()
     return "" if fields[0] in {"Z", "X"} else fields[19]
+
+
+class OutputLines:
+    """Takes the output in whatever pieces it comes, and hands on whole lines.
+
+    Args:
+        sink: Gets them.
+    """
+
+    def __init__(self, sink: OutputSink) -> None:
+        self._sink = sink
+        self._rest: dict[str, bytes] = {}
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take a piece of a stream: `stdout` or `stderr`."""
+        *lines, rest = (self._rest.get(stream, b"") + data).split(b"\n")
+        for line in lines:
+            self._write(stream, line)
+        while len(rest) >= LINE_BYTES:
+            self._write(stream, rest[:LINE_BYTES])
+            rest = rest[LINE_BYTES:]
+        self._rest[stream] = rest
+
+    def finish(self) -> None:
+        """Hand on the last lines, which have no end."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._write(stream, rest)
+        self._rest.clear()
+
+    def _write(self, stream: str, line: bytes) -> None:
+        self._sink(stream, line.decode("utf-8", "replace").rstrip("\r"))
 
 
 def close_output(output: Any) -> None:

@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import IO
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.jobs.outcome import Exit
-from vertex_emulator.runtimes.contract import Container, NeverStarted, OutputSink, Replica
-from vertex_emulator.runtimes.pools import WHERE, find_unserved_pools
+from vertex_emulator.runtimes.contract import (
+    POOLS_PATH,
+    Container,
+    Exit,
+    NeverStarted,
+    OutputSink,
+    Replica,
+    find_unserved_pools,
+)
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
 
 # How a process of this machine reaches the emulators and proxies that it should:
@@ -55,8 +61,8 @@ class ProcessRuntime:
         container = job_spec["workerPoolSpecs"][0].get("containerSpec")
         if container is not None and not container.get("command"):
             unserved.append(
-                f"{WHERE}[0].container_spec.command: no image is pulled, so there is no entrypoint "
-                "to run instead"
+                f"{POOLS_PATH}[0].container_spec.command: no image is pulled, so there is no "
+                "entrypoint to run instead"
             )
         return unserved
 

@@ -10,8 +10,13 @@ from datetime import datetime, timedelta
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.timer import Timer
-from vertex_emulator.jobs.outcome import KILLED, TERMINATED, Exit
-from vertex_emulator.runtimes.contract import Container, OutputSink
+from vertex_emulator.runtimes.contract import (
+    KILLED,
+    TERMINATED,
+    Container,
+    Exit,
+    OutputSink,
+)
 
 Action = Callable[[], None]
 

@@ -41,8 +41,8 @@ def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -
 
     from campaign.campaign import opened, run_campaign
     from campaign.drawing import draw_trial
+    from campaign.operators import PluginSubject
     from campaign.oracle import Verdict
-    from campaign.own import Own
     from campaign.tally import (
         Tally,
         render_failure,
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -
     def show(trial: Trial, verdict: Verdict) -> None:
         print(f"seed {options.seed}, {render_failure(trial, verdict)}", flush=True)
 
-    with opened(Own()) as run:
+    with opened(PluginSubject()) as run:
         tally = run_campaign(run, (draw_trial(options.seed, n) for n in numbers), show)
     tallies = {"zenml-vertex": tally}
     if builtin is not None:

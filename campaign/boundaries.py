@@ -94,7 +94,7 @@ INTERRUPTIBLE: Sequence[str] = (*_SUBMIT, *_WAIT, *_CLEANUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BoundarySetup:
     """What a process needs to come to a boundary that most never see.
 
     Args:
@@ -120,40 +120,44 @@ _NOT_CANCELLED = VertexHazard((ErrorAnswer("cancel", 400),), is_harsh=True)
 _REFUSED = VertexHazard((ErrorAnswer("create", 400),), is_harsh=True)
 # What a step reports that was stopped is no sign that its container is about to end.
 _STOPPED = RunStops(1.0, is_heeded=True)
+_AFTER_RECORD = Cut("Ctrl-C", "submit: create_run_metadata after", 2)
+_BEFORE_CREATE = Cut("Ctrl-C", "submit: jobs.create before")
 _SIBLING = SiblingFails(1.0)
-_NEXT = Ground("reports", (Cut("SIGKILL", "submit: jobs.create after"),), seconds=1500.0, process=2)
-_GROUNDS: Mapping[str, Ground] = {
-    "submit: clock.sleep": Ground(hazards=(VertexHazard((RequestLost("create"),)),)),
-    "submit: clock.monotonic": Ground(hazards=(_UNANSWERED,)),
-    "submit: jobs.list": Ground(hazards=(_UNANSWERED,)),
-    "submit: jobs.cancel": Ground(hazards=(Cut("Ctrl-C", "submit: create_run_metadata after", 2),)),
-    "submit: jobs.get": Ground(
-        hazards=(Cut("Ctrl-C", "submit: create_run_metadata after", 2), _NOT_CANCELLED)
-    ),
-    "submit: get_run_step": Ground(
+_NEXT = BoundarySetup(
+    "reports", (Cut("SIGKILL", "submit: jobs.create after"),), seconds=1500.0, process=2
+)
+_SETUPS: Mapping[str, BoundarySetup] = {
+    "submit: clock.sleep": BoundarySetup(hazards=(VertexHazard((RequestLost("create"),)),)),
+    "submit: clock.monotonic": BoundarySetup(hazards=(_UNANSWERED,)),
+    "submit: jobs.list": BoundarySetup(hazards=(_UNANSWERED,)),
+    "submit: jobs.cancel": BoundarySetup(hazards=(_AFTER_RECORD,)),
+    "submit: jobs.get": BoundarySetup(hazards=(_AFTER_RECORD, _NOT_CANCELLED)),
+    "submit: get_run_step": BoundarySetup(
         hazards=(
-            Cut("Ctrl-C", "submit: jobs.create before"),
+            _BEFORE_CREATE,
             ServerHazard("update_run_step", 1, "repeated"),
         )
     ),
-    "submit: update_run_step": Ground(hazards=(Cut("Ctrl-C", "submit: jobs.create before"),)),
-    "wait: jobs.cancel": Ground(
+    "submit: update_run_step": BoundarySetup(hazards=(_BEFORE_CREATE,)),
+    "wait: jobs.cancel": BoundarySetup(
         "reports", (Cut("Ctrl-C", "wait: clock.sleep before", 2),), seconds=600.0
     ),
-    "wait: jobs.get": Ground("dies"),
-    "wait: logs.list": Ground("dies"),
+    "wait: jobs.get": BoundarySetup("dies"),
+    "wait: logs.list": BoundarySetup("dies"),
     # Google's client signs its own tokens; only who reads logs asks for one.
-    "wait: token": Ground("dies", has_key=True),
-    "get_status: token": Ground("dies", has_key=True),
-    "wait: update_run_step": Ground("dies"),
-    "get_status: jobs.cancel": Ground("reports", (RunStops(1.0, is_heeded=False),), seconds=1200.0),
-    "get_status: jobs.get": Ground("dies"),
-    "get_status: logs.list": Ground("dies"),
-    "get_status: update_run_step": Ground("dies"),
-    "cleanup: jobs.cancel": Ground("reports", (_STOPPED,), seconds=600.0),
-    "cleanup: clock.sleep": Ground("reports", (_STOPPED, _BAD_GATEWAY), seconds=600.0),
-    "cleanup: jobs.get": Ground("reports", (_STOPPED, _NOT_CANCELLED), seconds=600.0),
-    "cleanup: get_run_step": Ground(
+    "wait: token": BoundarySetup("dies", has_key=True),
+    "get_status: token": BoundarySetup("dies", has_key=True),
+    "wait: update_run_step": BoundarySetup("dies"),
+    "get_status: jobs.cancel": BoundarySetup(
+        "reports", (RunStops(1.0, is_heeded=False),), seconds=1200.0
+    ),
+    "get_status: jobs.get": BoundarySetup("dies"),
+    "get_status: logs.list": BoundarySetup("dies"),
+    "get_status: update_run_step": BoundarySetup("dies"),
+    "cleanup: jobs.cancel": BoundarySetup("reports", (_STOPPED,), seconds=600.0),
+    "cleanup: clock.sleep": BoundarySetup("reports", (_STOPPED, _BAD_GATEWAY), seconds=600.0),
+    "cleanup: jobs.get": BoundarySetup("reports", (_STOPPED, _NOT_CANCELLED), seconds=600.0),
+    "cleanup: get_run_step": BoundarySetup(
         "reports",
         (
             _STOPPED,
@@ -162,26 +166,26 @@ _GROUNDS: Mapping[str, Ground] = {
         ),
         seconds=600.0,
     ),
-    "cleanup: update_run_step": Ground(
+    "cleanup: update_run_step": BoundarySetup(
         "reports", (_STOPPED, Cut("Ctrl-C", "cleanup: jobs.cancel before")), seconds=600.0
     ),
-    "cleanup: clock.monotonic": Ground("reports"),
-    "cancel: clock.sleep": Ground("reports", (_SIBLING, _UNAVAILABLE), seconds=600.0),
-    "cancel: jobs.get": Ground("reports", (_SIBLING, _NOT_CANCELLED), seconds=600.0),
-    "cancel: ": Ground("reports", (_SIBLING,), seconds=600.0),
+    "cleanup: clock.monotonic": BoundarySetup("reports"),
+    "cancel: clock.sleep": BoundarySetup("reports", (_SIBLING, _UNAVAILABLE), seconds=600.0),
+    "cancel: jobs.get": BoundarySetup("reports", (_SIBLING, _NOT_CANCELLED), seconds=600.0),
+    "cancel: ": BoundarySetup("reports", (_SIBLING,), seconds=600.0),
     # Another process looks for a job whose name the first one has not recorded.
     "get_status: clock.sleep": _NEXT,
     "get_status: create_run_metadata": _NEXT,
-    "tidy: clock": Ground("reports"),
-    "tidy: jobs.list": Ground("reports"),
-    "tidy: jobs.get": Ground("reports"),
-    "tidy: jobs.cancel": Ground("stuck"),
-    "launcher: clock.sleep": Ground(hazards=(ServerOutage(0.0, 300.0),)),
-    "launcher: ": Ground(hazards=(_REFUSED,)),
-    "runner: update_run_step": Ground("command"),
+    "tidy: clock": BoundarySetup("reports"),
+    "tidy: jobs.list": BoundarySetup("reports"),
+    "tidy: jobs.get": BoundarySetup("reports"),
+    "tidy: jobs.cancel": BoundarySetup("stuck"),
+    "launcher: clock.sleep": BoundarySetup(hazards=(ServerOutage(0.0, 300.0),)),
+    "launcher: ": BoundarySetup(hazards=(_REFUSED,)),
+    "runner: update_run_step": BoundarySetup("command"),
 }
 
 
-def find_ground(place: str) -> Ground | None:
+def find_setup(place: str) -> BoundarySetup | None:
     """What a process needs to come to a boundary; None for nothing in particular."""
-    return next((ground for start, ground in _GROUNDS.items() if place.startswith(start)), None)
+    return next((setup for start, setup in _SETUPS.items() if place.startswith(start)), None)

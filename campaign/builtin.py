@@ -28,7 +28,7 @@ from campaign.world import World
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 
-class BuiltIn:
+class BuiltinSubject:
     """The flavor `vertex` of ZenML's `gcp` integration."""
 
     # Longer than whatever delays a step or a job in a trial.
@@ -67,7 +67,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    with opened(BuiltIn()) as run:
+    with opened(BuiltinSubject()) as run:
         trials = (draw_trial(options.seed, number) for number in range(options.trials))
         tally = run_campaign(run, trials)
     print(json.dumps(tally.to_json()))

@@ -4,34 +4,33 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from campaign.edges import Edges, led_to
-from campaign.facts import Facts
 from campaign.operators import Subject
-from campaign.oracle import Verdict, judge
+from campaign.oracle import TrialRecord, Verdict, judge
+from campaign.patching import CurrentProcess, patched_into
 from campaign.running import TrialRun
-from campaign.shrinking import shrink
 from campaign.tally import Tally
-from campaign.trial import Trial
+from campaign.trial import Hazard, Trial, VertexHazard
 from campaign.world import World
 from zenml_vertex.cloud.endpoint import EMULATOR_VARIABLE
 
-Run = Callable[[Trial], Facts]
+Run = Callable[[Trial], TrialRecord]
 OnFailure = Callable[[Trial, Verdict], None]
 
 
 @contextmanager
-def opened_world() -> Iterator[tuple[World, Edges]]:
-    """A world, and the edges of processes in it."""
+def opened_world() -> Iterator[tuple[World, CurrentProcess]]:
+    """A world, and the process that runs in it."""
     with ExitStack() as stack:
         world = stack.enter_context(World())
         stack.enter_context(_variable(EMULATOR_VARIABLE, world.host))
-        yield world, stack.enter_context(led_to(world))
+        yield world, stack.enter_context(patched_into(world))
 
 
 @contextmanager
@@ -42,13 +41,13 @@ def opened(subject: Subject) -> Iterator[Run]:
         subject: The step operator that is tried.
     """
     with (
-        opened_world() as (world, edges),
+        opened_world() as (world, current),
         TemporaryDirectory(prefix="faults-") as folder,
     ):
         key_file = _write_key(Path(folder) / "key.json", world.url)
 
-        def run(trial: Trial) -> Facts:
-            return TrialRun(world, edges, trial, subject, key_file).run()
+        def run(trial: Trial) -> TrialRecord:
+            return TrialRun(world, current, trial, subject, key_file).run()
 
         yield run
 
@@ -96,10 +95,42 @@ def run_campaign(run: Run, trials: Iterable[Trial], on_failure: OnFailure | None
     """
     tally = Tally()
     for trial in trials:
-        facts = run(trial)
-        verdict = judge(facts)
-        tally.add(facts, verdict)
+        record = run(trial)
+        verdict = judge(record)
+        tally.add(record, verdict)
         if on_failure and not verdict.is_right:
             small = shrink(trial, lambda one: not judge(run(one)).is_right)
             on_failure(small, judge(run(small)))
     return tally
+
+
+def shrink(trial: Trial, goes_wrong: Callable[[Trial], bool]) -> Trial:
+    """Drop one hazard after the other while the trial still goes wrong.
+
+    Args:
+        trial: A trial that goes wrong.
+        goes_wrong: Runs a trial.
+    """
+    while smaller := next((one for one in _iter_smaller(trial) if goes_wrong(one)), None):
+        trial = smaller
+    return trial
+
+
+def _iter_smaller(trial: Trial) -> Iterator[Trial]:
+    for index, hazard in enumerate(trial.hazards):
+        before, after = trial.hazards[:index], trial.hazards[index + 1 :]
+        yield replace(trial, hazards=(*before, *after))
+        for smaller in _iter_parts(hazard):
+            yield replace(trial, hazards=(*before, smaller, *after))
+    if trial.detaches:
+        yield replace(trial, detaches=False)
+    if trial.delay:
+        yield replace(trial, delay=0.0)
+
+
+def _iter_parts(hazard: Hazard) -> Iterator[Hazard]:
+    """A hazard of several faults with one of them less."""
+    if isinstance(hazard, VertexHazard) and len(hazard.faults) > 1:
+        for index in range(len(hazard.faults)):
+            rest = (*hazard.faults[:index], *hazard.faults[index + 1 :])
+            yield replace(hazard, faults=rest)

@@ -8,15 +8,17 @@ drawn: docs/explanation/exactly-one-job.md.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
-from campaign.boundaries import INTERRUPTIBLE, KILLABLE, Ground, find_ground
+from campaign.boundaries import INTERRUPTIBLE, KILLABLE, BoundarySetup, find_setup
 from campaign.trial import (
     Cut,
     CutKind,
     EmulatorCrash,
     Hazard,
+    JobMethod,
     Mode,
+    OutageForm,
     RunStops,
     Sequel,
     ServerHazard,
@@ -72,6 +74,8 @@ _EVERY_BOUNDARY: Sequence[tuple[Mode, Cut]] = [
     *((mode, Cut("SIGKILL", place)) for mode, places in KILLABLE.items() for place in places),
     *(("static", Cut("Ctrl-C", place)) for place in INTERRUPTIBLE),
 ]
+# How Google's client sees a connection end.
+_HOW: tuple[Literal["reset", "close"], ...] = ("reset", "close")
 _LONGEST_LAG = 20.0
 _LATEST_EFFECT = 20.0
 _SPREADING = (
@@ -110,16 +114,16 @@ def draw_trial(seed: int, index: int) -> Trial:
     if is_directed:
         mode, cut = _EVERY_BOUNDARY[index // _DIRECTED % len(_EVERY_BOUNDARY)]
         cuts = [cut]
-    ground = next((ground for cut in cuts if (ground := find_ground(cut.place))), Ground())
-    cuts = [replace(cut, process=max(cut.process, ground.process)) for cut in cuts]
-    kind: StepKind = ground.step or _weigh(rng, _STEPS)
+    setup = next((setup for cut in cuts if (setup := find_setup(cut.place))), BoundarySetup())
+    cuts = [replace(cut, process=max(cut.process, setup.process)) for cut in cuts]
+    kind: StepKind = setup.step or _weigh(rng, _STEPS)
     step = Step(
         kind,
-        seconds=ground.seconds or rng.choice((5.0, rng.uniform(1, 120), rng.uniform(60, 1800))),
+        seconds=setup.seconds or rng.choice((5.0, rng.uniform(1, 120), rng.uniform(60, 1800))),
         ending=rng.choice((0.0, 2.0, rng.uniform(0, 120))),
     )
-    has_key = ground.has_key or _happens(rng, 0.15)
-    hazards = list(ground.hazards)
+    has_key = setup.has_key or _happens(rng, 0.15)
+    hazards = list(setup.hazards)
     if not is_directed:
         drawn = [slot.draw(rng, step) for slot in _SLOTS if _happens(rng, slot.chance)]
         hazards = _bound(hazards, drawn)
@@ -135,7 +139,7 @@ def draw_trial(seed: int, index: int) -> Trial:
         hazards=(*hazards, *cuts),
         detaches=_happens(rng, 0.2) and not is_directed,
         has_key=has_key,
-        sequel="resume" if ground.process > 1 else rng.choice(_SEQUELS),
+        sequel="resume" if setup.process > 1 else rng.choice(_SEQUELS),
         delay=rng.choice((0.0, rng.uniform(0, 30), rng.uniform(30, 900))),
     )
 
@@ -174,7 +178,7 @@ def _happens(rng: Random, chance: float) -> bool:
 
 
 def _draw_create(rng: Random, _: Step) -> VertexHazard:
-    how = rng.choice(("reset", "close"))
+    how = rng.choice(_HOW)
     status = rng.choice(_STATUSES)
     late = rng.choice((0.0, rng.uniform(0, _LATEST_EFFECT)))
     body = _choose_body(status)
@@ -216,7 +220,7 @@ def _draw_reading(rng: Random, method: Any, longest: float) -> VertexHazard:
     common: dict[str, Any] = {"call": rng.choice((1, 1, rng.randint(1, 12))), **span}
     status = rng.choice(_STATUSES)
     draws: tuple[Callable[[], VertexHazard], ...] = (
-        lambda: _of(RequestLost(method, how=rng.choice(("reset", "close")), **common)),
+        lambda: _of(RequestLost(method, how=rng.choice(_HOW), **common)),
         lambda: _of(AnswerLost(method, **common)),
         lambda: _of(ErrorAnswer(method, status, body=_choose_body(status), **common)),
         lambda: _of(ErrorAnswer(method, 503, body="empty", **common)),
@@ -300,12 +304,12 @@ def _draw_lag(rng: Random, _: Step) -> VertexHazard:
 
 
 def _draw_expiry(rng: Random, _: Step) -> VertexHazard:
-    method = rng.choice(("create", "get", "list", "cancel"))
+    method: JobMethod = rng.choice(("create", "get", "list", "cancel"))
     return _of(TokensExpired(method, call=rng.randint(1, 3)))
 
 
 def _draw_server_outage(rng: Random, _: Step) -> ServerOutage:
-    form = rng.choice(("refused", "proxy"))
+    form: OutageForm = rng.choice(("refused", "proxy"))
     if _happens(rng, 0.4):
         return ServerOutage(rng.uniform(0, 60), rng.uniform(1, 50), form)
     return ServerOutage(rng.uniform(70, 900), rng.uniform(10, 900), form)

@@ -9,10 +9,10 @@ from typing import Any
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import IllegalOperationError
 
-from campaign.edges import Edges
-from campaign.facts import Facts, JobFacts, WriteFacts
 from campaign.launcher import Launcher
 from campaign.operators import Subject, build_submit
+from campaign.oracle import EndRecord, JobRecord, TrialRecord
+from campaign.patching import CurrentProcess
 from campaign.process import Process
 from campaign.steps import build_play
 from campaign.trial import (
@@ -48,7 +48,7 @@ class TrialRun:
 
     Args:
         world: The world.
-        edges: Where processes meet it.
+        current: Which process the operator runs in.
         trial: The trial.
         subject: The step operator that is tried.
         key_file: A service account's key.
@@ -57,13 +57,13 @@ class TrialRun:
     def __init__(
         self,
         world: World,
-        edges: Edges,
+        current: CurrentProcess,
         trial: Trial,
         subject: Subject,
         key_file: Path,
     ) -> None:
         self._world = world
-        self._edges = edges
+        self._current = current
         self._trial = trial
         self._subject = subject
         self._key_file = key_file
@@ -86,7 +86,7 @@ class TrialRun:
             hazards=self._pick(ServerHazard),
         )
 
-    def run(self) -> Facts:
+    def run(self) -> TrialRecord:
         """Run it."""
         self._prepare()
         is_left = self._run_process(self._launch)
@@ -123,7 +123,7 @@ class TrialRun:
         )
         self._processes.append(process)
         client = ZenMLClient(self._server, process)
-        self._edges.process, self._edges.client = process, client
+        self._current.enter(process, client)
         operator = self._subject.build(process, trial, world, self._key_file)
         launcher = Launcher(
             process,
@@ -249,16 +249,16 @@ class TrialRun:
     def _pick(self, kind: type) -> Sequence[Any]:
         return [hazard for hazard in self._trial.hazards if isinstance(hazard, kind)]
 
-    def _collect(self) -> Facts:
+    def _collect(self) -> TrialRecord:
         ended = next(
             (w for w in self._server.writes if w.result in {"completed", "failed", "stopped"}), None
         )
         store = self._world.store
         hit = [cut for process in self._processes for cut in process.hit]
-        return Facts(
+        return TrialRecord(
             trial=self._trial,
             jobs=tuple(
-                JobFacts(
+                JobRecord(
                     job_id,
                     tuple((state.value, moment) for state, moment in job.history),
                     job_id in store.deleted,
@@ -267,7 +267,7 @@ class TrialRun:
             ),
             leaked=tuple(sorted(self._leaked)),
             status=self._server.status.value,
-            ended=WriteFacts(ended.moment, ended.writer, str(ended.result)) if ended else None,
+            ended=EndRecord(ended.moment, ended.writer, str(ended.result)) if ended else None,
             returned=self._returned,
             error=self._error,
             was_interrupted=any(process.was_interrupted for process in self._processes),

@@ -47,8 +47,7 @@ def main() -> int:
 def _soak(days: float) -> int:
     from campaign.campaign import opened_world
     from campaign.launcher import Launcher
-    from campaign.operators import build_submit
-    from campaign.own import Own
+    from campaign.operators import PluginSubject, build_submit
     from campaign.process import Process
     from campaign.steps import build_play
     from campaign.trial import Step, Trial
@@ -58,14 +57,14 @@ def _soak(days: float) -> int:
     lines = _Lines()
     logging.getLogger().handlers = [lines]
     memory: list[Memory] = []
-    with opened_world() as (world, edges):
+    with opened_world() as (world, current):
         server = ZenMLServer(now=world.now, begin=world.now())
         world.begin(build_play(trial.step, server, None))
         process = Process(
             (), world.sleep, world.monotonic, most_seconds=2 * days * _DAY, most_crossings=1e9
         )
         client = ZenMLClient(server, process)
-        edges.process, edges.client = process, client
+        current.enter(process, client)
 
         def take(hours: float) -> None:
             # The emulator remembers what it was asked, which is not the client's memory.
@@ -76,7 +75,7 @@ def _soak(days: float) -> int:
 
         # By then, everything has been imported and connected.
         world.do_later(_HOUR, lambda: take(1.0))
-        operator = Own().build(process, trial, world, Path())
+        operator = PluginSubject().build(process, trial, world, Path())
         tracemalloc.start(1)
         launcher = Launcher(process, client, operator, build_submit(operator))
         launcher.run_static(server.read())
@@ -104,8 +103,7 @@ class _Lines(logging.Handler):
         self.count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        is_ours = record.name.startswith("zenml_vertex.")
-        self.count += is_ours and not record.name.startswith("vertex_emulator")
+        self.count += record.name.startswith("zenml_vertex.")
 
 
 def _measure() -> Memory:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from campaign.boundaries import KILLABLE
-from campaign.facts import Facts
-from campaign.oracle import Verdict
+from campaign.oracle import TrialRecord, Verdict
 from campaign.trial import Trial
 
 _NUMBERS = ("trials", "jobs", "duplicates", "leaked", "wrong", "endless")
@@ -47,7 +46,7 @@ class Tally:
     crossed: set[str] = field(default_factory=set)
     killed: Counter[str] = field(default_factory=Counter)
 
-    def add(self, facts: Facts, verdict: Verdict) -> None:
+    def add(self, record: TrialRecord, verdict: Verdict) -> None:
         """Count a trial."""
         self.trials += 1
         self.jobs += verdict.jobs
@@ -55,9 +54,9 @@ class Tally:
         self.leaked += verdict.leaked
         self.wrong += bool(verdict.wrong)
         self.endless += verdict.endless
-        self.hits.update(facts.hits)
-        self.crossed |= facts.seen
-        self.killed.update(facts.cut)
+        self.hits.update(record.hits)
+        self.crossed |= record.seen
+        self.killed.update(record.cut)
 
     @property
     def is_clean(self) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from vertex_emulator.faults import Fault, JobFault
+from vertex_emulator.faults import Fault, JobFault, RequestFault
 
 Mode = Literal["static", "dynamic"]
 
@@ -65,7 +65,11 @@ class VertexHazard:
         if isinstance(fault, JobFault):
             return type(fault).__name__
         names = "+".join(type(one).__name__ for one in self.faults)
-        return f"{names} {'+'.join(dict.fromkeys(one.method for one in self.faults))}"
+        methods = dict.fromkeys(one.method for one in self.faults if isinstance(one, RequestFault))
+        return f"{names} {'+'.join(methods)}"
+
+
+OutageForm = Literal["refused", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class ServerOutage:
 
     start: float
     seconds: float
-    form: Literal["refused", "proxy"] = "refused"
+    form: OutageForm = "refused"
 
     @property
     def kind(self) -> str:
@@ -135,6 +139,9 @@ class Cut:
         return self.how
 
 
+JobMethod = Literal["create", "get", "list", "cancel"]
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatorCrash:
     """Vertex AI itself dies in the middle of a call, and comes back.
@@ -146,7 +153,7 @@ class EmulatorCrash:
         after_effect: Whether the call has had its effect.
     """
 
-    method: Literal["create", "get", "list", "cancel"]
+    method: JobMethod
     nth: int
     seconds: float
     after_effect: bool = False

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def run() -> Iterator["Run"]:
     """Runs a trial with this package's operator."""
     from campaign.campaign import opened
-    from campaign.own import Own
+    from campaign.operators import PluginSubject
 
     logging.disable(logging.CRITICAL)
     try:
-        with opened(Own()) as run_trial:
+        with opened(PluginSubject()) as run_trial:
             yield run_trial
     finally:
         logging.disable(logging.NOTSET)

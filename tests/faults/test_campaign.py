@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from campaign.campaign import Run, run_campaign
+from campaign.campaign import Run, run_campaign, shrink
 from campaign.drawing import draw_trial
 from campaign.oracle import Verdict, judge
-from campaign.shrinking import shrink
 from campaign.tally import render_failure, render_summary
 from campaign.trial import Cut, Hazard, ServerOutage, Step, Trial, VertexHazard
 from vertex_emulator.faults import (
@@ -70,7 +69,7 @@ def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
     assert draw_trial(7, 12) != draw_trial(8, 12)
     first, second = (run(draw_trial(7, 12)) for _ in range(2))
     first_states, second_states = (
-        [[state for state, _ in job.states] for job in facts.jobs] for facts in (first, second)
+        [[state for state, _ in job.states] for job in record.jobs] for record in (first, second)
     )
     assert first_states == second_states
     assert first.hits == second.hits
@@ -125,7 +124,7 @@ def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
         delay=300.0,
     )
     assert judge(run(killed)).is_right
-    monkeypatch.setattr("campaign.own.find_orphans", lambda *_: [])
+    monkeypatch.setattr("campaign.operators.find_orphans", lambda *_: [])
     assert judge(run(killed)).leaked == 1
 
 
@@ -184,8 +183,8 @@ def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_hazard_that_did_not_happen_does_not_count(run: Run) -> None:
     """A plan is no proof: the tally has what was met."""
-    facts = run(_trial(_vertex(RequestLost("cancel")), LOST))
-    assert facts.hits == {"AnswerLost create": 1}
+    record = run(_trial(_vertex(RequestLost("cancel")), LOST))
+    assert record.hits == {"AnswerLost create": 1}
 
 
 def test_the_command_prints_both_operators_and_a_last_line() -> None:

@@ -118,7 +118,7 @@ TRIALS = {
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_trial_that_went_wrong_goes_right(run: Run, name: str) -> None:
     """One job, the right status, nothing left running; and what was planned has happened."""
-    facts = run(TRIALS[name])
-    verdict = judge(facts)
+    record = run(TRIALS[name])
+    verdict = judge(record)
     assert verdict.is_right, verdict
-    assert {one.kind for one in TRIALS[name].hazards} == set(facts.hits)
+    assert {one.kind for one in TRIALS[name].hazards} == set(record.hits)

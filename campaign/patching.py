@@ -1,4 +1,4 @@
-"""Where a process meets the world: HTTP, ZenML's client and the machine's clock are led there."""
+"""Patches what a process calls, HTTP, ZenML's client and the clock, into a world."""
 
 import sys
 from collections.abc import Iterator
@@ -18,63 +18,67 @@ from campaign.world import World
 from campaign.zenml_server import ZenMLClient
 
 
-class Edges:
-    """Which process the code under test runs in."""
+class CurrentProcess:
+    """The process in which the code under test runs, and its ZenML client."""
 
     def __init__(self) -> None:
-        self.process: Process | None = None
-        self.client: ZenMLClient | None = None
+        self._process: Process | None = None
+        self._client: ZenMLClient | None = None
+
+    def enter(self, process: Process, client: ZenMLClient) -> None:
+        """Run the code under test in this process from now on."""
+        self._process, self._client = process, client
 
     @property
-    def current(self) -> Process:
+    def process(self) -> Process:
         """The process.
 
         Raises:
             RuntimeError: If the code under test runs outside of a trial.
         """
-        if self.process is None:
-            raise RuntimeError("no trial is being run")
-        return self.process
+        if self._process is None:
+            raise RuntimeError("no trial is running")
+        return self._process
 
     def get_client(self, *_: Any, **__: Any) -> ZenMLClient:
-        """What `Client()` is now.
+        """What `Client()` returns in the process.
 
         Raises:
             RuntimeError: If the code under test runs outside of a trial.
         """
-        if self.client is None:
-            raise RuntimeError("no trial is being run")
-        return self.client
+        if self._client is None:
+            raise RuntimeError("no trial is running")
+        return self._client
 
 
-class _Time:
-    """What the module `time` is to code that sleeps."""
+class _TimeModule:
+    """Stands in for the module `time` in code that sleeps."""
 
-    def __init__(self, edges: Edges) -> None:
-        self._edges = edges
+    def __init__(self, current: CurrentProcess) -> None:
+        self._current = current
 
     def sleep(self, seconds: float) -> None:
-        self._edges.current.sleep(seconds)
+        self._current.process.sleep(seconds)
 
     def monotonic(self) -> float:
-        return self._edges.current.time()
+        return self._current.process.time()
 
     time = monotonic
 
 
 @contextmanager
-def led_to(world: World) -> Iterator[Edges]:
-    """Lead what the operators and Google's client do to the world, at one place for each.
+def patched_into(world: World) -> Iterator[CurrentProcess]:
+    """Patch HTTP, ZenML's client and the clock, so that operators run in a world.
 
     Args:
         world: The world.
     """
-    edges = Edges()
-    clock = _Time(edges)
+    current = CurrentProcess()
+    time_module = _TimeModule(current)
     send = HTTPAdapter.send
 
-    def send_between(adapter: HTTPAdapter, request: Any, *args: Any, **kwargs: Any) -> Any:
-        process, call = edges.current, name_call(request.method, request.url)
+    def send_across(adapter: HTTPAdapter, request: Any, *args: Any, **kwargs: Any) -> Any:
+        process, call = current.process, name_call(request.method, request.url)
         process.cross(call, "before")
         try:
             return send(adapter, request, *args, **kwargs)
@@ -83,19 +87,19 @@ def led_to(world: World) -> Iterator[Edges]:
 
     with ExitStack() as stack:
         for owner, name, value in (
-            (HTTPAdapter, "send", send_between),
+            (HTTPAdapter, "send", send_across),
             (google.auth._helpers, "utcnow", lambda: world.now().replace(tzinfo=None)),
-            (retry_base, "time", clock),
-            (retry_unary, "time", clock),
-            (zenml.step_operators.base_step_operator, "time", clock),
-            *((module, "Client", edges.get_client) for module in _find_importers_of_client()),
+            (retry_base, "time", time_module),
+            (retry_unary, "time", time_module),
+            (zenml.step_operators.base_step_operator, "time", time_module),
+            *((module, "Client", current.get_client) for module in _find_importers_of_client()),
         ):
             stack.enter_context(replaced(owner, name, value))
-        yield edges
+        yield current
 
 
 def name_call(method: str, url: str) -> str:
-    """What a call of Vertex AI is called: `jobs.create` and so on."""
+    """The name of a call to Vertex AI: `jobs.create` and so on."""
     path = url.split("?", 1)[0]
     if method == "GET":
         return "jobs.list" if path.endswith("/customJobs") else "jobs.get"
@@ -105,7 +109,7 @@ def name_call(method: str, url: str) -> str:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put something in the place of an attribute."""
+    """Replace an attribute for a while."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -115,7 +119,7 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _find_importers_of_client() -> list[ModuleType]:
-    """The modules of the operators, and of what they call, that ask for `Client()`."""
+    """The imported modules that call `Client()` on behalf of an operator."""
     names = (
         "zenml.client",
         "zenml.orchestrators.publish_utils",

@@ -8,7 +8,7 @@ import pytest
 from fakes import InMemoryJobs
 from following.worlds import START, STEP, Watched
 from zenml_vertex.errors import PermissionDenied, RequestRejected, ServiceUnavailable
-from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS
+from zenml_vertex.following.follower import STOP_PATIENCE_SECONDS
 from zenml_vertex.following.protocols import JobList
 
 
@@ -150,7 +150,7 @@ def test_a_step_that_is_to_end_and_does_not_is_ended(
     follower = world.follow("JOB_STATE_RUNNING")
     assert world.watcher.wait(STEP) == "stopped"
     assert set(world.jobs.cancelled) == {str(follower.name)}
-    assert ENDING_PATIENCE_SECONDS <= world.elapsed - 60 < ENDING_PATIENCE_SECONDS + 120
+    assert STOP_PATIENCE_SECONDS <= world.elapsed - 60 < STOP_PATIENCE_SECONDS + 120
     assert caplog.text.count("was to end and has not") == 1
 
 
@@ -185,7 +185,7 @@ def test_whoever_cancels_many_steps_in_an_outage_asks_for_each(
     assert world.elapsed == 0
     assert dict(tries) == dict.fromkeys(names, 1)
     assert [world.watcher.wait(step) for step in steps] == ["stopped"] * 3
-    assert 600 < world.elapsed < 600 + ENDING_PATIENCE_SECONDS + 60
+    assert 600 < world.elapsed < 600 + STOP_PATIENCE_SECONDS + 60
     assert set(world.jobs.cancelled) == set(names)
     # The pauses grow with the time that it has failed.
     assert max(tries.values()) <= 12

@@ -23,20 +23,13 @@ from zenml_vertex.clock import SystemClock
 from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
 from zenml_vertex.container.claim import StepClaim
 from zenml_vertex.container.exit_timer import end_process_later
+from zenml_vertex.job.step_status import interpret_status
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
     from zenml.models import PipelineSnapshotResponse
 
 logger = logging.getLogger(__name__)
-
-# Status of a step run that is to end -> what it is when it has.
-_END = {
-    ExecutionStatus.STOPPING: ExecutionStatus.STOPPED,
-    ExecutionStatus.CANCELLING: ExecutionStatus.CANCELLED,
-}
-# Of a step run whose job is being ended, or that has an attempt of its own after it.
-_NEEDS_NOBODY = (*_END, ExecutionStatus.RETRYING)
 
 
 class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
@@ -79,8 +72,8 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
     def _end_what_is_to_end(self) -> None:
         """Say that a step run has ended that was to end: ZenML leaves that to its client."""
         try:
-            if after := _END.get(self._read_status()):
-                publish_step_run_status_update(self._step_run_id, after)
+            if after := interpret_status(self._read_status().value).ends_as:
+                publish_step_run_status_update(self._step_run_id, ExecutionStatus(after))
         except Exception as error:  # noqa: BLE001 - the step's own error is on its way
             logger.warning("The step run could not be ended: %s", type(error).__name__)
 
@@ -114,7 +107,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
             status = self._read_status()
         except RequestException:
             return False
-        return status.is_finished or status in _NEEDS_NOBODY
+        return not interpret_status(status.value).is_active
 
     def _read_status(self) -> ExecutionStatus:
         # Not `self.step_run`, which says that the step is running.

@@ -34,27 +34,13 @@ from zenml_vertex.job.diagnosis import (
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret, is_known
+from zenml_vertex.job.step_status import interpret_status
 
 logger = logging.getLogger(__name__)
 
 
-# Statuses that the ZenML server has for a step run that is over for it -> what
-# they mean for the step.
-REPORTED = {
-    "completed": "completed",
-    "cached": "completed",
-    "skipped": "completed",
-    "failed": "failed",
-    "retrying": "failed",
-    "retried": "failed",
-    "stopped": "stopped",
-    "cancelled": "stopped",
-}
-FINISHED = ("completed", "failed", "stopped")
-# Those of a step run that is to end. Its container sees that with its next heartbeat,
-# if ZenML's code runs in it and is not stuck.
-ENDING = ("stopping", "cancelling")
-ENDING_PATIENCE_SECONDS = 5 * 60.0
+# How long a step that was told to stop may take before its job is cancelled.
+STOP_PATIENCE_SECONDS = 5 * 60.0
 
 
 @dataclass(slots=True)
@@ -77,7 +63,7 @@ class JobFollower:
         has_reported: Whether the step has told its result itself, so that its
             container is about to end.
         changed_at: When the job was last seen to change, by the clock.
-        end_due: When the job is to be cancelled, by the clock, unless the step is over
+        stop_due: When the job is to be cancelled, by the clock, unless the step is over
             by then; None for a step that is not to end.
         uncancelled_since: Since when its cancels have failed; None if the last has not.
     """
@@ -93,7 +79,7 @@ class JobFollower:
     is_terminal: bool = field(default=False, init=False)
     has_reported: bool = field(default=False, init=False)
     changed_at: float = field(init=False)
-    end_due: float | None = field(default=None, init=False)
+    stop_due: float | None = field(default=None, init=False)
     uncancelled_since: float | None = field(default=None, init=False)
     _progress: ProgressLog = field(init=False)
     _failures: FailureRuns = field(init=False)
@@ -106,7 +92,7 @@ class JobFollower:
     @property
     def is_finished(self) -> bool:
         """Whether the step's status is final."""
-        return self.status in FINISHED
+        return interpret_status(self.status).is_finished
 
     @property
     def is_starting(self) -> bool:
@@ -139,15 +125,20 @@ class JobFollower:
     def see_reported(self, reported: str) -> None:
         """Take note of what the ZenML server says of the step run."""
         self._failures.clear(STEP_RUN_NOT_FOUND)
-        if reported in ENDING and self.end_due is None:
-            self.end_due = self.clock.monotonic() + ENDING_PATIENCE_SECONDS
-            logger.info("The step is %s; its container gets some time for that.", reported)
-        if not self.is_finished and reported in REPORTED:
-            self.status = REPORTED[reported]
+        meaning = interpret_status(reported)
+        if meaning.is_ending and self.stop_due is None:
+            self.stop_due = self.clock.monotonic() + STOP_PATIENCE_SECONDS
+            logger.info(
+                "The step is %s; giving its container %.0f minutes to exit.",
+                reported,
+                STOP_PATIENCE_SECONDS / 60,
+            )
+        if not self.is_finished and meaning.outcome:
+            self.status = meaning.outcome
             self.has_reported = self.reports_itself and self.status != "stopped"
             logger.info(
-                "The step has reported that it is %s; Vertex AI job %s is not waited for.",
-                self.status,
+                "The step %s; not waiting for Vertex AI to tear down job %s.",
+                "was stopped" if self.status == "stopped" else self.status,
                 self.name.job_id,
             )
 
@@ -182,14 +173,14 @@ class JobFollower:
 
     def _settle(self, job: JobJson) -> str:
         reported = self.step_runs.status(self.step_run_id)
-        if reported in REPORTED:
-            return REPORTED[reported]
+        if outcome := interpret_status(reported).outcome:
+            return outcome
         status = interpret(job["state"]).status
         if status == "completed":
             return self._fail(never_reported(job["state"])) if self.reports_itself else status
         if status == "stopped":
             text = diagnose(job).describe(self.name)
-            return REPORTED.get(self.step_runs.stop(self.step_run_id, text), status)
+            return interpret_status(self.step_runs.stop(self.step_run_id, text)).outcome or status
         return self._fail(diagnose(job, self._fetch_tail()))
 
     def _fetch_tail(self) -> list[str]:
@@ -205,4 +196,4 @@ class JobFollower:
         result = self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
         # ZenML shows the whole text, which is on the step run now.
         logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)
-        return REPORTED.get(result, "failed")
+        return interpret_status(result).outcome or "failed"

@@ -13,14 +13,10 @@ from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
+from zenml_vertex.job.step_status import interpret_status
 
 # A job takes 43 to 65 s from its container's exit to its last state.
 TEARDOWN = timedelta(minutes=5)
-
-_FAILED = ("failed", "retrying")
-_STOPPED = ("stopped", "stopping", "cancelled", "cancelling")
-_SUCCEEDED = ("completed", "cached", "skipped")
-_OVER = (*_FAILED, *_STOPPED, *_SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +75,23 @@ def find_orphans(
             )
 
 
-def explain_orphan(facts: StepRunRecord | None, now: datetime) -> str | None:
+def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
     """Why nobody waits for the job of a step run; None if somebody may.
 
     Args:
-        facts: The step run; None if there is none.
+        record: The step run; None if it does not exist.
         now: The time, with a time zone.
     """
-    if facts is None:
+    if record is None:
         return "its step run does not exist any more"
-    if facts.status in _SUCCEEDED:
-        ended = facts.end_time
+    status = interpret_status(record.status)
+    if status.outcome == "completed":
+        ended = record.end_time
         if ended is not None and now - ended < TEARDOWN:
             return None
         return "its step has finished, and the job has not"
-    if facts.status in _OVER:
-        return f"its step run is {facts.status}"
-    if facts.run_status in _OVER:
-        return f"its pipeline run is {facts.run_status}"
+    if not status.is_active:
+        return f"its step run is {record.status}"
+    if not interpret_status(record.run_status).is_active:
+        return f"its pipeline run is {record.run_status}"
     return None

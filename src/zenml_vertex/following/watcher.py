@@ -32,7 +32,7 @@ from zenml_vertex.following.cadence import (
     choose_server_interval,
 )
 from zenml_vertex.following.ending import cancel_job, cancel_quietly, log_uncancelled
-from zenml_vertex.following.follower import ENDING_PATIENCE_SECONDS, FINISHED, JobFollower
+from zenml_vertex.following.follower import STOP_PATIENCE_SECONDS, JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
@@ -40,6 +40,7 @@ from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.filters import filter_live_jobs
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
 from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.step_status import interpret_status
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class Watcher:
         Raises:
             KeyError: If the step run is not watched here.
         """
-        while (status := self.poll(step_run_id)) not in FINISHED:
+        while not interpret_status(status := self.poll(step_run_id)).is_finished:
             self.clock.sleep(max(0.0, self.next_due - self.clock.monotonic()))
         return status
 
@@ -249,9 +250,9 @@ class Watcher:
     def _end_if_due(self, follower: JobFollower) -> None:
         """Cancel the job of a step that was to end and has not; asks again after a while."""
         now = self.clock.monotonic()
-        if follower.is_finished or follower.end_due is None or now < follower.end_due:
+        if follower.is_finished or follower.stop_due is None or now < follower.stop_due:
             return
-        follower.end_due = now + ENDING_PATIENCE_SECONDS
+        follower.stop_due = now + STOP_PATIENCE_SECONDS
         try:
             is_asked = self._cancel(follower)
         except VertexStepOperatorError as error:
@@ -276,8 +277,8 @@ class Watcher:
             if follower.uncancelled_since is None:
                 follower.uncancelled_since = now
             failing = now - follower.uncancelled_since
-            pause = min(max(_CANCEL_PAUSE_SECONDS, failing), ENDING_PATIENCE_SECONDS)
-            follower.end_due = now + pause
+            pause = min(max(_CANCEL_PAUSE_SECONDS, failing), STOP_PATIENCE_SECONDS)
+            follower.stop_due = now + pause
             return False
         follower.uncancelled_since = None
         self._outages.drop(trouble)

@@ -1,4 +1,4 @@
-"""What a job's state means: for ZenML, and for the question whether it is over.
+"""What the state of a job means: for ZenML, and whether the job can still change.
 
 The states are those of
 https://cloud.google.com/vertex-ai/docs/reference/rest/v1/JobState; the statuses
@@ -12,16 +12,13 @@ _PREFIX = "JOB_STATE_"
 
 @dataclass(frozen=True, slots=True)
 class StateMeaning:
-    """What one job state means.
+    """What one job state means."""
 
-    Args:
-        status: ZenML's status of a step whose job is in the state.
-        is_terminal: Whether the job can still change.
-        phase: What a person would call it, for log lines.
-    """
-
+    # ZenML's status of a step whose job is in the state.
     status: str
+    # Whether the job has ended, for good: it cannot change any more.
     is_terminal: bool
+    # The state in words, for log lines.
     phase: str
 
 
@@ -61,5 +58,5 @@ def is_known(state: str) -> bool:
 
 
 def short_name(state: str) -> str:
-    """The state as people write it: `RUNNING` for `JOB_STATE_RUNNING`."""
+    """The state without the prefix that all states share: `RUNNING` for `JOB_STATE_RUNNING`."""
     return state.removeprefix(_PREFIX)

@@ -22,12 +22,13 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
-from zenml_vertex.following.follower import REPORTED, JobFollower
+from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.rules import advise, check_job
+from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
 from zenml_vertex.steps.images import advise_step_image, build_configurations
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
@@ -394,4 +395,4 @@ class VertexStepOperator(BaseStepOperator):
         )
         logger.error("%s", message)
         result = self._step_runs.fail(str(step_run.id), message)
-        return ExecutionStatus(REPORTED.get(result, "failed"))
+        return ExecutionStatus(interpret_status(result).outcome or "failed")

@@ -23,17 +23,12 @@ from zenml.orchestrators.publish_utils import (
 
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunRecord
+from zenml_vertex.job.step_status import INACTIVE_STATUSES
 
 # The server's own default limit for a page is far above.
 _PAGE_SIZE = 100
 # What was written earlier may be seen later, by so much.
 _COMMIT_LAG = timedelta(seconds=60)
-# What is news of a step run: it is over, or is to end.
-_NEWS = [
-    status.value
-    for status in ExecutionStatus
-    if status.is_finished or status.value in {"retrying", "stopping", "cancelling"}
-]
 
 
 class ZenMLStepRuns:
@@ -122,7 +117,7 @@ def _iter_news(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse
             size=_PAGE_SIZE,
             sort_by="asc:updated",
             pipeline_run_id=run_id,
-            status=f"oneof:{json.dumps(_NEWS)}",
+            status=f"oneof:{json.dumps(INACTIVE_STATUSES)}",
             updated=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}" if since else None,
             exclude_retried=False,
         )

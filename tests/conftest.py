@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
-    from local_stack.callables import RunPipeline, StartPipeline
+    from tests.support.pipelines import RunPipeline, StartPipeline
     from zenml_vertex.local_stack.stack import LocalStack
     from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.callables import StartPipeline
+from tests.support.pipelines import StartPipeline
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
-from cloud.fake_gcloud import FakeGcloud
+from tests.support.fake_gcloud import FakeGcloud
 from vertex_emulator import Timings, VertexEmulator
 from zenml_vertex.cloud.connection import Connection, connect
 from zenml_vertex.cloud.credentials import Identity

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.oauth2.credentials import Credentials
 
-from cloud.servers import Canned, build_refusal
+from tests.support.servers import Canned, build_refusal
 from zenml_vertex.cloud.jobs import Timeouts, VertexJobs
 from zenml_vertex.errors import (
     JobNotFound,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.fake_gcloud import FakeGcloud
+from tests.support.fake_gcloud import FakeGcloud
 from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud import client_required
 from zenml_vertex.cloud.connection import Connection

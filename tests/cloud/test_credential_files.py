@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloud.fake_gcloud import FakeGcloud
+from tests.support.fake_gcloud import FakeGcloud
 from zenml_vertex.cloud.credentials import Identity, resolve_identity
 from zenml_vertex.errors import CredentialsError
 

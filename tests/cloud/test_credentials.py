@@ -13,7 +13,7 @@ import requests
 from google.oauth2.credentials import Credentials
 from zenml.exceptions import RunStoppedException
 
-from cloud.fake_gcloud import FakeGcloud
+from tests.support.fake_gcloud import FakeGcloud
 from vertex_emulator import ManualClock, VertexEmulator
 from zenml_vertex.cloud.connection import Connection
 from zenml_vertex.cloud.credentials import (

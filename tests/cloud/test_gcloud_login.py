@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from google.auth.exceptions import RefreshError
 
-from cloud.fake_gcloud import FakeGcloud
+from tests.support.fake_gcloud import FakeGcloud
 from vertex_emulator import ManualClock, VertexEmulator
 from zenml_vertex.cloud.connection import Connection
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, GcloudLogin, find_gcloud_login

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cloud.servers import find_closed_port, silent_server
+from tests.support.servers import find_closed_port, silent_server
 from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud.jobs import Timeouts, VertexJobs
 from zenml_vertex.errors import JobNotFound, RequestRejected, ServiceUnavailable

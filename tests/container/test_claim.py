@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes import ManualClock
+from tests.support.fakes import ManualClock
 from zenml_vertex.container import claim as claims
 from zenml_vertex.container.claim import STALE_SECONDS, Claim, StepClaim
 

@@ -1,6 +1,6 @@
 """A step's code runs once, in real containers of the emulator that start a second time."""
 
-from local_stack.callables import RunPipeline
+from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
 

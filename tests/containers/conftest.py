@@ -16,7 +16,8 @@ import docker
 import pytest
 import requests
 
-from vertex_emulator import Timings, VertexEmulator
+from tests.support.emulators import NO_WAITING
+from vertex_emulator import VertexEmulator
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.runtimes.docker import DockerRuntime
 from zenml_vertex.local_stack.docker.images import ImageGround, open_image_ground
@@ -24,7 +25,6 @@ from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
 # The project's own ignored folder: what is there, the next run does not make again.
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "images"
-NO_WAITING = Timings(queueing=0, provisioning=0, teardown=0)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from local_stack.leftovers import find_processes
+from tests.support.leftovers import find_processes
 from zenml_vertex.local_stack.docker.images import ImageGround
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]

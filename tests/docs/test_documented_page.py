@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.callables import RunPipeline
+from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.zenml import StepFacts
 

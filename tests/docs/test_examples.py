@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from docs.pages import ROOT, generalise, read_blocks
-from local_stack.callables import RunPipeline
+from tests.support.pages import ROOT, generalise, read_blocks
+from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
 
 EXAMPLES = ROOT / "examples"

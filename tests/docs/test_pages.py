@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
+from tests.support.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
 from zenml_vertex.cli import main
 from zenml_vertex.config import VertexStepOperatorConfig
 from zenml_vertex.local_stack.demo.summary import DemoFacts, format_summary

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.pages import DOCS, ROOT, generalise, read_blocks
-from local_stack.leftovers import find_processes
+from tests.support.leftovers import find_processes
+from tests.support.pages import DOCS, ROOT, generalise, read_blocks
 
 PAGE = DOCS / "tutorial" / "first-step.md"
 # Two servers' starts and five commands of ZenML's; on two cores it takes 40 s.

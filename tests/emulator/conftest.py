@@ -7,6 +7,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as api
 
+from tests.support.emulators import NO_WAITING, PARENT
 from vertex_emulator import ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import MemoryStore
 from vertex_emulator.faults.plan import refuse_unconsumed
@@ -14,9 +15,6 @@ from vertex_emulator.runtimes.contract import Container
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 Json = dict[str, Any]
-
-NO_WAITING = Timings(queueing=0, provisioning=0, teardown=0)
-PARENT = "projects/my-project/locations/us-central1"
 
 
 def build_job(*command: str, **spec: Any) -> Json:

@@ -15,10 +15,10 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from tests.support.emulators import PARENT
 from zenml_vertex.cli.emulator import emulator as command
 
 Json = dict[str, Any]
-PARENT = "projects/my-project/locations/us-central1"
 READY = re.compile(r"Vertex AI emulator listening on (http://127\.0\.0\.1:\d+)\n")
 COMMAND = [sys.executable, "-c", "from zenml_vertex.cli import main; main()", "emulator"]
 QUICK = ["--provisioning-seconds=0", "--teardown-seconds=0"]

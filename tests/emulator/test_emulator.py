@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.emulators import PARENT
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import DataDirInUseError
 from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Replica
@@ -17,7 +18,6 @@ from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Repli
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]
 JobOf = Callable[..., Json]
-PARENT = "projects/my-project/locations/us-central1"
 REAL = Timings(queueing=5, provisioning=200, teardown=55)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.emulators import PARENT
 from vertex_emulator import JobState, ManualClock, VertexEmulator
 
 Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]
 JobOf = Callable[..., Json]
-PARENT = "projects/my-project/locations/us-central1"
 
 
 def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> requests.Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulator.conftest import NO_WAITING, PARENT
+from tests.support.emulators import NO_WAITING, PARENT
 from vertex_emulator import VertexEmulator
 from vertex_emulator.core.errors import Json
 from vertex_emulator.jobs.job import JobState

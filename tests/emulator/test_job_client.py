@@ -11,11 +11,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as api
 from google.oauth2 import service_account
 
+from tests.support.emulators import PARENT
 from vertex_emulator import JobState, VertexEmulator
 
 Json = dict[str, Any]
 JobOf = Callable[..., Json]
-PARENT = "projects/my-project/locations/us-central1"
 
 
 @pytest.fixture

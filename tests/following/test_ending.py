@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from fakes import PARENT, InMemoryJobs, ManualClock
+from tests.support.fakes import PARENT, InMemoryJobs, ManualClock
 from zenml_vertex.errors import (
     CredentialsError,
     PermissionDenied,

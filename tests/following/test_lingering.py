@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from fakes import InMemoryJobs
-from following.worlds import START, STEP, Watched
+from tests.support.fakes import InMemoryJobs
+from tests.support.worlds import START, STEP, Watched
 from zenml_vertex.errors import PermissionDenied, RequestRejected, ServiceUnavailable
 from zenml_vertex.following.follower import STOP_PATIENCE_SECONDS
 from zenml_vertex.following.protocols import JobList

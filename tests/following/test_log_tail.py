@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes import PARENT, InMemoryLogs, InMemoryStepRuns, ManualClock
+from tests.support.fakes import PARENT, InMemoryLogs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import PermissionDenied
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.job.identity import JobName

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from fakes import PARENT, InMemoryJobs, InMemoryStepRuns
+from tests.support.fakes import PARENT, InMemoryJobs, InMemoryStepRuns
 from zenml_vertex.following.orphans import (
     TEARDOWN,
     Orphan,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import PARENT, CreateFault, InMemoryJobs, ManualClock
-from following.worlds import JOB, STEP_RUN, Submitted
+from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, ManualClock
+from tests.support.worlds import JOB, STEP_RUN, Submitted
 from zenml_vertex.errors import (
     CredentialsError,
     NotYetPermitted,

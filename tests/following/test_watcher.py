@@ -6,8 +6,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from fakes import InMemoryJobs, InMemoryStepRuns
-from following.worlds import RUN, START, STEP, Watched
+from tests.support.fakes import InMemoryJobs, InMemoryStepRuns
+from tests.support.worlds import RUN, START, STEP, Watched
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,

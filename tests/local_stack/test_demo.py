@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.leftovers import find_processes
+from tests.support.leftovers import find_processes
 
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 # The whole demo; on two cores it takes 20 s.

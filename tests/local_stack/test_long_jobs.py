@@ -24,7 +24,7 @@ TOKEN_SECONDS = 5
 # On Google, a token lasts an hour and a job seven days.
 JOB_SECONDS = 60
 SOURCES = ("key-file", "connector", "gcloud", "adc")
-_SCRIPT = Path(__file__).with_name("long_job.py")
+_SCRIPT = Path(__file__).with_name("pipelines") / "long_job.py"
 
 # One operator for each source, all in one stack; the connector is linked below, by the
 # command that a user types.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.callables import RunPipeline, StartPipeline
-from local_stack.leftovers import find_processes
+from tests.support.leftovers import find_processes
+from tests.support.pipelines import RunPipeline, StartPipeline
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 
 ONE_STEP = """

@@ -16,11 +16,11 @@ from zenml_vertex.local_stack.processes.loopback import ask, open_listener
 from zenml_vertex.local_stack.processes.servers import Server, StartError, find_announced_url
 
 STORAGE = "zenml_vertex.local_stack.programs.storage_server:main"
-HERE = "local_stack.targets"
+HERE = "tests.support.misbehaving"
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def _wait_for_text(file: Path, text: str) -> None:

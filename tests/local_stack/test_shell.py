@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.leftovers import find_processes
+from tests.support.leftovers import find_processes
 
 BIN = Path(sys.executable).parent
 COMMAND = [str(BIN / "zenml-vertex"), "local-stack"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ownership.rbac import PLAIN_USER
+from tests.support.rbac import PLAIN_USER
 from zenml_vertex.local_stack.environment import USER_NAME
 from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
 from zenml_vertex.local_stack.stack import LocalStack, make_project
@@ -57,8 +57,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack whose server does not have the package, with the built-in record."""
     variables = {
         "ZENML_VERTEX_DISABLE": "1",
-        "ZENML_SERVER_RBAC_IMPLEMENTATION_SOURCE": "ownership.rbac.NoFlavorsForPlainUsers",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "ZENML_SERVER_RBAC_IMPLEMENTATION_SOURCE": "tests.support.rbac.NoFlavorsForPlainUsers",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     folder = tmp_path_factory.mktemp("ownership") / "stack"
     with start_local_stack(folder, variables=variables) as stack:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from step_operator.callables import StartShared, find_jobs, find_progress
+from tests.support.pipelines import StartShared, find_jobs, find_progress
 from zenml_vertex.following.metadata import find_recorded_name
 from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack

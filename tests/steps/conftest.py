@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from step_operator.callables import StartShared
+    from tests.support.pipelines import StartShared
     from zenml_vertex.local_stack.stack import LocalStack
     from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 

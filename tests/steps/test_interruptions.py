@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from step_operator.callables import StartShared, find_jobs
-from step_operator.gate import Gate, Stop
+from tests.support.gate import Gate, Stop
+from tests.support.pipelines import StartShared, find_jobs
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 from zenml_vertex.local_stack.views.zenml import RunFacts

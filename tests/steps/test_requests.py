@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from step_operator.callables import StartShared
+from tests.support.pipelines import StartShared
 from zenml_vertex import __version__
 from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.processes.loopback import ask

@@ -3,8 +3,7 @@
 import signal
 from pathlib import Path
 
-from local_stack.callables import StartPipeline
-from step_operator.callables import run_python
+from tests.support.pipelines import StartPipeline, run_python
 from zenml_vertex.local_stack.processes.loopback import ask
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess

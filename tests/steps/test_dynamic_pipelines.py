@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from step_operator.callables import StartShared
+from tests.support.pipelines import StartShared
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 from zenml_vertex.local_stack.views.zenml import RunFacts

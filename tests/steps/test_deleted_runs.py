@@ -1,7 +1,6 @@
 """Runs that somebody deletes on the ZenML server while a step of theirs works."""
 
-from local_stack.callables import StartPipeline
-from step_operator.callables import run_python
+from tests.support.pipelines import StartPipeline, run_python
 from zenml_vertex.local_stack.stack import LocalStack
 
 SLEEPER = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from step_operator.callables import StartShared
+from tests.support.pipelines import StartShared
 from zenml_vertex.local_stack.stack import LocalStack
 
 

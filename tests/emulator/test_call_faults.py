@@ -10,6 +10,7 @@ from google.api_core import exceptions
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
+from tests.support.emulators import PARENT
 from vertex_emulator import ManualClock, VertexEmulator
 from vertex_emulator.faults import (
     AnswerCut,
@@ -24,7 +25,6 @@ from vertex_emulator.faults import (
 )
 
 Json = dict[str, Any]
-PARENT = "projects/my-project/locations/us-central1"
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])

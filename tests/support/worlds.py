@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes import PARENT, CreateFault, InMemoryJobs, InMemoryStepRuns, ManualClock
+from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher

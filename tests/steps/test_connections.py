@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from local_stack.callables import RunPipeline
+    from tests.support.pipelines import RunPipeline
 
 _PREPARE = """
 import sys, threading

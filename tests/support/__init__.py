@@ -1,0 +1,1 @@
+"""What the tests share: fakes, servers, scripts, and the types of the fixtures."""

@@ -1,8 +1,8 @@
 """What is waited out, for how long, and how a call is tried again."""
 
 import pytest
-from fakes import ManualClock
 
+from tests.support.fakes import ManualClock
 from zenml_vertex import errors
 from zenml_vertex.errors import (
     CredentialsError,

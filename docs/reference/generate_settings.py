@@ -1,4 +1,4 @@
-"""Prints docs/reference/settings.md from the settings class itself.
+"""Prints docs/reference/settings.md from the settings class and the table of fields.
 
 Run it as `python docs/reference/generate_settings.py > docs/reference/settings.md`.
 """
@@ -7,44 +7,62 @@ import sys
 from typing import Union, get_args, get_origin
 
 from zenml_vertex import VertexStepOperatorSettings
+from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS
 
 HEAD = """# Settings
 
-Everything a step can say, and everything its component can: each of these is a
-field of `VertexStepOperatorSettings` (in code: `settings={"step_operator":
+Everything that a step and its component can set: each of these is a field of
+`VertexStepOperatorSettings` (in code: `settings={"step_operator":
 VertexStepOperatorSettings(...)}`; in YAML: under `settings: step_operator:`) and an
 option of `zenml step-operator register NAME --flavor=vertex --FIELD=VALUE`. What a
-step sets goes over what the component sets, field by field. A component needs `region`.
+step sets overrides what the component sets, field by field. A component needs `region`.
 
 On the command line a list or an object is JSON: `--reserved_ip_ranges='["a", "b"]'`
-(a comma list works too), `--additional_training_job_args='{"timeout": "3600s"}'`.
+(a comma-separated list works too), `--additional_training_job_args='{"timeout": "3600s"}'`.
 
-| setting | type | default | what it is |
-|---|---|---|---|
+The last column says which field of the
+[CustomJob](https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs)
+a setting becomes; `POOL` is `jobSpec.workerPoolSpecs[0]`. A field that is unset is left out of the
+request, so that Vertex AI's own default holds: a string is unset if it is empty, a list or an
+object likewise, and `accelerator_count` if it is 0. Any other 0, and `False`, is a value.
+
+| setting | type | default | what it is | in the CustomJob |
+|---|---|---|---|---|
 """
 
 TAIL = """
 ## What is checked, and when
 
-- When settings are written down (in code, in YAML or at registration): unknown names,
-  and values that cannot work whatever else is set, such as a zone for `region`.
+- When settings are written (in code, in YAML or at registration): unknown names, and
+  values that cannot work whatever else is set, such as a zone for `region`.
 - Before an image is built: values that cannot go together, such as an accelerator
-  without a count; a missing key file; a project that is not the connector's.
+  without a count; `additional_training_job_args`; a missing key file; a project that is
+  not the connector's.
 - Unknown machine types, accelerators, disks and new regions are *warnings* with the
   nearest known name: Google adds some every month, and Vertex AI decides.
 
-`gpu_count` of the step's `ResourceSettings` goes before `accelerator_count`; 0 turns the
-component's accelerator off for one step. `cpu_count` and `memory` choose no machine: write
-`machine_type`.
+`gpu_count` of the step's `ResourceSettings` overrides `accelerator_count`; 0 turns the
+component's accelerator off for one step. `cpu_count` and `memory` are ignored: set `machine_type`.
 
 ## additional_training_job_args
 
 Named as the arguments of Google Cloud Pipeline Components'
-`create_custom_training_job_from_component`. Among them are fields that have no setting of
-their own yet: `timeout`, `strategy` (`SPOT`, `FLEX_START`), `max_wait_duration`,
-`nfs_mounts`, `tensorboard`, `enable_web_access`, `base_output_directory`, `labels`, `env`,
-`psc_interface_config` and `reservation_affinity_*`. They win over the settings of the same meaning.
+[`create_custom_training_job_from_component`](https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html),
+and read and checked as settings are. They override the settings of the same meaning and
+`gpu_count`, also with an empty value: `{"service_account": ""}` runs a job without the
+component's service account. Each of the settings above that has a field of the CustomJob is an
+argument too, by the same name. Those without a setting of their own:
+
+| argument | in the CustomJob |
+|---|---|
 """
+
+NOTES = {
+    "env": 'a list of `{"name": ..., "value": ...}`, added to the container\'s environment '
+    "variables",
+    "labels": "added to the job's own labels, which cannot be replaced",
+    "replica_count": "must be 1",
+}
 
 
 def _type_name(annotation: object) -> str:
@@ -57,15 +75,29 @@ def _is_union(annotation: object) -> bool:
     return get_origin(annotation) is Union or type(annotation).__name__ == "UnionType"
 
 
+def _describe_path(name: str) -> str:
+    path = ROWS[name].path if name in ROWS else ""
+    return f"`{path.replace('jobSpec.workerPoolSpecs[0]', 'POOL')}`" if path else ""
+
+
 def render() -> str:
     """The page as Markdown."""
+    settings = VertexStepOperatorSettings.model_fields
     rows = []
-    for name, field in VertexStepOperatorSettings.model_fields.items():
+    for name, field in settings.items():
         default = field.get_default(call_default_factory=True)
         shown = "" if default is None else f"`{default}`"
         description = (field.description or "").replace("|", "\\|")
-        rows.append(f"| `{name}` | {_type_name(field.annotation)} | {shown} | {description} |")
-    return HEAD + "\n".join(rows) + "\n" + TAIL
+        rows.append(
+            f"| `{name}` | {_type_name(field.annotation)} | {shown} | {description} "
+            f"| {_describe_path(SPELLINGS.get(name, name))} |\n"
+        )
+    arguments = [
+        f"| `{argument}` | {NOTES.get(argument) or _describe_path(name)} |\n"
+        for argument, name in ARGUMENTS.items()
+        if name not in settings
+    ]
+    return HEAD + "".join(rows) + TAIL + "".join(arguments)
 
 
 if __name__ == "__main__":

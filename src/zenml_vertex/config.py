@@ -1,4 +1,4 @@
-"""What a user may say: the settings of a step, and the config of the component.
+"""What a user can set: the settings of a step, and the config of the component.
 
 Every field of the component can be overridden by a step. The fields and their
 defaults are a superset of those of ZenML's built-in `vertex` step operator, so
@@ -7,9 +7,7 @@ are the spelling of ZenML's own page on it.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 from zenml.config.base_settings import BaseSettings
@@ -17,19 +15,11 @@ from zenml.step_operators.base_step_operator import BaseStepOperatorConfig
 from zenml.utils.secret_utils import is_secret_reference
 
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.rules import check_fields
+from zenml_vertex.job.fields import ADDITIONAL_ARGS, ROWS, SPELLINGS, JobFields, resolve_fields
+from zenml_vertex.job.machines import nearest
+from zenml_vertex.job.rules import check_values
 
-if TYPE_CHECKING:
-    from zenml_vertex.job.settings import JobSettings
-
-# The page's spelling -> the field that holds the value.
-_DOCUMENTED_SPELLINGS = {
-    "disk_type": "boot_disk_type",
-    "disk_size_gb": "boot_disk_size_gb",
-}
-
-
-_CLIENT_EXITS = ("cancel", "detach")
+ClientExit = Literal["cancel", "detach"]
 
 
 class VertexStepOperatorSettings(BaseSettings):
@@ -37,7 +27,7 @@ class VertexStepOperatorSettings(BaseSettings):
 
     Pass it as `settings={"step_operator": VertexStepOperatorSettings(...)}`, or
     write the same names under `settings: step_operator:` in the pipeline's YAML.
-    What is not set comes from the component, and from the defaults here.
+    What is not set comes from the component, else from the defaults here.
 
     Raises:
         ConfigurationError: For an unknown name (with the nearest right one), and
@@ -53,13 +43,13 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     accelerator_type: str | None = Field(
         default=None,
-        description="Accelerator, e.g. `NVIDIA_TESLA_T4`; upper or lower case. Goes together "
-        "with `accelerator_count`, or with `gpu_count` of the step's ResourceSettings.",
+        description="Accelerator, e.g. `NVIDIA_TESLA_T4`; upper or lower case. Needs "
+        "`accelerator_count`, or `gpu_count` in the step's ResourceSettings.",
     )
     accelerator_count: int = Field(
         default=0,
-        description="Number of accelerators; 0 is none. `gpu_count` of the step's "
-        "ResourceSettings, where it is set, goes first.",
+        description="Number of accelerators; 0 is none. Overridden by `gpu_count` in the step's "
+        "ResourceSettings.",
     )
     boot_disk_type: str = Field(
         default="pd-ssd",
@@ -79,8 +69,9 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     service_account: str | None = Field(
         default=None,
-        description="E-mail of the service account that the job runs as. The identity that "
-        "submits needs `iam.serviceAccounts.actAs` on it. Default: Vertex AI's own agent.",
+        description="E-mail address of the service account that the job runs as. The identity "
+        "that submits the job needs `iam.serviceAccounts.actAs` on it. Default: the Vertex AI "
+        "Custom Code Service Agent.",
     )
     network: str | None = Field(
         default=None,
@@ -89,43 +80,44 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     reserved_ip_ranges: str | list[str] | None = Field(
         default=None,
-        description="Names of reserved ranges of that network: one name, a comma list, or a "
-        "(JSON) list.",
+        description="Names of reserved IP ranges of that network: one name, a comma-separated "
+        "list, or a (JSON) list.",
     )
     encryption_spec_key_name: str | None = Field(
         default=None,
-        description="Customer-managed key for what the job creates: "
+        description="Customer-managed encryption key for what the job creates: "
         "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, in the job's region.",
     )
     persistent_resource_id: str | None = Field(
         default=None,
-        description="ID of a persistent resource to run on. Empty: none.",
+        description="ID of the persistent resource to run on.",
     )
     disable_retries: bool | None = Field(
         default=None,
-        description="Whether Vertex AI must not start the job again after an internal error. A "
-        "restart runs the step's code from its beginning. Not set: it must not, unless "
+        description="Turn off Vertex AI's own restarts of the job after an internal error. A "
+        "restart runs the step's code from its beginning. Default: turned off, unless "
         "`restart_job_on_worker_restart` is on. After a stockout or a preemption Vertex AI may "
         "restart the job all the same.",
     )
     restart_job_on_worker_restart: bool = Field(
         default=False,
-        description="Whether the whole job starts again when a machine does.",
+        description="Restart the whole job when its machine is restarted.",
     )
-    on_client_exit: Literal["cancel", "detach"] = Field(
+    on_client_exit: ClientExit = Field(
         default="cancel",
-        description="What Ctrl-C or SIGTERM does to the job of a step that is waited for, in a "
-        "static pipeline: `cancel` it, or `detach` and let it go on.",
+        description="What Ctrl-C or SIGTERM does to a step's job while a static pipeline waits "
+        "for it: `cancel` the job, or `detach` and let it run.",
     )
     lingering_seconds: int = Field(
         default=300,
-        description="How long a job may go on after its step has finished, in seconds. A "
-        "container that hangs is ended after that.",
+        description="How long a job may keep running after its step has finished, in seconds, "
+        "0 or more. A container that hangs is stopped after that.",
     )
     additional_training_job_args: dict[str, Any] = Field(
         default_factory=dict,
         description="Further arguments under the names of Google Cloud Pipeline Components' "
-        "`create_custom_training_job_from_component`; they win over the fields above.",
+        "`create_custom_training_job_from_component`; they override the settings of the same "
+        "meaning, and `gpu_count`.",
     )
     project: str | None = Field(
         default=None,
@@ -137,25 +129,25 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     service_account_path: str | None = Field(
         default=None,
-        description="Path of a service account key file to submit with. Default: a linked "
+        description="Path of a service account key file to submit jobs with. Default: a linked "
         "service connector, Application Default Credentials, or the gcloud login.",
     )
     api_endpoint: str | None = Field(
         default=None,
-        description="Where the Vertex AI API is: a host, or a URL such as "
-        "`http://127.0.0.1:8085` for an emulator. Default: AIPLATFORM_EMULATOR_HOST where it "
-        "is set, else the endpoint of the region.",
+        description="Address of the Vertex AI API: a host, or a URL such as "
+        "`http://127.0.0.1:8085` for an emulator. Default: the environment variable "
+        "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _read_names(cls, data: Any) -> Any:
-        """Take the documented spellings, and refuse a name that means nothing."""
+        """Accept the other spellings, and refuse an unknown name."""
         if not isinstance(data, Mapping):
             return data
         values = dict(data)
         client_exit = values.get("on_client_exit")
-        if client_exit not in (None, *_CLIENT_EXITS):
+        if client_exit not in (None, *get_args(ClientExit)):
             # pydantic's own error would lose its reason on the way through ZenML.
             raise ConfigurationError(
                 [f"`on_client_exit` is `{client_exit}`. Write `cancel` or `detach`."]
@@ -163,11 +155,11 @@ class VertexStepOperatorSettings(BaseSettings):
         unknown = [name for name in values if name not in cls.model_fields]
         if unknown and cls.model_config.get("extra") == "forbid":
             raise ConfigurationError(_describe_unknown(name, cls.model_fields) for name in unknown)
-        for spelling, field in _DOCUMENTED_SPELLINGS.items():
+        for spelling, field in SPELLINGS.items():
             value = values.pop(spelling, None)
-            if value is None:
+            if value in (None, ""):
                 continue
-            if values.get(field) not in (None, value):
+            if values.get(field) not in (None, "", value):
                 problem = (
                     f"`{spelling}` ({value}) and `{field}` ({values[field]}) are two "
                     f"spellings of one setting and differ. Keep `{field}`."
@@ -180,18 +172,30 @@ class VertexStepOperatorSettings(BaseSettings):
     def _check(self) -> "VertexStepOperatorSettings":
         """Refuse what no other setting can make right.
 
-        A `{{secret.key}}` is looked up when it is read, so it is not read here.
+        A `{{secret.key}}` is looked up when it is read, so it is not read here. Nor are the
+        additional arguments: a component that is already registered must load with them.
         """
         known = {
             name: None if is_secret_reference(value) else value
             for name, value in self.__dict__.items()
+            if name != ADDITIONAL_ARGS
         }
-        check_fields(cast("JobSettings", SimpleNamespace(**known)))
+        check_values(resolve_fields(known))
         if self.lingering_seconds < 0:
             raise ConfigurationError(
                 [f"`lingering_seconds` is {self.lingering_seconds}. Write 0 or more."]
             )
         return self
+
+    def to_job_fields(self, *, gpu_count: int | None = None) -> JobFields:
+        """What a job with these settings asks for; looks up secret references.
+
+        Args:
+            gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
+        """
+        names = [name for name in type(self).model_fields if name in ROWS]
+        settings = {name: getattr(self, name) for name in (*names, ADDITIONAL_ARGS)}
+        return resolve_fields(settings, gpu_count=gpu_count)
 
 
 class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSettings):
@@ -223,7 +227,6 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
 
 def _describe_unknown(name: str, known: Mapping[str, Any]) -> str:
     """Say that a setting does not exist, and which one was probably meant."""
-    nearest = get_close_matches(name, known, n=1)
-    if nearest:
-        return f"there is no setting `{name}`. Did you mean `{nearest[0]}`?"
+    if close := nearest(name, known):
+        return f"there is no setting `{name}`. Did you mean `{close}`?"
     return f"there is no setting `{name}`. The settings are: {', '.join(sorted(known))}."

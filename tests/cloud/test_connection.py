@@ -98,6 +98,7 @@ def test_no_secret_is_logged_or_shown(
 _WITHOUT_GOOGLE = """
 import sys
 from datetime import datetime, timezone
+from functools import partial
 from uuid import uuid4
 
 class Missing:
@@ -110,6 +111,7 @@ from zenml.enums import StackComponentType
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.steps.operator import VertexStepOperator
+from zenml_vertex.steps.preflight import check_connector
 
 now = datetime.now(timezone.utc)
 operator = VertexStepOperator(
@@ -118,7 +120,7 @@ operator = VertexStepOperator(
     updated=now, connector=uuid4(),
 )
 settings = VertexStepOperatorSettings(project="p")
-for call in (operator._connect, operator._check_connector):
+for call in (operator._connect, partial(check_connector, operator)):
     try:
         call(settings)
     except VertexStepOperatorError as error:

@@ -20,7 +20,7 @@ def build(
         "environment": {"ZENML_STORE_URL": "https://zenml.example.com"},
         "labels": {"zenml-step": "train"},
     }
-    return build_custom_job(settings, gpu_count=gpu_count, **(arguments | changes))
+    return build_custom_job(settings.to_job_fields(gpu_count=gpu_count), **(arguments | changes))
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -29,7 +29,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "displayName": "run-train",
         "labels": {"zenml-step": "train"},
         "jobSpec": {
-            "scheduling": {"disableRetries": True},
+            "scheduling": {"disableRetries": True, "restartJobOnWorkerRestart": False},
             "workerPoolSpecs": [
                 {
                     "machineSpec": {"machineType": "n1-standard-4"},
@@ -71,7 +71,7 @@ def test_every_field_reaches_the_job() -> None:
             "kmsKeyName": "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
         },
         "jobSpec": {
-            "scheduling": {"restartJobOnWorkerRestart": True},
+            "scheduling": {"disableRetries": False, "restartJobOnWorkerRestart": True},
             "serviceAccount": "train@p.iam.gserviceaccount.com",
             "network": "projects/123/global/networks/vpc",
             "reservedIpRanges": ["range-a", "range-b"],
@@ -103,62 +103,24 @@ def test_every_field_reaches_the_job() -> None:
     }
 
 
-def variables_of(job: dict[str, Any]) -> dict[str, str]:
-    """The container's variables."""
-    container = job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
-    return {item["name"]: item["value"] for item in container.get("env", ())}
-
-
-def test_a_gpus_variables_are_the_users_where_they_set_them() -> None:
-    """What slim images need is set for an NVIDIA accelerator, and never over the step's own."""
-    settings = VertexStepOperatorSettings(accelerator_type="NVIDIA_L4", accelerator_count=1)
-
-    variables = variables_of(build(settings, environment={"LD_LIBRARY_PATH": "/opt/cuda"}))
-
-    assert variables == {
-        "NVIDIA_VISIBLE_DEVICES": "all",
-        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-        "LD_LIBRARY_PATH": "/opt/cuda",
-    }
-
-
-@pytest.mark.parametrize(
-    ("accelerator", "gpu_count"), [(None, None), ("NVIDIA_TESLA_T4", 0), ("TPU_V3", 8)]
-)
-def test_without_a_gpu_no_variable_of_one_is_set(
-    accelerator: str | None, gpu_count: int | None
-) -> None:
-    """No accelerator, one that the step turns off, and a TPU: the image is left as it is."""
-    settings = VertexStepOperatorSettings(
-        accelerator_type=accelerator, accelerator_count=8 if accelerator else 0
-    )
-
-    assert variables_of(build(settings, gpu_count, environment={"A": "b"})) == {"A": "b"}
-
-
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, {"disableRetries": True}),
-        ({"disable_retries": True}, {"disableRetries": True}),
-        ({"disable_retries": False}, {}),
-        ({"restart_job_on_worker_restart": True}, {"restartJobOnWorkerRestart": True}),
-        (
-            {"restart_job_on_worker_restart": True, "disable_retries": False},
-            {"restartJobOnWorkerRestart": True},
-        ),
-        (
-            {"additional_training_job_args": {"disable_retries": False, "timeout": "60s"}},
-            {"disableRetries": False, "timeout": "60s"},
-        ),
+        ({}, (True, False)),
+        ({"disable_retries": True}, (True, False)),
+        ({"disable_retries": False}, (False, False)),
+        ({"restart_job_on_worker_restart": True}, (False, True)),
+        ({"restart_job_on_worker_restart": True, "disable_retries": False}, (False, True)),
+        ({"additional_training_job_args": {"disable_retries": False}}, (False, False)),
+        ({"additional_training_job_args": {"restart_job_on_worker_restart": True}}, (False, True)),
     ],
 )
 def test_vertex_ai_restarts_a_job_only_if_it_is_asked_to(
-    settings: dict[str, Any], expected: dict[str, Any]
+    settings: dict[str, Any], expected: tuple[bool, bool]
 ) -> None:
     """A restart runs the step's code from its beginning."""
-    job = build(VertexStepOperatorSettings(**settings))
-    assert job["jobSpec"].get("scheduling", {}) == expected
+    scheduling = build(VertexStepOperatorSettings(**settings))["jobSpec"]["scheduling"]
+    assert (scheduling["disableRetries"], scheduling["restartJobOnWorkerRestart"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -187,7 +149,7 @@ def test_additional_arguments_become_fields_and_win() -> None:
         additional_training_job_args={
             "machine_type": "n1-highmem-16",
             "timeout": "3600s",
-            "strategy": "SPOT",
+            "strategy": "spot",
             "restart_job_on_worker_restart": True,
             "base_output_directory": "gs://bucket/out",
             "nfs_mounts": [{"server": "10.0.0.2", "path": "/data", "mount_point": "data"}],
@@ -205,11 +167,64 @@ def test_additional_arguments_become_fields_and_win() -> None:
     assert spec["scheduling"] == {
         "timeout": "3600s",
         "strategy": "SPOT",
+        "disableRetries": False,
         "restartJobOnWorkerRestart": True,
     }
     assert spec["baseOutputDirectory"] == {"outputUriPrefix": "gs://bucket/out"}
     # The label by which the job is found again stays what it is.
     assert job["labels"] == {"team": "vision", "zenml-step": "train"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "value"),
+    [
+        ({"enable_web_access": False}, ("enableWebAccess",), False),
+        ({"boot_disk_size_gb": 0}, ("workerPoolSpecs", 0, "diskSpec", "bootDiskSizeGb"), 0),
+        (
+            {"nfs_mounts": [{"server": "", "port": 0, "read_only": False}]},
+            ("workerPoolSpecs", 0, "nfsMounts"),
+            [{"server": "", "port": 0, "readOnly": False}],
+        ),
+    ],
+)
+def test_a_value_is_sent_however_falsy_it_is(
+    arguments: dict[str, Any], path: tuple[str | int, ...], value: object
+) -> None:
+    """False and 0 are values, and what is inside an object is sent as it is written."""
+    found: Any = build(VertexStepOperatorSettings(additional_training_job_args=arguments))
+    for key in ("jobSpec", *path):
+        found = found[key]
+    assert found == value
+
+
+def test_a_label_can_be_the_empty_string() -> None:
+    """Google's labels can; so it is a value, and not an unset one."""
+    settings = VertexStepOperatorSettings(additional_training_job_args={"labels": {"team": ""}})
+    assert build(settings)["labels"] == {"team": "", "zenml-step": "train"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"service_account": "", "network": "", "reserved_ip_ranges": "", "boot_disk_type": ""},
+        {"persistent_resource_id": "", "encryption_spec_key_name": "", "accelerator_type": ""},
+        {"additional_training_job_args": {"tensorboard": "", "timeout": None, "nfs_mounts": []}},
+        {"service_account": "a@b.c", "additional_training_job_args": {"service_account": ""}},
+    ],
+)
+def test_what_is_unset_is_left_out(settings: dict[str, Any]) -> None:
+    """None, the empty string and an empty list mean unset: Vertex AI's own default holds."""
+    job = build(VertexStepOperatorSettings(**settings))
+    disk = {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
+    if settings.get("boot_disk_type") == "":
+        del disk["bootDiskType"]
+    pool = job["jobSpec"]["workerPoolSpecs"][0]
+    assert set(job) == {"displayName", "labels", "jobSpec"}
+    assert set(job["jobSpec"]) == {"workerPoolSpecs", "scheduling"}
+    assert set(job["jobSpec"]["scheduling"]) == {"disableRetries", "restartJobOnWorkerRestart"}
+    assert set(pool) == {"machineSpec", "replicaCount", "diskSpec", "containerSpec"}
+    assert pool["machineSpec"] == {"machineType": "n1-standard-4"}
+    assert pool["diskSpec"] == disk
 
 
 @pytest.mark.parametrize(
@@ -225,39 +240,3 @@ def test_wrong_additional_arguments_are_refused(arguments: dict[str, Any], messa
     with pytest.raises(ConfigurationError) as raised:
         build(VertexStepOperatorSettings(additional_training_job_args=arguments))
     assert message in str(raised.value)
-
-
-def test_references_to_variables_stay_text() -> None:
-    """`$(NAME)` in a value or a command reaches the container as it was written."""
-    job = build(
-        VertexStepOperatorSettings(),
-        environment={"TOKEN": "t", "GREETING": "$(TOKEN) $(date) $HOME"},
-        command=["sh", "-c", "echo $(TOKEN) $(date)"],
-    )
-
-    container = job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
-    assert container["env"][1]["value"] == "$$(TOKEN) $(date) $HOME"
-    assert container["command"] == ["sh", "-c", "echo $$(TOKEN) $(date)"]
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ({f"V{n}": "" for n in range(101)}, "has 101 environment variables"),
-        ({"my-name": "x"}, "`my-name`"),
-    ],
-)
-def test_environments_that_the_api_refuses_are_refused_first(
-    environment: dict[str, str], message: str
-) -> None:
-    """More than 100 variables, or a name that is no C identifier, is said beforehand."""
-    with pytest.raises(ConfigurationError) as raised:
-        build(VertexStepOperatorSettings(), environment=environment)
-    assert message in str(raised.value)
-
-
-def test_an_error_about_the_environment_shows_no_value() -> None:
-    """Values may be secrets; only names are named."""
-    with pytest.raises(ConfigurationError) as raised:
-        build(VertexStepOperatorSettings(), environment={"my-name": "hunter2"})
-    assert "hunter2" not in str(raised.value)

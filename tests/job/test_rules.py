@@ -6,7 +6,7 @@ import pytest
 
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.rules import advise, check_job, parse_reserved_ip_ranges
+from zenml_vertex.job.rules import advise, find_problems
 
 pytestmark = pytest.mark.smoke
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.smoke
         ({"region": "europe_west4"}, "Write region=europe-west4."),
         ({"region": "europ-west4"}, "Did you mean `europe-west4`?"),
         ({"network": "default"}, "gcloud projects describe"),
-        ({"network": "projects/my-project/global/networks/vpc"}, "with the number"),
+        ({"network": "projects/my-project/global/networks/vpc"}, "with the project's number"),
         ({"reserved_ip_ranges": "10.0.0.0/16"}, "Write names, not addresses"),
         ({"encryption_spec_key_name": "my-key"}, "gcloud kms keys list"),
         ({"persistent_resource_id": "My_Resource"}, "lower-case letters"),
@@ -53,7 +53,7 @@ def test_all_problems_are_told_at_once() -> None:
     [
         ({"accelerator_type": "NVIDIA_TESLA_T4"}, None, "Write accelerator_count=1"),
         ({"accelerator_count": 1}, None, "accelerator_type='NVIDIA_TESLA_T4'"),
-        ({}, 2, "gpu_count=2 without `accelerator_type`"),
+        ({}, 2, "`gpu_count` of ResourceSettings is 2 and `accelerator_type` is not set"),
         (
             {"encryption_spec_key_name": "projects/p/locations/us/keyRings/r/cryptoKeys/k"},
             None,
@@ -67,16 +67,61 @@ def test_values_that_cannot_go_together_are_refused(
 ) -> None:
     """A GPU that was half asked for is an error, not a silent CPU job."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
-    with pytest.raises(ConfigurationError) as raised:
-        check_job(merged, gpu_count=gpu_count, where="step `train`")
-    assert cure in str(raised.value)
-    assert "step `train`" in str(raised.value)
+    (problem,) = find_problems(merged.to_job_fields(gpu_count=gpu_count))
+    assert cure in problem
 
 
 def test_a_gpu_count_of_zero_turns_the_accelerator_off() -> None:
     """A component with a GPU can run one step without."""
     merged = VertexStepOperatorSettings(region="europe-west4", accelerator_type="NVIDIA_TESLA_T4")
-    check_job(merged, gpu_count=0)
+    assert find_problems(merged.to_job_fields(gpu_count=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "words"),
+    [
+        ({}, {"network": "default"}, "`network` in `additional_training_job_args` is `default`"),
+        ({}, {"boot_disk_size_gb": 1}, "`boot_disk_size_gb` in `additional_training_job_args` is"),
+        ({}, {"boot_disk_size_gb": 0}, "`boot_disk_size_gb` in `additional_training_job_args` is"),
+        ({}, {"accelerator_type": "NVIDIA_L4"}, "Write accelerator_count=1"),
+        ({}, {"accelerator_count": 1}, "is 1 and `accelerator_type` is not set"),
+        ({}, {"service_account": "trainer"}, "e-mail address"),
+        (
+            {"restart_job_on_worker_restart": True},
+            {"disable_retries": True},
+            "while `disable_retries` in `additional_training_job_args` is on",
+        ),
+        ({}, {"time_out": "1s"}, "Did you mean `timeout`?"),
+        ({}, {"timeout": 1}, "must be a string"),
+    ],
+)
+def test_additional_arguments_are_checked_as_settings_are(
+    settings: dict[str, Any], arguments: dict[str, Any], words: str
+) -> None:
+    """Before an image is built, and with the name that the argument was written by."""
+    merged = VertexStepOperatorSettings(
+        region="europe-west4", **settings, additional_training_job_args=arguments
+    )
+    (problem,) = find_problems(merged.to_job_fields())
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({"restart_job_on_worker_restart": True}, {"disable_retries": False}),
+        ({"accelerator_type": "NVIDIA_L4"}, {"accelerator_count": 1}),
+        ({"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}, {"accelerator_count": 0}),
+    ],
+)
+def test_an_additional_argument_can_make_settings_right(
+    settings: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    """What is checked is what the job asks for, not what has been overridden."""
+    merged = VertexStepOperatorSettings(
+        region="europe-west4", **settings, additional_training_job_args=arguments
+    )
+    assert find_problems(merged.to_job_fields()) == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +133,7 @@ def test_a_gpu_count_of_zero_turns_the_accelerator_off() -> None:
             "Did you mean `NVIDIA_TESLA_T4`?",
         ),
         ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "counts of 1, 2, 4"),
-        ({"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}, "and not NVIDIA_L4"),
+        ({"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}, ", not NVIDIA_L4"),
         ({"machine_type": "a2-highgpu-1g"}, "accelerator_type='NVIDIA_TESLA_A100'"),
         ({"boot_disk_type": "pd-sdd"}, "Did you mean `pd-ssd`?"),
         ({"region": "us-east9"}, "list of training regions"),
@@ -97,8 +142,38 @@ def test_a_gpu_count_of_zero_turns_the_accelerator_off() -> None:
 def test_what_google_may_add_any_day_is_only_advice(settings: dict[str, Any], hint: str) -> None:
     """An unknown machine, accelerator, disk or region warns and goes through."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
-    check_job(merged, gpu_count=None)
-    assert hint in " ".join(advise(merged, gpu_count=None))
+    job = merged.to_job_fields()
+    assert find_problems(job) == []
+    assert hint in " ".join(advise(job))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ({"machine_type": "n1-standart-4"}, "Did you mean `n1-standard-4`?"),
+        (
+            {"accelerator_type": "NVIDIA_TESLA_T5", "accelerator_count": 1},
+            "`accelerator_type` in `additional_training_job_args` is `NVIDIA_TESLA_T5`",
+        ),
+        ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "counts of 1, 2, 4"),
+        ({"machine_type": "a2-highgpu-1g"}, "accelerator_type='NVIDIA_TESLA_A100'"),
+        (
+            {
+                "machine_type": "a3-ultragpu-8g",
+                "accelerator_type": "NVIDIA_H200_141GB",
+                "accelerator_count": 8,
+                "network": "projects/1/global/networks/vpc",
+            },
+            "Private Service Connect",
+        ),
+    ],
+)
+def test_additional_arguments_bring_the_same_advice(arguments: dict[str, Any], hint: str) -> None:
+    """An accelerator is looked at wherever it was asked for."""
+    merged = VertexStepOperatorSettings(
+        region="europe-west4", additional_training_job_args=arguments
+    )
+    assert hint in " ".join(advise(merged.to_job_fields()))
 
 
 @pytest.mark.parametrize(
@@ -117,22 +192,7 @@ def test_what_google_may_add_any_day_is_only_advice(settings: dict[str, Any], hi
 def test_what_is_documented_to_work_brings_no_advice(settings: dict[str, Any]) -> None:
     """A right choice is not commented on."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
-    assert advise(merged, gpu_count=None) == []
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["a,b", " a , b ", '["a", "b"]', "['a', 'b']", "[a, b]", ["a", "b"]],
-)
-def test_reserved_ip_ranges_take_every_documented_form(written: str | list[str]) -> None:
-    """A comma list and a JSON list say the same."""
-    assert parse_reserved_ip_ranges(written) == ["a", "b"]
-
-
-@pytest.mark.parametrize(("written", "names"), [(None, []), ("", []), ("[]", []), ("a", ["a"])])
-def test_reserved_ip_ranges_may_be_one_name_or_none(written: str | None, names: list[str]) -> None:
-    """One name needs no comma; nothing is nothing."""
-    assert parse_reserved_ip_ranges(written) == names
+    assert advise(merged.to_job_fields()) == []
 
 
 def test_the_command_line_gives_strings() -> None:
@@ -159,3 +219,12 @@ def test_a_registered_component_loads_whatever_an_older_version_left_in_it() -> 
     """ZenML refuses unknown keys at registration; loading must not."""
     config = VertexStepOperatorConfig(region="europe-west4", gone_since_0_1="x")
     assert not hasattr(config, "gone_since_0_1")
+
+
+def test_a_registered_component_loads_whatever_its_additional_arguments_are() -> None:
+    """They are refused when a pipeline is about to run, with the step that they belong to."""
+    config = VertexStepOperatorConfig(
+        region="europe-west4",
+        additional_training_job_args={"network": "default", "time_out": "1s", "timeout": 1},
+    )
+    assert len(find_problems(config.to_job_fields())) == 3

@@ -60,8 +60,8 @@ def test_every_remote_registry_is_accepted(tried: Tried, registry: str) -> None:
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
-        ("gpu-without-type", "step `train`: gpu_count=2 without `accelerator_type`"),
-        ("type-without-count", "accelerator_type='NVIDIA_TESLA_T4' without a count"),
+        ("gpu-without-type", "step `train`: `gpu_count` of ResourceSettings is 2 and"),
+        ("type-without-count", "`NVIDIA_TESLA_T4` and `accelerator_count` is not set"),
         ("unknown-setting", "there is no setting `machine_typ`. Did you mean `machine_type`?"),
     ],
 )

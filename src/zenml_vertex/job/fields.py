@@ -1,123 +1,221 @@
-"""`additional_training_job_args`: arguments under the names of Google's pipeline components.
+"""The fields of a job: one row each, and what a step asks for in them.
 
-ZenML documents the setting as the arguments of
+`JobFields` is both. As a class it is the table: each row is a field's name in the
+settings, its type, how it is read and where it stands in the CustomJob. Everything else
+that speaks of fields is made from the table: the request, the names that
+`additional_training_job_args` takes, the settings' other spellings, the reference page.
+As an object it is what one step asks for, after everything that has a say in it; the
+rules, the advice, the container's environment and the request all read it.
+
+A new field is a row here and, for a setting of its own, a `Field` in `config.py`.
+
+Paths are those of the CustomJob reference
+(https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs),
+arguments those of Google Cloud Pipeline Components'
 `create_custom_training_job_from_component`
-(https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html),
-which win over the settings of the same meaning. Each is one field of the CustomJob.
+(https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html).
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_type_hints
 
-from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job import readers
 from zenml_vertex.job.machines import nearest
+from zenml_vertex.job.readers import (
+    read_boolean,
+    read_duration,
+    read_enum,
+    read_integer,
+    read_names,
+    read_string,
+)
 
-_POOL = ("jobSpec", "workerPoolSpecs", 0)
+ADDITIONAL_ARGS = "additional_training_job_args"
+GPU_COUNT = "gpu_count"
 
-# Argument -> where its value stands in the CustomJob.
-_PATHS: dict[str, tuple[str | int, ...]] = {
-    "display_name": ("displayName",),
-    "machine_type": (*_POOL, "machineSpec", "machineType"),
-    "accelerator_type": (*_POOL, "machineSpec", "acceleratorType"),
-    "accelerator_count": (*_POOL, "machineSpec", "acceleratorCount"),
-    "reservation_affinity_type": (
-        *_POOL,
-        "machineSpec",
-        "reservationAffinity",
-        "reservationAffinityType",
-    ),
-    "reservation_affinity_key": (*_POOL, "machineSpec", "reservationAffinity", "key"),
-    "reservation_affinity_values": (*_POOL, "machineSpec", "reservationAffinity", "values"),
-    "boot_disk_type": (*_POOL, "diskSpec", "bootDiskType"),
-    "boot_disk_size_gb": (*_POOL, "diskSpec", "bootDiskSizeGb"),
-    "nfs_mounts": (*_POOL, "nfsMounts"),
-    "timeout": ("jobSpec", "scheduling", "timeout"),
-    "disable_retries": ("jobSpec", "scheduling", "disableRetries"),
-    "restart_job_on_worker_restart": ("jobSpec", "scheduling", "restartJobOnWorkerRestart"),
-    "strategy": ("jobSpec", "scheduling", "strategy"),
-    "max_wait_duration": ("jobSpec", "scheduling", "maxWaitDuration"),
-    "service_account": ("jobSpec", "serviceAccount"),
-    "network": ("jobSpec", "network"),
-    "reserved_ip_ranges": ("jobSpec", "reservedIpRanges"),
-    "psc_interface_config": ("jobSpec", "pscInterfaceConfig"),
-    "persistent_resource_id": ("jobSpec", "persistentResourceId"),
-    "tensorboard": ("jobSpec", "tensorboard"),
-    "enable_web_access": ("jobSpec", "enableWebAccess"),
-    "base_output_directory": ("jobSpec", "baseOutputDirectory", "outputUriPrefix"),
-    "encryption_spec_key_name": ("encryptionSpec", "kmsKeyName"),
+_SPEC = "jobSpec"
+_POOL = f"{_SPEC}.workerPoolSpecs[0]"
+_MACHINE = f"{_POOL}.machineSpec"
+_RESERVATION = f"{_MACHINE}.reservationAffinity"
+_DISK = f"{_POOL}.diskSpec"
+_SCHEDULING = f"{_SPEC}.scheduling"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table."""
+
+    read: readers.Reader
+    # In the CustomJob; empty for what is not set there as it is.
+    path: str = ""
+    # Whether `additional_training_job_args` take it,
+    is_argument: bool = True
+    # and by which name, if by another than the field's.
+    argument: str = ""
+    # Further names that the settings take for it.
+    spellings: tuple[str, ...] = ()
+    # How the API's JSON spells its value, if not as Python's does.
+    write: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFields:
+    """What a step asks for; None is unset, see `readers`."""
+
+    # Where the job runs: part of the address that it is sent to.
+    region: Annotated[str | None, Row(read_string, is_argument=False)] = None
+    api_endpoint: Annotated[str | None, Row(read_string, is_argument=False)] = None
+
+    display_name: Annotated[str | None, Row(read_string, "displayName")] = None
+    # Added to the job's own labels, which it is found by.
+    labels: Annotated[dict[str, str] | None, Row(readers.read_labels)] = None
+    # Added to the step's environment variables, whose values may be secrets.
+    env: Annotated[dict[str, str] | None, Row(readers.read_environment)] = field(
+        default=None, repr=False
+    )
+
+    machine_type: Annotated[str | None, Row(read_string, f"{_MACHINE}.machineType")] = None
+    accelerator_type: Annotated[str | None, Row(read_enum, f"{_MACHINE}.acceleratorType")] = None
+    accelerator_count: Annotated[
+        int | None, Row(readers.read_accelerator_count, f"{_MACHINE}.acceleratorCount")
+    ] = None
+    reservation_affinity_type: Annotated[
+        str | None, Row(read_enum, f"{_RESERVATION}.reservationAffinityType")
+    ] = None
+    reservation_affinity_key: Annotated[str | None, Row(read_string, f"{_RESERVATION}.key")] = None
+    reservation_affinity_values: Annotated[
+        list[str] | None, Row(read_names, f"{_RESERVATION}.values")
+    ] = None
+    # The API's JSON spells 64-bit integers as strings.
+    replica_count: Annotated[
+        int, Row(readers.read_replica_count, f"{_POOL}.replicaCount", write=str)
+    ] = 1
+    persistent_resource_id: Annotated[
+        str | None, Row(read_string, f"{_SPEC}.persistentResourceId")
+    ] = None
+
+    boot_disk_type: Annotated[
+        str | None, Row(read_string, f"{_DISK}.bootDiskType", spellings=("disk_type",))
+    ] = None
+    boot_disk_size_gb: Annotated[
+        int | None, Row(read_integer, f"{_DISK}.bootDiskSizeGb", spellings=("disk_size_gb",))
+    ] = None
+    nfs_mounts: Annotated[
+        list[dict[str, Any]] | None, Row(readers.read_objects, f"{_POOL}.nfsMounts")
+    ] = None
+    base_output_directory: Annotated[
+        str | None, Row(read_string, f"{_SPEC}.baseOutputDirectory.outputUriPrefix")
+    ] = None
+    encryption_spec_key_name: Annotated[
+        str | None, Row(read_string, "encryptionSpec.kmsKeyName")
+    ] = None
+
+    network: Annotated[str | None, Row(read_string, f"{_SPEC}.network")] = None
+    reserved_ip_ranges: Annotated[
+        list[str] | None, Row(read_names, f"{_SPEC}.reservedIpRanges")
+    ] = None
+    psc_interface_config: Annotated[
+        dict[str, Any] | None, Row(readers.read_object, f"{_SPEC}.pscInterfaceConfig")
+    ] = None
+
+    service_account: Annotated[str | None, Row(read_string, f"{_SPEC}.serviceAccount")] = None
+    tensorboard: Annotated[str | None, Row(read_string, f"{_SPEC}.tensorboard")] = None
+    enable_web_access: Annotated[bool | None, Row(read_boolean, f"{_SPEC}.enableWebAccess")] = None
+
+    timeout: Annotated[str | None, Row(read_duration, f"{_SCHEDULING}.timeout")] = None
+    strategy: Annotated[str | None, Row(read_enum, f"{_SCHEDULING}.strategy")] = None
+    max_wait_duration: Annotated[
+        str | None, Row(read_duration, f"{_SCHEDULING}.maxWaitDuration")
+    ] = None
+    restart_job_on_worker_restart: Annotated[
+        bool | None, Row(read_boolean, f"{_SCHEDULING}.restartJobOnWorkerRestart")
+    ] = None
+    # Where nothing sets it, the opposite of `restart_job_on_worker_restart`: Vertex AI's own
+    # restarts run a step's code again, so only those that are asked for.
+    disable_retries: Annotated[bool | None, Row(read_boolean, f"{_SCHEDULING}.disableRetries")] = (
+        None
+    )
+
+    # The rest is not fields of the job, but what messages need:
+    # name of a field -> what has set it, unless that is the setting of this name;
+    sources: Mapping[str, str] = field(default_factory=dict)
+    # what could not be read, one sentence each; such a field counts as unset.
+    unreadable: tuple[str, ...] = ()
+
+    def cite(self, name: str) -> str:
+        """How a message names a field, so that a person finds where it was set."""
+        source = self.sources.get(name)
+        if source == GPU_COUNT:
+            return "`gpu_count` of ResourceSettings"
+        return f"`{name}`" if source is None else f"`{ROWS[name].argument or name}` in `{source}`"
+
+
+ROWS: Mapping[str, Row] = {
+    name: row
+    for name, hint in get_type_hints(JobFields, include_extras=True).items()
+    for row in getattr(hint, "__metadata__", ())
 }
-# These three are merged or refused, not set.
-_MERGED = ("env", "labels", "replica_count")
-ARGUMENTS = (*_PATHS, *_MERGED)
+"""The table, by the names of the fields."""
+
+ARGUMENTS: Mapping[str, str] = {
+    row.argument or name: name for name, row in ROWS.items() if row.is_argument
+}
+"""Name in `additional_training_job_args` -> name of the field."""
+
+SPELLINGS: Mapping[str, str] = {
+    spelling: name for name, row in ROWS.items() for spelling in row.spellings
+}
+"""Further name of a setting -> name of the field."""
 
 
-def apply_additional_args(
-    job: dict[str, Any], environment: dict[str, str], arguments: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Set the arguments in a job and its environment.
+def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None) -> JobFields:
+    """What a step asks for, after everything that has a say in it.
+
+    `gpu_count` goes before the setting `accelerator_count`, and `additional_training_job_args`
+    go before both, also with a value that is unset. A count of 0 that goes before another
+    one turns the accelerator off, whatever its type.
 
     Args:
-        job: The CustomJob so far; changed in place.
-        environment: Environment variables of the container; changed in place.
-        arguments: Argument name -> value. `env` is a list of `{"name", "value"}`.
-            `labels` are added to the job's own, which stay: they are how the job
-            is found again.
+        settings: Name of a setting -> its value; the step's over the component's. Other
+            settings than those of the job do no harm.
+        gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
 
     Returns:
-        The job and the environment.
-
-    Raises:
-        ConfigurationError: For an unknown argument, more than one replica, or an
-            `env` of another shape.
+        The fields. What cannot be read is told in `unreadable` and counts as unset.
     """
-    problems = list(_problems(arguments))
-    if problems:
-        raise ConfigurationError(problems)
-    for name, value in arguments.items():
-        if name in _PATHS:
-            _set(job, _PATHS[name], _camel_case_keys(value))
-    job["labels"] = {**(arguments.get("labels") or {}), **job.get("labels", {})}
-    environment.update({item["name"]: str(item["value"]) for item in arguments.get("env") or ()})
-    return job, environment
+    values = {name: row.read(settings.get(name)) for name, row in ROWS.items()}
+    sources: dict[str, str] = {}
+    unreadable: list[str] = []
+    if gpu_count is not None:
+        values["accelerator_count"] = gpu_count or None
+        sources["accelerator_count"] = GPU_COUNT
+        if not gpu_count:
+            values["accelerator_type"] = None
+    arguments = settings.get(ADDITIONAL_ARGS) or {}
+    for argument, value in arguments.items():
+        if argument not in ARGUMENTS:
+            unreadable.append(_describe_unknown(argument))
+            continue
+        name = ARGUMENTS[argument]
+        sources[name] = ADDITIONAL_ARGS
+        try:
+            values[name] = ROWS[name].read(value)
+        except readers.UnreadableValue as error:
+            values[name] = None
+            unreadable.append(f"`{argument}` in `{ADDITIONAL_ARGS}` {error}.")
+    if "accelerator_type" not in arguments and (
+        "accelerator_count" in arguments and values["accelerator_count"] is None
+    ):
+        values["accelerator_type"] = None
+    if values["disable_retries"] is None:
+        values["disable_retries"] = not values["restart_job_on_worker_restart"]
+    given = {name: value for name, value in values.items() if value is not None}
+    return JobFields(**given, sources=sources, unreadable=tuple(unreadable))
 
 
-def _problems(arguments: Mapping[str, Any]) -> Iterator[str]:
-    for name in arguments:
-        if name not in ARGUMENTS:
-            close = nearest(name, ARGUMENTS)
-            yield f"`additional_training_job_args` has no `{name}`." + (
-                f" Did you mean `{close}`?"
-                if close
-                else f" It has: {', '.join(sorted(ARGUMENTS))}."
-            )
-    if int(arguments.get("replica_count") or 1) != 1:
-        yield (
-            "`replica_count` in `additional_training_job_args` is "
-            f"{arguments['replica_count']}; a step runs on one replica. Remove it."
-        )
-    for item in arguments.get("env") or ():
-        if not (isinstance(item, Mapping) and {"name", "value"} <= set(item)):
-            yield (
-                "`env` in `additional_training_job_args` must be a list of "
-                "{'name': ..., 'value': ...}."
-            )
-
-
-def _set(target: Any, path: tuple[str | int, ...], value: Any) -> None:
-    for key in path[:-1]:
-        target = target[key] if isinstance(key, int) else target.setdefault(key, {})
-    target[path[-1]] = value
-
-
-def _camel_case_keys(value: Any) -> Any:
-    """Spell the keys of nested objects as the REST API does: `mount_point` -> `mountPoint`."""
-    if isinstance(value, Mapping):
-        return {_camel_case(key): _camel_case_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_camel_case_keys(item) for item in value]
-    return value
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+def _describe_unknown(argument: str) -> str:
+    text = f"`{ADDITIONAL_ARGS}` has no argument `{argument}`."
+    if close := nearest(argument, ARGUMENTS):
+        return f"{text} Did you mean `{close}`?"
+    return f"{text} The arguments are: {', '.join(sorted(ARGUMENTS))}."

@@ -1,41 +1,31 @@
-"""What can be told of a step's image before it is built: whether it will run. Pure."""
+"""What can be told of a step's image before it is built: whether it will run."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from zenml_vertex.job.machines import is_nvidia
+
 _PYTHON = re.compile(r"(?<![a-z0-9])py(?:thon)?[:-]?(\d)\.(\d{1,2})(?![0-9a-z])")
 _ARM = frozenset({"arm64", "aarch64"})
 _GPUS_PAGE = "https://docs.zenml.io/how-to/pipeline-development/training-with-gpus/"
 
-# Images on slim bases do not find the driver's libraries, which Vertex AI mounts
-# there, without these. https://github.com/NVIDIA/nvidia-container-toolkit names the
-# first two; NVIDIA's own images set all three.
-GPU_ENVIRONMENT = {
-    "NVIDIA_VISIBLE_DEVICES": "all",
-    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-    "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """What is known of an image before it is built.
+    """What is known of an image before it is built."""
 
-    Args:
-        parent_image: Its parent, as the step names it; None for ZenML's own.
-        has_dockerfile: Whether the step brings a Dockerfile.
-        is_built_here: Whether this machine builds it.
-        platform: Platform that the build is told, such as `linux/amd64`.
-        python: Python of this machine, as (major, minor).
-        machine: Architecture of this machine, as `platform.machine()` says it.
-    """
-
+    # As the step names it; None for ZenML's own.
     parent_image: str | None
+    # Whether the step brings a Dockerfile.
     has_dockerfile: bool
+    # Whether this machine builds the image.
     is_built_here: bool
+    # Platform that the build is told, such as `linux/amd64`.
     platform: str | None
+    # Python of this machine, as (major, minor).
     python: tuple[int, int]
+    # Architecture of this machine, as `platform.machine()` returns it.
     machine: str
 
 
@@ -58,11 +48,6 @@ def advise_image(
             "runtime', requirements=['zenml', ...]). If its requirements bring CUDA along, as "
             f"torch's do, name the parent image all the same. See {_GPUS_PAGE}"
         )
-
-
-def is_nvidia(accelerator_type: str | None) -> bool:
-    """Whether an accelerator is one of NVIDIA's."""
-    return bool(accelerator_type) and str(accelerator_type).upper().startswith("NVIDIA_")
 
 
 def _advise_platform(plan: ImagePlan, machine_type: str) -> Iterator[str]:
@@ -93,6 +78,6 @@ def _advise_python(plan: ImagePlan) -> Iterator[str]:
         mine = f"{plan.python[0]}.{plan.python[1]}"
         yield (
             f"its parent image {plan.parent_image} has Python {theirs[0]}.{theirs[1]}, and this "
-            f"machine has {mine}: what one pickles, the other may not read. Name a parent image "
-            f"with Python {mine}, or run the pipeline with Python {theirs[0]}.{theirs[1]}."
+            f"machine has {mine}: what one pickles, the other may be unable to read. Name a parent "
+            f"image with Python {mine}, or run the pipeline with Python {theirs[0]}.{theirs[1]}."
         )

@@ -1,8 +1,7 @@
 """The catalogue of machine types, accelerators and regions.
 
 A snapshot of what Google documents (sources in the data file). Google adds some
-every month, so a name that is not in it is a reason for a warning, never for an
-error.
+every month, so a name that is not in it is a reason for a warning, never for an error.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,34 +18,27 @@ from zenml_vertex import data
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine type.
+    """One machine type."""
 
-    Args:
-        accelerators: Accelerator type -> the counts it can be attached in.
-        accelerator_required: Whether the accelerator is built in and must be named.
-        vpc_peering: Whether the job's `network` can be set.
-    """
-
+    # Accelerator type -> the counts it can be attached in.
     accelerators: Mapping[str, tuple[int, ...]]
+    # Whether the accelerator is built in and must be named.
     accelerator_required: bool
+    # Whether the job's `network` can be set.
     vpc_peering: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything the data file knows.
+    """Everything the data file knows."""
 
-    Args:
-        machines: Machine type -> what is known of it. TPU machines are in
-            `other_machines`: they follow rules of their own.
-        other_machines: Names of further machine types.
-        accelerators: Names of the accelerator types.
-        regions: Regions with custom training.
-    """
-
+    # Machine type -> what is known of it.
     machines: Mapping[str, Machine]
+    # Names of further machine types: those with TPUs, which follow rules of their own.
     other_machines: frozenset[str]
+    # Names of the accelerator types.
     accelerators: frozenset[str]
+    # Regions with custom training.
     regions: frozenset[str]
 
     def is_known_machine(self, machine_type: str) -> bool:
@@ -72,6 +64,27 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is spelt most like this one, if any is close."""
     matches = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def describe_unknown(field: str, value: str, known: Iterable[str]) -> str:
+    """Say that a value is not in the snapshot, and which one was probably meant.
+
+    Args:
+        field: The field as a message names it.
+        value: Its value.
+        known: The values in the snapshot.
+    """
+    close = nearest(value, known)
+    hint = f" Did you mean `{close}`?" if close else ""
+    return (
+        f"{field} is `{value}`, which is not in this version's list; Vertex AI may still know "
+        f"it.{hint}"
+    )
+
+
+def is_nvidia(accelerator_type: str | None) -> bool:
+    """Whether an accelerator, named in upper case, is one of NVIDIA's."""
+    return (accelerator_type or "").startswith("NVIDIA_")
 
 
 def _read_machine(entry: Mapping[str, Any]) -> Machine:

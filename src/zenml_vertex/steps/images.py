@@ -11,14 +11,13 @@ from zenml.config.build_configuration import BuildConfiguration
 
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.job.images import ImagePlan, advise_image
-from zenml_vertex.job.rules import effective_accelerator
 from zenml_vertex.steps.own_package import find_image_parts
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
     from zenml.config.step_run_info import StepRunInfo
 
-    from zenml_vertex.config import VertexStepOperatorSettings
+    from zenml_vertex.job.fields import JobFields
 
 # The built-in operator's key, so that an image it has built is found again.
 DOCKER_IMAGE_KEY = "vertex_step_operator"
@@ -43,11 +42,18 @@ def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration
     ]
 
 
-def advise_step_image(step: "Step", settings: "VertexStepOperatorSettings") -> Iterator[str]:
-    """What will probably go wrong with the image of a step; one paragraph each."""
-    accelerator, _ = effective_accelerator(settings, step.config.resource_settings.gpu_count)
-    plan = describe_image(step.config.docker_settings)
-    return advise_image(plan, machine_type=settings.machine_type, accelerator_type=accelerator)
+def advise_step_image(step: "Step", job: "JobFields") -> Iterator[str]:
+    """What will probably go wrong with the image of a step; one paragraph each.
+
+    Args:
+        step: The step's configuration.
+        job: What the step asks for.
+    """
+    return advise_image(
+        describe_image(step.config.docker_settings),
+        machine_type=job.machine_type or "",
+        accelerator_type=job.accelerator_type,
+    )
 
 
 def describe_image(settings: DockerSettings) -> ImagePlan:

@@ -1,4 +1,4 @@
-"""The job of a step run: what ZenML says of the step run, as a CustomJob."""
+"""The job of a step run: ZenML's step run as a CustomJob."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from zenml_vertex.steps.images import find_image
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
 
-    from zenml_vertex.config import VertexStepOperatorSettings
+    from zenml_vertex.steps.preflight import StepFindings
 
 
 def build_step_job(
     info: "StepRunInfo",
-    settings: "VertexStepOperatorSettings",
+    findings: "StepFindings",
     *,
     server_id: str,
     command: Sequence[str],
@@ -27,7 +27,7 @@ def build_step_job(
 
     Args:
         info: The step run.
-        settings: Its settings over the component's.
+        findings: Its settings, and what it asks for.
         server_id: ID of the ZenML server.
         command: Command of the container.
         environment: Environment variables of the container.
@@ -37,11 +37,11 @@ def build_step_job(
         VertexStepOperatorError: If the step has no image.
     """
     return build_custom_job(
-        settings,
+        findings.job,
         display_name=build_display_name(info.run_name, info.pipeline_step_name),
         image=find_image(info),
         command=command,
-        environment={**environment, LINGERING_VARIABLE: str(settings.lingering_seconds)},
+        environment={**environment, LINGERING_VARIABLE: str(findings.settings.lingering_seconds)},
         labels=build_labels(
             server_id=server_id,
             run_id=str(info.run_id),
@@ -50,5 +50,4 @@ def build_step_job(
             pipeline_name=info.pipeline.name,
             version=__version__,
         ),
-        gpu_count=info.config.resource_settings.gpu_count,
     )

@@ -14,34 +14,31 @@ from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
 from zenml.enums import ExecutionStatus
-from zenml.stack import Stack, StackValidator
+from zenml.stack import StackValidator
 from zenml.step_operators import BaseStepOperator
 
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
-from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import JobName
-from zenml_vertex.job.rules import advise, check_job
 from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
-from zenml_vertex.steps.images import advise_step_image, build_configurations
+from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
+from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
-from zenml_vertex.steps.stack_rules import find_stack_problem
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from zenml.config.base_settings import BaseSettings
-    from zenml.config.step_configurations import Step
     from zenml.config.step_run_info import StepRunInfo
     from zenml.models import PipelineSnapshotBase, StepRunResponse
     from zenml.step_operators.step_operator_entrypoint_configuration import (
@@ -70,7 +67,7 @@ class VertexStepOperator(BaseStepOperator):
         self._pool = pool
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
-        self._advice_given: set[str] = set()
+        self._preflight = Preflight(self)
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
 
@@ -99,12 +96,7 @@ class VertexStepOperator(BaseStepOperator):
     @property
     def validator(self) -> StackValidator | None:
         """Refuses a stack whose parts a Vertex AI job could not reach."""
-
-        def validate(stack: Stack) -> tuple[bool, str]:
-            problem = find_stack_problem(stack)
-            return problem is None, problem or ""
-
-        return StackValidator(custom_validation_function=validate)
+        return build_stack_validator()
 
     def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
         """One image per step that runs here, after a look at what each of them asks for.
@@ -122,7 +114,7 @@ class VertexStepOperator(BaseStepOperator):
             if step.config.uses_step_operator(self.name)
         }
         for name, step in steps.items():
-            self._check_image(step, self._check_settings(step, name), name)
+            self._preflight.check_build(step, name)
         builds = build_configurations(steps)
         if steps:
             # Last: a thread that imports slows down whatever reads many files beside it.
@@ -146,8 +138,8 @@ class VertexStepOperator(BaseStepOperator):
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
-            settings = self._check_settings(info, info.pipeline_step_name)
-            key = self._choose_key(settings)
+            findings = self._preflight.check_step(info, info.pipeline_step_name)
+            key = self._choose_key(findings.settings)
             connection = self._connect(key)
             info.force_write_logs()
             submission = Submission(
@@ -160,7 +152,7 @@ class VertexStepOperator(BaseStepOperator):
             name = submission.submit(
                 lambda: build_step_job(
                     info,
-                    settings,
+                    findings,
                     server_id=self._step_runs.server_id,
                     command=entrypoint_command,
                     environment=environment,
@@ -278,47 +270,6 @@ class VertexStepOperator(BaseStepOperator):
             logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
             cancel_and_verify(watcher.jobs, name, self._clock)
             follower.is_terminal = True
-
-    def _check_settings(
-        self, container: "Step | StepRunInfo", step_name: str
-    ) -> VertexStepOperatorSettings:
-        """The settings of a step over the component's, after every check that needs no network."""
-        from zenml_vertex.cloud.key_file import find_key_file_problem
-
-        settings = cast("VertexStepOperatorSettings", self.get_settings(container))
-        resources = container.config.resource_settings
-        check_job(settings, gpu_count=resources.gpu_count, where=f"step `{step_name}`")
-        if settings.service_account_path and not self.connector:
-            problem = find_key_file_problem(settings.service_account_path)
-            if problem:
-                raise ConfigurationError([problem], where=f"step `{step_name}`")
-        self._check_connector(settings)
-        advice = advise(settings, gpu_count=resources.gpu_count)
-        if resources.cpu_count or resources.memory:
-            advice.append(
-                "`cpu_count` and `memory` of ResourceSettings choose no machine here. Write "
-                "machine_type='n1-standard-8', or what fits."
-            )
-        for text in advice:
-            self._advise_once(f"Step `{step_name}`: {text}")
-        return settings
-
-    def _check_image(self, step: "Step", settings: VertexStepOperatorSettings, name: str) -> None:
-        """Warn of an image that the step's machine will probably not run."""
-        for text in advise_step_image(step, settings):
-            self._advise_once(f"Step `{name}`: {text}")
-
-    def _check_connector(self, settings: VertexStepOperatorSettings) -> None:
-        if self.connector and settings.project:
-            with client_required():
-                from zenml_vertex.cloud.credentials import check_connector_project
-
-            check_connector_project(settings.project, self._access_connector().project)
-
-    def _advise_once(self, text: str) -> None:
-        if text not in self._advice_given:
-            self._advice_given.add(text)
-            logger.warning("%s", text)
 
     def _choose_key(
         self, settings: VertexStepOperatorSettings, region: str | None = None

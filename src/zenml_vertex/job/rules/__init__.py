@@ -1,0 +1,55 @@
+"""What Vertex AI would refuse, said beforehand and all at once: a module for each subject.
+
+Each subject has up to three kinds of rules, as functions that yield sentences:
+
+- `find_wrong_values`: a value that no other field can make right. They run as soon as
+  settings are written down.
+- `find_conflicts`: values that a step, its component and its resources make together.
+  They run before an image is built.
+- `advise`: what Google may extend any day (machines, accelerators, disks, regions), and so
+  never more than a warning.
+
+Limits are those of the CustomJob reference
+(https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs).
+"""
+
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.rules import identity, machines, network, region, scheduling, storage
+
+_WRONG_VALUES = (
+    region.find_wrong_values,
+    machines.find_wrong_values,
+    storage.find_wrong_values,
+    network.find_wrong_values,
+    identity.find_wrong_values,
+)
+_CONFLICTS = (
+    region.find_conflicts,
+    machines.find_conflicts,
+    scheduling.find_conflicts,
+    storage.find_conflicts,
+)
+_ADVICE = (region.advise, storage.advise, machines.advise, network.advise)
+
+
+def check_values(job: JobFields) -> None:
+    """Refuse values that no other field can make right.
+
+    Raises:
+        ConfigurationError: Naming every such value and what to write instead.
+    """
+    problems = [text for rule in _WRONG_VALUES for text in rule(job)]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def find_problems(job: JobFields) -> list[str]:
+    """What keeps a job from working, one sentence or two for each problem and its cure."""
+    found = (text for rule in (*_WRONG_VALUES, *_CONFLICTS) for text in rule(job))
+    return [*job.unreadable, *found]
+
+
+def advise(job: JobFields) -> list[str]:
+    """What Vertex AI will probably refuse, as far as the catalogue knows; one sentence each."""
+    return [text for rule in _ADVICE for text in rule(job)]

@@ -1,0 +1,72 @@
+"""Rules on machines, their accelerators, and the persistent resource that has them."""
+
+import re
+from collections.abc import Iterator
+
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machines import describe_unknown, load_catalogue
+
+_RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def find_wrong_values(job: JobFields) -> Iterator[str]:
+    """A negative count, and the ID of a persistent resource that cannot be one."""
+    count = job.accelerator_count
+    if count is not None and count < 0:
+        yield f"{job.cite('accelerator_count')} is {count}. Write 0 for no accelerator."
+    resource = job.persistent_resource_id
+    if resource and not _RESOURCE_ID.fullmatch(resource):
+        yield (
+            f"{job.cite('persistent_resource_id')} is `{resource}`. An ID has lower-case letters, "
+            "digits and hyphens and starts with a letter; give the ID alone, the last part of "
+            "the resource's name."
+        )
+
+
+def find_conflicts(job: JobFields) -> Iterator[str]:
+    """An accelerator that was half asked for."""
+    kind, count = job.accelerator_type, job.accelerator_count
+    if count and not kind:
+        yield (
+            f"{job.cite('accelerator_count')} is {count} and `accelerator_type` is not set: the "
+            "step would run without a GPU. Write, for example, "
+            "accelerator_type='NVIDIA_TESLA_T4', or set the count to 0."
+        )
+    if kind and not count:
+        yield (
+            f"{job.cite('accelerator_type')} is `{kind}` and `accelerator_count` is not set: the "
+            "step would run without it. Write accelerator_count=1, or remove the type."
+        )
+
+
+def advise(job: JobFields) -> Iterator[str]:
+    """A machine or an accelerator that may be new, and a pair that is not documented."""
+    catalogue = load_catalogue()
+    name, kind = job.machine_type, job.accelerator_type
+    if kind and kind not in catalogue.accelerators:
+        yield describe_unknown(job.cite("accelerator_type"), kind, catalogue.accelerators)
+        return
+    if name is None:
+        yield "`machine_type` is not set. Write, for example, machine_type='n1-standard-4'."
+        return
+    if not catalogue.is_known_machine(name):
+        known = {*catalogue.machines, *catalogue.other_machines}
+        yield describe_unknown(job.cite("machine_type"), name, known)
+        return
+    machine = catalogue.machines.get(name)
+    if machine is None:
+        return  # TPU machines have rules of their own
+    if kind:
+        counts = machine.accelerators.get(kind)
+        if counts is None:
+            fitting = ", ".join(machine.accelerators) or "no accelerator"
+            yield f"`{name}` takes {fitting}, not {kind}."
+        elif job.accelerator_count not in counts:
+            listed = ", ".join(map(str, counts))
+            yield f"`{name}` takes {kind} in counts of {listed}, not {job.accelerator_count}."
+    elif machine.accelerator_required:
+        built_in, counts = next(iter(machine.accelerators.items()))
+        yield (
+            f"`{name}` has its accelerator built in, and the job must name it: "
+            f"accelerator_type='{built_in}', accelerator_count={counts[0]}."
+        )

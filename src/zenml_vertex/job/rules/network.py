@@ -1,0 +1,37 @@
+"""Rules on the VPC network."""
+
+import re
+from collections.abc import Iterator
+
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machines import load_catalogue
+
+_NETWORK = re.compile(r"projects/\d+/global/networks/[a-z](?:[-a-z0-9]*[a-z0-9])?")
+_RANGE_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def find_wrong_values(job: JobFields) -> Iterator[str]:
+    """A network without the project's number, and ranges that are not names."""
+    if job.network and not _NETWORK.fullmatch(job.network):
+        yield (
+            f"{job.cite('network')} is `{job.network}`. Write "
+            "`projects/PROJECT_NUMBER/global/networks/NAME`, with the project's number instead of "
+            "its ID. `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it."
+        )
+    for name in job.reserved_ip_ranges or ():
+        if not _RANGE_NAME.fullmatch(name):
+            yield (
+                f"{job.cite('reserved_ip_ranges')} has `{name}`, which is not a valid range name. "
+                "Write names, not addresses: `gcloud compute addresses list --global "
+                "--filter=purpose=VPC_PEERING` lists them."
+            )
+
+
+def advise(job: JobFields) -> Iterator[str]:
+    """A machine that cannot be peered with a network."""
+    machine = load_catalogue().machines.get(job.machine_type or "")
+    if job.network and machine and not machine.vpc_peering:
+        yield (
+            f"`machine_type={job.machine_type}` cannot be peered with a `network`; Vertex AI "
+            "requires a Private Service Connect interface on it."
+        )

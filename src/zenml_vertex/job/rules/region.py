@@ -1,0 +1,54 @@
+"""Rules on the region."""
+
+import re
+from collections.abc import Iterator
+
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machines import Catalogue, load_catalogue, nearest
+
+_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")
+_ZONE = re.compile(r"([a-z]+(?:-[a-z]+)+\d+)-[a-z]")
+
+
+def find_wrong_values(job: JobFields) -> Iterator[str]:
+    """A zone, a misspelt region, and one without custom training."""
+    region = job.region
+    if not region or job.api_endpoint:
+        return  # an endpoint of one's own may serve any location
+    if zone := _ZONE.fullmatch(region):
+        yield f"`region` is `{region}`, which is a zone. Write region={zone.group(1)}."
+    elif not _REGION.fullmatch(region):
+        close = nearest(region.lower(), load_catalogue().regions)
+        yield (
+            f"`region` is `{region}`, which is not a Google Cloud region. Write "
+            f"region={close or 'us-central1'}."
+        )
+    elif not _is_plausible(region, load_catalogue()):
+        close = nearest(region, load_catalogue().regions)
+        yield (
+            f"`region` is `{region}`, where custom training is not available"
+            + (f". Did you mean `{close}`? " if close else ". ")
+            + "If Google has opened it since, set api_endpoint="
+            f"https://{region}-aiplatform.googleapis.com as well."
+        )
+
+
+def find_conflicts(job: JobFields) -> Iterator[str]:
+    """A job without a region."""
+    if not job.region:
+        yield "`region` is not set. Write, for example, region=europe-west4."
+
+
+def advise(job: JobFields) -> Iterator[str]:
+    """A region that may be new."""
+    region = job.region
+    if region and not job.api_endpoint and region not in load_catalogue().regions:
+        yield f"`region={region}` is not in this version's list of training regions."
+
+
+def _is_plausible(region: str, catalogue: Catalogue) -> bool:
+    """Whether it is known, or a new number of a known place, such as `us-east9`."""
+    place = region.rstrip("0123456789")
+    return region in catalogue.regions or any(
+        known.rstrip("0123456789") == place for known in catalogue.regions
+    )

@@ -1,0 +1,47 @@
+"""Rules on the boot disk, and on the key that what is stored is encrypted with."""
+
+import re
+from collections.abc import Iterator
+
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machines import describe_unknown
+
+MIN_BOOT_DISK_GB = 100
+MAX_BOOT_DISK_GB = 64_000
+BOOT_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
+
+
+def find_wrong_values(job: JobFields) -> Iterator[str]:
+    """A disk of a size that there is not, and a key without its full name."""
+    size = job.boot_disk_size_gb
+    if size is not None and not MIN_BOOT_DISK_GB <= size <= MAX_BOOT_DISK_GB:
+        yield (
+            f"{job.cite('boot_disk_size_gb')} is {size}; Vertex AI accepts {MIN_BOOT_DISK_GB} to "
+            f"{MAX_BOOT_DISK_GB}. Write boot_disk_size_gb="
+            f"{min(max(size, MIN_BOOT_DISK_GB), MAX_BOOT_DISK_GB)}."
+        )
+    key = job.encryption_spec_key_name
+    if key and not _KMS_KEY.fullmatch(key):
+        yield (
+            f"{job.cite('encryption_spec_key_name')} is `{key}`. Write the key's full name, "
+            "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, as `gcloud kms keys list "
+            "--keyring=R --location=REGION` prints it."
+        )
+
+
+def find_conflicts(job: JobFields) -> Iterator[str]:
+    """A key of another region than the job's."""
+    key = _KMS_KEY.fullmatch(job.encryption_spec_key_name or "")
+    if key and job.region and key.group(1) != job.region:
+        yield (
+            f"{job.cite('encryption_spec_key_name')} is a key in `{key.group(1)}` and the job "
+            f"runs in `{job.region}`. Use a key of the job's region; Vertex AI accepts neither "
+            "multi-region nor global keys."
+        )
+
+
+def advise(job: JobFields) -> Iterator[str]:
+    """A type of disk that may be new."""
+    if job.boot_disk_type and job.boot_disk_type not in BOOT_DISK_TYPES:
+        yield describe_unknown(job.cite("boot_disk_type"), job.boot_disk_type, BOOT_DISK_TYPES)

@@ -1,0 +1,140 @@
+"""Checks of a stack and its steps, before an image is built or a job is submitted.
+
+They need a component and a step's configuration, and no run: `inspect_step` tells what
+it finds, and `Preflight` refuses or warns.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from zenml.stack import Stack, StackValidator
+
+from zenml_vertex.cloud import client_required
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.rules import advise, find_problems
+from zenml_vertex.steps.images import advise_step_image
+from zenml_vertex.steps.stack_rules import find_stack_problem
+
+if TYPE_CHECKING:
+    from zenml.config.step_configurations import Step
+    from zenml.config.step_run_info import StepRunInfo
+    from zenml.stack import StackComponent
+
+    from zenml_vertex.config import VertexStepOperatorSettings
+    from zenml_vertex.job.fields import JobFields
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StepFindings:
+    """What a step asks for, and what is to be said of it."""
+
+    # The step's settings over the component's.
+    settings: "VertexStepOperatorSettings"
+    # What its job asks for.
+    job: "JobFields"
+    # What keeps the job from working; one or two sentences each, with the cure.
+    problems: tuple[str, ...]
+    # What will probably go wrong; likewise.
+    advice: tuple[str, ...]
+
+
+def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> StepFindings:
+    """Look at a step's settings, without a network.
+
+    Args:
+        component: The step operator.
+        step: The step's configuration, or a run of it.
+    """
+    settings = cast("VertexStepOperatorSettings", component.get_settings(step))
+    resources = step.config.resource_settings
+    job = settings.to_job_fields(gpu_count=resources.gpu_count)
+    problems, advice = find_problems(job), advise(job)
+    if settings.service_account_path and not component.connector:
+        from zenml_vertex.cloud.key_file import find_key_file_problem
+
+        key_file_problem = find_key_file_problem(settings.service_account_path)
+        problems += [key_file_problem] if key_file_problem else []
+    if resources.cpu_count or resources.memory:
+        advice.append(
+            "`cpu_count` and `memory` of ResourceSettings are ignored here. Set `machine_type`, "
+            "e.g. 'n1-standard-8'."
+        )
+    return StepFindings(settings, job, tuple(problems), tuple(advice))
+
+
+def check_connector(component: "StackComponent", settings: "VertexStepOperatorSettings") -> None:
+    """Refuse a project that is not that of the component's connector.
+
+    Raises:
+        CredentialsError: If the projects differ, or the connector cannot be used.
+        VertexStepOperatorError: If Google's client is not installed.
+    """
+    if component.connector and settings.project:
+        with client_required():
+            from zenml_vertex.cloud.credentials import check_connector_project
+            from zenml_vertex.steps.connector import access_connector
+
+        check_connector_project(settings.project, access_connector(component).project)
+
+
+def build_stack_validator() -> StackValidator:
+    """What refuses a stack whose parts a Vertex AI job cannot reach."""
+
+    def validate(stack: Stack) -> tuple[bool, str]:
+        problem = find_stack_problem(stack)
+        return problem is None, problem or ""
+
+    return StackValidator(custom_validation_function=validate)
+
+
+class Preflight:
+    """Refuses steps that cannot work, and warns of others, once for each thing to say.
+
+    Args:
+        component: The step operator.
+    """
+
+    def __init__(self, component: "StackComponent") -> None:
+        self._component = component
+        self._advice_given: set[str] = set()
+
+    def check_step(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
+        """Check what can be told of a step before its job is submitted.
+
+        Args:
+            step: The step's configuration, or a run of it.
+            name: Name of the step, for messages.
+
+        Raises:
+            ConfigurationError: If the settings cannot work.
+            CredentialsError: If their project is not the connector's.
+        """
+        findings = inspect_step(self._component, step)
+        if findings.problems:
+            raise ConfigurationError(findings.problems, where=f"step `{name}`")
+        check_connector(self._component, findings.settings)
+        self._advise(name, *findings.advice)
+        return findings
+
+    def check_build(self, step: "Step", name: str) -> None:
+        """Check a step whose image has not been built: the image too.
+
+        Args:
+            step: The step's configuration.
+            name: Name of the step, for messages.
+
+        Raises:
+            ConfigurationError: If the settings cannot work.
+            CredentialsError: If their project is not the connector's.
+        """
+        findings = self.check_step(step, name)
+        self._advise(name, *advise_step_image(step, findings.job))
+
+    def _advise(self, name: str, *advice: str) -> None:
+        for text in (f"Step `{name}`: {text}" for text in advice):
+            if text not in self._advice_given:
+                self._advice_given.add(text)
+                logger.warning("%s", text)

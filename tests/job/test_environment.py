@@ -1,0 +1,113 @@
+"""The step's container: its variables, and what Vertex AI would make of them."""
+
+from typing import Any
+
+import pytest
+
+from zenml_vertex import VertexStepOperatorSettings
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.environment import build_container_spec, build_environment
+
+GPU = {
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+}
+
+
+def build(
+    settings: VertexStepOperatorSettings, gpu_count: int | None = None, **environment: str
+) -> dict[str, str]:
+    """The variables of a container."""
+    return build_environment(settings.to_job_fields(gpu_count=gpu_count), environment)
+
+
+def test_a_gpus_variables_are_the_users_where_they_set_them() -> None:
+    """What slim images need is set for an NVIDIA accelerator, and never over the step's own."""
+    settings = VertexStepOperatorSettings(accelerator_type="NVIDIA_L4", accelerator_count=1)
+    assert build(settings, LD_LIBRARY_PATH="/opt/cuda") == GPU | {"LD_LIBRARY_PATH": "/opt/cuda"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({}, {"accelerator_type": "nvidia_l4", "accelerator_count": 1}),
+        ({"accelerator_count": 1}, {"accelerator_type": "NVIDIA_L4"}),
+        ({"accelerator_type": "TPU_V3", "accelerator_count": 8}, {"accelerator_type": "NVIDIA_L4"}),
+    ],
+)
+def test_an_additional_arguments_gpu_has_its_variables_too(
+    settings: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    """It is the same GPU, wherever it was asked for."""
+    asked = VertexStepOperatorSettings(**settings, additional_training_job_args=arguments)
+    assert build(asked) == GPU
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu_count"), [(None, None), ("NVIDIA_TESLA_T4", 0), ("TPU_V3", 8)]
+)
+def test_without_a_gpu_no_variable_of_one_is_set(
+    accelerator: str | None, gpu_count: int | None
+) -> None:
+    """No accelerator, one that the step turns off, and a TPU: the image is left as it is."""
+    settings = VertexStepOperatorSettings(
+        accelerator_type=accelerator, accelerator_count=8 if accelerator else 0
+    )
+    assert build(settings, gpu_count, A="b") == {"A": "b"}
+
+
+def test_an_additional_argument_that_turns_a_gpu_off_takes_its_variables_away() -> None:
+    """A count of 0 wins over the settings' accelerator, as `gpu_count` does."""
+    settings = VertexStepOperatorSettings(
+        accelerator_type="NVIDIA_L4",
+        accelerator_count=1,
+        additional_training_job_args={"accelerator_count": 0},
+    )
+    assert build(settings, A="b") == {"A": "b"}
+
+
+def test_references_to_variables_stay_text() -> None:
+    """`$(NAME)` in a value or a command reaches the container as it was written."""
+    container = build_container_spec(
+        "i",
+        ["sh", "-c", "echo $(TOKEN) $(date)"],
+        {"TOKEN": "t", "GREETING": "$(TOKEN) $(date) $HOME"},
+    )
+    assert container["env"][1]["value"] == "$$(TOKEN) $(date) $HOME"
+    assert container["command"] == ["sh", "-c", "echo $$(TOKEN) $(date)"]
+
+
+def test_a_variable_can_be_the_empty_string() -> None:
+    """A program that looks whether it is set finds it."""
+    assert build_container_spec("i", [], {"FLAG": ""})["env"] == [{"name": "FLAG", "value": ""}]
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({f"V{n}": "" for n in range(101)}, "has 101 environment variables"),
+        ({"my-name": "x"}, "`my-name`"),
+    ],
+)
+def test_environments_that_the_api_refuses_are_refused_first(
+    environment: dict[str, str], message: str
+) -> None:
+    """More than 100 variables, or a name that is not a C identifier, is said beforehand."""
+    with pytest.raises(ConfigurationError) as raised:
+        build_container_spec("i", [], environment)
+    assert message in str(raised.value)
+
+
+def test_an_error_about_the_environment_shows_no_value() -> None:
+    """Values may be secrets; only names are named."""
+    with pytest.raises(ConfigurationError) as raised:
+        build_container_spec("i", [], {"my-name": "hunter2"})
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("variable", [{"name": "TOKEN", "value": "hunter2"}, {"TOKEN": "hunter2"}])
+def test_what_a_job_asks_for_can_be_printed(variable: dict[str, str]) -> None:
+    """Neither its repr nor an error about its variables shows a value."""
+    settings = VertexStepOperatorSettings(additional_training_job_args={"env": [variable]})
+    assert "hunter2" not in repr(settings.to_job_fields())

@@ -1,0 +1,168 @@
+"""The table of fields, and what a step asks for after everything that has a say in it."""
+
+from typing import Any
+
+import pytest
+
+from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields, resolve_fields
+from zenml_vertex.job.readers import read_names
+
+# Settings of the step operator itself, which say nothing of the job.
+OPERATOR_SETTINGS = {
+    "on_client_exit",
+    "lingering_seconds",
+    "additional_training_job_args",
+    "project",
+    "service_account_path",
+}
+# https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html
+DOCUMENTED_ARGUMENTS = {
+    "display_name",
+    "machine_type",
+    "replica_count",
+    "accelerator_type",
+    "accelerator_count",
+    "boot_disk_type",
+    "boot_disk_size_gb",
+    "timeout",
+    "restart_job_on_worker_restart",
+    "service_account",
+    "network",
+    "encryption_spec_key_name",
+    "tensorboard",
+    "enable_web_access",
+    "reserved_ip_ranges",
+    "nfs_mounts",
+    "base_output_directory",
+    "labels",
+    "persistent_resource_id",
+    "env",
+    "strategy",
+    "max_wait_duration",
+}
+
+
+def resolve(arguments: dict[str, Any], gpu_count: int | None = None, **settings: Any) -> JobFields:
+    """What a step asks for."""
+    asked = VertexStepOperatorSettings(**settings, additional_training_job_args=arguments)
+    return asked.to_job_fields(gpu_count=gpu_count)
+
+
+def test_every_setting_is_a_row_or_the_operators_own() -> None:
+    """A setting that no row reads would be accepted and ignored."""
+    settings = set(VertexStepOperatorSettings.model_fields) - OPERATOR_SETTINGS
+    assert settings == set(ROWS) & settings | set(SPELLINGS)
+    assert set(VertexStepOperatorConfig.model_fields) == set(
+        VertexStepOperatorSettings.model_fields
+    )
+
+
+def test_every_documented_argument_is_taken() -> None:
+    """ZenML's page sends people to the arguments of Google's pipeline components."""
+    assert set(ARGUMENTS) >= DOCUMENTED_ARGUMENTS
+
+
+def test_a_path_belongs_to_one_field() -> None:
+    """Two rows for one place in the request would hide one another."""
+    paths = [row.path for row in ROWS.values() if row.path]
+    assert len(paths) == len(set(paths))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gpu_count", "accelerator"),
+    [
+        ({}, None, ("NVIDIA_L4", 2)),
+        ({}, 1, ("NVIDIA_L4", 1)),
+        ({}, 0, (None, None)),
+        ({"accelerator_count": 4}, 1, ("NVIDIA_L4", 4)),
+        ({"accelerator_count": "4"}, None, ("NVIDIA_L4", 4)),
+        ({"accelerator_type": "nvidia_tesla_t4"}, None, ("NVIDIA_TESLA_T4", 2)),
+        (
+            {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 1},
+            0,
+            ("NVIDIA_TESLA_T4", 1),
+        ),
+        ({"accelerator_count": 0}, 1, (None, None)),
+        ({"accelerator_count": None}, None, (None, None)),
+        ({"accelerator_type": "", "accelerator_count": 0}, None, (None, None)),
+    ],
+)
+def test_who_says_how_many_accelerators(
+    arguments: dict[str, Any],
+    gpu_count: int | None,
+    accelerator: tuple[str | None, int | None],
+) -> None:
+    """The settings, over them `gpu_count`, over both the additional arguments; 0 is none."""
+    job = resolve(arguments, gpu_count, accelerator_type="NVIDIA_L4", accelerator_count=2)
+    assert (job.accelerator_type, job.accelerator_count) == accelerator
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"timeout": 3600}, "`timeout` in `additional_training_job_args` must be a string."),
+        ({"timeout": "1h"}, "must be a number of seconds followed by `s`, such as '3600s'."),
+        ({"machine_type": ["n1-standard-4"]}, "must be a string."),
+        ({"accelerator_count": "one"}, "must be an integer."),
+        ({"accelerator_count": True}, "must be an integer."),
+        ({"enable_web_access": "yes"}, "must be true or false."),
+        ({"reserved_ip_ranges": [1]}, "must be a list of strings."),
+        ({"nfs_mounts": {"server": "s"}}, "must be a list of objects."),
+        ({"psc_interface_config": "a"}, "must be an object."),
+        ({"labels": {"version": 3}}, "must be an object whose values are strings."),
+        ({"env": ["A=b"]}, "must be a list of {'name': ..., 'value': ...}."),
+        ({"replica_count": 2}, "must be 1, because a step runs on one replica."),
+        ({"x": 1}, "has no argument `x`. The arguments are:"),
+    ],
+)
+def test_an_argument_of_another_type_is_told_by_its_name(
+    arguments: dict[str, Any], words: str
+) -> None:
+    """Vertex AI's client would name neither the setting nor the argument."""
+    (problem,) = resolve(arguments).unreadable
+    assert words in problem
+    assert all(f"`{name}`" in problem for name in (*arguments, "additional_training_job_args"))
+
+
+def test_arguments_are_read_as_settings_are() -> None:
+    """Upper or lower case, a comma list, 64-bit integers as strings: wherever it is written."""
+    written = {"strategy": "flex_start", "reserved_ip_ranges": "a, b", "boot_disk_size_gb": "200"}
+    job = resolve(written)
+    assert (job.strategy, job.reserved_ip_ranges, job.boot_disk_size_gb) == (
+        "FLEX_START",
+        ["a", "b"],
+        200,
+    )
+
+
+def test_the_name_of_a_field_says_where_it_was_set() -> None:
+    """A message sends nobody to a setting that has been overridden."""
+    job = resolve({"network": "default"}, 2)
+    assert job.cite("network") == "`network` in `additional_training_job_args`"
+    assert job.cite("accelerator_count") == "`gpu_count` of ResourceSettings"
+    assert job.cite("boot_disk_type") == "`boot_disk_type`"
+
+
+def test_nothing_asked_is_nothing_set() -> None:
+    """But for the one replica, and the restarts that run a step's code again."""
+    assert resolve_fields({}) == JobFields(disable_retries=True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["a,b", " a , b ", '["a", "b"]', "['a', 'b']", "[a, b]", ["a", "b"]],
+)
+def test_reserved_ip_ranges_take_every_documented_form(written: str | list[str]) -> None:
+    """A comma list and a JSON list say the same."""
+    assert read_names(written) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("written", "names"), [(None, None), ("", None), ("[]", None), ([], None), ("a", ["a"])]
+)
+def test_reserved_ip_ranges_can_be_one_name_or_none(
+    written: str | list[str] | None, names: list[str] | None
+) -> None:
+    """One name needs no comma; nothing is unset."""
+    assert read_names(written) == names

@@ -1,0 +1,90 @@
+"""What a step operator tells of a step before anything is built, and without a run."""
+
+import logging
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from zenml.config import ResourceSettings
+from zenml.config.step_configurations import Step
+from zenml.enums import StackComponentType
+
+from zenml_vertex import VertexStepOperatorConfig
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.steps.operator import VertexStepOperator
+from zenml_vertex.steps.preflight import Preflight, inspect_step
+
+
+def make_operator(**config: Any) -> VertexStepOperator:
+    """A component that is on no server."""
+    now = datetime.now(timezone.utc)
+    return VertexStepOperator(
+        name="vertex",
+        id=uuid4(),
+        config=VertexStepOperatorConfig(region="europe-west4", **config),
+        flavor="vertex",
+        type=StackComponentType.STEP_OPERATOR,
+        user=None,
+        created=now,
+        updated=now,
+    )
+
+
+def make_step(resources: ResourceSettings | None = None, **settings: Any) -> Step:
+    """A step as a pipeline has it once it is compiled."""
+    found: dict[str, Any] = {"step_operator.vertex": settings} if settings else {}
+    if resources:
+        found["resources"] = resources
+    spec = {"source": "pipelines.train", "upstream_steps": [], "invocation_id": "train"}
+    configuration = {"name": "train", "step_operator": "vertex", "settings": found}
+    return Step.model_validate(
+        {"spec": spec, "config": configuration, "step_config_overrides": configuration}
+    )
+
+
+def test_a_step_is_inspected_without_a_run() -> None:
+    """Its settings go over the component's; nothing is asked of a server, or of Google."""
+    found = inspect_step(
+        make_operator(machine_type="n1-standard-16", accelerator_type="NVIDIA_TESLA_T4"),
+        make_step(ResourceSettings(gpu_count=2), lingering_seconds=1),
+    )
+    assert (found.problems, found.advice) == ((), ())
+    assert found.settings.lingering_seconds == 1
+    assert found.job.machine_type == "n1-standard-16"
+    assert (found.job.accelerator_type, found.job.accelerator_count) == ("NVIDIA_TESLA_T4", 2)
+
+
+def test_every_problem_of_a_step_is_told_at_once(tmp_path: Path) -> None:
+    """Of its settings, its additional arguments and its key file; with the name of the step."""
+    operator = make_operator(
+        service_account_path=str(tmp_path / "key.json"),
+        additional_training_job_args={"network": "default", "time_out": "1s"},
+    )
+    step = make_step(accelerator_count=1)
+    found = inspect_step(operator, step)
+    with pytest.raises(ConfigurationError) as raised:
+        Preflight(operator).check_step(step, "train")
+    assert len(found.problems) == 4
+    assert raised.value.problems == found.problems
+    assert "Vertex settings of step `train` have 4 problems:" in str(raised.value)
+
+
+def test_a_step_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Before its image is built, and not again when its job is submitted."""
+    preflight = Preflight(make_operator(machine_type="n1-standart-4"))
+    step = make_step(ResourceSettings(cpu_count=8))
+    with caplog.at_level(logging.WARNING, "zenml_vertex"):
+        preflight.check_step(step, "train")
+        preflight.check_step(step, "train")
+        preflight.check_step(step, "test")
+    said = [record.getMessage() for record in caplog.records]
+    ignored = (
+        "`cpu_count` and `memory` of ResourceSettings are ignored here. Set `machine_type`, "
+        "e.g. 'n1-standard-8'."
+    )
+    assert len(said) == 4
+    assert said[1] == f"Step `train`: {ignored}"
+    assert said[3] == f"Step `test`: {ignored}"
+    assert said[0].startswith("Step `train`: `machine_type` is `n1-standart-4`")

@@ -84,7 +84,7 @@ def test_a_client_that_creates_again_blindly_makes_duplicates(
 ) -> None:
     """Whoever does not look the job up after a lost answer pays twice, and is found out."""
     assert judge(run(_trial(LOST))).is_right
-    monkeypatch.setattr(Submission, "_look_up", lambda *_, **__: None)
+    monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     verdict = judge(run(_trial(LOST)))
     assert (verdict.jobs, verdict.duplicates) == (2, 1)
 
@@ -167,7 +167,7 @@ def test_a_client_that_waits_for_ever_is_found_out(
 
 def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has nothing to do with it is dropped, one by one."""
-    monkeypatch.setattr(Submission, "_look_up", lambda *_, **__: None)
+    monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     lost = AnswerLost("create", late=0.0)
     trial = _trial(
         _vertex(RequestLost("get")),

@@ -210,7 +210,7 @@ def test_a_registry_without_permission_fails_the_job_and_is_explained(
     """The refusal is the registry's, and the cure is a role for Vertex AI's agents."""
     job = run("true", image=f"{closed_registry}/team/train:1")
     found = diagnose(job.to_json())
-    assert found.what == "may not pull its image."
+    assert found.what == "is not allowed to pull its image."
     assert "roles/artifactregistry.reader" in found.cure
 
 

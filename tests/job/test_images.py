@@ -120,14 +120,14 @@ EXIT = "The replica workerpool0-0 exited with a non-zero status of 1. To find ou
         ),
         (
             "exec /opt/venv/bin/python: exec format error",
-            "machines of another kind",
+            "another CPU architecture",
             "platform='linux/amd64'",
         ),
-        ("ValueError: unsupported pickle protocol: 5", "another Python", "py3.11"),
+        ("ValueError: unsupported pickle protocol: 5", "a different Python version", "py3.11"),
         (
             "Your artifact was materialized under Python version '3.9.1' but you are currently "
             "using '3.11.7'.",
-            "another Python",
+            "a different Python version",
             "python --version",
         ),
     ],
@@ -171,12 +171,12 @@ def test_a_log_that_says_something_else_is_not_taken_for_it(line: str) -> None:
             "Vertex AI Service Agent service-1@gcp-sa-aiplatform-cc.iam.gserviceaccount.com does "
             "not have permission to access Artifact Registry repository projects/p/locations/l/"
             "repositories/r",
-            "may not pull its image",
+            "is not allowed to pull its image",
             "roles/artifactregistry.reader",
         ),
         (
             "The image r/i:1 cannot be pulled: Head r: no basic auth credentials",
-            "may not pull its image",
+            "is not allowed to pull its image",
             "roles/artifactregistry.reader",
         ),
         (
@@ -186,13 +186,13 @@ def test_a_log_that_says_something_else_is_not_taken_for_it(line: str) -> None:
         ),
         (
             'Failed to pull image "r/i:1": no match for platform in manifest: not found',
-            "machines of another kind",
+            "another CPU architecture",
             "platform='linux/amd64'",
         ),
         (
             "The image r/i:1 is for linux/arm64; the machine is linux/amd64. There, it would end "
             "with `exec format error`.",
-            "machines of another kind",
+            "another CPU architecture",
             "platform='linux/amd64'",
         ),
     ],

@@ -110,11 +110,11 @@ def test_what_the_infrastructure_says_is_on_the_step_run(ended: Ended) -> None:
     """What failed, why in the service's own words, and what to do. Row G."""
     job = ended.job("is_killed")
     error = str(ended.step("is_killed").error)
-    assert "ran out of memory, or was killed" in error
+    assert "ran out of memory (or was killed with status 137)" in error
     assert job["error"]["message"] in error
     assert "Next: choose a `machine_type` with more memory" in error
     assert f"gcloud ai custom-jobs stream-logs {job['name'].rsplit('/', 1)[-1]}" in error
-    assert "ran out of memory, or was killed" in ended.completed.output
+    assert "ran out of memory (or was killed with status 137)" in ended.completed.output
 
 
 def test_the_steps_own_metadata_does_not_hide_its_job(ended: Ended) -> None:

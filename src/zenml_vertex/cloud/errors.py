@@ -24,6 +24,7 @@ from zenml_vertex.errors import (
     VertexApiError,
     VertexStepOperatorError,
 )
+from zenml_vertex.job.causes import Source, find_cause
 
 # HTTP statuses that say nothing about the request itself.
 _FIRST_SERVER_ERROR = 500
@@ -47,48 +48,6 @@ _KINDS_RAISED = (
     AttributeError,
     LookupError,
 )
-
-# What a refusal's text or reason contains -> what to do. Texts: public reports.
-_ENABLE = "Enable it with `gcloud services enable aiplatform.googleapis.com --project=PROJECT`."
-_CURES = (
-    (
-        "act as service_account",
-        "Give the submitting identity the role roles/iam.serviceAccountUser on it: `gcloud iam "
-        "service-accounts add-iam-policy-binding SERVICE_ACCOUNT --member=MEMBER "
-        "--role=roles/iam.serviceAccountUser`.",
-    ),
-    (
-        "does not have permission to access Artifact Registry",
-        "Give the named agent the role roles/artifactregistry.reader on the repository: Vertex "
-        "AI's agents pull images, never the job's own service account.",
-    ),
-    ("has not been used in project", _ENABLE),
-    ("SERVICE_DISABLED", _ENABLE),
-    (
-        "aiplatform.customJobs.",
-        "Give the identity the role roles/aiplatform.user: `gcloud projects "
-        "add-iam-policy-binding PROJECT --member=MEMBER --role=roles/aiplatform.user`.",
-    ),
-    (
-        "Permission denied on resource project",
-        "Use the project's ID, not its name: `gcloud projects list` shows both.",
-    ),
-    (
-        "quota metrics exceed",
-        "Ask for more of that quota in the Google Cloud console (IAM & Admin > Quotas), or choose "
-        "a smaller machine or another region.",
-    ),
-    (
-        "invalid authentication credentials",
-        "The access token is not accepted: log in again with `gcloud auth login`, or set another "
-        "`service_account_path`; a machine whose clock is wrong has this too.",
-    ),
-)
-
-# Of a refusal that passes when a permission that was just given has spread.
-_SPREADING = ("act as service_account", "does not have permission to access Artifact Registry")
-# Of one that asks for more machines than the project may ever have.
-_MACHINES = "quota metrics exceed"
 
 # The client writes `GET https://...?%24alt=json: ` before what the service says.
 _CLIENT_PREFIX = re.compile(r"[A-Z]+ \S+: ")
@@ -152,16 +111,17 @@ def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiEr
     text = _read_text(error, details)
     # Over REST, details are dicts, of which `error.reason` wants an attribute.
     reasons = " ".join(str(detail.get("reason", "")) for detail in details)
-    cure = next((cure for pattern, cure in _CURES if pattern in f"{text} {reasons}"), "")
-    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)} {cure}".strip()
+    cause = find_cause(Source.REFUSAL, f"{text} {reasons}")
+    cure = f" {cause.cure[0].upper()}{cause.cure[1:]}" if cause else ""
+    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)}{cure}"
     if kind is QuotaExceeded:
         return QuotaExceeded(
             message,
             code=code,
             retry_after=_read_retry_after(error),
-            is_of_machines=_MACHINES in text,
+            is_of_machines=cause is not None and cause.is_of_machines,
         )
-    if kind is RequestRejected and any(pattern in text for pattern in _SPREADING):
+    if kind is RequestRejected and cause and cause.is_spreading:
         kind = NotYetPermitted
     return kind(message, code=code)
 

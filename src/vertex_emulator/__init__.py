@@ -9,7 +9,8 @@ confirm its mistakes.
 """
 
 from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
-from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.server import VertexEmulator
 
 __all__ = [

@@ -10,8 +10,8 @@ from vertex_emulator.core.errors import ApiError, invalid_argument
 from vertex_emulator.core.names import Parent, parse_parent, parse_project
 from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.faults.as_json import fault_from_json, planned_to_json
-from vertex_emulator.faults.call_faults import FaultError
 from vertex_emulator.faults.injection import FaultInjector
+from vertex_emulator.faults.kinds import FaultError
 from vertex_emulator.faults.plan import FaultPlan
 from vertex_emulator.http.calls import Calls
 from vertex_emulator.http.messages import ApiRequest, Reply

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from vertex_emulator.faults.as_json import JOB_FAULTS, REQUEST_FAULTS
 from vertex_emulator.faults.call_faults import METHODS, RequestFault
 from vertex_emulator.faults.job_faults import JobFault
+from vertex_emulator.faults.kinds import find_kinds
 from vertex_emulator.http.routes import ROUTES, VERSIONS
 
 _HEAD = """\
@@ -170,12 +170,13 @@ def _build_faults() -> str:
     of_jobs = _names(JobFault)
     requests = [
         f"| `{kind.__name__}` | {_list(_names(kind), of_requests)} | {_summary(kind)} |\n"
-        for kind in REQUEST_FAULTS
+        for kind in find_kinds(RequestFault)
+        if kind.has_json
     ]
     jobs = [
         f"| `{kind.__name__}` | {_list(_names(kind), of_jobs)} | {_list(kind.stages)} | "
         f"{_summary(kind)} |\n"
-        for kind in JOB_FAULTS
+        for kind in find_kinds(JobFault)
     ]
     return (
         _FAULTS.format(

@@ -20,8 +20,9 @@ from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.server import HttpServer, listen
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 from vertex_emulator.jobs.driver import Driver, Scripts
-from vertex_emulator.jobs.job import TERMINAL_STATES, Job, JobState, Timings
+from vertex_emulator.jobs.job import Job, Timings
 from vertex_emulator.jobs.service import JobService
+from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime

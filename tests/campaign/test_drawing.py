@@ -5,11 +5,11 @@ from collections import Counter
 from campaign.boundaries import INTERRUPTIBLE, KILLABLE
 from campaign.drawing import draw_trial
 from campaign.trial import Cut, VertexHazard
-from vertex_emulator import faults
 from vertex_emulator.faults import (
     AnswerLost,
     Delay,
-    JobFault,
+    FaultKind,
+    Interruption,
     ListLag,
     RequestFault,
     TokensExpired,
@@ -28,15 +28,9 @@ FAULTS = [
 
 def test_every_fault_of_the_emulator_is_drawn() -> None:
     """A new kind of fault is not left out of the campaign in silence."""
-    kinds = {
-        kind
-        for name in faults.__all__
-        if isinstance(kind := getattr(faults, name), type)
-        and issubclass(kind, RequestFault | JobFault)
-        and kind not in {RequestFault, JobFault}
-    }
+    kinds = set(FaultKind.registry.values())
     # It kills Vertex AI in the trials that have a crash.
-    assert kinds - {type(fault) for fault in FAULTS} == {faults.Interruption}
+    assert kinds - {type(fault) for fault in FAULTS} == {Interruption}
 
 
 def test_every_boundary_is_drawn() -> None:

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from vertex_emulator import VertexEmulator
-from vertex_emulator.jobs.job import Job, JobState
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.runtimes.docker import DockerError, DockerRuntime, describe_owner
 from zenml_vertex.job.diagnosis import diagnose
 from zenml_vertex.local_stack.docker.images import ImageGround

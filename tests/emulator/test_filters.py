@@ -16,8 +16,9 @@ from vertex_emulator.core.filter_language import (
     evaluate,
     parse_filter,
 )
-from vertex_emulator.jobs.job import Job, JobState
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.logs.entries import parse_output
 from vertex_emulator.logs.queries import list_entries, wanted_job_ids
 

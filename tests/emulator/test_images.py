@@ -10,8 +10,8 @@ import requests
 from tests.support.emulators import NO_WAITING, PARENT
 from vertex_emulator import VertexEmulator
 from vertex_emulator.core.errors import Json
-from vertex_emulator.jobs.job import JobState
 from vertex_emulator.jobs.outcome import exit_error, repository_refused
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.runtimes.contract import Container, Exit, ImageError, OutputSink, Replica
 from vertex_emulator.runtimes.docker import LINE_BYTES, OutputLines
 

@@ -1,5 +1,6 @@
 """What scripts do to jobs, as a pure function: any script, whatever else happens."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -18,11 +19,13 @@ from vertex_emulator.jobs.events import (
     FaultHappened,
     ForgetJob,
     InternalError,
+    Later,
     ReplicaEnded,
     StartReplica,
 )
-from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.job import Job, Timings
 from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.runtimes.contract import Exit
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -41,25 +44,37 @@ MAY_FOLLOW = {
 }  # fmt: skip
 
 seconds = st.none() | st.sampled_from([0.0, 1.0, 20.0, 500.0])
-script_events = st.one_of(
-    st.builds(events.PlatformFailed),
-    st.builds(events.MachinesOut, st.booleans()),
-    st.builds(events.Preempted, st.booleans()),
-    st.builds(events.MemoryExhausted, st.booleans()),
-    st.builds(events.Expire),
-    st.builds(events.SucceedPartially),
+statuses = st.builds(dict, code=st.just(13), message=st.just("It is gone."))
+incidents = st.one_of(
+    st.builds(
+        events.Restart,
+        st.sampled_from(["stockout", "preemption", "internal error", "exit"]),
+        st.integers(0, 7),
+        statuses,
+        st.booleans(),
+        st.booleans(),
+        st.none() | st.just("It stays away."),
+    ),
+    st.builds(events.End, st.just(JobState.FAILED), statuses, st.booleans()),
+    st.builds(
+        events.End,
+        st.sampled_from(sorted(TERMINAL_STATES - {JobState.FAILED})),
+        st.none(),
+        st.booleans(),
+        st.none() | st.sampled_from(sorted(TERMINAL_STATES)),
+    ),
     st.builds(events.Pause, seconds),
     st.builds(events.Update, seconds),
     st.builds(events.ShowNumber, st.integers(12, 2**31 - 1), seconds),
     st.builds(events.Delete),
     st.builds(events.Hold, seconds),
-    st.builds(events.EndUnnoticed, seconds),
+    st.builds(events.HideExit, seconds),
 )
 acts = st.builds(
     Act,
     st.sampled_from(["running", *STAGES]),
     st.sampled_from([0.0, 0.0, 1.0, 5.0, 30.0, 300.0]),
-    script_events,
+    incidents,
     st.integers(1, 8),
     st.just("1"),
 )
@@ -184,7 +199,7 @@ def test_any_job_can_be_brought_to_an_end(
     script: list[Act], story: list[tuple[str, float]], no_retries: bool
 ) -> None:
     """After a cancel and its container's end it is over in time, unless it is held for ever."""
-    life = Life([act for act in script if act.event != events.Hold(None)], no_retries=no_retries)
+    life = Life([act for act in script if act.incident != events.Hold(None)], no_retries=no_retries)
     for kind, value in story:
         life.wait(value) if kind == "wait" else life.end(int(value)) if kind == "end" else None
     life.tell(CancelRequested())
@@ -195,13 +210,22 @@ def test_any_job_can_be_brought_to_an_end(
 
 def test_every_event_can_be_kept() -> None:
     """A job with each kind of act in its script is read as it was written."""
-    given_fields = {"seconds": 1.5, "number": 99, "begun": "t"}
-    script = []
-    for kind in get_args(events.ScriptEvent):
-        names = set(kind.__dataclass_fields__)
-        fields = {name: value for name, value in given_fields.items() if name in names}
-        script.append(Act("running", 2.5, kind(**fields), 3, "7"))
+    error = {"code": 13, "message": "m"}
+    script = [
+        Act("running", 2.5, incident, 3, "7")
+        for incident in (
+            events.Restart("stockout", 3, error, last_line="l"),
+            events.End(JobState.FAILED, error, instead_of=JobState.SUCCEEDED),
+            events.Pause(1.5),
+            events.Update(1.5),
+            events.ShowNumber(99, 1.5),
+            events.Delete(),
+            events.Hold(1.5),
+            events.HideExit(None),
+        )
+    ]
+    assert {type(act.incident) for act in script} == set(get_args(events.Incident))
     job = Life(script, no_retries=False).job
-    job = replace(job, eviction=events.Pause(3.0), stage="evicting")
-    assert job_from_json(job_to_json(job)) == job
-    assert len(job.script) == 14
+    later = tuple(Later(START, event) for event in (events.UpdateOver("t"), events.ShowState()))
+    job = replace(job, eviction=events.Pause(3.0), stage="evicting", later=later)
+    assert job_from_json(json.loads(json.dumps(job_to_json(job)))) == job

@@ -17,8 +17,9 @@ from vertex_emulator.jobs.events import (
     StartReplica,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.job import Job, Timings
 from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.transitions import IllegalTransition
 from vertex_emulator.runtimes.contract import Exit
 

@@ -27,7 +27,8 @@ from vertex_emulator.jobs.events import (
     later_from_json,
     later_to_json,
 )
-from vertex_emulator.jobs.job import Job, JobState
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.states import JobState
 
 _TIMES = ("create_time", "update_time", "stage_time", "start_time", "end_time", "due")
 

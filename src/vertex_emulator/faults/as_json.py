@@ -6,36 +6,8 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.faults import call_faults, job_faults
-from vertex_emulator.faults.call_faults import FaultError
+from vertex_emulator.faults.kinds import FaultError, FaultKind
 from vertex_emulator.faults.plan import Fault, Planned
-
-REQUEST_FAULTS: tuple[type[call_faults.RequestFault], ...] = (
-    call_faults.RequestLost,
-    call_faults.AnswerLost,
-    call_faults.ErrorAnswer,
-    call_faults.QuotaExceeded,
-    call_faults.PermissionWithdrawn,
-    call_faults.TokensExpired,
-    call_faults.AnswerCut,
-    call_faults.Delay,
-)
-JOB_FAULTS: tuple[type[job_faults.JobFault], ...] = (
-    job_faults.Stockout,
-    job_faults.Preemption,
-    job_faults.InternalErrors,
-    job_faults.OutOfMemory,
-    job_faults.Expired,
-    job_faults.PartiallySucceeded,
-    job_faults.Paused,
-    job_faults.Updating,
-    job_faults.UnknownState,
-    job_faults.Deleted,
-    job_faults.Held,
-    job_faults.HangsAfterWork,
-    job_faults.ListLag,
-)
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (*REQUEST_FAULTS, *JOB_FAULTS)}
 
 
 def fault_from_json(value: Any) -> Fault:
@@ -46,9 +18,10 @@ def fault_from_json(value: Any) -> Fault:
     """
     if not isinstance(value, Mapping):
         raise FaultError("a fault must be an object")
-    kind = _KINDS.get(str(value.get("fault")))
+    kinds = {name: kind for name, kind in FaultKind.registry.items() if kind.has_json}
+    kind = kinds.get(str(value.get("fault")))
     if kind is None:
-        raise FaultError(f"fault: {value.get('fault')!r} is none of {', '.join(_KINDS)}")
+        raise FaultError(f"fault: must be one of {', '.join(kinds)}; got {value.get('fault')!r}")
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}
     given = {name: item for name, item in value.items() if name != "fault"}

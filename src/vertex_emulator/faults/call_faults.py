@@ -6,7 +6,9 @@ reports.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+from vertex_emulator.faults.kinds import FaultError, FaultKind, find_kinds, require
 
 Method = Literal[
     "create",
@@ -26,10 +28,6 @@ METHODS: tuple[str, ...] = get_args(Method)
 # What `*` leaves out: they are not Vertex AI's.
 _OTHER_SERVICES = frozenset({"token", "metadata"})
 _LEAST_STATUS, _MOST_STATUS = 400, 599
-
-
-class FaultError(ValueError):
-    """A fault that cannot be planned; says which field, and what it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class FaultTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFault:
+class RequestFault(FaultKind):
     """A fault of calls. It hits those that match all that is given.
 
     Args:
@@ -86,7 +84,7 @@ class RequestFault:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise FaultError(f"method: {self.method!r} is none of {', '.join(METHODS)}")
+            raise FaultError(f"method: must be one of {', '.join(METHODS)}; got {self.method!r}")
         require(self.call >= 1, "call", "at least 1")
         require(self.count is None or self.count >= 0, "count", "at least 0")
         require(self.lasts is None or self.lasts > 0, "lasts", "more than 0")
@@ -253,15 +251,13 @@ class Interruption(RequestFault):
         after_effect: Whether the call has had its effect.
     """
 
+    has_json: ClassVar[bool] = False
+
     act: Callable[[], object] = field(repr=False)
     after_effect: bool = field(default=False, kw_only=True)
 
 
-def require(holds: bool, name: str, allowed: str) -> None:
-    """Refuse a value.
-
-    Raises:
-        FaultError: If it does not hold.
-    """
-    if not holds:
-        raise FaultError(f"{name}: must be {allowed}")
+if not TYPE_CHECKING:
+    # To a type checker, every public name: it cannot read the registry.
+    __all__ = ["RequestFault"]
+    __all__ += [kind.__name__ for kind in find_kinds(RequestFault)]

@@ -7,20 +7,38 @@ kinds of jobs; whether a CustomJob can have them is not documented.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vertex_emulator.faults.call_faults import FaultError, require
+from vertex_emulator.faults.kinds import FaultError, FaultKind, find_kinds, require
 from vertex_emulator.jobs import events, outcome
-from vertex_emulator.jobs.events import Act, Stage
+from vertex_emulator.jobs.events import Act, Incident, Stage
+from vertex_emulator.jobs.incidents import INTERNAL_ERROR
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.states import JobState
 
 FaultStage = Literal["queued", "provisioning", "running", "tearing_down", "over"]
 
 _MOST_NUMBER = 2**31 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class ListingLag:
+    """For how long lists do not have a new job.
+
+    Args:
+        seconds: Seconds of the emulator's clock from the job's creation; more than 0.
+        lists: Or: how many lists that would have it do not; at least 1.
+    """
+
+    seconds: float | None = None
+    lists: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobFault:
+class JobFault(FaultKind):
     """A fault of jobs. It hits those that match all that is given.
+
+    A kind of fault is a subclass with its fields, its `stages` and `build_incident`.
 
     Args:
         labels: Labels that the job has.
@@ -33,6 +51,7 @@ class JobFault:
     """
 
     stages: ClassVar[tuple[Stage, ...]] = ("running",)
+    """In which stages it can happen, the usual one first."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     display_name: str | None = None
@@ -44,7 +63,7 @@ class JobFault:
 
     def __post_init__(self) -> None:
         if self.at is not None and self.at not in self.stages:
-            raise FaultError(f"at: {self.at!r} is none of {', '.join(self.stages)}")
+            raise FaultError(f"at: must be one of {', '.join(self.stages)}; got {self.at!r}")
         require(self.nth >= 1, "nth", "at least 1")
         require(self.count >= 0, "count", "at least 0")
         require(self.after >= 0, "after", "at least 0")
@@ -60,9 +79,14 @@ class JobFault:
             labels.get(key) == value for key, value in self.labels.items()
         )
 
+    def build_incident(self, job: Job) -> Incident | None:
+        """What happens to a job that it hits; None for nothing."""
+        del job
+        return None
+
     @property
-    def event(self) -> events.ScriptEvent | None:
-        """What happens to the job itself."""
+    def listing_lag(self) -> ListingLag | None:
+        """For how long lists do not have a job that it hits."""
         return None
 
     @property
@@ -70,15 +94,17 @@ class JobFault:
         """How often it happens to one job."""
         return 1
 
-    def acts(self, fault_id: str) -> tuple[Act, ...]:
-        """What a job's script has of it.
+    def build_acts(self, job: Job, fault_id: str) -> tuple[Act, ...]:
+        """What it adds to the script of a job.
 
         Args:
+            job: A job that it hits.
             fault_id: ID of the fault in its plan.
         """
-        if self.event is None:
+        incident = self.build_incident(job)
+        if incident is None:
             return ()
-        return (Act(self.stage, self.after, self.event, self.repeats, fault_id),)
+        return (Act(self.stage, self.after, incident, self.repeats, fault_id),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +141,13 @@ class Stockout(_Restarting):
 
     times: int = outcome.MAX_STOCKOUT_RESTARTS + 1
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.MachinesOut(self.despite_disable_retries)
+    def build_incident(self, job: Job) -> Incident:
+        return events.Restart(
+            "stockout",
+            self.most_restarts,
+            outcome.stockout_error(job.location),
+            despite_disable_retries=self.despite_disable_retries,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +159,13 @@ class Preemption(_Restarting):
 
     most_restarts: ClassVar[int] = outcome.MAX_PREEMPTION_RESTARTS
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.Preempted(self.despite_disable_retries)
+    def build_incident(self, job: Job) -> Incident:
+        return events.Restart(
+            "preemption",
+            self.most_restarts,
+            outcome.stockout_error(job.location),
+            despite_disable_retries=self.despite_disable_retries,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +187,9 @@ class InternalErrors(JobFault):
     def repeats(self) -> int:
         return self.times
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.PlatformFailed()
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        return INTERNAL_ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +203,10 @@ class OutOfMemory(JobFault):
 
     form: Literal["exit", "replicas"] = "exit"
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.MemoryExhausted(self.form == "exit")
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        error = outcome.memory_error(is_container_named=self.form == "exit")
+        return events.End(JobState.FAILED, error, at_once=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +215,9 @@ class Expired(JobFault):
 
     stages: ClassVar[tuple[Stage, ...]] = ("running", "queued", "provisioning")
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.Expire()
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        return events.End(JobState.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +226,9 @@ class PartiallySucceeded(JobFault):
 
     stages: ClassVar[tuple[Stage, ...]] = ("tearing_down",)
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.SucceedPartially()
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        return events.End(JobState.PARTIALLY_SUCCEEDED, instead_of=JobState.SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +243,8 @@ class Paused(JobFault):
 
     seconds: float | None = None
 
-    @property
-    def event(self) -> events.ScriptEvent:
+    def build_incident(self, job: Job) -> Incident:
+        del job
         return events.Pause(self.seconds)
 
 
@@ -223,8 +258,8 @@ class Updating(JobFault):
 
     seconds: float | None = None
 
-    @property
-    def event(self) -> events.ScriptEvent:
+    def build_incident(self, job: Job) -> Incident:
+        del job
         return events.Update(self.seconds)
 
 
@@ -251,8 +286,8 @@ class UnknownState(JobFault):
         fits = self.least_number <= self.number <= _MOST_NUMBER
         require(fits, "number", f"{self.least_number} to {_MOST_NUMBER}")
 
-    @property
-    def event(self) -> events.ScriptEvent:
+    def build_incident(self, job: Job) -> Incident:
+        del job
         return events.ShowNumber(self.number, self.seconds)
 
 
@@ -264,8 +299,8 @@ class Deleted(JobFault):
         "running", "queued", "provisioning", "tearing_down", "over",
     )  # fmt: skip
 
-    @property
-    def event(self) -> events.ScriptEvent:
+    def build_incident(self, job: Job) -> Incident:
+        del job
         return events.Delete()
 
 
@@ -281,8 +316,8 @@ class Held(JobFault):
 
     seconds: float | None = None
 
-    @property
-    def event(self) -> events.ScriptEvent:
+    def build_incident(self, job: Job) -> Incident:
+        del job
         return events.Hold(self.seconds)
 
 
@@ -296,9 +331,9 @@ class HangsAfterWork(JobFault):
 
     seconds: float | None = None
 
-    @property
-    def event(self) -> events.ScriptEvent:
-        return events.EndUnnoticed(self.seconds)
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        return events.HideExit(self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,3 +358,13 @@ class ListLag(JobFault):
             raise FaultError("seconds, lists: one of the two must be given")
         require(self.seconds is None or self.seconds > 0, "seconds", "more than 0")
         require(self.lists is None or self.lists >= 1, "lists", "at least 1")
+
+    @property
+    def listing_lag(self) -> ListingLag:
+        return ListingLag(self.seconds, self.lists)
+
+
+if not TYPE_CHECKING:
+    # To a type checker, every public name: it cannot read the registry.
+    __all__ = ["JobFault"]
+    __all__ += [kind.__name__ for kind in find_kinds(JobFault)]

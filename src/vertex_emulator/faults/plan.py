@@ -7,14 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vertex_emulator.faults.call_faults import (
-    Delay,
-    FaultError,
-    FaultTarget,
-    Interruption,
-    RequestFault,
-)
-from vertex_emulator.faults.job_faults import JobFault, ListLag
+from vertex_emulator.faults.call_faults import Delay, FaultTarget, Interruption, RequestFault
+from vertex_emulator.faults.job_faults import JobFault
+from vertex_emulator.faults.kinds import FaultError
 from vertex_emulator.jobs.events import Act
 from vertex_emulator.jobs.job import Job
 
@@ -221,7 +216,7 @@ class FaultPlan:
         with self._lock:
             for planned in self._planned.values():
                 if planned.hits_job(job) and isinstance(planned.fault, JobFault):
-                    acts += planned.fault.acts(planned.id)
+                    acts += planned.fault.build_acts(job, planned.id)
                     self._lag(planned, job)
         return tuple(acts)
 
@@ -277,16 +272,16 @@ class FaultPlan:
                 self._lag(planned, job)
         if job and isinstance(fault, JobFault):
             # Without the lock: the emulator may call back.
-            self._add_script(job.job_id, fault.acts(planned.id))
+            self._add_script(job.job_id, fault.build_acts(job, planned.id))
         return planned
 
     def _lag(self, planned: Planned, job: Job) -> None:
-        fault = planned.fault
-        if isinstance(fault, ListLag):
+        lag = planned.fault.listing_lag if isinstance(planned.fault, JobFault) else None
+        if lag is not None:
             until = None
-            if fault.seconds is not None:
-                until = job.create_time + timedelta(seconds=fault.seconds)
-            self._lags[job.job_id] = _Lag(planned, until, fault.lists)
+            if lag.seconds is not None:
+                until = job.create_time + timedelta(seconds=lag.seconds)
+            self._lags[job.job_id] = _Lag(planned, until, lag.lists)
 
 
 def refuse_unconsumed(planned: Iterable[Planned]) -> None:

@@ -1,14 +1,17 @@
 """What happens to a job, and what it then asks for. Pure data.
 
-The first seven happen by themselves; the others are what a script does to a job.
+What a script does to a job is said in a few incidents, with numbers and texts as data:
+a fault needs none of its own here.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time, parse_time
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.runtimes.contract import Exit
 
 Stage = Literal[
@@ -59,73 +62,58 @@ class ImageUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformFailed:
-    """The platform fails under a running container, and ends it."""
+class Restart:
+    """The job loses its machine, or gets none: it is started again, or FAILED.
 
-
-@dataclass(frozen=True, slots=True)
-class MachinesOut:
-    """No machine is to be had while the job is provisioned.
+    While it is provisioned or runs; a container that runs is ended first.
 
     Args:
-        is_stubborn: Whether `disableRetries` does not stop the restart.
+        cause: What the restarts of a job are counted by.
+        limit: How many restarts of this cause the service makes; at least 0.
+        error: The `google.rpc.Status` of a job that is not started again; its message
+            is a log line each time.
+        despite_disable_retries: Whether `disableRetries` does not stop the restart.
+        at_once: Whether the container gets no time to end by itself.
+        last_line: A further log line of a job that is not started again.
     """
 
-    is_stubborn: bool = False
+    cause: str
+    limit: int
+    error: Json
+    despite_disable_retries: bool = False
+    at_once: bool = False
+    last_line: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Preempted:
-    """The machine is taken away.
+class End:
+    """The job ends: before its start, out of its run, or otherwise than it was about to.
 
     Args:
-        is_stubborn: Whether `disableRetries` does not stop the restart.
+        state: The terminal state; nothing happens if it cannot follow the job's own.
+        error: The `google.rpc.Status`, for FAILED; its message is a log line.
+        at_once: Whether the container gets no time to end by itself.
+        instead_of: Only a job that is torn down and was about to take this state.
     """
 
-    is_stubborn: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryExhausted:
-    """The container has used up the memory.
-
-    Args:
-        is_container_named: Whether the error is that of a killed container; else it is
-            that of replicas low on memory.
-    """
-
-    is_container_named: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """The job expires."""
-
-
-@dataclass(frozen=True, slots=True)
-class SucceedPartially:
-    """A job that was about to succeed does so in part only."""
+    state: JobState
+    error: Json | None = None
+    at_once: bool = False
+    instead_of: JobState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The job is paused; for ever without `seconds`."""
+    """The job is PAUSED, without a container; for ever without `seconds`."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The job is updated; until its container ends without `seconds`."""
+    """The job is UPDATING while its container runs on; until it ends without `seconds`."""
 
     seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateOver:
-    """The update that began at a time is over."""
-
-    begun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +122,6 @@ class ShowNumber:
 
     number: int
     seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ShowState:
-    """Clients see the state again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +137,22 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class EndUnnoticed:
+class HideExit:
     """The container's end is noticed so much later; never without `seconds`."""
 
     seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOver:
+    """The update that began at a time is over."""
+
+    begun: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowState:
+    """Clients see the state again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +162,24 @@ class Scripted:
     acts: "tuple[Act, ...]"
 
 
-ScriptEvent = (
-    PlatformFailed
-    | MachinesOut
-    | Preempted
-    | MemoryExhausted
-    | Expire
-    | SucceedPartially
-    | Pause
-    | Update
-    | UpdateOver
-    | ShowNumber
-    | ShowState
-    | Delete
-    | Hold
-    | EndUnnoticed
-)
+Incident = Restart | End | Pause | Update | ShowNumber | Delete | Hold | HideExit
+"""What can be done to a job. A fault is one of these, with its own numbers and texts."""
+
+Eviction = Restart | End | Pause
+"""Those for which a container that runs is ended first."""
+
 ImageEvent = ImageAwaited | ImageReady | ImageUnavailable
-Event = Due | CancelRequested | ReplicaEnded | InternalError | ImageEvent | Scripted | ScriptEvent
+LaterEvent = UpdateOver | ShowState
+Event = (
+    Due
+    | CancelRequested
+    | ReplicaEnded
+    | InternalError
+    | ImageEvent
+    | Scripted
+    | LaterEvent
+    | Incident
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +189,14 @@ class Act:
     Args:
         stage: In which stage.
         after: Seconds of the emulator's clock from the stage's beginning; at least 0.
-        event: What happens.
+        incident: What happens.
         times: In how many such stages; at least 1.
         fault: ID of the planned fault that it comes from.
     """
 
     stage: Stage
     after: float
-    event: ScriptEvent
+    incident: Incident
     times: int = 1
     fault: str = ""
 
@@ -259,6 +254,12 @@ class FaultHappened:
 
 Effect = PullImage | StartReplica | EndReplica | WriteLine | ForgetJob | FaultHappened
 
+# Fields of events that are not plain JSON, and how they are read again.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "end": lambda kept: Exit(**kept),
+    "state": JobState,
+    "instead_of": JobState,
+}
 _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -269,20 +270,22 @@ def event_to_json(event: Event) -> Json:
 
 def event_from_json(kept: Json) -> Any:
     """The event that was kept."""
-    fields = {key: value for key, value in kept.items() if key != "event"}
-    if "end" in fields:
-        fields["end"] = Exit(**fields["end"])
+    fields = {
+        key: _READERS[key](value) if key in _READERS and value is not None else value
+        for key, value in kept.items()
+        if key != "event"
+    }
     return _EVENTS[kept["event"]](**fields)
 
 
 def act_to_json(act: Act) -> Json:
     """An act as it is kept."""
-    return {**asdict(act), "event": event_to_json(act.event)}
+    return {**asdict(act), "incident": event_to_json(act.incident)}
 
 
 def act_from_json(kept: Json) -> Act:
     """The act that was kept."""
-    return Act(**{**kept, "event": event_from_json(kept["event"])})
+    return Act(**{**kept, "incident": event_from_json(kept["incident"])})
 
 
 def later_to_json(item: Later) -> Json:

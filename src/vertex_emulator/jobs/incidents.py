@@ -1,6 +1,6 @@
-"""What a script does to a job: each event with what follows from it. Pure.
+"""What a script does to a job: each incident with what follows from it. Pure.
 
-An event that does not fit the stage of the job changes nothing. Restarts and texts:
+An incident that does not fit the stage of the job changes nothing. Restarts and texts:
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service and
 https://cloud.google.com/vertex-ai/docs/general/troubleshooting
 """
@@ -10,28 +10,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.events import (
     Delete,
+    End,
     EndReplica,
-    Expire,
+    Eviction,
     ForgetJob,
     Hold,
-    MachinesOut,
-    MemoryExhausted,
     Pause,
-    PlatformFailed,
-    Preempted,
+    Restart,
     ShowNumber,
     ShowState,
-    SucceedPartially,
     Update,
     UpdateOver,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.transitions import (
     Step,
     add_later,
@@ -40,87 +37,91 @@ from vertex_emulator.jobs.transitions import (
     enter_stage,
     evict,
     is_retried,
+    may_enter,
     provision,
     tear_down,
 )
+
+INTERNAL_ERROR = Restart(
+    "internal error",
+    outcome.MAX_INTERNAL_RESTARTS,
+    outcome.internal_error(),
+    at_once=True,
+    last_line=outcome.NOT_RETRIED,
+)
+"""The platform has lost the job: it is started again, twice at most."""
 
 _UNSTARTED = frozenset({"queued", "provisioning"})
 _HOLDABLE = frozenset({"queued", "provisioning", "paused", "tearing_down"})
 
 
-def on_machines_out(job: Job, event: MachinesOut, now: datetime, timings: Timings) -> Step:
-    """A stockout: three restarts, then FAILED."""
-    if job.stage != "provisioning":
-        return job, ()
-    error = outcome.stockout_error(job.location)
-    line = WriteLine(error["message"], "ERROR")
-    may_retry = is_retried(job) or event.is_stubborn
-    if may_retry and job.stockout_restarts < outcome.MAX_STOCKOUT_RESTARTS:
-        again = replace(job, stockout_restarts=job.stockout_restarts + 1)
-        job, effects = provision(again, now, timings)
-        return job, (line, *effects)
-    return end_unstarted(job, JobState.FAILED, error, now), (line,)
-
-
-def on_eviction(
-    job: Job,
-    event: PlatformFailed | Preempted | MemoryExhausted | Expire | Pause,
-    now: datetime,
-    timings: Timings,
-) -> Step:
+def on_eviction(job: Job, event: Eviction, now: datetime, timings: Timings) -> Step:
     """A running container is ended first, whatever follows."""
     if job.stage == "running":
-        job = leave_update(job, now)
-        if job.is_container_over:
-            return after_eviction(replace(job, eviction=event), now, timings)
-        at_once = isinstance(event, PlatformFailed | MemoryExhausted)
-        return evict(job, event, now, at_once=at_once)
+        running = leave_update(job, now)
+        if isinstance(event, End) and not may_enter(running, event.state):
+            return job, ()
+        if running.is_container_over:
+            return _follow(running, event, now, timings)
+        at_once = not isinstance(event, Pause) and event.at_once
+        return evict(running, event, now, at_once=at_once)
     if job.stage not in _UNSTARTED:
         return job, ()
-    if isinstance(event, Expire):
-        return end_unstarted(job, JobState.EXPIRED, None, now), ()
-    if isinstance(event, Pause):
-        return _pause(job, event, now), ()
-    return job, ()
+    return _follow(job, event, now, timings)
 
 
 def after_eviction(job: Job, now: datetime, timings: Timings) -> Step:
     """What follows the end of a container that was evicted."""
-    why = job.eviction
-    job = replace(job, eviction=None)
-    if isinstance(why, Preempted):
-        return _restart_preempted(job, why, now, timings)
-    if isinstance(why, MemoryExhausted):
-        error = outcome.memory_error(is_container_named=why.is_container_named)
-        return _fail(job, error, now, timings)
-    if isinstance(why, Expire):
-        return tear_down(job, JobState.EXPIRED, None, now, timings)
-    if isinstance(why, Pause):
-        return _pause(job, why, now), ()
-    return lose(job, now, timings)
+    why = job.eviction or INTERNAL_ERROR
+    return _follow(replace(job, eviction=None), why, now, timings)
 
 
-def lose(job: Job, now: datetime, timings: Timings) -> Step:
-    """A job that the platform has lost is started again, twice at most."""
-    line = WriteLine(outcome.INTERNAL_ERROR, "ERROR")
-    if is_retried(job) and job.internal_restarts < outcome.MAX_INTERNAL_RESTARTS:
-        again = replace(job, internal_restarts=job.internal_restarts + 1)
+def restart(job: Job, why: Restart, now: datetime, timings: Timings) -> Step:
+    """Provision a job that has no container again, or fail it after too many times."""
+    lines = [WriteLine(why.error["message"], "ERROR")]
+    before = job.restarts.get(why.cause, 0)
+    if before < why.limit and (is_retried(job) or why.despite_disable_retries):
+        again = replace(job, restarts={**job.restarts, why.cause: before + 1})
         job, effects = provision(again, now, timings)
-        return job, (line, *effects)
-    job, effects = tear_down(job, JobState.FAILED, outcome.internal_error(), now, timings)
-    return job, (line, WriteLine(outcome.NOT_RETRIED, "ERROR"), *effects)
+        return job, (*lines, *effects)
+    if why.last_line is not None:
+        lines.append(WriteLine(why.last_line, "ERROR"))
+    if job.stage == "provisioning":
+        return end_unstarted(job, JobState.FAILED, why.error, now), tuple(lines)
+    job, effects = tear_down(job, JobState.FAILED, why.error, now, timings)
+    return job, (*lines, *effects)
 
 
-def on_succeed_partially(
-    job: Job, event: SucceedPartially, now: datetime, timings: Timings
-) -> Step:
-    """Only of what was about to succeed, and is not being cancelled."""
-    del event, timings
-    if (job.stage, job.ending) != ("tearing_down", JobState.SUCCEEDED):
+def _follow(job: Job, why: Eviction, now: datetime, timings: Timings) -> Step:
+    """What an incident does to a job that has no container, or none any more."""
+    if isinstance(why, Pause):
+        due = None if why.seconds is None else now + timedelta(seconds=why.seconds)
+        return enter_stage(enter(job, JobState.PAUSED, now), "paused", now, due), ()
+    if isinstance(why, End):
+        return _end(job, why, now, timings)
+    # Nothing is lost before the job looks for a machine.
+    return (job, ()) if job.stage == "queued" else restart(job, why, now, timings)
+
+
+def _end(job: Job, why: End, now: datetime, timings: Timings) -> Step:
+    if not may_enter(job, why.state):
         return job, ()
-    if job.state is JobState.CANCELLING:
+    lines = (WriteLine(why.error["message"], "ERROR"),) if why.error else ()
+    if job.stage in _UNSTARTED:
+        return end_unstarted(job, why.state, why.error, now), lines
+    job, effects = tear_down(job, why.state, why.error, now, timings)
+    return job, (*lines, *effects)
+
+
+def on_end(job: Job, event: End, now: datetime, timings: Timings) -> Step:
+    """Of a job whose end was decided, only one that is not being cancelled."""
+    if event.instead_of is None:
+        return on_eviction(job, event, now, timings)
+    if (job.stage, job.ending) != ("tearing_down", event.instead_of):
         return job, ()
-    return replace(job, ending=JobState.PARTIALLY_SUCCEEDED, update_time=now), ()
+    if job.state is JobState.CANCELLING or not may_enter(job, event.state):
+        return job, ()
+    return replace(job, ending=event.state, error=event.error, update_time=now), ()
 
 
 def on_update(job: Job, event: Update, now: datetime, timings: Timings) -> Step:
@@ -160,13 +161,13 @@ def on_show_state(job: Job, event: ShowState, now: datetime, timings: Timings) -
 
 
 def on_delete(job: Job, event: Delete, now: datetime, timings: Timings) -> Step:
-    """Gone, with its container."""
+    """The job goes, with its container."""
     del event, timings
     return replace(job, update_time=now), (EndReplica(), ForgetJob())
 
 
 def on_hold(job: Job, event: Hold, now: datetime, timings: Timings) -> Step:
-    """Another end of the stage."""
+    """The stage ends at another time."""
     del timings
     if job.stage not in _HOLDABLE:
         return job, ()
@@ -174,34 +175,10 @@ def on_hold(job: Job, event: Hold, now: datetime, timings: Timings) -> Step:
     return replace(job, due=due), ()
 
 
-def _pause(job: Job, event: Pause, now: datetime) -> Job:
-    due = None if event.seconds is None else now + timedelta(seconds=event.seconds)
-    return enter_stage(enter(job, JobState.PAUSED, now), "paused", now, due)
-
-
-def _restart_preempted(job: Job, event: Preempted, now: datetime, timings: Timings) -> Step:
-    error = outcome.stockout_error(job.location)
-    may_retry = is_retried(job) or event.is_stubborn
-    if not may_retry or job.preemptions >= outcome.MAX_PREEMPTION_RESTARTS:
-        return _fail(job, error, now, timings)
-    again = replace(job, preemptions=job.preemptions + 1)
-    job, effects = provision(again, now, timings)
-    return job, (WriteLine(error["message"], "ERROR"), *effects)
-
-
-def _fail(job: Job, error: Json, now: datetime, timings: Timings) -> Step:
-    job, effects = tear_down(job, JobState.FAILED, error, now, timings)
-    return job, (WriteLine(error["message"], "ERROR"), *effects)
-
-
 INCIDENTS: dict[type, Callable[[Job, Any, datetime, Timings], Step]] = {
-    MachinesOut: on_machines_out,
-    PlatformFailed: on_eviction,
-    Preempted: on_eviction,
-    MemoryExhausted: on_eviction,
-    Expire: on_eviction,
+    Restart: on_eviction,
+    End: on_end,
     Pause: on_eviction,
-    SucceedPartially: on_succeed_partially,
     Update: on_update,
     UpdateOver: on_update_over,
     ShowNumber: on_show_number,

@@ -1,36 +1,16 @@
 """A job, and where in its life it is. Pure data.
 
-Vertex API reference, `JobState` and `CustomJob`.
+Vertex API reference, `CustomJob`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time
-from vertex_emulator.jobs.events import Act, EndUnnoticed, Event, Later, Stage
-
-
-class JobState(str, Enum):
-    """The states of the API; PAUSED and those behind it come by a script only."""
-
-    QUEUED = "JOB_STATE_QUEUED"
-    PENDING = "JOB_STATE_PENDING"
-    RUNNING = "JOB_STATE_RUNNING"
-    SUCCEEDED = "JOB_STATE_SUCCEEDED"
-    FAILED = "JOB_STATE_FAILED"
-    CANCELLING = "JOB_STATE_CANCELLING"
-    CANCELLED = "JOB_STATE_CANCELLED"
-    PAUSED = "JOB_STATE_PAUSED"
-    EXPIRED = "JOB_STATE_EXPIRED"
-    UPDATING = "JOB_STATE_UPDATING"
-    PARTIALLY_SUCCEEDED = "JOB_STATE_PARTIALLY_SUCCEEDED"
-
-
-# Those that have an `endTime`.
-_ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-TERMINAL_STATES = _ENDS | {JobState.EXPIRED, JobState.PARTIALLY_SUCCEEDED}
+from vertex_emulator.jobs.events import Act, Eviction, HideExit, Later, Stage
+from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +55,7 @@ class Job:
         is_image_awaited: Whether its stage lasts until the image is there.
         image: Its image once that was pulled; None before, and where none is.
         is_container_over: Whether the container of this attempt has ended unnoticed.
-        exit_restarts: Restarts after an exit status that may be transient.
-        internal_restarts: Restarts after an internal error.
-        stockout_restarts: Restarts for want of machines.
-        preemptions: Restarts after a preemption.
+        restarts: Cause of restarts -> how many there have been.
         ending: The terminal state that the job will have once it is torn down.
         eviction: Why the container is being ended, and so what follows its end.
         shown_number: Number that clients see in place of the state.
@@ -105,12 +82,9 @@ class Job:
     is_image_awaited: bool = False
     image: str | None = None
     is_container_over: bool = False
-    exit_restarts: int = 0
-    internal_restarts: int = 0
-    stockout_restarts: int = 0
-    preemptions: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)
     ending: JobState | None = None
-    eviction: Event | None = None
+    eviction: Eviction | None = None
     shown_number: int | None = None
     script: tuple[Act, ...] = ()
     later: tuple[Later, ...] = ()
@@ -161,7 +135,7 @@ class Job:
         return [
             (act, begun + timedelta(seconds=act.after))
             for act in self.script
-            if act.stage == self.stage and not isinstance(act.event, EndUnnoticed)
+            if act.stage == self.stage and not isinstance(act.incident, HideExit)
         ]
 
     def to_json(self) -> Json:
@@ -177,8 +151,3 @@ class Job:
         if self.error is not None and self.is_terminal:
             message["error"] = self.error
         return message
-
-
-def has_end_time(state: JobState) -> bool:
-    """Whether the entry into a state is a job's `endTime`."""
-    return state in _ENDS

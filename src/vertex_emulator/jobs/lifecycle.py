@@ -15,19 +15,27 @@ from vertex_emulator.jobs.events import (
     Act,
     CancelRequested,
     Due,
-    EndUnnoticed,
     Event,
     FaultHappened,
+    HideExit,
     ImageAwaited,
     ImageReady,
     ImageUnavailable,
     InternalError,
     ReplicaEnded,
+    Restart,
     Scripted,
     WriteLine,
 )
-from vertex_emulator.jobs.incidents import INCIDENTS, after_eviction, leave_update, lose
-from vertex_emulator.jobs.job import Job, JobState, Timings
+from vertex_emulator.jobs.incidents import (
+    INCIDENTS,
+    INTERNAL_ERROR,
+    after_eviction,
+    leave_update,
+    restart,
+)
+from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.transitions import (
     CANCELLED_ENDS,
     Step,
@@ -36,7 +44,6 @@ from vertex_emulator.jobs.transitions import (
     enter,
     enter_stage,
     finish,
-    is_retried,
     provision,
     run,
     stop,
@@ -92,7 +99,7 @@ def _leave_stage(job: Job, now: datetime, timings: Timings) -> Step:
 
 def _do_act(job: Job, act: Act, now: datetime, timings: Timings) -> Step:
     rest = _without(job, act)
-    changed, effects = advance(rest, act.event, now, timings)
+    changed, effects = advance(rest, act.incident, now, timings)
     if changed is rest:
         return changed, effects
     return changed, (FaultHappened(act.fault), *effects)
@@ -131,9 +138,9 @@ def _on_replica_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Tim
     if job.stage != "running":
         return job, ()
     for act in job.script:
-        if isinstance(act.event, EndUnnoticed):
+        if isinstance(act.incident, HideExit):
             over = replace(_without(job, act), is_container_over=True, update_time=now)
-            return add_later(over, event, now, act.event.seconds), (FaultHappened(act.fault),)
+            return add_later(over, event, now, act.incident.seconds), (FaultHappened(act.fault),)
     return _on_exit(leave_update(job, now), event, now, timings)
 
 
@@ -141,15 +148,13 @@ def _on_exit(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> 
     end = event.end
     if end.status == 0:
         return tear_down(job, JobState.SUCCEEDED, None, now, timings)
-    error = outcome.exit_error(end, number=job.number, job_id=job.job_id)
-    line = WriteLine(error["message"], "ERROR")
     transient = end.start_error is None and end.status in outcome.TRANSIENT_EXIT_STATUSES
-    if transient and is_retried(job) and job.exit_restarts < outcome.MAX_EXIT_RESTARTS:
-        again = replace(job, exit_restarts=job.exit_restarts + 1)
-        job, effects = provision(again, now, timings)
-    else:
-        job, effects = tear_down(job, JobState.FAILED, error, now, timings)
-    return job, (line, *effects)
+    why = Restart(
+        "exit",
+        outcome.MAX_EXIT_RESTARTS if transient else 0,
+        outcome.exit_error(end, number=job.number, job_id=job.job_id),
+    )
+    return restart(job, why, now, timings)
 
 
 def _on_internal_error(job: Job, event: InternalError, now: datetime, timings: Timings) -> Step:
@@ -161,7 +166,7 @@ def _on_internal_error(job: Job, event: InternalError, now: datetime, timings: T
         return after_eviction(job, now, timings)
     if job.stage != "running":
         return job, ()
-    return lose(leave_update(job, now), now, timings)
+    return restart(leave_update(job, now), INTERNAL_ERROR, now, timings)
 
 
 def _on_image(

@@ -18,13 +18,15 @@ from vertex_emulator.jobs.events import (
     Effect,
     EndReplica,
     Event,
+    Eviction,
     Later,
     PullImage,
     Stage,
     StartReplica,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, JobState, Timings, has_end_time
+from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.states import JobState, has_end_time
 
 # Vertex API reference, Scheduling.timeout.
 DEFAULT_TIMEOUT = timedelta(days=7)
@@ -56,6 +58,11 @@ class IllegalTransition(Exception):
     """A change of state that the service does not make."""
 
 
+def may_enter(job: Job, state: JobState) -> bool:
+    """Whether a state can follow the job's own."""
+    return state in _NEXT.get(job.state, frozenset())
+
+
 def enter(job: Job, state: JobState, now: datetime) -> Job:
     """The job in another state.
 
@@ -63,7 +70,7 @@ def enter(job: Job, state: JobState, now: datetime) -> Job:
         IllegalTransition: If the state cannot follow the job's own; a defect of the
             emulator.
     """
-    if state not in _NEXT.get(job.state, frozenset()):
+    if not may_enter(job, state):
         raise IllegalTransition(f"{job.name}: {job.state.value} -> {state.value}")
     first_run = state is JobState.RUNNING and job.start_time is None
     return replace(
@@ -119,7 +126,7 @@ def stop(job: Job, now: datetime, timings: Timings) -> Step:
     return enter_stage(cancelling, "stopping", now, None), (EndReplica(),)
 
 
-def evict(job: Job, why: Event, now: datetime, *, at_once: bool) -> Step:
+def evict(job: Job, why: Eviction, now: datetime, *, at_once: bool) -> Step:
     """End a running container for a reason; what follows is decided at its end."""
     evicting = replace(enter_stage(job, "evicting", now, None), eviction=why)
     return evicting, (EndReplica(at_once=at_once),)

@@ -170,7 +170,7 @@ class VertexStepOperatorSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> "VertexStepOperatorSettings":
-        """Refuse what no other setting can make right.
+        """Refuse values that are wrong whatever the other settings are.
 
         A `{{secret.key}}` is looked up when it is read, so it is not read here. Nor are the
         additional arguments: a component that is already registered must load with them.

@@ -15,7 +15,7 @@ FLAVOR_NAME = "vertex"
 
 
 class VertexStepOperatorFlavor(BaseStepOperatorFlavor):
-    """Runs steps as Vertex AI CustomJobs; bears the name of ZenML's built-in flavor."""
+    """Runs steps as Vertex AI CustomJobs; has the name of ZenML's built-in flavor."""
 
     # ZenML takes a package that is installed from a checkout for the user's own code,
     # and looks for it below the user's source root; a notebook has none.

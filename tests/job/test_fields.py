@@ -76,6 +76,7 @@ def test_a_path_belongs_to_one_field() -> None:
         ({}, 1, ("NVIDIA_L4", 1)),
         ({}, 0, (None, None)),
         ({"accelerator_count": 4}, 1, ("NVIDIA_L4", 4)),
+        ({"accelerator_count": 4}, 0, ("NVIDIA_L4", 4)),
         ({"accelerator_count": "4"}, None, ("NVIDIA_L4", 4)),
         ({"accelerator_type": "nvidia_tesla_t4"}, None, ("NVIDIA_TESLA_T4", 2)),
         (

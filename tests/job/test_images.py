@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from zenml_vertex.job.diagnosis import diagnose
+from zenml_vertex.job.fields import JobFields, resolve_fields
 from zenml_vertex.job.images import ImagePlan, advise_image
 
 PLAN = ImagePlan(
@@ -21,7 +22,12 @@ def advise(
     plan: ImagePlan, machine_type: str = "n1-standard-4", accelerator: str | None = None
 ) -> str:
     """All that is said, as one text."""
-    return "\n".join(advise_image(plan, machine_type=machine_type, accelerator_type=accelerator))
+    job = JobFields(
+        machine_type=machine_type,
+        accelerator_type=accelerator,
+        accelerator_count=1 if accelerator else None,
+    )
+    return "\n".join(advise_image(plan, job))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,14 @@ def test_a_gpu_without_cuda_is_found_before_the_image_is_built() -> None:
     said = advise(PLAN, accelerator="NVIDIA_TESLA_T4")
     assert "CUDA" in said
     assert "DockerSettings(parent_image=" in said
+
+
+def test_an_additional_arguments_gpu_needs_cuda_too() -> None:
+    """The advice is the same wherever the GPU was asked for."""
+    arguments = {"accelerator_type": "nvidia_tesla_t4", "accelerator_count": 1}
+    job = resolve_fields({"additional_training_job_args": arguments})
+    (said,) = advise_image(PLAN, job)
+    assert said.startswith("asks for NVIDIA_TESLA_T4, and ZenML's default image has no CUDA")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.fields import JobFields
-from zenml_vertex.job.machines import is_nvidia
 
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#ContainerSpec
 MAX_ENVIRONMENT_VARIABLES = 100
@@ -27,12 +26,12 @@ def build_environment(job: JobFields, environment: Mapping[str, str]) -> dict[st
     """The environment variables of the container.
 
     Args:
-        job: What the step asks for. Its own variables go before the environment's, and
-            both go before those that a GPU needs.
-        environment: What ZenML and the step bring.
+        job: What the step asks for. The variables of its `env` override the environment's,
+            and both override those that a GPU needs.
+        environment: Variables that ZenML and the step set.
     """
-    needed = GPU_ENVIRONMENT if is_nvidia(job.accelerator_type) and job.accelerator_count else {}
-    return {**needed, **environment, **(job.env or {})}
+    gpu_environment = GPU_ENVIRONMENT if job.has_nvidia_gpu else {}
+    return {**gpu_environment, **environment, **(job.env or {})}
 
 
 def build_container_spec(

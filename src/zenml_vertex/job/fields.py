@@ -1,4 +1,4 @@
-"""The fields of a job: one row each, and what a step asks for in them.
+"""The fields of a job, one row each, and what a step asks for in them.
 
 `JobFields` is both. As a class it is the table: each row is a field's name in the
 settings, its type, how it is read and where it stands in the CustomJob. Everything else
@@ -23,6 +23,7 @@ from typing import Annotated, Any, get_type_hints
 from zenml_vertex.job import readers
 from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import (
+    UnreadableValue,
     read_boolean,
     read_duration,
     read_enum,
@@ -143,12 +144,14 @@ class JobFields:
     # what could not be read, one sentence each; such a field counts as unset.
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def has_nvidia_gpu(self) -> bool:
+        """Whether the job has an accelerator of NVIDIA's; a TPU is not one."""
+        return bool(self.accelerator_count) and (self.accelerator_type or "").startswith("NVIDIA_")
+
     def cite(self, name: str) -> str:
-        """How a message names a field, so that a person finds where it was set."""
-        source = self.sources.get(name)
-        if source == GPU_COUNT:
-            return "`gpu_count` of ResourceSettings"
-        return f"`{name}`" if source is None else f"`{ROWS[name].argument or name}` in `{source}`"
+        """How a message names a field, see `cite_field`."""
+        return cite_field(name, self.sources)
 
 
 ROWS: Mapping[str, Row] = {
@@ -172,46 +175,60 @@ SPELLINGS: Mapping[str, str] = {
 def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None) -> JobFields:
     """What a step asks for, after everything that has a say in it.
 
-    `gpu_count` goes before the setting `accelerator_count`, and `additional_training_job_args`
-    go before both, also with a value that is unset. A count of 0 that goes before another
-    one turns the accelerator off, whatever its type.
+    `gpu_count` overrides the setting `accelerator_count`, and `additional_training_job_args`
+    override both, also with a value that is unset. A count that overrides another one turns
+    the accelerator off where it is 0, whatever type the settings name.
 
     Args:
-        settings: Name of a setting -> its value; the step's over the component's. Other
-            settings than those of the job do no harm.
+        settings: Name of a setting -> its value; the step's over the component's. Settings
+            that say nothing of the job are ignored.
         gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
 
     Returns:
-        The fields. What cannot be read is told in `unreadable` and counts as unset.
+        The fields. A value that cannot be read counts as unset, and is described in
+        `unreadable`.
     """
-    values = {name: row.read(settings.get(name)) for name, row in ROWS.items()}
+    arguments: Mapping[str, Any] = settings.get(ADDITIONAL_ARGS) or {}
+    given = {name: settings[name] for name in ROWS if name in settings}
     sources: dict[str, str] = {}
-    unreadable: list[str] = []
     if gpu_count is not None:
-        values["accelerator_count"] = gpu_count or None
+        given["accelerator_count"] = gpu_count
         sources["accelerator_count"] = GPU_COUNT
-        if not gpu_count:
-            values["accelerator_type"] = None
-    arguments = settings.get(ADDITIONAL_ARGS) or {}
-    for argument, value in arguments.items():
-        if argument not in ARGUMENTS:
-            unreadable.append(_describe_unknown(argument))
-            continue
-        name = ARGUMENTS[argument]
-        sources[name] = ADDITIONAL_ARGS
+    for argument, name in ARGUMENTS.items():
+        if argument in arguments:
+            given[name] = arguments[argument]
+            sources[name] = ADDITIONAL_ARGS
+
+    values: dict[str, Any] = {}
+    unreadable = [_describe_unknown(name) for name in arguments if name not in ARGUMENTS]
+    for name, value in given.items():
         try:
             values[name] = ROWS[name].read(value)
-        except readers.UnreadableValue as error:
+        except UnreadableValue as error:
             values[name] = None
-            unreadable.append(f"`{argument}` in `{ADDITIONAL_ARGS}` {error}.")
-    if "accelerator_type" not in arguments and (
-        "accelerator_count" in arguments and values["accelerator_count"] is None
+            unreadable.append(f"{cite_field(name, sources)} {error}.")
+
+    if values.get("accelerator_count") is None and (
+        "accelerator_count" in sources and "accelerator_type" not in sources
     ):
         values["accelerator_type"] = None
-    if values["disable_retries"] is None:
-        values["disable_retries"] = not values["restart_job_on_worker_restart"]
-    given = {name: value for name, value in values.items() if value is not None}
-    return JobFields(**given, sources=sources, unreadable=tuple(unreadable))
+    if values.get("disable_retries") is None:
+        values["disable_retries"] = not values.get("restart_job_on_worker_restart")
+    values = {name: value for name, value in values.items() if value is not None}
+    return JobFields(**values, sources=sources, unreadable=tuple(unreadable))
+
+
+def cite_field(name: str, sources: Mapping[str, str]) -> str:
+    """How a message names a field, so that a person finds where it was set.
+
+    Args:
+        name: Name of the field.
+        sources: Name of a field -> what has set it, unless that is the setting of this name.
+    """
+    source = sources.get(name)
+    if source == GPU_COUNT:
+        return "`gpu_count` of ResourceSettings"
+    return f"`{ROWS[name].argument or name}` in `{source}`" if source else f"`{name}`"
 
 
 def _describe_unknown(argument: str) -> str:

@@ -1,10 +1,10 @@
-"""What can be told of a step's image before it is built: whether it will run."""
+"""Whether a step's image will run on the job's machine, judged before it is built."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zenml_vertex.job.machines import is_nvidia
+from zenml_vertex.job.fields import JobFields
 
 _PYTHON = re.compile(r"(?<![a-z0-9])py(?:thon)?[:-]?(\d)\.(\d{1,2})(?![0-9a-z])")
 _ARM = frozenset({"arm64", "aarch64"})
@@ -29,22 +29,20 @@ class ImagePlan:
     machine: str
 
 
-def advise_image(
-    plan: ImagePlan, *, machine_type: str, accelerator_type: str | None
-) -> Iterator[str]:
+def advise_image(plan: ImagePlan, job: JobFields) -> Iterator[str]:
     """What will probably go wrong with an image; one paragraph each.
 
     Args:
-        plan: What is known of it.
-        machine_type: Of the job.
-        accelerator_type: Of the job, in upper case; None without one.
+        plan: What is known of the image.
+        job: What the step asks for.
     """
-    yield from _advise_platform(plan, machine_type)
+    if job.machine_type:
+        yield from _advise_platform(plan, job.machine_type)
     yield from _advise_python(plan)
-    if is_nvidia(accelerator_type) and not plan.parent_image and not plan.has_dockerfile:
+    if job.has_nvidia_gpu and not plan.parent_image and not plan.has_dockerfile:
         yield (
-            f"asks for {accelerator_type}, and ZenML's default image has no CUDA libraries. Name "
-            "one that has: DockerSettings(parent_image='pytorch/pytorch:2.2.0-cuda11.8-cudnn8-"
+            f"asks for {job.accelerator_type}, and ZenML's default image has no CUDA libraries. "
+            "Name one that has: DockerSettings(parent_image='pytorch/pytorch:2.2.0-cuda11.8-cudnn8-"
             "runtime', requirements=['zenml', ...]). If its requirements bring CUDA along, as "
             f"torch's do, name the parent image all the same. See {_GPUS_PAGE}"
         )

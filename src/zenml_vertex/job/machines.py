@@ -1,6 +1,6 @@
 """The catalogue of machine types, accelerators and regions.
 
-A snapshot of what Google documents (sources in the data file). Google adds some
+It is a snapshot of what Google documents (sources in the data file). Google adds some
 every month, so a name that is not in it is a reason for a warning, never for an error.
 """
 
@@ -80,11 +80,6 @@ def describe_unknown(field: str, value: str, known: Iterable[str]) -> str:
         f"{field} is `{value}`, which is not in this version's list; Vertex AI may still know "
         f"it.{hint}"
     )
-
-
-def is_nvidia(accelerator_type: str | None) -> bool:
-    """Whether an accelerator, named in upper case, is one of NVIDIA's."""
-    return (accelerator_type or "").startswith("NVIDIA_")
 
 
 def _read_machine(entry: Mapping[str, Any]) -> Machine:

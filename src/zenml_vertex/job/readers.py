@@ -138,7 +138,7 @@ def read_environment(value: Any) -> dict[str, str] | None:
 
 def _spell_keys(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_camel_case(key): _spell_keys(item) for key, item in value.items()}
+        return {_camel_case(str(key)): _spell_keys(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_spell_keys(item) for item in value]
     return value

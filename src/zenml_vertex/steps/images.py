@@ -1,4 +1,4 @@
-"""The images of steps: what ZenML is to build, what will go wrong with it, and which it built."""
+"""The images of steps: what ZenML builds, what will go wrong with it, and which one it built."""
 
 import platform
 import sys
@@ -49,11 +49,7 @@ def advise_step_image(step: "Step", job: "JobFields") -> Iterator[str]:
         step: The step's configuration.
         job: What the step asks for.
     """
-    return advise_image(
-        describe_image(step.config.docker_settings),
-        machine_type=job.machine_type or "",
-        accelerator_type=job.accelerator_type,
-    )
+    return advise_image(describe_image(step.config.docker_settings), job)
 
 
 def describe_image(settings: DockerSettings) -> ImagePlan:

@@ -1,6 +1,6 @@
 """Checks of a stack and its steps, before an image is built or a job is submitted.
 
-They need a component and a step's configuration, and no run: `inspect_step` tells what
+They need a component and a step's configuration, but no run: `inspect_step` reports what
 it finds, and `Preflight` refuses or warns.
 """
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StepFindings:
-    """What a step asks for, and what is to be said of it."""
+    """What a step asks for, and what is wrong with it."""
 
     # The step's settings over the component's.
     settings: "VertexStepOperatorSettings"
@@ -42,7 +42,7 @@ class StepFindings:
 
 
 def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> StepFindings:
-    """Look at a step's settings, without a network.
+    """Inspect a step's settings; needs no network.
 
     Args:
         component: The step operator.
@@ -81,7 +81,7 @@ def check_connector(component: "StackComponent", settings: "VertexStepOperatorSe
 
 
 def build_stack_validator() -> StackValidator:
-    """What refuses a stack whose parts a Vertex AI job cannot reach."""
+    """A validator that refuses stacks whose components a Vertex AI job cannot reach."""
 
     def validate(stack: Stack) -> tuple[bool, str]:
         problem = find_stack_problem(stack)
@@ -91,7 +91,7 @@ def build_stack_validator() -> StackValidator:
 
 
 class Preflight:
-    """Refuses steps that cannot work, and warns of others, once for each thing to say.
+    """Refuses steps that cannot work, and warns of what will probably fail, once each.
 
     Args:
         component: The step operator.
@@ -102,7 +102,7 @@ class Preflight:
         self._advice_given: set[str] = set()
 
     def check_step(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
-        """Check what can be told of a step before its job is submitted.
+        """Check a step before its job is submitted.
 
         Args:
             step: The step's configuration, or a run of it.
@@ -120,7 +120,7 @@ class Preflight:
         return findings
 
     def check_build(self, step: "Step", name: str) -> None:
-        """Check a step whose image has not been built: the image too.
+        """Check a step before its image is built, the plan for the image included.
 
         Args:
             step: The step's configuration.

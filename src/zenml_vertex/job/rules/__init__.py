@@ -1,13 +1,13 @@
-"""What Vertex AI would refuse, said beforehand and all at once: a module for each subject.
+"""What Vertex AI would refuse, found in advance and all at once: a module for each subject.
 
 Each subject has up to three kinds of rules, as functions that yield sentences:
 
-- `find_wrong_values`: a value that no other field can make right. They run as soon as
-  settings are written down.
-- `find_conflicts`: values that a step, its component and its resources make together.
-  They run before an image is built.
-- `advise`: what Google may extend any day (machines, accelerators, disks, regions), and so
-  never more than a warning.
+- `find_wrong_values`: values that are wrong whatever the other fields are. Checked as soon
+  as settings are written.
+- `find_conflicts`: values that do not go together. Checked before an image is built, when
+  the step, its component and its resources have each had their say.
+- `advise`: values that Google may add any day (machines, accelerators, disks, regions), and
+  that are never more than a warning.
 
 Limits are those of the CustomJob reference
 (https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs).
@@ -34,7 +34,7 @@ _ADVICE = (region.advise, storage.advise, machines.advise, network.advise)
 
 
 def check_values(job: JobFields) -> None:
-    """Refuse values that no other field can make right.
+    """Refuse values that are wrong whatever the other fields are.
 
     Raises:
         ConfigurationError: Naming every such value and what to write instead.

@@ -1,4 +1,4 @@
-"""Rules on whom the job runs as."""
+"""Rules on the identity that the job runs as."""
 
 import re
 from collections.abc import Iterator

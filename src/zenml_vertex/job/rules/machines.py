@@ -1,4 +1,4 @@
-"""Rules on machines, their accelerators, and the persistent resource that has them."""
+"""Rules on machines, accelerators and persistent resources."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
-    """A negative count, and the ID of a persistent resource that cannot be one."""
+    """A negative count, and an ID that no persistent resource can have."""
     count = job.accelerator_count
     if count is not None and count < 0:
         yield f"{job.cite('accelerator_count')} is {count}. Write 0 for no accelerator."
@@ -24,7 +24,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:
-    """An accelerator that was half asked for."""
+    """An accelerator without a count, and a count without an accelerator."""
     kind, count = job.accelerator_type, job.accelerator_count
     if count and not kind:
         yield (
@@ -40,7 +40,7 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
 
 
 def advise(job: JobFields) -> Iterator[str]:
-    """A machine or an accelerator that may be new, and a pair that is not documented."""
+    """An unknown machine or accelerator, which may be new, and an undocumented pair of them."""
     catalogue = load_catalogue()
     name, kind = job.machine_type, job.accelerator_type
     if kind and kind not in catalogue.accelerators:

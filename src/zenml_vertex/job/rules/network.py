@@ -11,7 +11,7 @@ _RANGE_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
-    """A network without the project's number, and ranges that are not names."""
+    """A network without the project's number, and IP ranges that are not given by name."""
     if job.network and not _NETWORK.fullmatch(job.network):
         yield (
             f"{job.cite('network')} is `{job.network}`. Write "

@@ -40,7 +40,7 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
 
 
 def advise(job: JobFields) -> Iterator[str]:
-    """A region that may be new."""
+    """An unknown region, which may be new."""
     region = job.region
     if region and not job.api_endpoint and region not in load_catalogue().regions:
         yield f"`region={region}` is not in this version's list of training regions."

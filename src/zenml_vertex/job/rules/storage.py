@@ -1,4 +1,4 @@
-"""Rules on the boot disk, and on the key that what is stored is encrypted with."""
+"""Rules on the boot disk, and on the key that encrypts what is stored."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKe
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
-    """A disk of a size that there is not, and a key without its full name."""
+    """A disk size out of range, and a key without its full name."""
     size = job.boot_disk_size_gb
     if size is not None and not MIN_BOOT_DISK_GB <= size <= MAX_BOOT_DISK_GB:
         yield (
@@ -31,7 +31,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:
-    """A key of another region than the job's."""
+    """A key outside the job's region."""
     key = _KMS_KEY.fullmatch(job.encryption_spec_key_name or "")
     if key and job.region and key.group(1) != job.region:
         yield (
@@ -42,6 +42,6 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
 
 
 def advise(job: JobFields) -> Iterator[str]:
-    """A type of disk that may be new."""
+    """An unknown type of disk, which may be new."""
     if job.boot_disk_type and job.boot_disk_type not in BOOT_DISK_TYPES:
         yield describe_unknown(job.cite("boot_disk_type"), job.boot_disk_type, BOOT_DISK_TYPES)

@@ -39,6 +39,7 @@ from vertex_emulator.faults import (
     HangsAfterWork,
     Held,
     InternalErrors,
+    JobFault,
     ListLag,
     OutOfMemory,
     PartiallySucceeded,
@@ -52,6 +53,7 @@ from vertex_emulator.faults import (
     TokensExpired,
     UnknownState,
     Updating,
+    find_kinds,
 )
 from zenml_vertex.following.submission import MAX_CREATES
 
@@ -76,6 +78,14 @@ _EVERY_BOUNDARY: Sequence[tuple[Mode, Cut]] = [
 ]
 # How Google's client sees a connection end.
 _HOW: tuple[Literal["reset", "close"], ...] = ("reset", "close")
+# The faults of jobs that are drawn with fields of their own; any other one is drawn as it
+# is by default.
+_VARIED = frozenset(
+    {
+        *(Stockout, Preemption, InternalErrors, OutOfMemory, Expired, PartiallySucceeded, Paused),
+        *(Updating, UnknownState, Deleted, Held, HangsAfterWork, ListLag),
+    }
+)
 _LONGEST_LAG = 20.0
 _LATEST_EFFECT = 20.0
 _SPREADING = (
@@ -296,7 +306,10 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
             HangsAfterWork(seconds=rng.choice((None, minutes)) if step.report else minutes)
         ),
     )
-    return rng.choice(draws)()
+    others = [kind for kind in find_kinds(JobFault) if kind not in _VARIED]
+    # What the operator owes then is not known.
+    harsh = [lambda kind=kind: _of(kind(), is_harsh=True) for kind in others]
+    return rng.choice((*draws, *harsh))()
 
 
 def _draw_lag(rng: Random, _: Step) -> VertexHazard:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from campaign.boundaries import INTERRUPTIBLE, KILLABLE
 from campaign.drawing import draw_trial
 from campaign.trial import Cut, VertexHazard
@@ -10,6 +12,7 @@ from vertex_emulator.faults import (
     Delay,
     FaultKind,
     Interruption,
+    JobFault,
     ListLag,
     RequestFault,
     TokensExpired,
@@ -31,6 +34,23 @@ def test_every_fault_of_the_emulator_is_drawn() -> None:
     kinds = set(FaultKind.registry.values())
     # It kills Vertex AI in the trials that have a crash.
     assert kinds - {type(fault) for fault in FAULTS} == {Interruption}
+
+
+def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that the campaign does not vary is drawn as it is by default, in harsh trials."""
+    monkeypatch.setattr(FaultKind, "registry", dict(FaultKind.registry))
+
+    class Overheated(JobFault):
+        """The machine gets too hot."""
+
+    hazards = [
+        hazard
+        for number in range(300)
+        for hazard in draw_trial(1, number).hazards
+        if isinstance(hazard, VertexHazard) and type(hazard.faults[0]) is Overheated
+    ]
+    assert hazards
+    assert all(hazard.is_harsh for hazard in hazards)
 
 
 def test_every_boundary_is_drawn() -> None:

@@ -10,6 +10,7 @@ from vertex_emulator.faults.call_faults import *  # noqa: F403
 from vertex_emulator.faults.job_faults import *  # noqa: F403
 from vertex_emulator.faults.kinds import FaultError as FaultError
 from vertex_emulator.faults.kinds import FaultKind as FaultKind
+from vertex_emulator.faults.kinds import find_kinds as find_kinds
 from vertex_emulator.faults.plan import Fault as Fault
 from vertex_emulator.faults.plan import FaultPlan as FaultPlan
 from vertex_emulator.faults.plan import Planned as Planned

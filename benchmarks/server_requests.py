@@ -21,7 +21,7 @@ from benchmarks.stacks import Stacks
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName
 
 if TYPE_CHECKING:
     from zenml_vertex.job.request import JobJson
@@ -147,7 +147,7 @@ def count_ours(clock: _Clock, step_run_ids: Sequence[str]) -> int:
     for step_run_id, job in zip(step_run_ids, jobs.jobs, strict=True):
         follower = JobFollower(
             name=JobName.parse(job["name"]),
-            step_run_id=step_run_id,
+            attempt=Attempt(step_run_id),
             run_id=RUN_ID,
             reports_itself=True,
             step_runs=operator.step_runs,

@@ -15,7 +15,7 @@ from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import JobList, StepRunRecord
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 from zenml_vertex.job.request import JobJson
 
 PROJECT, REGION = "bench-project", "europe-west4"
@@ -144,7 +144,7 @@ class Ground:
         created = self.jobs.create(PARENT, build_job(step_run_id))
         return JobFollower(
             name=JobName.parse(created["name"]),
-            step_run_id=step_run_id,
+            attempt=Attempt(step_run_id),
             run_id=RUN_ID,
             reports_itself=True,
             step_runs=self.step_runs,

@@ -161,7 +161,7 @@ def test_a_client_that_waits_for_ever_is_found_out(
     """A job that somebody has deleted ends its step."""
     deleted = _trial(_vertex(Deleted(after=30.0)), step=Step("reports", 3600.0))
     assert judge(run(deleted)).is_right
-    monkeypatch.setattr(JobFollower, "bear", lambda *_: None)
+    monkeypatch.setattr(JobFollower, "note_failure", lambda *_: None)
     assert judge(run(deleted)).endless
 
 

@@ -12,6 +12,7 @@ from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.logs import MAX_LINES, VertexLogs
 from zenml_vertex.errors import VertexApiError
 
+TASK = "workerpool0-0"
 WHO = Identity(AnonymousCredentials(), "my-project", "somebody")
 
 
@@ -49,7 +50,7 @@ def test_the_last_lines_come_in_their_order(
 ) -> None:
     """Of a long log the end is read, the oldest line first, and no line of the service's."""
     name = run(f"for n in range({MAX_LINES + 5}): print('line', n)")
-    tail = VertexLogs(WHO, Endpoint(running.url)).fetch_tail(name)
+    tail = VertexLogs(WHO, Endpoint(running.url)).fetch_tail(name, TASK)
     assert tail == [f"line {n}" for n in range(5, MAX_LINES + 5)]
 
 
@@ -57,11 +58,11 @@ def test_a_job_that_wrote_nothing_has_no_lines(
     running: VertexEmulator, run: Callable[[str], str]
 ) -> None:
     """Nothing is nothing, not an error."""
-    assert VertexLogs(WHO, Endpoint(running.url)).fetch_tail(run("pass")) == []
+    assert VertexLogs(WHO, Endpoint(running.url)).fetch_tail(run("pass"), TASK) == []
 
 
 def test_a_refusal_names_the_role(running: VertexEmulator) -> None:
     """Whoever may not read logs learns what is missing."""
     logs = VertexLogs(WHO, Endpoint(f"{running.url}/nowhere"))
     with pytest.raises(VertexApiError, match=r"roles/logging\.viewer"):
-        logs.fetch_tail("projects/1/locations/l/customJobs/2")
+        logs.fetch_tail("projects/1/locations/l/customJobs/2", TASK)

@@ -5,7 +5,7 @@ import pytest
 from tests.support.fakes import PARENT, InMemoryLogs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import PermissionDenied
 from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
 
 RUN = "step-run"
@@ -15,7 +15,7 @@ def follow(logs: InMemoryLogs | None) -> JobFollower:
     """A follower of a job whose step has not reported."""
     return JobFollower(
         name=JobName.parse(f"{PARENT}/customJobs/1"),
-        step_run_id=RUN,
+        attempt=Attempt(RUN),
         run_id="run",
         reports_itself=True,
         step_runs=InMemoryStepRuns(),

@@ -24,6 +24,7 @@ from zenml_vertex.following.submission import (
     SETTLE_SECONDS,
     Submission,
 )
+from zenml_vertex.job.identity import ATTEMPT_LABEL, STEP_RUN_LABEL, Attempt
 from zenml_vertex.job.request import JobJson
 
 NO_ANSWER = ServiceUnavailable("Vertex AI gave no answer.", code=503)
@@ -354,7 +355,7 @@ def test_a_job_is_found_again_from_what_the_step_run_says() -> None:
     assert world.open().resume(world.recorded) == name
     intent = {"zenml_vertex.parent": PARENT}
     assert world.open().resume(intent) == name
-    other = Submission(world.jobs, world.step_runs, world.clock, PARENT, "another")
+    other = Submission(world.jobs, world.step_runs, world.clock, PARENT, Attempt("another"))
     assert other.resume(intent) is None
     assert other.resume({}) is None
 
@@ -375,3 +376,14 @@ def test_an_intent_is_not_taken_for_no_job_while_jobs_cannot_be_listed() -> None
     world.jobs.list_errors = [NO_ANSWER] * 1000
     with pytest.raises(ServiceUnavailable):
         world.open().resume({"zenml_vertex.parent": PARENT})
+
+
+def test_a_job_of_another_attempt_is_not_taken_for_this_one() -> None:
+    """After a lost answer, the search finds the job of this attempt and cancels no other."""
+    world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
+    earlier = world.jobs.script(
+        "JOB_STATE_FAILED", labels={STEP_RUN_LABEL: STEP_RUN, ATTEMPT_LABEL: "7"}
+    )
+    name = world.submit()
+    assert str(name) != earlier
+    assert world.jobs.cancelled == []

@@ -20,7 +20,7 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import JobList
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_an_extra_job_of_a_step_is_cancelled(
     assert world.watcher.wait(STEP) == "completed"
     assert world.jobs.cancelled == [extra]
     assert other not in world.jobs.cancelled
-    assert "one too many" in caplog.text
+    assert "is a duplicate for its step" in caplog.text
 
 
 def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: Watched) -> None:
@@ -334,7 +334,7 @@ def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world
     followers = [
         JobFollower(
             name=JobName.parse(name),
-            step_run_id=f"step-{number}",
+            attempt=Attempt(f"step-{number}"),
             run_id=RUN,
             reports_itself=True,
             step_runs=world.step_runs,
@@ -440,3 +440,15 @@ def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: Watched)
     """Nobody is told that a step runs of which nothing is known."""
     with pytest.raises(KeyError):
         world.watcher.poll("unknown")
+
+
+def test_a_job_of_another_attempt_is_no_duplicate(world: Watched) -> None:
+    """Attempts at one step run have one job each; one of an earlier version is the first's."""
+    world.report(at=START + 20)
+    first = {RUN_LABEL: RUN, STEP_RUN_LABEL: STEP, ATTEMPT_LABEL: "1"}
+    second = {**first, ATTEMPT_LABEL: "2"}
+    world.follow("JOB_STATE_RUNNING")
+    duplicate = world.jobs.script("JOB_STATE_RUNNING", labels=first)
+    world.jobs.script("JOB_STATE_RUNNING", labels=second)
+    assert world.watcher.wait(STEP) == "completed"
+    assert world.jobs.cancelled == [duplicate]

@@ -1,5 +1,6 @@
-"""Names and labels of jobs."""
+"""Names and labels of jobs, attempts and replicas."""
 
+import json
 import string
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.job.identity import (
+    Attempt,
     JobName,
+    Replica,
     build_display_name,
     build_labels,
     clean_label_value,
@@ -46,12 +49,12 @@ def test_a_label_value_is_always_one_that_the_api_takes(text: str) -> None:
     assert set(value) <= set(string.ascii_lowercase + string.digits + "_-")
 
 
-def test_labels_say_which_run_step_and_step_run_a_job_belongs_to() -> None:
+def test_labels_say_which_run_step_and_attempt_a_job_belongs_to() -> None:
     """A job can be found by each of them."""
     assert build_labels(
         server_id="B2A0C0F2-29C1-445A-909A-7E2F899A4049",
         run_id="0f8fad5b-d9cb-469f-a165-70867728950e",
-        step_run_id="7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        attempt=Attempt("7C9E6679-7425-40de-944b-e07fc1f90ae7", 2),
         step_name="Train Model",
         pipeline_name="digits",
         version="1.2.3",
@@ -60,6 +63,57 @@ def test_labels_say_which_run_step_and_step_run_a_job_belongs_to() -> None:
         "zenml-server-id": "b2a0c0f2-29c1-445a-909a-7e2f899a4049",
         "zenml-run-id": "0f8fad5b-d9cb-469f-a165-70867728950e",
         "zenml-step-run-id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        "zenml-attempt": "2",
         "zenml-step": "train_model",
         "zenml-pipeline": "digits",
     }
+
+
+def test_an_attempt_is_read_from_the_labels_that_name_it() -> None:
+    """Compared as labels have it: they take no capitals."""
+    attempt = Attempt("Step-Run", 2)
+    labels = build_labels(
+        server_id="s", run_id="r", attempt=attempt, step_name="n", pipeline_name="p", version="1"
+    )
+    assert Attempt.read(labels) == attempt.as_labelled
+    assert Attempt.read(labels) != Attempt("Step-Run").as_labelled
+
+
+def test_a_job_without_an_attempt_is_the_first() -> None:
+    """Earlier versions of this package have written no such label."""
+    assert Attempt.read({"zenml-step-run-id": "a"}) == Attempt("a", 1)
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"zenml-attempt": "1"}, {"zenml-step-run-id": "a", "zenml-attempt": "first"}]
+)
+def test_labels_that_name_no_attempt_are_nobodys(labels: dict[str, str]) -> None:
+    """A job of another program, or of a version that counts in another way."""
+    assert Attempt.read(labels) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "pool", "index"),
+    [
+        ({"type": "workerpool0", "index": 0, "trial": ""}, 0, 0),
+        ({"type": "workerpool1", "index": 2}, 1, 2),
+    ],
+)
+def test_a_container_knows_which_replica_it_is(
+    task: dict[str, object], pool: int, index: int
+) -> None:
+    """By Vertex AI's own variable, and by the number of the attempt on the job."""
+    spec = json.dumps({"cluster": {}, "environment": "cloud", "task": task})
+    replica = Replica.read("a", {"ZENML_VERTEX_ATTEMPT": "2", "CLUSTER_SPEC": spec})
+    assert replica == Replica(Attempt("a", 2), pool, index)
+    assert replica.task_name == f"workerpool{pool}-{index}"
+    assert str(replica) == f"a-2-workerpool{pool}-{index}"
+
+
+@pytest.mark.parametrize(
+    "spec", [None, "", "{", "[]", "null", '{"task": {}}', '{"task": {"type": "chief", "index": 0}}']
+)
+def test_a_container_that_is_not_told_is_the_primary_replica(spec: str | None) -> None:
+    """Of the first attempt, as every job of one machine is."""
+    environ = {} if spec is None else {"CLUSTER_SPEC": spec}
+    assert Replica.read("a", environ) == Attempt("a").primary

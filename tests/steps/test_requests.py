@@ -67,6 +67,7 @@ class Loaded:
             "zenml-server-id": self.stack.records.fetch("/info", {})["id"],
             "zenml-run-id": self.completed.run.id,
             "zenml-step-run-id": self.step(name).id,
+            "zenml-attempt": "1",
             "zenml-step": name,
             "zenml-pipeline": "every_setting_gr_e",
         }

@@ -142,9 +142,9 @@ class InMemoryLogs:
         self.tail = tail
         self.reads = 0
 
-    def fetch_tail(self, name: str) -> list[str]:
+    def fetch_tail(self, name: str, task_name: str) -> list[str]:
         """The lines, whatever the job."""
-        del name
+        del name, task_name
         self.reads += 1
         if isinstance(self.tail, Exception):
             raise self.tail

@@ -8,7 +8,7 @@ from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, InMemoryStepR
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -45,7 +45,7 @@ class Watched:
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
         follower = JobFollower(
             name=JobName.parse(self.jobs.script(*script, labels=labels)),
-            step_run_id=step_run_id,
+            attempt=Attempt(step_run_id),
             run_id=RUN,
             reports_itself=reports_itself,
             step_runs=self.step_runs,
@@ -94,7 +94,7 @@ class Submitted:
 
     def open(self) -> Submission:
         """A submission of the step run by a process of its own."""
-        return Submission(self.jobs, self.step_runs, self.clock, PARENT, STEP_RUN)
+        return Submission(self.jobs, self.step_runs, self.clock, PARENT, Attempt(STEP_RUN))
 
     @property
     def alive(self) -> list[str]:

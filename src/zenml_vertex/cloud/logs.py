@@ -33,11 +33,12 @@ class VertexLogs:
         is_here = endpoint.url.startswith("http://")
         self._url = (endpoint.url if is_here else _GOOGLE) + _PATH
 
-    def fetch_tail(self, name: str) -> list[str]:
+    def fetch_tail(self, name: str, task_name: str) -> list[str]:
         """The last lines that a job's replica has written, the oldest first.
 
         Args:
             name: Resource name of the job.
+            task_name: The replica, such as `workerpool0-0`.
 
         Raises:
             VertexApiError: If they cannot be read.
@@ -47,7 +48,7 @@ class VertexLogs:
         query = {
             "resourceNames": [f"projects/{self._identity.project}"],
             "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job_id}" '
-            'AND resource.labels.task_name="workerpool0-0"',
+            f'AND resource.labels.task_name="{task_name}"',
             "orderBy": "timestamp desc",
             "pageSize": MAX_LINES,
         }

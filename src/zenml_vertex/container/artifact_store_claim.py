@@ -3,6 +3,8 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from zenml_vertex.job.identity import Replica
+
 if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
 
@@ -10,17 +12,20 @@ FOLDER = "zenml-vertex/claims"
 
 
 class ArtifactStoreClaim:
-    """The claim of one step run; implements `claim.ClaimStore`.
+    """The claim of one replica; implements `claim.ClaimStore`.
+
+    Each replica has a claim of its own, or the second would take itself for another
+    start of the first, and wait for it.
 
     Args:
         store: The artifact store.
-        step_run_id: The step run.
+        replica: The replica.
     """
 
-    def __init__(self, store: "BaseArtifactStore", step_run_id: str) -> None:
+    def __init__(self, store: "BaseArtifactStore", replica: Replica) -> None:
         self._store = store
         self._folder = f"{store.path.rstrip('/')}/{FOLDER}"
-        self._path = f"{self._folder}/{step_run_id}.json"
+        self._path = f"{self._folder}/{replica}.json"
 
     def read(self) -> str | None:
         try:

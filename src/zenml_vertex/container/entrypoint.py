@@ -4,6 +4,7 @@ The container's command names this class, see `VertexStepOperator.entrypoint_con
 """
 
 import logging
+import os
 import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from zenml_vertex.clock import SystemClock
 from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
 from zenml_vertex.container.claim import StepClaim
 from zenml_vertex.container.exit_timer import end_process_later
+from zenml_vertex.job.identity import Replica
 from zenml_vertex.job.step_status import interpret_status
 
 if TYPE_CHECKING:
@@ -91,8 +93,9 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
 
     @cached_property
     def _claim(self) -> StepClaim:
+        replica = Replica.read(str(self._step_run_id), os.environ)
         return StepClaim(
-            store=ArtifactStoreClaim(Client().active_stack.artifact_store, str(self._step_run_id)),
+            store=ArtifactStoreClaim(Client().active_stack.artifact_store, replica),
             clock=SystemClock(),
             holder=str(uuid.uuid4()),
             is_finished=self._is_finished,

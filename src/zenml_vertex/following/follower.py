@@ -31,7 +31,7 @@ from zenml_vertex.job.diagnosis import (
     not_understood,
     out_of_sight,
 )
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret, is_known
 from zenml_vertex.job.step_status import interpret_status
@@ -49,8 +49,8 @@ class JobFollower:
 
     Args:
         name: The job.
-        step_run_id: The step run that it belongs to.
-        run_id: The pipeline run of that.
+        attempt: The attempt that the job is.
+        run_id: The pipeline run.
         reports_itself: Whether ZenML's code runs in the container and reports
             the step's result; a command step does not.
         step_runs: The ZenML server.
@@ -69,7 +69,7 @@ class JobFollower:
     """
 
     name: JobName
-    step_run_id: str
+    attempt: Attempt
     run_id: str
     reports_itself: bool
     step_runs: StepRuns
@@ -88,6 +88,11 @@ class JobFollower:
         self.changed_at = self.clock.monotonic()
         self._progress = ProgressLog(self.name, self.clock)
         self._failures = FailureRuns(self.clock)
+
+    @property
+    def step_run_id(self) -> str:
+        """The step run that the job belongs to."""
+        return self.attempt.step_run_id
 
     @property
     def is_finished(self) -> bool:
@@ -186,7 +191,8 @@ class JobFollower:
     def _fetch_tail(self) -> list[str]:
         """The end of the job's log; nothing where it cannot be read, which is no failure."""
         try:
-            return self.logs.fetch_tail(str(self.name)) if self.logs else []
+            task_name = self.attempt.primary.task_name
+            return self.logs.fetch_tail(str(self.name), task_name) if self.logs else []
         except VertexStepOperatorError as error:
             logger.info("The log of the job cannot be read, and would say more: %s", error)
             return []

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
-from zenml_vertex.job.filters import filter_live_jobs
-from zenml_vertex.job.identity import SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import (
+    SERVER_LABEL,
+    STEP_LABEL,
+    STEP_RUN_LABEL,
+    JobName,
+    filter_live_jobs,
+)
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 from zenml_vertex.job.step_status import interpret_status

@@ -47,8 +47,12 @@ class Jobs(Protocol):
 class Logs(Protocol):
     """What jobs have written, as far as it is needed."""
 
-    def fetch_tail(self, name: str) -> list[str]:
+    def fetch_tail(self, name: str, task_name: str) -> list[str]:
         """The last lines of a job's replica, the oldest first.
+
+        Args:
+            name: Resource name of the job.
+            task_name: The replica, such as `workerpool0-0`.
 
         Raises an error of the `VertexStepOperatorError` family.
         """

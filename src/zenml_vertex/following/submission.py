@@ -1,9 +1,9 @@
-"""Exactly one job for one step run, whatever fails on the way.
+"""Exactly one job for one attempt at a step run, whatever fails on the way.
 
 CreateCustomJob has no request ID: when no answer comes, nobody knows whether a job
-was made. So the intent is recorded on the step run first, the job carries a label
-that is unique to the step run, and after a failure that leaves the question open
-the label is looked up before anything is created again.
+was made. So the intent is recorded on the step run first, the job carries labels
+that are unique to the attempt, and after a failure that leaves the question open
+jobs are searched by these labels before anything is created again.
 """
 
 import logging
@@ -18,8 +18,7 @@ from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.patience import Retrying, Task
 from zenml_vertex.following.protocols import Jobs, StepRuns
-from zenml_vertex.job.filters import filter_label
-from zenml_vertex.job.identity import STEP_RUN_LABEL, JobName
+from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName, filter_label
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -39,21 +38,21 @@ MAX_CREATES = 3
 
 @dataclass(slots=True)
 class Submission:
-    """The one job of a step run.
+    """The one job of an attempt at a step run.
 
     Args:
         jobs: Vertex AI.
         step_runs: The ZenML server.
         clock: Where time comes from.
         parent: Project and region, as the API names them.
-        step_run_id: The step run.
+        attempt: The attempt at the step run.
     """
 
     jobs: Jobs
     step_runs: StepRuns
     clock: Clock
     parent: str
-    step_run_id: str
+    attempt: Attempt
     _created: str | None = field(default=None, init=False)
     _is_open: bool = field(default=False, init=False)
 
@@ -174,7 +173,7 @@ class Submission:
 
         def find() -> tuple[float, list[JobJson]]:
             asked_after = self.clock.monotonic() - start
-            return asked_after, find_jobs(self.jobs, self.parent, self.step_run_id)
+            return asked_after, find_jobs(self.jobs, self.parent, self.attempt)
 
         while True:
             self.clock.sleep(next(pauses))
@@ -196,7 +195,7 @@ class Submission:
         return kept
 
     def _record(self, metadata: Mapping[str, Any]) -> None:
-        self._ask_server(lambda: self.step_runs.record(self.step_run_id, metadata))
+        self._ask_server(lambda: self.step_runs.record(self.attempt.step_run_id, metadata))
 
     def _ask_server(self, call: Callable[[], T]) -> T:
         """Ask the ZenML server; a restart of it is waited out."""
@@ -228,7 +227,7 @@ class Submission:
     def _cancel_listed(self) -> None:
         """End what one look finds: an impatient second Ctrl-C leaves no time for more."""
         try:
-            found = find_jobs(self.jobs, self.parent, self.step_run_id)
+            found = find_jobs(self.jobs, self.parent, self.attempt)
         except VertexStepOperatorError as error:
             logger.warning("%s", error)
             return
@@ -236,13 +235,18 @@ class Submission:
             cancel_quietly(self.jobs, JobName.parse(job["name"]), self.clock, patience_seconds=0)
 
 
-def find_jobs(jobs: Jobs, parent: str, step_run_id: str) -> list[JobJson]:
-    """The jobs of a step run: first those that are not over, each the oldest first.
+def find_jobs(jobs: Jobs, parent: str, attempt: Attempt) -> list[JobJson]:
+    """The jobs of an attempt: first those that have not ended, each the oldest first.
+
+    There is more than one only after a create whose answer was lost.
 
     Raises:
         VertexApiError: If they cannot be listed.
     """
-    return sorted(jobs.list(parent, filter_label(STEP_RUN_LABEL, step_run_id)).jobs, key=_order)
+    # Not by the label of the attempt, which jobs of earlier versions do not have.
+    listed = jobs.list(parent, filter_label(STEP_RUN_LABEL, attempt.step_run_id)).jobs
+    found = [job for job in listed if Attempt.read(job.get("labels", {})) == attempt.as_labelled]
+    return sorted(found, key=_order)
 
 
 def _order(job: JobJson) -> tuple[bool, str]:

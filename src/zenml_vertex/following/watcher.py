@@ -37,8 +37,7 @@ from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
-from zenml_vertex.job.filters import filter_live_jobs
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName, clean_label_value
+from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
 
@@ -328,15 +327,15 @@ class Watcher:
         self, followers: Iterable[JobFollower], listed: Mapping[str, JobJson]
     ) -> list[JobFollower]:
         """Take note of a run's jobs; the followers whose job is not among them."""
-        names = {clean_label_value(f.step_run_id): str(f.name) for f in followers}
+        names = {follower.attempt.as_labelled: str(follower.name) for follower in followers}
         for job in listed.values():
-            step_run = job.get("labels", {}).get(STEP_RUN_LABEL)
-            is_extra = names.get(step_run, job["name"]) != job["name"]
-            if is_extra and job["state"] != "JOB_STATE_CANCELLING":
+            attempt = Attempt.read(job.get("labels", {}))
+            is_duplicate = names.get(attempt, job["name"]) != job["name"] if attempt else False
+            if is_duplicate and job["state"] != "JOB_STATE_CANCELLING":
                 logger.warning(
-                    "Vertex AI job %s is one too many for its step; cancelling it.", job["name"]
+                    "Vertex AI job %s is a duplicate for its step; cancelling it.", job["name"]
                 )
-                # The next look tries again.
+                # The next poll tries again.
                 name = JobName.parse(job["name"])
                 cancel_quietly(self.jobs, name, self.clock, patience_seconds=0)
         unseen = []

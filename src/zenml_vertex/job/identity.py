@@ -1,10 +1,17 @@
-"""What a job is called: its resource name, its display name, its labels."""
+"""Who a job is: its resource name, its display name, its labels, and which attempt it is.
 
+A step run is tried in attempts, each of which is one job; a job runs in replicas. An
+`Attempt` is (step run, number), a `Replica` is (attempt, worker pool, index in the pool).
+"""
+
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.job.states import TERMINAL_STATES
 
 # Limits of CustomJob.display_name and of labels,
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs
@@ -12,11 +19,19 @@ MAX_DISPLAY_NAME = 128
 MAX_LABEL = 63
 
 STEP_RUN_LABEL = "zenml-step-run-id"
+ATTEMPT_LABEL = "zenml-attempt"
 RUN_LABEL = "zenml-run-id"
 STEP_LABEL = "zenml-step"
 PIPELINE_LABEL = "zenml-pipeline"
 SERVER_LABEL = "zenml-server-id"
 SOURCE_LABEL = "source"
+
+# Tells a container which attempt it belongs to.
+ATTEMPT_VARIABLE = "ZENML_VERTEX_ATTEMPT"
+# Tells a container which replica it is,
+# https://cloud.google.com/vertex-ai/docs/training/distributed-training
+CLUSTER_VARIABLE = "CLUSTER_SPEC"
+_TASK_TYPE = re.compile(r"workerpool(\d+)")
 
 _RESOURCE_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
 
@@ -84,6 +99,69 @@ class JobName:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a step run, which is one job.
+
+    A retry by ZenML is a step run of its own, and so has attempts of its own.
+    """
+
+    step_run_id: str
+    # Attempts at a step run count from 1.
+    number: int = 1
+
+    @classmethod
+    def read(cls, labels: Mapping[str, str]) -> "Attempt | None":
+        """Read the labels of a job; None if they name no attempt.
+
+        A job with the label of a step run and none of an attempt is the first.
+        """
+        step_run_id = labels.get(STEP_RUN_LABEL)
+        number = labels.get(ATTEMPT_LABEL, "1")
+        return cls(step_run_id, int(number)) if step_run_id and number.isdecimal() else None
+
+    @property
+    def as_labelled(self) -> "Attempt":
+        """The attempt as labels have it, to compare it with what `read` returns."""
+        return Attempt(clean_label_value(self.step_run_id), self.number)
+
+    @property
+    def primary(self) -> "Replica":
+        """The replica that every job has: the only one, unless the job has more machines."""
+        return Replica(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One container of an attempt; started again, it is the same replica."""
+
+    attempt: Attempt
+    # Index of the worker pool; the primary replica is alone in pool 0.
+    pool: int = 0
+    # Index in the pool, from 0.
+    index: int = 0
+
+    @classmethod
+    def read(cls, step_run_id: str, environ: Mapping[str, str]) -> "Replica":
+        """Read the environment of a container; what is not told there is the first of its kind."""
+        number = environ.get(ATTEMPT_VARIABLE, "")
+        attempt = Attempt(step_run_id, int(number) if number.isdecimal() else 1)
+        try:
+            task = json.loads(environ.get(CLUSTER_VARIABLE, ""))["task"]
+            pool = _TASK_TYPE.fullmatch(str(task["type"]))
+            return cls(attempt, int(pool[1]), int(task["index"])) if pool else cls(attempt)
+        except (ValueError, KeyError, TypeError):
+            return cls(attempt)
+
+    def __str__(self) -> str:
+        return f"{self.attempt.step_run_id}-{self.attempt.number}-{self.task_name}"
+
+    @property
+    def task_name(self) -> str:
+        """What Cloud Logging calls the replica in the label `task_name`."""
+        return f"workerpool{self.pool}-{self.index}"
+
+
 def build_display_name(run_name: str, step_name: str) -> str:
     """`<run name>-<step name>`, cut to 128 characters at the run name's end first."""
     room = MAX_DISPLAY_NAME - len(step_name) - 1
@@ -96,21 +174,22 @@ def build_labels(
     *,
     server_id: str,
     run_id: str,
-    step_run_id: str,
+    attempt: Attempt,
     step_name: str,
     pipeline_name: str,
     version: str,
 ) -> dict[str, str]:
     """The labels by which a job is found again, and told from everyone else's.
 
-    The step-run label is unique to one attempt at one step: it stands in for
-    the request ID that CreateCustomJob does not have.
+    Those of the step run and the attempt are together unique to the job: they stand in
+    for the request ID that CreateCustomJob does not have.
     """
     labels = {
         SOURCE_LABEL: f"zenml-vertex-{version}",
         SERVER_LABEL: server_id,
         RUN_LABEL: run_id,
-        STEP_RUN_LABEL: step_run_id,
+        STEP_RUN_LABEL: attempt.step_run_id,
+        ATTEMPT_LABEL: str(attempt.number),
         STEP_LABEL: step_name,
         PIPELINE_LABEL: pipeline_name,
     }
@@ -120,3 +199,19 @@ def build_labels(
 def clean_label_value(value: str) -> str:
     """Make a value that the API takes: at most 63 of `[a-z0-9_-]`."""
     return re.sub(r"[^a-z0-9_-]+", "_", value.lower())[:MAX_LABEL]
+
+
+# Filters of `customJobs.list` have only comparisons joined by AND: what parentheses mean
+# there is not documented
+# (https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs/list).
+
+
+def filter_label(label: str, value: str) -> str:
+    """Filter of the jobs with a label, in any state."""
+    return f'labels.{label}="{clean_label_value(value)}"'
+
+
+def filter_live_jobs(label: str, value: str) -> str:
+    """Filter of the jobs with a label that have not ended; an unknown state has not ended."""
+    is_live = (f'state!="{state}"' for state in TERMINAL_STATES)
+    return " AND ".join([filter_label(label, value), *is_live])

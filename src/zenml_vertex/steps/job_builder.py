@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 from zenml_vertex import __version__
 from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
-from zenml_vertex.job.identity import build_display_name, build_labels
+from zenml_vertex.job.identity import (
+    ATTEMPT_VARIABLE,
+    Attempt,
+    build_display_name,
+    build_labels,
+)
 from zenml_vertex.job.request import JobJson, build_custom_job
 from zenml_vertex.steps.images import find_image
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
 def build_step_job(
     info: "StepRunInfo",
+    attempt: Attempt,
     findings: "StepFindings",
     *,
     server_id: str,
@@ -27,6 +33,7 @@ def build_step_job(
 
     Args:
         info: The step run.
+        attempt: The attempt at it that the job is.
         findings: Its settings, and what it asks for.
         server_id: ID of the ZenML server.
         command: Command of the container.
@@ -41,11 +48,15 @@ def build_step_job(
         display_name=build_display_name(info.run_name, info.pipeline_step_name),
         image=find_image(info),
         command=command,
-        environment={**environment, LINGERING_VARIABLE: str(findings.settings.lingering_seconds)},
+        environment={
+            **environment,
+            ATTEMPT_VARIABLE: str(attempt.number),
+            LINGERING_VARIABLE: str(findings.settings.lingering_seconds),
+        },
         labels=build_labels(
             server_id=server_id,
             run_id=str(info.run_id),
-            step_run_id=str(info.step_run_id),
+            attempt=attempt,
             step_name=info.pipeline_step_name,
             pipeline_name=info.pipeline.name,
             version=__version__,

@@ -25,7 +25,7 @@ from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
 from zenml_vertex.steps.images import build_configurations
@@ -142,16 +142,14 @@ class VertexStepOperator(BaseStepOperator):
             key = self._choose_key(findings.settings)
             connection = self._connect(key)
             info.force_write_logs()
+            attempt = Attempt(str(info.step_run_id))
             submission = Submission(
-                connection.jobs,
-                self._step_runs,
-                self._clock,
-                connection.parent,
-                str(info.step_run_id),
+                connection.jobs, self._step_runs, self._clock, connection.parent, attempt
             )
             name = submission.submit(
                 lambda: build_step_job(
                     info,
+                    attempt,
                     findings,
                     server_id=self._step_runs.server_id,
                     command=entrypoint_command,
@@ -297,7 +295,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher.follow(
             JobFollower(
                 name=name,
-                step_run_id=str(step_run.id),
+                attempt=Attempt(str(step_run.id)),
                 run_id=str(step_run.pipeline_run_id),
                 reports_itself=step_run.config.command is None,
                 step_runs=self._step_runs,
@@ -334,9 +332,8 @@ class VertexStepOperator(BaseStepOperator):
         recorded = self._step_runs.read_metadata(str(step_run.id))
         connection = self._connect(self._choose_key(settings))
         parent = str(recorded.get(PARENT_KEY) or connection.parent)
-        submission = Submission(
-            connection.jobs, self._step_runs, self._clock, parent, str(step_run.id)
-        )
+        attempt = Attempt(str(step_run.id))
+        submission = Submission(connection.jobs, self._step_runs, self._clock, parent, attempt)
         return submission.resume(recorded)
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:

@@ -16,28 +16,19 @@ import docker
 import pytest
 import requests
 
+from tests.support.containers.services import CACHE, ContainerServices, open_container_services
 from tests.support.emulators import NO_WAITING
 from vertex_emulator import VertexEmulator
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.runtimes.docker import DockerRuntime
-from zenml_vertex.local_stack.docker.images import ImageGround, open_image_ground
 from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
-# The project's own ignored folder: what is there, the next run does not make again.
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "images"
-
 
 @pytest.fixture(scope="session")
-def cache() -> Path:
-    """Folder that keeps what takes long to make."""
-    return CACHE
-
-
-@pytest.fixture(scope="session")
-def ground() -> Iterator[ImageGround]:
+def services() -> Iterator[ContainerServices]:
     """An engine, a registry and a parent image; gone at the end, where it was made here."""
     with tempfile.TemporaryDirectory() as logs:
-        opened = open_image_ground(CACHE, Path(logs), os.environ)
+        opened = open_container_services(CACHE, Path(logs), os.environ)
         try:
             found = opened.__enter__()
         except ToolsMissingError as error:
@@ -49,9 +40,9 @@ def ground() -> Iterator[ImageGround]:
 
 
 @pytest.fixture
-def engine(ground: ImageGround) -> Iterator[docker.DockerClient]:
+def engine(services: ContainerServices) -> Iterator[docker.DockerClient]:
     """A client of the engine; no test leaves a container behind."""
-    client = docker.DockerClient(base_url=ground.docker_host, timeout=300)
+    client = docker.DockerClient(base_url=services.docker_host, timeout=300)
     before = {container.id for container in client.containers.list(all=True)}
     yield client
     left = {container.id for container in client.containers.list(all=True)} - before
@@ -60,11 +51,11 @@ def engine(ground: ImageGround) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def emulator(ground: ImageGround, engine: docker.DockerClient) -> Iterator[VertexEmulator]:
+def emulator(services: ContainerServices, engine: docker.DockerClient) -> Iterator[VertexEmulator]:
     """An emulator that runs jobs in containers, and has a secret of its own."""
     del engine
     environ = {
-        "DOCKER_HOST": ground.docker_host,
+        "DOCKER_HOST": services.docker_host,
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1",
         "SECRET_OF_THE_EMULATOR": "s3cret",
     }
@@ -73,13 +64,13 @@ def emulator(ground: ImageGround, engine: docker.DockerClient) -> Iterator[Verte
 
 
 @pytest.fixture
-def submit(emulator: VertexEmulator, ground: ImageGround) -> Callable[..., str]:
+def submit(emulator: VertexEmulator, services: ContainerServices) -> Callable[..., str]:
     """Creates a job: `submit(*command, image=None, to=None, **container_spec)`; its name."""
 
     def submit(
         *command: str, image: str | None = None, to: VertexEmulator | None = None, **spec: Any
     ) -> str:
-        container = {"imageUri": image or ground.parent_image, "command": command, **spec}
+        container = {"imageUri": image or services.parent_image, "command": command, **spec}
         pool = {
             "machineSpec": {"machineType": "n1-standard-4"},
             "replicaCount": "1",
@@ -107,12 +98,12 @@ def run(emulator: VertexEmulator, submit: Callable[..., str]) -> Callable[..., J
 
 
 @pytest.fixture
-def push_image(ground: ImageGround) -> Callable[[str, str], str]:
+def push_image(services: ContainerServices) -> Callable[[str, str], str]:
     """Makes an image without files for an architecture: `push_image(name, architecture)`.
 
     Straight into the registry: no engine here could run it.
     """
-    base = f"http://{ground.registry}/v2"
+    base = f"http://{services.registry}/v2"
 
     def put_blob(name: str, content: bytes) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -144,6 +135,6 @@ def push_image(ground: ImageGround) -> Callable[[str, str], str]:
             timeout=10,
         )
         assert sent.status_code == 201, sent.text
-        return f"{ground.registry}/{name}:1"
+        return f"{services.registry}/{name}:1"
 
     return push_image

@@ -10,12 +10,12 @@ import docker
 import pytest
 import requests
 
+from tests.support.containers.services import ContainerServices
 from vertex_emulator import VertexEmulator
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState
 from vertex_emulator.runtimes.docker import DockerError, DockerRuntime, describe_owner
 from zenml_vertex.job.diagnosis import diagnose
-from zenml_vertex.local_stack.docker.images import ImageGround
 
 pytestmark = pytest.mark.docker
 
@@ -51,16 +51,16 @@ def test_a_job_runs_in_its_image(emulator: VertexEmulator, run: Run) -> None:
 
 
 def test_the_image_is_pulled_by_its_digest(
-    ground: ImageGround, engine: docker.DockerClient, run: Run
+    services: ContainerServices, engine: docker.DockerClient, run: Run
 ) -> None:
     """A tag is resolved at the registry, and what is pulled cannot change: `NAME@sha256:...`.
 
     The engine has an image of that name already, which would do for `docker run`.
     """
-    digest = engine.images.get_registry_data(ground.parent_image).id
-    before = ground.registry_log.read_text("utf-8").count(f"/manifests/{digest}")
+    digest = engine.images.get_registry_data(services.parent_image).id
+    before = services.registry_log.read_text("utf-8").count(f"/manifests/{digest}")
     assert run("true").state is JobState.SUCCEEDED
-    assert ground.registry_log.read_text("utf-8").count(f"/manifests/{digest}") > before
+    assert services.registry_log.read_text("utf-8").count(f"/manifests/{digest}") > before
 
 
 def test_the_environment_is_vertex_ais(emulator: VertexEmulator, run: Run) -> None:
@@ -105,11 +105,11 @@ def test_a_command_that_the_image_lacks_is_a_start_error(run: Run) -> None:
 
 
 def test_a_container_that_takes_too_much_memory(
-    ground: ImageGround, engine: docker.DockerClient, run: Run
+    services: ContainerServices, engine: docker.DockerClient, run: Run
 ) -> None:
     """The kernel kills it, and the job says so, and not only its status."""
     del engine
-    limited = DockerRuntime({"DOCKER_HOST": ground.docker_host}, memory_bytes=64 * 2**20)
+    limited = DockerRuntime({"DOCKER_HOST": services.docker_host}, memory_bytes=64 * 2**20)
     with VertexEmulator(runtime=limited) as emulator:
         job = run("python", "-c", "x = bytearray(512 * 2**20)", to=emulator)
     assert "ran out of memory" in str(error_of(job)["message"])
@@ -136,13 +136,13 @@ def test_a_cancelled_job_is_told_and_then_ended(
 
 
 def test_arguments_alone_keep_the_images_entrypoint(
-    ground: ImageGround, engine: docker.DockerClient, emulator: VertexEmulator, run: Run
+    services: ContainerServices, engine: docker.DockerClient, emulator: VertexEmulator, run: Run
 ) -> None:
     """Command, arguments, both or neither: each replaces what it replaces on Vertex AI."""
-    image = f"{ground.registry}/entrypoint:1"
-    container = engine.containers.create(ground.parent_image, ["true"])
+    image = f"{services.registry}/entrypoint:1"
+    container = engine.containers.create(services.parent_image, ["true"])
     container.commit(
-        f"{ground.registry}/entrypoint", "1",
+        f"{services.registry}/entrypoint", "1",
         changes=['ENTRYPOINT ["echo", "entrypoint"]', 'CMD ["cmd"]'],
     )  # fmt: skip
     container.remove()
@@ -158,9 +158,11 @@ def test_arguments_alone_keep_the_images_entrypoint(
     ]  # fmt: skip
 
 
-def test_a_missing_image_fails_the_job_and_is_explained(ground: ImageGround, run: Run) -> None:
+def test_a_missing_image_fails_the_job_and_is_explained(
+    services: ContainerServices, run: Run
+) -> None:
     """The registry's word is in the error, and the operator's text has the cure."""
-    job = run("true", image=f"{ground.registry}/zenml:gone")
+    job = run("true", image=f"{services.registry}/zenml:gone")
     assert job.start_time is None
     assert "manifest unknown" in str(error_of(job)["message"])
     found = diagnose(job.to_json())
@@ -236,7 +238,7 @@ def test_what_an_image_lacks_is_read_from_the_log(
 
 
 def test_containers_of_a_dead_emulator_are_removed(
-    ground: ImageGround, engine: docker.DockerClient
+    services: ContainerServices, engine: docker.DockerClient
 ) -> None:
     """The next emulator finds them by their label; those of a living one stay."""
     code = "from vertex_emulator.runtimes.docker import describe_owner as d; print(d())"
@@ -245,7 +247,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     ).stdout.strip()
     made = [
         engine.containers.create(
-            ground.parent_image,
+            services.parent_image,
             ["sleep", "600"],
             labels={_OWNER_LABEL: owner},
             network_mode="host",
@@ -254,7 +256,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     ]
     made[0].start()
     try:
-        DockerRuntime({"DOCKER_HOST": ground.docker_host}).close()
+        DockerRuntime({"DOCKER_HOST": services.docker_host}).close()
         left = {container.id for container in engine.containers.list(all=True)}
         assert left == {made[1].id, made[2].id}
     finally:
@@ -262,13 +264,15 @@ def test_containers_of_a_dead_emulator_are_removed(
             container.remove(force=True)
 
 
-def test_leftovers_of_a_job_are_removed(ground: ImageGround, engine: docker.DockerClient) -> None:
+def test_leftovers_of_a_job_are_removed(
+    services: ContainerServices, engine: docker.DockerClient
+) -> None:
     """An emulator that takes a job up again ends the container that it had."""
     container = engine.containers.run(
-        ground.parent_image, ["sleep", "600"], detach=True, network_mode="host",
+        services.parent_image, ["sleep", "600"], detach=True, network_mode="host",
         labels={"zenml-vertex.emulator.job-id": "42"},
     )  # fmt: skip
-    runtime = DockerRuntime({"DOCKER_HOST": ground.docker_host})
+    runtime = DockerRuntime({"DOCKER_HOST": services.docker_host})
     runtime.end_leftovers("42")
     runtime.close()
     assert container.id not in {item.id for item in engine.containers.list(all=True)}

@@ -12,26 +12,36 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests.support.containers.registry import provided_image
+from tests.support.containers.services import ContainerServices
 from tests.support.leftovers import find_processes
-from zenml_vertex.local_stack.docker.images import ImageGround
+from zenml_vertex.local_stack.programs.registry import IMAGE
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 # One minute on two cores that nobody else uses.
 SECONDS = 400
 
 
+@pytest.fixture
+def parent_image(services: ContainerServices, engine: docker.DockerClient) -> Iterator[str]:
+    """A parent for step images, in an engine that has an image of a registry too."""
+    with provided_image(engine, IMAGE, services.parent_image, os.environ):
+        yield services.parent_image
+
+
 @contextmanager
-def start_demo(folder: Path, cache: Path, host: str | None) -> Iterator["subprocess.Popen[str]"]:
-    """The demo of a user without an engine of their own, or with one."""
+def start(folder: Path, host: str | None, *command: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command of a user with an engine of their own, or without one."""
     environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder)}
     environment.pop("DOCKER_HOST", None)
     if host:
         environment["DOCKER_HOST"] = host
     with subprocess.Popen(
-        [COMMAND, "demo", "--runtime", "docker", "--cache-dir", str(cache)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         try:
             yield process
@@ -51,38 +61,44 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def find_traces(client: docker.DockerClient, registry: str) -> list[str]:
-    """What an engine still has of a registry: containers, and names of images."""
+    """What an engine still has of a registry: containers, volumes, and names of images."""
     containers = [str(container.id) for container in client.containers.list(all=True)]
+    volumes = [str(volume.id) for volume in client.volumes.list()]
     names = [name for image in client.images.list() for name in image.tags]
-    return [*containers, *(name for name in names if name.startswith(registry))]
+    return [*containers, *volumes, *(name for name in names if name.startswith(registry))]
 
 
 def test_the_step_runs_in_the_image_that_was_built_for_it(
-    tmp_path: Path, cache: Path, ground: ImageGround, engine: docker.DockerClient
+    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """Built by ZenML, pushed, pulled by its digest and run; the engine that was there stays."""
-    with start_demo(tmp_path, cache, ground.docker_host) as process:
+    """Built by ZenML, pushed, pulled by its digest and run; the engine that was there stays.
+
+    The registry is the demo's own, a container that is gone at the end.
+    """
+    demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
+    with start(tmp_path, services.docker_host, *demo) as process:
         output = process.communicate(timeout=SECONDS)[0]
     assert process.returncode == 0, output
     registry = re.search(r"Container registry: (\S+)\.\n", output)
     assert registry
+    assert registry[1] != services.registry
     assert (
         f"Building Docker image `{registry[1]}/zenml:digits-train-vertex_step_operator`" in output
     )
     assert re.search(rf"Image\(s\): {registry[1]}/zenml@sha256:[0-9a-f]{{64}}", output)
     assert re.search(r"SUCCEEDED +[0-9:.]+ UTC", output)
     assert "Model accuracy  99" in output
-    assert "(started here)" not in output
     assert engine.ping()
     assert find_traces(engine, registry[1]) == []
     assert find_processes(tmp_path) == []
 
 
 def test_an_interrupted_job_leaves_no_container(
-    tmp_path: Path, cache: Path, ground: ImageGround, engine: docker.DockerClient
+    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """A Ctrl-C while the job runs cancels it; container, image and processes are gone."""
-    with start_demo(tmp_path, cache, ground.docker_host) as process:
+    """A Ctrl-C while the job runs cancels it; containers, image and processes are gone."""
+    demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
+    with start(tmp_path, services.docker_host, *demo) as process:
         seen = read_until(process, ": PENDING.")
         process.send_signal(signal.SIGINT)
         output = seen + process.communicate(timeout=SECONDS)[0]
@@ -93,13 +109,29 @@ def test_an_interrupted_job_leaves_no_container(
     assert find_processes(tmp_path) == []
 
 
-def test_an_interrupted_start_leaves_no_engine(
-    tmp_path: Path, cache: Path, ground: ImageGround
+def test_a_demo_that_is_killed_leaves_no_registry(
+    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """A Ctrl-C while the base image is made: its own engine, its mounts and folder are gone."""
-    if not ground.is_engine_ours:
-        pytest.skip("an engine answers on this machine, so the demo starts none")
-    with start_demo(tmp_path, cache, None) as process:
+    """The registry's container ends with the demo, also with one that cannot clean up."""
+    demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
+    with start(tmp_path, services.docker_host, *demo) as process:
+        registry = read_until(process, "Container registry: ").rpartition(" ")[2].rstrip(".\n")
+        (container,) = engine.containers.list()
+        assert container.attrs["Config"]["Image"] == IMAGE
+        process.kill()
+        container.wait(condition="removed", timeout=60)
+    assert find_traces(engine, registry) == []
+
+
+def test_an_interrupted_start_leaves_no_engine(tmp_path: Path, services: ContainerServices) -> None:
+    """`make demo-docker`, and a Ctrl-C while the base image is made.
+
+    The engine that it has started, its mounts and its folder are gone.
+    """
+    if not services.is_engine_ours:
+        pytest.skip("an engine answers on this machine, so that none is started")
+    demo = [sys.executable, "-m", "tests.support.containers"]
+    with start(tmp_path, None, *demo) as process:
         seen = read_until(process, "Making the base image")
         process.send_signal(signal.SIGINT)
         output = seen + process.communicate(timeout=SECONDS)[0]

@@ -13,7 +13,7 @@ import pytest
 from tests.support.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
 from zenml_vertex.cli import main
 from zenml_vertex.config import VertexStepOperatorConfig
-from zenml_vertex.local_stack.demo.summary import DemoFacts, format_summary
+from zenml_vertex.local_stack.demo.summary import DemoSummary, format_summary
 from zenml_vertex.local_stack.views.vertex import StateChange
 
 SOURCE = ROOT / "src" / "zenml_vertex"
@@ -161,7 +161,7 @@ def test_the_readme_says_what_the_metadata_says() -> None:
 def test_the_readme_shows_the_end_of_the_demo() -> None:
     """What the README shows is what the demo prints for these facts."""
     start = datetime(2026, 11, 25, 1, 6, 28, 896_000, tzinfo=timezone.utc)
-    facts = DemoFacts(
+    summary = DemoSummary(
         job_name="projects/510835001129/locations/europe-west4/customJobs/2030556020881204042",
         history=[
             StateChange("QUEUED", start),
@@ -174,5 +174,5 @@ def test_the_readme_shows_the_end_of_the_demo() -> None:
         step_seconds={"load": 0.6, "train": 6.0, "evaluate": 0.2},
         seconds={"servers": 5.8, "registration": 2.0, "pipeline": 12.9, "clean-up": 0.4},
     )
-    printed = "\n".join([*format_summary(facts), "", "Nothing is left running.", ""])
+    printed = "\n".join([*format_summary(summary), "", "Nothing is left running.", ""])
     assert printed in read_blocks(ROOT / "README.md", "")

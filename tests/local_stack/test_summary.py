@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 
-from zenml_vertex.local_stack.demo.summary import DemoFacts, format_summary
+from zenml_vertex.local_stack.demo.summary import DemoSummary, format_summary
 from zenml_vertex.local_stack.views.vertex import StateChange
 
 
@@ -12,7 +12,7 @@ def test_the_summary_names_job_states_accuracy_and_times() -> None:
     def at(second: int, millisecond: int) -> datetime:
         return datetime(2026, 1, 2, 3, 4, second, 1000 * millisecond, tzinfo=timezone.utc)
 
-    facts = DemoFacts(
+    summary = DemoSummary(
         job_name="projects/1/locations/europe-west4/customJobs/2",
         history=[
             StateChange("QUEUED", at(0, 7)),
@@ -24,7 +24,7 @@ def test_the_summary_names_job_states_accuracy_and_times() -> None:
         step_seconds={"load": 0.5, "train": 4.0},
         seconds={"servers": 5.25, "pipeline": 11.5},
     )
-    assert format_summary(facts) == [
+    assert format_summary(summary) == [
         "Vertex AI job   projects/1/locations/europe-west4/customJobs/2",
         "Its states      QUEUED     03:04:00.007 UTC  for 1.5 s",
         "                RUNNING    03:04:01.507 UTC  for 3.5 s",

@@ -5,11 +5,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
+
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.images import ImagePlan
 
 
 @click.command()
@@ -23,32 +26,44 @@ from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
     help="Whose step operator runs: this package's, or ZenML's own, to compare.",
 )  # fmt: skip
 @click.option(
-    "--cache-dir", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps Docker's data for the next time. [default: ~/.cache/zenml-vertex]",
+    "--registry", metavar="HOST:PORT",
+    help="Registry that the image is pushed to, with --runtime docker. [default: one that is "
+    "started for the demo, from the image `registry:2`]",
+)  # fmt: skip
+@click.option(
+    "--parent-image", metavar="IMAGE",
+    help="Parent of the step's image, with --runtime docker: Python and uv. [default: ZenML's own, "
+    "zenmldocker/zenml]",
 )  # fmt: skip
 def demo(
-    *, keep: bool, runtime: str, operator: Literal["plugin", "builtin"], cache_dir: Path | None
+    *,
+    keep: bool,
+    runtime: Literal["process", "docker"],
+    operator: Literal["plugin", "builtin"],
+    registry: str | None,
+    parent_image: str | None,
 ) -> None:
     """Run a pipeline whose training step is a Vertex AI job, all of it on this machine.
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own, and stops them at the end. Neither your ZenML nor your
-    gcloud configuration is read or changed. With `--runtime docker` there is a
-    container registry too, and a Docker engine, unless one answers already.
+    gcloud configuration is read or changed. `--runtime docker` needs a Docker engine
+    that answers, whose containers can share the machine's network (in Docker Desktop:
+    Settings, Resources, Network, Enable host networking).
     """
-    from zenml_vertex.local_stack.demo.demo import DemoError, find_missing_modules, run_demo
-    from zenml_vertex.local_stack.demo.summary import format_summary
-    from zenml_vertex.local_stack.processes.servers import StartError
+    from zenml_vertex.local_stack.requirements import find_missing_modules
 
     missing = find_missing_modules()
     if missing:
         raise click.ClickException(
             f"The demo needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
         )
+    from zenml_vertex.local_stack.demo.demo import DemoError, run_demo
+    from zenml_vertex.local_stack.demo.summary import format_summary
+    from zenml_vertex.local_stack.processes.servers import StartError
+
+    images = _plan_images(runtime, registry, parent_image)
     leave_tidily()
-    image_cache = None
-    if runtime == "docker":
-        image_cache = cache_dir or Path.home() / ".cache" / "zenml-vertex"
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -57,7 +72,7 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-demo-"))
     try:
         say(f"Working in {folder}, which is {'kept' if keep else 'removed at the end'}.")
-        facts = run_demo(folder / "stack", say, image_cache=image_cache, operator=operator)
+        summary = run_demo(folder / "stack", say, images=images, operator=operator)
     except (KeyboardInterrupt, SystemExit) as ending:
         say("Interrupted; nothing is left running.")
         sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)
@@ -68,6 +83,22 @@ def demo(
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
     click.echo()
-    for line in format_summary(facts):
+    for line in format_summary(summary):
         click.echo(line)
     click.echo(f"\nNothing is left running.{f' Logs: {folder}/stack/logs' if keep else ''}")
+
+
+def _plan_images(
+    runtime: str, registry: str | None, parent_image: str | None
+) -> "ImagePlan | None":
+    if runtime != "docker":
+        if registry or parent_image:
+            raise click.UsageError("--registry and --parent-image need --runtime docker.")
+        return None
+    try:
+        from zenml_vertex.local_stack.images import ImagePlan
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"--runtime docker needs {error.name}: pip install 'zenml-vertex[docker]'"
+        ) from error
+    return ImagePlan(registry=registry or "", parent_image=parent_image or "")

@@ -20,7 +20,7 @@ _END_SECONDS = 30.0
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "--without-step-operator", is_flag=True,
-    help="Leave the step operator to you; otherwise the stack has one, called `vertex`.",
+    help="Do not register a step operator (default: one named `vertex`).",
 )  # fmt: skip
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
@@ -31,16 +31,17 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     pipeline.py`. When the shell or the command ends, so do the servers, and nothing
     is kept. Neither your ZenML nor your gcloud configuration is read or changed.
     """
-    from zenml_vertex.local_stack.demo.demo import find_missing_modules
-    from zenml_vertex.local_stack.processes.servers import StartError
-    from zenml_vertex.local_stack.registration import StackPlan
-    from zenml_vertex.local_stack.start import start_local_stack
+    from zenml_vertex.local_stack.requirements import find_missing_modules
 
     missing = find_missing_modules()
     if missing:
         raise click.ClickException(
             f"The local stack needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
         )
+    from zenml_vertex.local_stack.processes.servers import StartError
+    from zenml_vertex.local_stack.registration import StackPlan
+    from zenml_vertex.local_stack.start import start_local_stack
+
     program = command or [os.environ.get("SHELL") or "sh"]
     if shutil.which(program[0], path=_build_path(os.environ)) is None:
         raise click.ClickException(f"There is no command `{program[0]}`.")

@@ -12,7 +12,7 @@ from zenml_vertex.local_stack.views.vertex import VertexJobsView
 from zenml_vertex.local_stack.views.zenml import ZenMLRecords
 
 if TYPE_CHECKING:
-    from zenml_vertex.local_stack.docker.images import ImageGround
+    from zenml_vertex.local_stack.images import ImageServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class LocalStack:
     secrets: tuple[str, ...] = field(repr=False)
     records: ZenMLRecords = field(repr=False)
     jobs: VertexJobsView = field(repr=False)
-    images: "ImageGround | None" = None
+    images: "ImageServices | None" = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def make_project(self, name: str, *files: Path) -> Path:

@@ -39,7 +39,7 @@ from zenml_vertex.local_stack.views.vertex import VertexJobsView
 from zenml_vertex.local_stack.views.zenml import RecordsError, ZenMLRecords
 
 if TYPE_CHECKING:
-    from zenml_vertex.local_stack.docker.images import ImageGround
+    from zenml_vertex.local_stack.images import ImagePlan, ImageServices
 
 # On two cores the ZenML server takes 5 s and the registration 2 s; a busy machine
 # may take ten times as long.
@@ -58,7 +58,7 @@ def start_local_stack(
     variables: Mapping[str, str] | None = None,
     emulator_options: Sequence[str] = (),
     operator: Operator = "plugin",
-    image_cache: Path | None = None,
+    images: "ImagePlan | None" = None,
 ) -> Iterator[LocalStack]:
     """Start a stack; every process of it is gone at the end, also after an exception.
 
@@ -69,8 +69,8 @@ def start_local_stack(
         variables: More environment variables of every process.
         emulator_options: More options of `zenml-vertex emulator`.
         operator: Whose flavor `vertex` is: this package's, or ZenML's own, unmodified.
-        image_cache: Folder that keeps Debian and Docker's data. With one, step images
-            are built, pushed, pulled and run; otherwise jobs are plain processes.
+        images: With a plan, step images are built, pushed, pulled and run, by the
+            Docker engine that answers; otherwise jobs are plain processes.
 
     Raises:
         StartError: If a part does not come up.
@@ -83,12 +83,12 @@ def start_local_stack(
     base |= {**choose_operator(operator), **(variables or {})}
     phases = Phases()
     with ExitStack() as running:
-        images = None
-        if image_cache:
+        services = None
+        if images:
             phases.begin("images")
-            images = _open_images(running, layout, base, image_cache, progress)
-            base["DOCKER_HOST"] = images.docker_host
-            plan = replace(plan, registry_uri=images.registry)
+            services = _open_images(running, layout, base, images, progress)
+            base["DOCKER_HOST"] = services.docker_host
+            plan = replace(plan, registry_uri=services.registry)
             emulator_options = ["--runtime", "docker", *emulator_options]
         phases.begin("servers")
         progress("Starting a ZenML server, a Vertex AI emulator and a Cloud Storage emulator.")
@@ -133,7 +133,7 @@ def start_local_stack(
             secrets=(known.password, known.jwt_key, token),
             records=records,
             jobs=VertexJobsView(emulator.url, plan.project, plan.region),
-            images=images,
+            images=services,
             seconds=phases.seconds,
         )
 
@@ -142,16 +142,14 @@ def _open_images(
     running: ExitStack,
     layout: Layout,
     base: Mapping[str, str],
-    cache: Path,
+    plan: "ImagePlan",
     progress: Progress,
-) -> "ImageGround":
+) -> "ImageServices":
     # The package `docker` is needed for this alone.
-    try:
-        from zenml_vertex.local_stack.docker.images import open_image_ground
-    except ModuleNotFoundError as error:
-        raise StartError(f"Images need {error.name}: pip install 'zenml-vertex[docker]'") from error
-    ground = open_image_ground(cache.absolute(), layout.logs, base, progress)
-    return running.enter_context(ground)
+    from zenml_vertex.local_stack.images import open_image_services
+
+    services = open_image_services(plan, layout.logs / "registry.log", base, progress)
+    return running.enter_context(services)
 
 
 def _start_storage(

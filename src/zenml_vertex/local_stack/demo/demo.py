@@ -3,10 +3,10 @@
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zenml_vertex.local_stack.demo.summary import DemoFacts, format_history
+from zenml_vertex.local_stack.demo.summary import DemoSummary, format_history
 from zenml_vertex.local_stack.environment import Operator
 from zenml_vertex.local_stack.phases import Phases
 from zenml_vertex.local_stack.start import start_local_stack
@@ -17,13 +17,14 @@ from zenml_vertex.local_stack.views.vertex import (
     short_state,
 )
 
+if TYPE_CHECKING:
+    from zenml_vertex.local_stack.images import ImagePlan
+
 Say = Callable[[str], None]
 
 PIPELINE = Path(__file__).with_name("digits.py")
 # The same with an image, for jobs that run in containers.
 PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
-# Modules that come with the extra `demo`.
-_NEEDED = ("fastapi", "gcp_storage_emulator", "gcsfs", "google.auth", "sklearn", "uvicorn")
 
 # The pipeline takes 12 s on two cores, and 90 s with an image to build.
 _PIPELINE_SECONDS = 300.0
@@ -37,14 +38,9 @@ class DemoError(Exception):
     """The demo did not do what it shows."""
 
 
-def find_missing_modules() -> list[str]:
-    """Modules that the demo needs and this environment lacks."""
-    return [module for module in _NEEDED if not _is_installed(module)]
-
-
 def run_demo(
-    folder: Path, say: Say, *, image_cache: Path | None = None, operator: Operator = "plugin"
-) -> DemoFacts:
+    folder: Path, say: Say, *, images: "ImagePlan | None" = None, operator: Operator = "plugin"
+) -> DemoSummary:
     """Run the demo.
 
     Whatever happens, no process is left.
@@ -52,7 +48,7 @@ def run_demo(
     Args:
         folder: Folder for everything; made here, and left to the caller.
         say: Is told what happens, in single lines.
-        image_cache: As in `start_local_stack`.
+        images: As in `start_local_stack`.
         operator: As in `start_local_stack`.
 
     Raises:
@@ -60,13 +56,12 @@ def run_demo(
         DemoError: If the pipeline or its job does not succeed.
     """
     phases = Phases()
-    with start_local_stack(
-        folder, progress=say, image_cache=image_cache, operator=operator
-    ) as stack:
+    with start_local_stack(folder, progress=say, images=images, operator=operator) as stack:
         project = stack.make_project("digits", PIPELINE, PIPELINE_WITH_IMAGE)
         command = [PIPELINE.name]
         if stack.images:
-            command = [PIPELINE_WITH_IMAGE.name, stack.images.parent_image]
+            parent = stack.images.parent_image
+            command = [PIPELINE_WITH_IMAGE.name, *([parent] if parent else [])]
         phases.begin("pipeline")
         say("Running the pipeline `digits`: load, train on Vertex AI, evaluate.")
         with stack.start_pipeline(project / command[0], *command[1:]) as process:
@@ -75,12 +70,12 @@ def run_demo(
             except (KeyboardInterrupt, SystemExit):
                 _interrupt(process, stack.jobs, say)
                 raise
-        facts = _collect(completed, stack.jobs)
+        summary = _collect(completed, stack.jobs)
         phases.begin("clean-up")
         say("Stopping the servers.")
     phases.end()
-    facts.seconds.update({**stack.seconds, **phases.seconds})
-    return facts
+    summary.seconds.update({**stack.seconds, **phases.seconds})
+    return summary
 
 
 def _follow(process: PipelineProcess, say: Say) -> Completed:
@@ -104,7 +99,7 @@ def _interrupt(process: PipelineProcess, jobs: VertexJobsView, say: Say) -> None
         say(f"Vertex AI job {job['name']}: {short_state(job)}.")
 
 
-def _collect(completed: Completed, jobs: VertexJobsView) -> DemoFacts:
+def _collect(completed: Completed, jobs: VertexJobsView) -> DemoSummary:
     """What the run and its job say of themselves.
 
     Raises:
@@ -124,7 +119,7 @@ def _collect(completed: Completed, jobs: VertexJobsView) -> DemoFacts:
     if history[-1].state != "SUCCEEDED":
         raise DemoError(f"The job {job_name} did not succeed: {' '.join(format_history(history))}")
     evaluation = run.step("evaluate").metadata
-    return DemoFacts(
+    return DemoSummary(
         job_name=job_name,
         history=history,
         accuracy=float(evaluation["accuracy"]),
@@ -137,10 +132,3 @@ def _wait_for_history(jobs: VertexJobsView, name: str) -> list[StateChange]:
     with suppress(TimeoutError):
         jobs.wait_until_over(name, _JOB_END_SECONDS)
     return jobs.fetch_history(name)
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False

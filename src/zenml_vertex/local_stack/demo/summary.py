@@ -9,36 +9,31 @@ _LABEL_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class DemoFacts:
-    """What the demo has shown.
+class DemoSummary:
+    """What the demo has shown."""
 
-    Args:
-        job_name: Resource name of the training step's job.
-        history: States of the job.
-        accuracy: Share of the test images that the model read correctly, 0 to 1.
-        test_images: Number of those images.
-        step_seconds: How long each step took, in order.
-        seconds: How long each phase took, in order.
-    """
-
+    # Resource name of the training step's job.
     job_name: str
+    # States of the job, the oldest first.
     history: Sequence[StateChange]
+    # Share of the test images that the model read correctly, 0 to 1.
     accuracy: float
     test_images: int
+    # Step or phase -> how long it took, in order.
     step_seconds: Mapping[str, float]
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def format_summary(facts: DemoFacts) -> list[str]:
-    """The facts as lines for people."""
+def format_summary(summary: DemoSummary) -> list[str]:
+    """The summary as lines for people."""
     return [
-        *_paragraph("Vertex AI job", [facts.job_name]),
-        *_paragraph("Its states", format_history(facts.history)),
+        *_paragraph("Vertex AI job", [summary.job_name]),
+        *_paragraph("Its states", format_history(summary.history)),
         *_paragraph(
             "Model accuracy",
-            [f"{facts.accuracy:.1%} of {facts.test_images} digits that it had not seen"],
+            [f"{summary.accuracy:.1%} of {summary.test_images} digits that it had not seen"],
         ),
-        *_paragraph("Time", format_times(facts)),
+        *_paragraph("Time", format_times(summary)),
     ]
 
 
@@ -53,14 +48,14 @@ def format_history(history: Sequence[StateChange]) -> list[str]:
     return lines
 
 
-def format_times(facts: DemoFacts) -> list[str]:
+def format_times(summary: DemoSummary) -> list[str]:
     """The phases, one a line, and their sum."""
-    lines = [f"{name:<13}{seconds:5.1f} s" for name, seconds in facts.seconds.items()]
-    steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in facts.step_seconds.items())
+    lines = [f"{name:<13}{seconds:5.1f} s" for name, seconds in summary.seconds.items()]
+    steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.step_seconds.items())
     lines = [
         f"{line}  ({steps})" if line.startswith("pipeline") and steps else line for line in lines
     ]
-    return [*lines, f"{'together':<13}{sum(facts.seconds.values()):5.1f} s"]
+    return [*lines, f"{'together':<13}{sum(summary.seconds.values()):5.1f} s"]
 
 
 def _paragraph(label: str, lines: Sequence[str]) -> list[str]:

@@ -8,9 +8,14 @@ end of the other process, also of one that was killed.
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from importlib import import_module
+from types import FrameType
+
+# The target for a program that is not Python; its arguments are the command line.
+RUN_PROGRAM = "zenml_vertex.local_stack.processes.launcher:run_program"
 
 
 def build_command(descriptor: int, target: str, arguments: tuple[str, ...]) -> list[str]:
@@ -31,6 +36,20 @@ def main() -> None:
     module, _, function = target.partition(":")
     sys.argv = [function, *arguments]
     getattr(import_module(module), function)()
+
+
+def run_program() -> None:
+    """Run a program as a child, and pass on to it what ends this process."""
+    process = subprocess.Popen(sys.argv[1:])
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        process.terminate()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    status = process.wait()
+    sys.exit(max(status, 0))
 
 
 def _end_with_parent(descriptor: int) -> None:

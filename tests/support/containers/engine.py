@@ -5,6 +5,7 @@ has the base image already. It makes no network of its own and touches no firewa
 builds and containers share the machine's network.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vertex_emulator.runtimes.docker_probe import is_answering
-from zenml_vertex.local_stack.docker.file_lock import hold_file
 from zenml_vertex.local_stack.processes.ending import hold_signals
+from zenml_vertex.local_stack.processes.launcher import RUN_PROGRAM
 from zenml_vertex.local_stack.processes.servers import Server, ToolsMissingError
 
 _READY_SECONDS = 60.0
@@ -96,6 +97,26 @@ def open_docker_engine(
         shutil.rmtree(short, ignore_errors=True)
 
 
+@contextmanager
+def hold_file(path: Path) -> Iterator[bool]:
+    """Hold a file until the block is done, or the process ends.
+
+    Args:
+        path: The file; it is made with its folder.
+
+    Yields:
+        Whether it is held; False if another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 def start_engine(
     dockerd: str, host: str, *, data: Path, run: Path, log: Path, environment: Mapping[str, str]
 ) -> Server:
@@ -122,7 +143,7 @@ def start_engine(
     ]
     return Server(
         "Docker engine",
-        "zenml_vertex.local_stack.processes.programs:main",
+        RUN_PROGRAM,
         command,
         environment=environment,
         log=log,

@@ -1,1 +1,0 @@
-"""A Docker engine, a registry and a base image of its own."""

@@ -1,0 +1,60 @@
+"""Runs a container registry in this machine's Docker engine, in a container of its own.
+
+The container shares the machine's network and the registry chooses its port on
+loopback: an engine trusts registries in 127.0.0.0/8 without TLS.
+"""
+
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+import docker
+import docker.errors
+
+# https://hub.docker.com/_/registry; its entrypoint reads the variables below.
+IMAGE = "registry:2"
+_ENVIRONMENT = {"REGISTRY_HTTP_ADDR": "127.0.0.1:0"}
+_ENGINE_SECONDS = 300
+
+
+def main() -> None:
+    """Run it until SIGTERM, with its log as this process's output."""
+    signal.signal(signal.SIGTERM, _leave)
+    (host,) = sys.argv[1:]
+    client = docker.DockerClient(base_url=host, timeout=_ENGINE_SECONDS)
+    try:
+        if not _has_image(client):
+            client.images.pull(*IMAGE.split(":"))
+    except docker.errors.APIError as error:
+        sys.exit(
+            f"The image `{IMAGE}` cannot be pulled: {error.explanation}. To do without it, name a "
+            "registry: --registry HOST:PORT"
+        )
+    container = client.containers.create(IMAGE, environment=_ENVIRONMENT, network_mode="host")
+    try:
+        container.start()
+        for piece in container.logs(stream=True, follow=True):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    finally:
+        # With the volume of its images.
+        with suppress(docker.errors.APIError):
+            container.remove(force=True, v=True)
+
+
+def _has_image(client: docker.DockerClient) -> bool:
+    try:
+        client.images.get(IMAGE)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

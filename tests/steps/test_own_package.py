@@ -60,38 +60,106 @@ def test_what_is_on_no_index_travels_as_files(kind: str, installed: Distribution
     assert not [name for name in parts.files if "direct_url" in name or "__pycache__" in name]
 
 
-def test_the_files_are_under_a_megabyte() -> None:
+def test_the_files_are_under_400_kilobytes() -> None:
     """What an image grows by."""
-    assert sum(len(text.encode()) for text in find_image_parts().files.values()) < 1_000_000
+    assert sum(len(text.encode()) for text in find_image_parts().files.values()) < 400_000
 
 
-def test_the_files_are_a_package_wherever_they_lie(tmp_path: Path) -> None:
-    """In the working folder of a container they are this package, with its version and hook.
+def test_what_cannot_run_in_a_container_stays_out() -> None:
+    """The emulator, the local stack, the command line, the server's record, Google's client."""
+    folders = {name.split("/")[1] for name in find_image_parts().files if name.count("/") > 1}
+    assert folders == {"cloud", "container", "data", "following", "job", "ownership", "steps"}
+    files = find_image_parts().files
+    assert "zenml_vertex/ownership/record.py" not in files
+    assert [name for name in files if name.startswith("zenml_vertex/cloud/")] == [
+        "zenml_vertex/cloud/__init__.py",
+        "zenml_vertex/cloud/key_file.py",
+    ]
 
-    They go through ZenML's own build context, and nothing of Google is there.
-    """
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working folder of a container, with what ZenML's own build context puts there."""
+    folder = tmp_path_factory.mktemp("app")
     context = BuildContext()
     parts = choose_image_parts(distribution("zenml-vertex"), PACKAGE)
     for name, text in parts.files.items():
         context.add_file(source=text, destination=name)
     for name, text in context.get_extra_files().items():
-        file = tmp_path / name
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    code = (
-        "import sys, zenml, zenml_vertex, zenml_vertex.steps.operator\n"
-        "from importlib.metadata import entry_points, version\n"
-        "print(zenml_vertex.__file__, version('zenml-vertex'))\n"
-        "print([e.value for e in entry_points(group='zenml.init_hooks')])\n"
-        "print([name for name in sys.modules if name.startswith('google.cloud.')])\n"
-    )
-    environment = {**os.environ, "ZENML_CONFIG_PATH": str(tmp_path / "zenml")}
+    return folder
+
+
+def run_there(app: Path, code: str) -> list[str]:
+    """The lines that a Python in a container's working folder prints."""
+    environment = {**os.environ, "ZENML_CONFIG_PATH": str(app / ".zenconfig")}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=app, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    place, hooks, google = done.stdout.splitlines()[-3:]
-    assert place == f"{tmp_path}/zenml_vertex/__init__.py {zenml_vertex.__version__}"
+    return done.stdout.splitlines()
+
+
+def test_the_files_are_a_package_wherever_they_lie(app: Path) -> None:
+    """In the working folder of a container they are this package, with its version and hook."""
+    place, hooks = run_there(
+        app,
+        "import zenml_vertex\n"
+        "from importlib.metadata import entry_points, version\n"
+        "print(zenml_vertex.__file__, version('zenml-vertex'))\n"
+        "print([e.value for e in entry_points(group='zenml.init_hooks')])\n",
+    )
+    assert place == f"{app}/zenml_vertex/__init__.py {zenml_vertex.__version__}"
     assert "zenml_vertex.ownership.hook:install" in hooks
+
+
+def test_a_container_has_all_that_it_loads(app: Path) -> None:
+    """The hook makes the flavor ours; config, operator and entrypoint load, and no Google.
+
+    Each file that goes along can be imported there, but for the one that reads the
+    credentials of a service connector with Google's client.
+    """
+    operator, failed, google, emulator = run_there(
+        app,
+        "import pkgutil, sys, zenml, zenml_vertex\n"
+        "from importlib import import_module\n"
+        "from zenml.integrations.gcp.flavors import vertex_step_operator_flavor as builtin\n"
+        "flavor = builtin.VertexStepOperatorFlavor()\n"
+        "config = flavor.config_class(region='us-central1', machine_type='a2-highgpu-1g')\n"
+        "entrypoint = flavor.implementation_class.entrypoint_config_class\n"
+        "from zenml_vertex.job.machines import load_catalogue\n"
+        "load_catalogue()\n"
+        "failed = []\n"
+        "for module in pkgutil.walk_packages(zenml_vertex.__path__, 'zenml_vertex.'):\n"
+        "    try:\n"
+        "        import_module(module.name)\n"
+        "    except ImportError as error:\n"
+        "        failed.append(f'{module.name} lacks {error.name}')\n"
+        "print(flavor.implementation_class.__module__)\n"
+        "print(failed)\n"
+        "print([name for name in sys.modules if name.startswith('google.cloud.')])\n"
+        "print([name for name in sys.modules if name.startswith('vertex_emulator')])\n",
+    )[-4:]
+    assert operator == "zenml_vertex.steps.operator"
+    assert failed == "['zenml_vertex.steps.connector lacks zenml_vertex.cloud.credentials']"
     assert google == "[]"
+    assert emulator == "[]"
+
+
+def test_a_pipeline_that_is_started_in_a_container_is_told_what_it_lacks(app: Path) -> None:
+    """Where the part that submits jobs was left out, the message says which package has it."""
+    (message,) = run_there(
+        app,
+        "from zenml_vertex.cloud import client_required\n"
+        "from zenml_vertex.errors import VertexStepOperatorError\n"
+        "try:\n"
+        "    with client_required():\n"
+        "        import zenml_vertex.cloud.connection\n"
+        "except VertexStepOperatorError as error:\n"
+        "    print(error)\n",
+    )
+    assert "cannot submit Vertex AI jobs from within this step" in message
+    assert "zenml-vertex[client]" in message

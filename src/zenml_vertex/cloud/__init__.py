@@ -28,7 +28,15 @@ def client_required() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".", 1)[0] not in _CLIENT_MODULES:
+        name = error.name or ""
+        if name.startswith(f"{__name__}."):
+            raise VertexStepOperatorError(
+                "A pipeline cannot submit Vertex AI jobs from within this step: its image was "
+                "built with a copy of zenml-vertex that lacks the part for that. Build it with a "
+                "release: `pip install 'zenml-vertex[client]'` where the pipeline is started, and "
+                "`zenml-vertex[client]` in the step's `requirements`."
+            ) from error
+        if name.split(".", 1)[0] not in _CLIENT_MODULES:
             raise
         raise VertexStepOperatorError(
             "Vertex AI jobs are submitted and followed with Google's client, which is not "

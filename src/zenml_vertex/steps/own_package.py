@@ -18,6 +18,22 @@ from packaging.requirements import Requirement
 
 NAME = "zenml-vertex"
 _PACKAGE = Path(__file__).parents[1]
+# What a step's container can import, as patterns below the package: ZenML calls the
+# hook, loads the flavor, its config and the operator, and runs the entrypoint. The
+# command line, the local stack, the server's record and everything that needs
+# Google's client stay where pipelines are started from.
+_IN_CONTAINERS = (
+    "*.py",
+    "cloud/__init__.py",
+    "cloud/key_file.py",
+    "container/*.py",
+    "data/*",
+    "following/*.py",
+    "job/**/*.py",
+    "ownership/__init__.py",
+    "ownership/hook.py",
+    "steps/*.py",
+)
 # Of the metadata, what is read at run time: the version, and the hook that ZenML calls.
 _METADATA_FILES = ("METADATA", "entry_points.txt")
 
@@ -44,7 +60,7 @@ def find_image_parts() -> ImageParts:
     try:
         return choose_image_parts(distribution(NAME), _PACKAGE)
     except PackageNotFoundError:
-        # A copy without metadata, as in an archive of code: nobody can name its version.
+        # A copy without metadata, as in an archive of code, has no version to ask for.
         return ImageParts(frozenset(), read_files(_PACKAGE))
 
 
@@ -77,13 +93,14 @@ def find_dependencies(installed: Distribution) -> set[str]:
 
 
 def read_files(package: Path) -> dict[str, str]:
-    """The files of a package, by their path beside it.
+    """The files that a container can use, by their path beside the package.
 
     Args:
-        package: Its folder.
+        package: Folder of this package.
     """
+    files = {file for pattern in _IN_CONTAINERS for file in package.glob(pattern)}
     return {
         file.relative_to(package.parent).as_posix(): file.read_text("utf-8")
-        for file in sorted(package.rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts
+        for file in sorted(files)
+        if file.is_file()
     }

@@ -15,13 +15,13 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo demo-docker docker-tools bench bench-image test faults soak check lint types contract oldest format clean
+.PHONY: demo demo-docker docker-tools bench bench-image test faults soak check lint types contract wheel oldest generate format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
 
 demo-docker: $(STAMP) docker-tools ## The same with real images, in a real Docker engine
-	@$(BIN)/zenml-vertex demo --runtime docker --cache-dir .cache/images
+	@$(BIN)/python -m tests.support.containers
 
 docker-tools: ## Debian's packages for it, if they are missing
 	@.ci/docker-tools
@@ -46,24 +46,25 @@ faults: $(STAMP) ## Random faults: does each step run get exactly one job?
 soak: $(STAMP) ## One step is waited for, for seven simulated days
 	@$(BIN)/python -W ignore -m campaign.soak
 
-check: lint types contract oldest test ## What CI runs
+check: lint types contract wheel oldest test ## What CI runs
 
 # The other end of what is supported: Python 3.10, ZenML 0.96 and the first
 # google-cloud-aiplatform that is tested. A smoke run.
 OLDEST_PYTHON ?= $(shell .ci/find-python 3.10)
-oldest:
+oldest: wheel
 ifeq ($(OLDEST_PYTHON),)
 	@echo "oldest: SKIPPED, there is no Python 3.10 on this machine"; test -z "$(CI)"
 else
 	@test -x .venv-oldest/bin/python || $(OLDEST_PYTHON) -m venv .venv-oldest
 	@test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
-	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --editable '.[demo]'
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --reinstall-package zenml-vertex "$$(echo dist/*.whl)[demo]"
 	.venv-oldest/bin/python -m pytest -m smoke -p no:cacheprovider
 endif
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -75,6 +76,22 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+generate: $(STAMP) ## Every file that a program writes; the tests check that each is current
+	$(BIN)/python docs/reference/generate_settings.py > docs/reference/settings.md
+	$(BIN)/python docs/reference/generate_cli.py > docs/reference/cli.md
+	$(BIN)/python -m vertex_emulator.coverage > docs/reference/emulator-coverage.md
+	cp src/zenml_vertex/data/machine_accelerators.yaml src/vertex_emulator/data/
+
+# What users get: both packages, and the version that they say. Installed alone, with
+# no extra, it is the flavor `vertex`, and each command says which extra it needs.
+wheel: $(STAMP) ## The wheel and the sdist, in dist/, and a look into the wheel
+	@rm -rf dist .venv-wheel
+	$(BIN)/uv build --quiet --out-dir dist
+	$(BIN)/python .ci/check_wheel.py dist/*.whl
+	$(BIN)/uv venv --quiet --python $(BIN)/python .venv-wheel
+	UV_COMPILE_BYTECODE=0 $(BIN)/uv pip install --quiet --python .venv-wheel --constraints constraints.txt dist/*.whl
+	cd / && $(CURDIR)/.venv-wheel/bin/python -I $(CURDIR)/.ci/check_installed.py
+
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
@@ -82,4 +99,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oldest .cache .demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-oldest .venv-wheel dist .cache .demo .mypy_cache .ruff_cache .pytest_cache

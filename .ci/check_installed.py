@@ -1,0 +1,42 @@
+"""Checks an environment that has the wheel and none of its extras."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
+
+
+def run(*arguments: str) -> str:
+    """What `zenml-vertex` prints, whether or not it succeeds."""
+    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def main() -> None:
+    """Check it; an AssertionError says what is wrong."""
+    import zenml_vertex
+
+    # Importing the emulator takes an extra.
+    for package in ("vertex_emulator", "zenml_vertex"):
+        assert "site-packages" in str(found := find_spec(package)), found
+    assert zenml_vertex.__version__ == version("zenml-vertex")
+    assert zenml_vertex.__version__ in run("--version")
+
+    from zenml.integrations.gcp.flavors import vertex_step_operator_flavor as builtin
+    from zenml.step_operators import BaseStepOperator
+
+    flavor = builtin.VertexStepOperatorFlavor
+    assert flavor is zenml_vertex.VertexStepOperatorFlavor
+    assert issubclass(flavor().implementation_class, BaseStepOperator)
+    google = [name for name in sys.modules if name.startswith("google.cloud.")]
+    assert not google, google
+
+    assert "pip install 'zenml-vertex[emulator]'" in (said := run("emulator")), said
+    assert "pip install 'zenml-vertex[demo]'" in (said := run("demo")), said
+
+
+if __name__ == "__main__":
+    main()

@@ -162,7 +162,7 @@ def test_lists_are_filtered_paged_and_masked(
         ({"filter": "labels.a=("}, "Invalid filter"),
         ({"pageSize": "-1"}, "page size"),
         ({"pageToken": "?"}, "page token"),
-        ({"readMask": "colour"}, "`colour` is no path"),
+        ({"readMask": "colour"}, "`colour` is not a path"),
         ({"orderBy": "name"}, 'Unknown name "orderBy": Cannot bind query parameter.'),
     ],
 )

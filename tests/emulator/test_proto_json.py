@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,15 +7,22 @@ from google.cloud import aiplatform_v1, aiplatform_v1beta1
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.generate_schema import build_schema
 from vertex_emulator.core.errors import ApiError
-from vertex_emulator.core.machine_facts import accelerator_numbers
-from vertex_emulator.core.proto_json import load_body, mask_message, read_custom_job, read_mask
+from vertex_emulator.core.machine_facts import load_facts
+from vertex_emulator.core.messages import Enum, Message
+from vertex_emulator.core.proto_json import load_body, mask_message
 from vertex_emulator.jobs import schema
+from vertex_emulator.jobs.messages import read_custom_job, read_mask
 
-_PROTO_SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
+OUTPUT_ONLY = {
+    *("name", "state", "createTime", "startTime", "endTime", "updateTime", "error"),
+    *("webAccessUris", "satisfiesPzs", "satisfiesPzi"),
+}
+SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
 
 
-def compare(message: schema.Message, descriptor: Any, *, beta: bool) -> None:
+def compare(message: Message, descriptor: Any, *, beta: bool) -> None:
     """Compare a message with a descriptor, all the way down."""
     fields = {name: field for name, field in message.fields.items() if beta or not field.beta_only}
     assert set(fields) == {field.json_name for field in descriptor.fields}, descriptor.full_name
@@ -23,16 +31,14 @@ def compare(message: schema.Message, descriptor: Any, *, beta: bool) -> None:
         if mine.type in {"output", "map"}:
             continue
         assert mine.repeated == field.is_repeated, field.full_name
-        if isinstance(mine.type, schema.Message):
+        if isinstance(mine.type, Message):
             compare(mine.type, field.message_type, beta=beta)
-        elif isinstance(mine.type, schema.Enum):
+        elif isinstance(mine.type, Enum):
             assert mine.type.numbers == {v.name: v.number for v in field.enum_type.values}
-        elif mine.type == "accelerator":
-            assert accelerator_numbers() == {v.name: v.number for v in field.enum_type.values}
         elif mine.type == "duration":
             assert field.message_type.full_name == "google.protobuf.Duration"
         else:
-            assert field.type == _PROTO_SCALARS[mine.type], field.full_name
+            assert field.type == SCALARS[mine.type], field.full_name
         oneof = field.containing_oneof
         assert mine.oneof == (oneof.name if oneof else None)
 
@@ -42,6 +48,26 @@ def test_the_schema_is_googles(package: Any) -> None:
     """Fields, types, enums and oneofs are those of Google's client, in both versions."""
     descriptor = package.CustomJob.pb().DESCRIPTOR
     compare(schema.CUSTOM_JOB, descriptor, beta=package is aiplatform_v1beta1)
+
+
+def test_the_schema_is_current() -> None:
+    """The module is what its generator prints; `make generate` writes it."""
+    assert Path(schema.__file__).read_text("utf-8") == build_schema("CustomJob")
+
+
+def test_what_the_service_sets_is_googles() -> None:
+    """The fields that Google documents as output only: some of a CustomJob's own, no others."""
+    outputs = {name for name, field in schema.CUSTOM_JOB.fields.items() if field.type == "output"}
+    assert outputs == OUTPUT_ONLY
+    assert Path(schema.__file__).read_text("utf-8").count('"output"') == len(OUTPUT_ONLY)
+
+
+def test_the_accelerators_of_the_rules_are_googles() -> None:
+    """The data file has every AcceleratorType, with its number."""
+    types = load_facts()["accelerator_types"]
+    assert {name: entry["number"] for name, entry in types.items()} == (
+        schema.ACCELERATOR_TYPE.numbers
+    )
 
 
 def test_both_spellings_and_both_enums_are_read() -> None:
@@ -175,7 +201,7 @@ def test_a_mask_picks_parts_in_either_spelling() -> None:
     assert mask_message(job, read_mask("name,display_name")) == {"name": "n", "displayName": "d"}
     assert mask_message(job, read_mask("jobSpec.network")) == {"jobSpec": {"network": "x"}}
     assert mask_message(job, read_mask("*")) == mask_message(job, read_mask("")) == job
-    with pytest.raises(ApiError, match=r"`job_spec\.nothing` is no path"):
+    with pytest.raises(ApiError, match=r"`job_spec\.nothing` is not a path"):
         mask_message(job, read_mask("job_spec.nothing"))
 
 

@@ -21,10 +21,3 @@ def load_facts() -> dict[str, Any]:
 def training_regions() -> frozenset[str]:
     """The regions that have custom training."""
     return frozenset(load_facts()["training_regions"])
-
-
-@lru_cache(maxsize=1)
-def accelerator_numbers() -> dict[str, int]:
-    """Name of an AcceleratorType -> its number in the API."""
-    types = load_facts()["accelerator_types"]
-    return {name: int(entry["number"]) for name, entry in types.items()}

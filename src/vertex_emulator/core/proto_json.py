@@ -17,15 +17,8 @@ from vertex_emulator.core.errors import (
     invalid_argument,
     unreadable_json,
 )
-from vertex_emulator.core.machine_facts import accelerator_numbers
+from vertex_emulator.core.messages import Enum, Field, Message
 from vertex_emulator.core.times import parse_duration
-from vertex_emulator.jobs.schema import (
-    ACCELERATOR_TYPE_NAME,
-    CUSTOM_JOB,
-    Enum,
-    Field,
-    Message,
-)
 
 _INT_LIMITS = {"int32": 2**31, "int64": 2**63}
 _INT_TEXT = re.compile(r"-?[0-9]{1,19}")
@@ -42,7 +35,7 @@ def load_body(body: bytes) -> Json:
     """Read the body of a request; an empty one is an empty message.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for what is no JSON object in UTF-8.
+        ApiError: INVALID_ARGUMENT for anything but a JSON object in UTF-8.
     """
     if not body.strip():
         return {}
@@ -59,42 +52,48 @@ def load_body(body: bytes) -> Json:
     return value
 
 
-def read_custom_job(body: Json, *, beta: bool = False) -> Json:
-    """A CustomJob as a client sent it, in the service's spelling.
+def read_message(body: Json, message: Message, *, beta: bool = False) -> Json:
+    """A message as a client sent it, in the service's spelling.
 
     Fields that the service sets, and unset ones, are left out.
 
     Args:
-        body: The message.
-        beta: Whether the request came to v1beta1, which has more fields.
+        body: The message's JSON.
+        message: What it must be.
+        beta: Whether the request came to v1beta1, which may have more fields.
 
     Raises:
         ApiError: INVALID_ARGUMENT that names every unknown field and wrong value.
     """
     reader = _Reader(beta=beta)
-    job: Json = reader.read_message(body, CUSTOM_JOB, "custom_job")
+    read: Json = reader.read_message(body, message, snake_case(message.name))
     if reader.violations:
         raise unreadable_json(reader.violations)
-    return job
+    return read
 
 
 def snake_case(name: str) -> str:
-    """`workerPoolSpecs` -> `worker_pool_specs`."""
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+    """`workerPoolSpecs` -> `worker_pool_specs`, `CustomJob` -> `custom_job`."""
+    words = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+    return words.removeprefix("_")
 
 
-def read_mask(mask: str) -> list[list[str]]:
-    """The paths of a FieldMask of a CustomJob, in either spelling; none for everything.
+def read_mask(mask: str, message: Message) -> list[list[str]]:
+    """The paths of a FieldMask, in either spelling; an empty list for everything.
+
+    Args:
+        mask: Paths with commas between them.
+        message: What the paths lead into.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for a path that a CustomJob does not have.
+        ApiError: INVALID_ARGUMENT for a path that the message does not have.
     """
     paths = [path.strip() for path in mask.split(",") if path.strip()]
-    return [] if "*" in paths else [_resolve_path(path) for path in paths]
+    return [] if "*" in paths else [_resolve_path(path, message) for path in paths]
 
 
 def mask_message(message: Json, paths: list[list[str]]) -> Json:
-    """The parts of a CustomJob that a mask names."""
+    """The parts of a message that a mask names; all of it for no paths."""
     if not paths:
         return message
     masked: Json = {}
@@ -109,13 +108,13 @@ def mask_message(message: Json, paths: list[list[str]]) -> Json:
     return masked
 
 
-def _resolve_path(path: str) -> list[str]:
-    message: Message | None = CUSTOM_JOB
+def _resolve_path(path: str, root: Message) -> list[str]:
+    message: Message | None = root
     parts = []
     for written in path.split("."):
         name = _names_of(message).get(written) if message else None
         if message is None or name is None:
-            raise invalid_argument(f"Invalid field mask: `{path}` is no path of a CustomJob.")
+            raise invalid_argument(f"Invalid field mask: `{path}` is not a path of a {root.name}.")
         field = message.fields[name]
         is_open = isinstance(field.type, Message) and not field.repeated
         message = field.type if is_open and isinstance(field.type, Message) else None
@@ -191,8 +190,6 @@ class _Reader:
             return self.read_message(value, kind, path)
         if isinstance(kind, Enum):
             return self._read_enum(value, kind.name, kind.numbers, path)
-        if kind == "accelerator":
-            return self._read_enum(value, ACCELERATOR_TYPE_NAME, accelerator_numbers(), path)
         return self._read_scalar(value, kind, path)
 
     def _read_scalar(self, value: Any, kind: str, path: str) -> Any:
@@ -255,6 +252,6 @@ def _is_default(value: Any, field: Field) -> bool:
     """Whether a value cannot be told from an unset one; an empty message can."""
     if isinstance(field.type, Message) and not field.repeated:
         return value is None
-    if isinstance(field.type, Enum):
+    if isinstance(field.type, Enum) and not field.repeated:
         return value is None or field.type.numbers.get(value) == 0
-    return value in (None, "", "0", 0, [], {}, "ACCELERATOR_TYPE_UNSPECIFIED")
+    return value in (None, "", "0", 0, [], {})

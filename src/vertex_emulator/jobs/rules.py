@@ -48,7 +48,7 @@ def find_violations(job: Json, location: str) -> list[Violation]:
     """Everything that is wrong with a job.
 
     Args:
-        job: The CustomJob as `wire.read_custom_job` returns it.
+        job: The CustomJob as `messages.read_custom_job` returns it.
         location: Region that it is created in.
     """
     spec = job.get("jobSpec")

@@ -13,13 +13,14 @@ from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_ar
 from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.names import Parent, parse_id
 from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
-from vertex_emulator.core.proto_json import mask_message, read_custom_job, read_mask
+from vertex_emulator.core.proto_json import mask_message
 from vertex_emulator.core.times import format_time
 from vertex_emulator.faults.plan import FaultPlan
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.driver import Driver
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
+from vertex_emulator.jobs.messages import read_custom_job, read_mask
 from vertex_emulator.jobs.rules import find_violations
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageError, ImageRuntime
 

@@ -151,7 +151,7 @@ def test_a_step_that_is_to_end_and_does_not_is_ended(
     assert world.watcher.wait(STEP) == "stopped"
     assert set(world.jobs.cancelled) == {str(follower.name)}
     assert STOP_PATIENCE_SECONDS <= world.elapsed - 60 < STOP_PATIENCE_SECONDS + 120
-    assert caplog.text.count("was to end and has not") == 1
+    assert caplog.text.count("was told to stop and has not") == 1
 
 
 def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> None:

@@ -1,10 +1,10 @@
-"""One look for everybody: all steps of a process that wait for jobs in one project and region.
+"""One poll for all steps of a process that wait for jobs in one project and region.
 
-However many steps wait, a round costs one list of jobs and one question to the ZenML
-server for each pipeline run among them. Jobs are read one by one only to settle what a
-list leaves open. Whoever asks for a status gets what is known, after a look if one is
-due; nobody has a thread of their own. A look that takes long goes on in a thread, one
-for all, so that whoever asks for a thousand steps in turn does not wait for it.
+However many steps wait, a poll costs one list of jobs and one request to the ZenML server
+for each pipeline run among them. Jobs are read one by one only where a list leaves a
+question open. Asking for a status polls if a poll is due, and otherwise answers what is
+known: no step has a thread of its own. A poll that takes long goes on in a thread, one for
+all, so that a caller that asks for a thousand steps in turn does not wait for it.
 """
 
 import logging
@@ -31,53 +31,47 @@ from zenml_vertex.following.cadence import (
     choose_interval,
     choose_server_interval,
 )
-from zenml_vertex.following.ending import cancel_job, cancel_quietly, log_uncancelled
-from zenml_vertex.following.follower import STOP_PATIENCE_SECONDS, JobFollower
+from zenml_vertex.following.cancelling import Canceller
+from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
-from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs
+from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
 
 logger = logging.getLogger(__name__)
 
-# Jobs that are read one by one in a round; the others' turn comes in the next.
+# Jobs that are read one by one in a poll; the others follow in the next.
 _MOST_READS = 20
 _JITTER = 0.1
-# The first pause before a cancel that has failed is asked for again.
-_CANCEL_PAUSE_SECONDS = 3.0
+# More jobs than one page lists.
 _UNKNOWN_NUMBER_OF_JOBS = 1000
-# While nobody waits and a job lingers, looks are as rare as if it had run so long.
-_TIDYING_SECONDS = 10 * 60.0
+# While jobs linger and no step waits, polls are as rare as if a job had run for so long.
+_LINGERING_AGE_SECONDS = 10 * 60.0
 
 
 @dataclass(slots=True)
 class Watcher:
-    """Watches the jobs of one project and region for every step of this process.
-
-    Args:
-        jobs: Vertex AI.
-        step_runs: The ZenML server.
-        clock: Where time comes from.
-        parent: Project and region, as the API names them.
-        draw: A random number from 0 to 1, so that processes that start together
-            do not look together for ever.
-    """
+    """Watches the jobs of one project and region for every step of this process."""
 
     jobs: Jobs
     step_runs: StepRuns
     clock: Clock
+    # Project and region, as the API names them.
     parent: str
+    # A random number from 0 to 1, so that processes that start together do not poll
+    # together for ever.
     draw: Callable[[], float] = random.random
     _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
     _outages: OutageLog = field(default_factory=OutageLog, init=False)
     _lingering: LingeringJobs = field(init=False)
+    _canceller: Canceller = field(init=False)
     _single_flight: SingleFlight = field(init=False)
-    # Whose turn it is to look; held while Vertex AI and the ZenML server are asked.
+    # Held by whoever polls, while Vertex AI and the ZenML server are asked.
     _poll_lock: threading.RLock = field(default_factory=threading.RLock, init=False)
-    # Who is watched; held for moments.
+    # Guards `_followers`; held for moments.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _jobs_due: float = field(default=0.0, init=False)
     _server_due: float = field(default=0.0, init=False)
@@ -87,17 +81,18 @@ class Watcher:
 
     def __post_init__(self) -> None:
         self._lingering = LingeringJobs(self.jobs, self.clock, self._outages)
+        self._canceller = Canceller(self.jobs, self.clock, self._outages)
         self._single_flight = SingleFlight(self._poll_if_due)
 
     def follow(self, follower: JobFollower) -> None:
-        """Watch a step's job from now on; the next look is soon."""
+        """Watch a step's job from now on; the next poll is soon."""
         with self._lock:
             now = self.clock.monotonic()
             if not self._followers and not self._lingering:
                 self._jobs_due = self._server_due = now
             elif not self._failures:
-                # What was chosen for fewer steps fits no longer: their jobs may have
-                # been taken for those of other processes.
+                # The intervals were chosen for fewer steps, whose jobs may have been taken
+                # for those of other processes.
                 self._jobs_due = min(self._jobs_due, now + QUICKEST_SECONDS)
                 self._server_due = min(self._server_due, now + SERVER_QUICKEST_SECONDS)
             self._submitted_at = now
@@ -108,18 +103,18 @@ class Watcher:
         return self._followers.get(step_run_id)
 
     def forget(self, step_run_id: str) -> JobFollower | None:
-        """Watch a step's job no longer."""
+        """Stop watching a step's job."""
         with self._lock:
             return self._followers.pop(step_run_id, None)
 
     def poll(self, step_run_id: str, *, patience: float | None = None) -> str:
-        """The status of a step as far as is known, after a look if one is due.
+        """The status of a step as far as is known, after a poll if one is due.
 
         Args:
             step_run_id: The step run.
-            patience: Seconds to wait for the look, which goes on in a thread after
-                that; None to wait until it is done. Nobody waits for a look that
-                somebody else has begun so.
+            patience: Seconds to wait for the poll, which goes on in a thread after
+                that; None to wait until it is done. A poll that another caller has
+                started in a thread is not waited for.
 
         Raises:
             KeyError: If the step run is not watched here.
@@ -134,7 +129,7 @@ class Watcher:
         return follower.status
 
     def wait(self, step_run_id: str) -> str:
-        """Look until a step is over; its final status.
+        """Poll until a step has finished; its final status.
 
         Raises:
             KeyError: If the step run is not watched here.
@@ -144,41 +139,41 @@ class Watcher:
         return status
 
     def cancel(self, step_run_id: str) -> None:
-        """Ask for a step's job to be cancelled; nothing, if it is not watched here.
+        """Ask for a step's job to be cancelled; does nothing if it is not watched here.
 
-        Where that fails for a reason that may pass, it is asked for again at later looks,
-        until the step is over: whoever cancels many steps in turn soon has asked for each.
+        After a retryable error it is asked for again at later polls, until the step has
+        finished: a caller that cancels many steps in turn has soon asked for each.
 
         Raises:
             VertexApiError: If the job may still be running and cannot be cancelled.
         """
         if follower := self.find(step_run_id):
             logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
-            self._cancel(follower)
+            self._canceller.cancel(follower)
 
     def linger(self, follower: JobFollower, seconds: float, *, is_cancelled: bool = False) -> None:
         """Give the job of a finished step some time to end by itself; it is cancelled after that.
 
         Args:
-            follower: The step's.
-            seconds: How long it may take; 0 or more.
-            is_cancelled: Whether it was asked to end already.
+            follower: The follower of the step.
+            seconds: How long the job may take; 0 or more.
+            is_cancelled: Whether the job was asked to stop already.
         """
         self._lingering.add(follower.name, follower.run_id, seconds, is_cancelled=is_cancelled)
 
     @property
     def has_lingering(self) -> bool:
-        """Whether jobs outlive their steps."""
+        """Whether jobs are still running after their steps finished."""
         return bool(self._lingering)
 
     def tidy(self) -> None:
-        """Look after jobs that outlive their steps, if a look is due."""
+        """Poll for lingering jobs, if a poll is due."""
         if self._lingering:
             self._poll_if_due()
 
     @property
     def next_due(self) -> float:
-        """When the next look is due, by the clock."""
+        """When the next poll is due, by the clock."""
         return min(self._jobs_due, self._server_due)
 
     def _poll_if_due(self) -> None:
@@ -199,16 +194,16 @@ class Watcher:
                 interval = back_off(interval, self._failures, retry_after)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
         for follower in self._waiting():
-            self._end_if_due(follower)
+            self._canceller.cancel_if_due(follower)
 
     def _jittered(self, interval: float) -> float:
-        """Never sooner: the intervals are what a quota allows."""
+        """A little longer, never shorter: the intervals are what a quota allows."""
         return interval * (1 + _JITTER * self.draw())
 
     def _poll_context(self) -> PollContext:
         waiting = self._waiting()
         if not waiting:
-            return PollContext(_TIDYING_SECONDS)
+            return PollContext(_LINGERING_AGE_SECONDS)
         now = self.clock.monotonic()
         return PollContext(
             seconds_since_change=now - max(follower.changed_at for follower in waiting),
@@ -222,14 +217,14 @@ class Watcher:
             return [follower for follower in self._followers.values() if not follower.is_finished]
 
     def _ask_server(self) -> None:
-        """Take note of what the steps have reported themselves."""
+        """Poll the ZenML server for what the steps have reported themselves."""
         for run_id, followers in _group_by_run(self._waiting()).items():
             waiting = {follower.step_run_id: follower for follower in followers}
             try:
                 reported = self.step_runs.statuses(run_id, list(waiting))
             except StepRunNotFound as error:
                 self._outages.warn("ZenML", error)
-                self._let_go(followers, error)
+                self._note_missing(followers, error)
                 continue
             except VertexStepOperatorError as error:
                 self._outages.warn("ZenML", error)
@@ -239,52 +234,15 @@ class Watcher:
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
 
-    def _let_go(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
-        """Take note that step runs are not there, and end the jobs of those that stay away."""
+    def _note_missing(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
+        """Count step runs as not found, and cancel the jobs of those that stay away."""
         for follower in followers:
             follower.note_failure(error)
             if follower.is_finished:
-                cancel_quietly(self.jobs, follower.name, self.clock, patience_seconds=0)
-
-    def _end_if_due(self, follower: JobFollower) -> None:
-        """Cancel the job of a step that was to end and has not; asks again after a while."""
-        now = self.clock.monotonic()
-        if follower.is_finished or follower.stop_due is None or now < follower.stop_due:
-            return
-        follower.stop_due = now + STOP_PATIENCE_SECONDS
-        try:
-            is_asked = self._cancel(follower)
-        except VertexStepOperatorError as error:
-            log_uncancelled(follower.name, error)
-            return
-        if is_asked:
-            logger.warning(
-                "The step was to end and has not; Vertex AI job %s is being cancelled.",
-                follower.name.job_id,
-            )
-
-    def _cancel(self, follower: JobFollower) -> bool:
-        """Cancel a job; whether Vertex AI has taken it. If not, the next time is set."""
-        trouble = f"cancel {follower.name}"
-        try:
-            cancel_job(self.jobs, follower.name, self.clock, patience_seconds=0)
-        except VertexStepOperatorError as error:
-            if not error.retryable:
-                raise
-            self._outages.warn(trouble, error)
-            now = self.clock.monotonic()
-            if follower.uncancelled_since is None:
-                follower.uncancelled_since = now
-            failing = now - follower.uncancelled_since
-            pause = min(max(_CANCEL_PAUSE_SECONDS, failing), STOP_PATIENCE_SECONDS)
-            follower.stop_due = now + pause
-            return False
-        follower.uncancelled_since = None
-        self._outages.drop(trouble)
-        return True
+                self._canceller.cancel_unneeded(follower.name)
 
     def _ask_vertex(self) -> float | None:
-        """Take note of the jobs as they are; seconds that Vertex AI asks to wait, if it does."""
+        """Poll Vertex AI for the jobs; seconds that it asks to wait, if it does."""
         waiting = _group_by_run(self._waiting())
         runs = {*waiting, *self._lingering.find_runs()}
         self._jobs_elsewhere = 0
@@ -308,9 +266,9 @@ class Watcher:
         return None
 
     def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
-        """The live jobs of a run by name, all of them or a page; none if they may not be listed.
+        """The live jobs of a run by name, all or one page; none without permission to list.
 
-        A process that waits for a few of many jobs is better off reading its own.
+        A process that waits for a few of many jobs reads its own one by one instead.
         """
         job_filter = filter_live_jobs(RUN_LABEL, run_id)
         try:
@@ -326,18 +284,12 @@ class Watcher:
     def _see_listed(
         self, followers: Iterable[JobFollower], listed: Mapping[str, JobJson]
     ) -> list[JobFollower]:
-        """Take note of a run's jobs; the followers whose job is not among them."""
+        """Pass a run's jobs to their followers; the followers whose job is not among them."""
         names = {follower.attempt.as_labelled: str(follower.name) for follower in followers}
         for job in listed.values():
             attempt = Attempt.read(job.get("labels", {}))
-            is_duplicate = names.get(attempt, job["name"]) != job["name"] if attempt else False
-            if is_duplicate and job["state"] != "JOB_STATE_CANCELLING":
-                logger.warning(
-                    "Vertex AI job %s is a duplicate for its step; cancelling it.", job["name"]
-                )
-                # The next poll tries again.
-                name = JobName.parse(job["name"])
-                cancel_quietly(self.jobs, name, self.clock, patience_seconds=0)
+            if attempt and names.get(attempt, job["name"]) != job["name"]:
+                self._canceller.cancel_duplicate(job)
         unseen = []
         for follower in followers:
             job_json = listed.get(str(follower.name))
@@ -348,9 +300,9 @@ class Watcher:
         return unseen
 
     def _choose_for_reading(self, unseen: list[JobFollower]) -> list[JobFollower]:
-        """Some of the jobs that no list has: they are over, deleted, or not listed yet.
+        """Some of the jobs that no list has: they have ended, were deleted, or are not listed yet.
 
-        Those that are not chosen come first in the next round.
+        Those that are not chosen come first in the next poll.
         """
         chosen = unseen[:_MOST_READS]
         with self._lock:

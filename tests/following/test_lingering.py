@@ -33,7 +33,7 @@ def test_a_job_that_lingers_is_ended_after_its_grace(
         world.clock.sleep(1)
     assert world.elapsed >= 300
     assert world.jobs.cancelled == [str(follower.name)]
-    assert "although its step is over" in caplog.text
+    assert "is still running after its step finished" in caplog.text
 
 
 def test_a_job_that_ends_within_its_grace_is_left_alone(world: Watched) -> None:

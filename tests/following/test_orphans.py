@@ -47,7 +47,7 @@ def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
     assert [(orphan.name.job_id, orphan.reason) for orphan in found] == [
         ("2", "its step run is failed"),
         ("3", "its pipeline run is stopped"),
-        ("4", "its step run does not exist any more"),
+        ("4", "its step run no longer exists"),
     ]
     assert found[0] == Orphan(
         JobName.parse(f"{PARENT}/customJobs/2"),

@@ -81,7 +81,7 @@ def test_a_client_that_detaches_leaves_the_job_to_its_step(
     process.send_signal(signal.SIGINT)
     completed = process.wait(60)
     assert completed.returncode != 0
-    assert "goes on, and nobody waits for it" in completed.output
+    assert "the job keeps running and is no longer followed" in completed.output
     assert completed.run.step("sleeps").status == "running"
     assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
     answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})

@@ -1,4 +1,4 @@
-"""`zenml-vertex jobs`: the jobs of this ZenML server, and those that nobody waits for."""
+"""`zenml-vertex jobs`: the jobs of this ZenML server, and its orphans."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ _step_operator_option = click.option(
 def jobs() -> None:
     """Show and cancel Vertex AI jobs of this ZenML server.
 
-    An orphan is a job that goes on although its step run is finished, stopped or
-    missing, or its pipeline run is over: what a client that was killed leaves behind.
+    An orphan is a job that is still running although its step run or its pipeline run has
+    finished, was stopped or does not exist any more: what a killed client leaves behind.
     """
 
 
@@ -34,7 +34,7 @@ def jobs() -> None:
 @click.option("--orphans", is_flag=True, help="Only jobs that nobody waits for.")
 @_step_operator_option
 def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
-    """List the jobs that are not over."""
+    """List the active jobs."""
     with _errors():
         operator = _load_step_operator(step_operator)
         connection, live = _list_live_jobs(operator)
@@ -43,11 +43,10 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
     shown = [job for job in live if not orphans or job["name"] in reasons]
     for job in shown:
         click.echo(_describe(job, reasons.get(job["name"])))
-    what = "orphan" if orphans else "job that is not over"
     if not shown:
-        click.echo(f"There is no {what} in {connection.parent}.")
+        click.echo(f"No {'orphans' if orphans else 'active jobs'} in {connection.parent}.")
     elif reasons:
-        click.echo("`zenml-vertex jobs cancel --orphans` ends the orphans.")
+        click.echo("`zenml-vertex jobs cancel --orphans` cancels the orphans.")
 
 
 @jobs.command()
@@ -56,12 +55,13 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_step_operator_option
 def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str | None) -> None:
-    """Cancel jobs, after asking, and see that they end."""
+    """Cancel jobs, after asking, and wait until they have ended."""
     if bool(job) == orphans:
         raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
     from zenml_vertex.clock import SystemClock
     from zenml_vertex.following.ending import cancel_and_verify
     from zenml_vertex.job.identity import JobName
+    from zenml_vertex.job.states import short_name
 
     with _errors():
         operator = _load_step_operator(step_operator)
@@ -76,10 +76,10 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         missing = named - {_read_id(listed) for listed in chosen}
         if missing:
             raise click.ClickException(
-                f"No job that is not over in {connection.parent}: {', '.join(sorted(missing))}."
+                f"Not an active job in {connection.parent}: {', '.join(sorted(missing))}."
             )
         if not chosen:
-            click.echo(f"There is no orphan in {connection.parent}.")
+            click.echo(f"No orphans in {connection.parent}.")
             return
         for listed in chosen:
             click.echo(_describe(listed, found.get(listed["name"])))
@@ -89,7 +89,8 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         names = [JobName.parse(listed["name"]) for listed in chosen]
         states = {name: cancel_and_verify(connection.jobs, name, SystemClock()) for name in names}
     for name, state in states.items():
-        click.echo(f"{name.job_id}  {state or 'may still be running: see above'}")
+        ended = short_name(state) if state else "may still be running: see above"
+        click.echo(f"{name.job_id}  {ended}")
     if not all(states.values()):
         raise SystemExit(1)
 
@@ -115,7 +116,7 @@ def _load_step_operator(name: str | None) -> "VertexStepOperator":
     if not isinstance(component, VertexStepOperator):
         which = f"The step operator `{name}`" if name else "The active stack's step operator"
         raise StackError(
-            f"{which} is none of the flavor `vertex`. Name one with --step-operator; "
+            f"{which} is not of flavor `vertex`. Name one with --step-operator; "
             "`zenml step-operator list` shows them."
         )
     return component

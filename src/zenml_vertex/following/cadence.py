@@ -1,69 +1,65 @@
-"""How often to look: often while something is about to change, seldom later. Pure.
+"""How often to poll: often while something is about to change, rarely later. Pure.
 
 Vertex AI allows 600 reads per minute, project and region, for everybody together
-(https://cloud.google.com/vertex-ai/docs/quotas), and nobody knows who else reads.
-So a process never looks more than 12 times a minute, and the more jobs of its run
-other processes wait for, the less it takes.
+(https://cloud.google.com/vertex-ai/docs/quotas), and there is no telling who else reads.
+So a process polls at most 12 times a minute, and the more jobs of its run other
+processes wait for, the less often it polls.
 """
 
 from dataclasses import dataclass
 
 # 12 times a minute.
 QUICKEST_SECONDS = 5.0
-# Seconds since the last change of a job's state -> seconds between two looks.
+# Seconds since the last change of a job's state -> seconds between two polls.
 _CADENCE = ((2 * 60.0, QUICKEST_SECONDS), (10 * 60.0, 15.0), (60 * 60.0, 30.0))
 _SLOWEST_SECONDS = 60.0
-# A job in a queue, or whose machine is on its way, changes within minutes.
+# A job in a queue, or whose machine is being provisioned, changes within minutes.
 _STARTING_SECONDS = 10 * 60.0
-# For each job that another process waits for, which may cost that one two reads a
-# look: a thousand processes then make 300 reads a minute.
+# For each job that another process waits for, which may cost that process two reads a
+# poll: a thousand processes then make 300 reads a minute.
 _SECONDS_PER_JOB_ELSEWHERE = 0.4
 
-# The ZenML server is asked for one thing, by primary key, for all steps at once.
+# The ZenML server is asked for one thing, by primary key, for all steps together.
 SERVER_QUICKEST_SECONDS = 0.5
 _SERVER_SLOWEST_SECONDS = 10.0
-# A step that took an hour may be noticed some seconds late.
+# The end of a step that took an hour may be noticed some seconds late.
 _SERVER_SHARE_OF_ELAPSED = 1 / 600
-# Processes that wait for one step each ask 50 questions a second together.
+# Processes that wait for one step each send 50 requests a second together.
 _SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.02
 
-# After failures in a row the looks are further and further apart.
+# After failures in a row, polls are further and further apart.
 _LONGEST_BACKOFF_SECONDS = 5 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class PollContext:
-    """What depends on the next look.
+    """What the interval until the next poll depends on."""
 
-    Args:
-        seconds_since_change: Since a job changed its state, or was created.
-        is_starting: Whether a job is queued, or its machine is on its way.
-        is_silent: Whether a step waits that reports nothing to ZenML, so that
-            Vertex AI alone tells of its end.
-        jobs_elsewhere: Live jobs of the same run that other processes wait for, as
-            far as is known.
-    """
-
+    # Since a job changed its state, or was created.
     seconds_since_change: float
+    # Whether a job is queued, or its machine is being provisioned.
     is_starting: bool = False
+    # Whether a step waits that reports nothing to ZenML, so that only Vertex AI knows of
+    # its end.
     is_silent: bool = False
+    # Live jobs of the same run that other processes wait for, as far as is known.
     jobs_elsewhere: int = 0
 
 
-def choose_interval(stakes: PollContext) -> float:
+def choose_interval(context: PollContext) -> float:
     """Seconds until Vertex AI is asked again; at least `QUICKEST_SECONDS`."""
-    since = stakes.seconds_since_change
+    since = context.seconds_since_change
     interval = next((seconds for until, seconds in _CADENCE if since < until), _SLOWEST_SECONDS)
-    if (stakes.is_starting or stakes.is_silent) and since < _STARTING_SECONDS:
+    if (context.is_starting or context.is_silent) and since < _STARTING_SECONDS:
         interval = QUICKEST_SECONDS
-    return max(interval, _SECONDS_PER_JOB_ELSEWHERE * stakes.jobs_elsewhere)
+    return max(interval, _SECONDS_PER_JOB_ELSEWHERE * context.jobs_elsewhere)
 
 
 def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
     """Seconds until the ZenML server is asked again; at least `SERVER_QUICKEST_SECONDS`.
 
     Args:
-        elapsed: Seconds since the step was submitted that was submitted last.
+        elapsed: Seconds since the last submission of a step.
         jobs_elsewhere: As in `PollContext`.
     """
     interval = max(
@@ -75,12 +71,12 @@ def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
 
 
 def back_off(interval: float, failures: int, retry_after: float | None = None) -> float:
-    """Seconds until the next look after failures in a row.
+    """Seconds until the next poll after failures in a row.
 
     Args:
-        interval: What it would be without a failure.
-        failures: How many; at least 1.
-        retry_after: What the service asks for; None where it says nothing.
+        interval: Seconds without a failure.
+        failures: Number of failures; at least 1.
+        retry_after: Seconds that the service asks for; None if it asks for none.
     """
     grown = min(interval * 2.0 ** min(failures, 16), max(interval, _LONGEST_BACKOFF_SECONDS))
     return max(grown, retry_after or 0.0)

@@ -12,8 +12,8 @@ from zenml_vertex.job.states import interpret, short_name
 
 logger = logging.getLogger(__name__)
 
-# A cancelled job tears its machines down for about a minute (43 to 65 s were
-# seen from a container's exit to the terminal state).
+# Vertex AI takes about a minute to tear down the machines of a cancelled job (43 to
+# 65 s were seen from a container's exit to the terminal state).
 CANCEL_BUDGET_SECONDS = 120.0
 CANCEL_POLL_SECONDS = 1.0
 

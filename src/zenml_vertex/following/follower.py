@@ -1,7 +1,7 @@
-"""One step's job: what is the step's status, as far as is known, and when is it over.
+"""Following the job of one step: the step's status, and whether it has finished.
 
-The ZenML server says "done": a step that finished has reported it. Vertex AI says
-"failed": a step that could not report is Vertex AI's to explain.
+A step that finished has reported its result to the ZenML server. Only for a step that could
+not report does Vertex AI's state of the job count.
 """
 
 import logging
@@ -38,48 +38,38 @@ from zenml_vertex.job.step_status import interpret_status
 
 logger = logging.getLogger(__name__)
 
-
 # How long a step that was told to stop may take before its job is cancelled.
 STOP_PATIENCE_SECONDS = 5 * 60.0
 
 
 @dataclass(slots=True)
 class JobFollower:
-    """What is known of the job of one step run.
-
-    Args:
-        name: The job.
-        attempt: The attempt that the job is.
-        run_id: The pipeline run.
-        reports_itself: Whether ZenML's code runs in the container and reports
-            the step's result; a command step does not.
-        step_runs: The ZenML server.
-        clock: Where time comes from.
-        logs: What jobs have written; None where it cannot be read.
-        status: The step's status: `provisioning`, `running`, `completed`, `failed`
-            or `stopped`. The last three are final, and the step run on the ZenML
-            server says the same, with the reason.
-        is_terminal: Whether the job is over, too.
-        has_reported: Whether the step has told its result itself, so that its
-            container is about to end.
-        changed_at: When the job was last seen to change, by the clock.
-        stop_due: When the job is to be cancelled, by the clock, unless the step is over
-            by then; None for a step that is not to end.
-        uncancelled_since: Since when its cancels have failed; None if the last has not.
-    """
+    """What is known of the job of one attempt at a step run."""
 
     name: JobName
     attempt: Attempt
+    # The pipeline run.
     run_id: str
+    # Whether ZenML's code runs in the container and reports the step's result; a command
+    # step does not.
     reports_itself: bool
     step_runs: StepRuns
     clock: Clock
+    # None if logs cannot be read.
     logs: Logs | None = None
+    # The step's status: `provisioning`, `running`, `completed`, `failed` or `stopped`. The
+    # last three are final, and the step run on the ZenML server has the same, with the reason.
     status: str = field(default="provisioning", init=False)
+    # Whether the job has ended too.
     is_terminal: bool = field(default=False, init=False)
+    # Whether the step has reported its result itself, so that its container is about to exit.
     has_reported: bool = field(default=False, init=False)
+    # When the job's state last changed, by the clock.
     changed_at: float = field(init=False)
+    # When to cancel the job, by the clock, unless the step has finished by then; None for a
+    # step that was not told to stop.
     stop_due: float | None = field(default=None, init=False)
+    # When its cancels began to fail, by the clock; None if the last one did not.
     uncancelled_since: float | None = field(default=None, init=False)
     _progress: ProgressLog = field(init=False)
     _failures: FailureRuns = field(init=False)
@@ -105,12 +95,12 @@ class JobFollower:
         return self.status == "provisioning"
 
     def see_job(self, job: JobJson) -> None:
-        """Take note of the job as Vertex AI has it now.
+        """Update the status from the job as Vertex AI has it now.
 
         Raises:
-            ServerUnreachable: If the job is over, and the ZenML server cannot be
-                asked, or told, what that means for the step.
-            StepRunNotFound: If the job is over, and the step run is not there.
+            ServerUnreachable: If the job has ended and the ZenML server cannot be reached
+                to settle what that means for the step.
+            StepRunNotFound: If the job has ended and its step run does not exist.
         """
         if job["state"] != self._progress.state:
             self.changed_at = self.clock.monotonic()
@@ -128,7 +118,7 @@ class JobFollower:
         self._failures.clear_all(but=(STEP_RUN_NOT_FOUND, UNKNOWN_STATE))
 
     def see_reported(self, reported: str) -> None:
-        """Take note of what the ZenML server says of the step run."""
+        """Update the status from that of the step run on the ZenML server."""
         self._failures.clear(STEP_RUN_NOT_FOUND)
         meaning = interpret_status(reported)
         if meaning.is_ending and self.stop_due is None:
@@ -169,7 +159,7 @@ class JobFollower:
         self.is_terminal = is_gone
 
     def _give_up(self, diagnosis: Diagnosis) -> None:
-        """Fail the step, also where the ZenML server cannot be told."""
+        """Fail the step, even if the ZenML server cannot be told."""
         try:
             self.status = self._fail(diagnosis)
         except (ServerUnreachable, StepRunNotFound) as untold:
@@ -189,16 +179,16 @@ class JobFollower:
         return self._fail(diagnose(job, self._fetch_tail()))
 
     def _fetch_tail(self) -> list[str]:
-        """The end of the job's log; nothing where it cannot be read, which is no failure."""
+        """The end of the job's log; empty if it cannot be read."""
         try:
             task_name = self.attempt.primary.task_name
             return self.logs.fetch_tail(str(self.name), task_name) if self.logs else []
         except VertexStepOperatorError as error:
-            logger.info("The log of the job cannot be read, and would say more: %s", error)
+            logger.info("Could not read the job's log, which may say more: %s", error)
             return []
 
     def _fail(self, diagnosis: Diagnosis) -> str:
-        """Fail the step; its status, which is another one if it was over or being stopped."""
+        """Fail the step; its status, which differs if it had finished or was being stopped."""
         result = self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
         # ZenML shows the whole text, which is on the step run now.
         logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)

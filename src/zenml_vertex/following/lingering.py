@@ -1,4 +1,4 @@
-"""Jobs that outlive their steps: they get some time to end by themselves, and are ended then."""
+"""Jobs that are still running after their steps finished: they get some time, then a cancel."""
 
 import logging
 import threading
@@ -19,16 +19,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Lingering:
-    """A job that outlives its step, until when it may, and whether it was cancelled before."""
+    """A job that is still running after its step finished."""
 
     name: JobName
     run_id: str
+    # When it is cancelled, by the clock.
     deadline: float
+    # Whether it was asked to stop before.
     is_cancelled: bool
 
 
 class LingeringJobs:
-    """The jobs of one project and region whose steps are over.
+    """The jobs of one project and region whose steps have finished.
 
     Args:
         jobs: Vertex AI.
@@ -41,7 +43,7 @@ class LingeringJobs:
         self._clock = clock
         self._outages = outages
         self._lingering: dict[str, _Lingering] = {}
-        # They are added while a look goes on.
+        # Jobs are added while a poll goes on.
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -56,8 +58,8 @@ class LingeringJobs:
             name: The job.
             run_id: Its pipeline run.
             seconds: How long it may take to end; 0 or more.
-            is_cancelled: Whether it was asked to end already: the log then says when it
-                has.
+            is_cancelled: Whether it was asked to stop already: the log then says when it
+                has ended.
         """
         deadline = self._clock.monotonic() + seconds
         with self._lock:
@@ -68,19 +70,19 @@ class LingeringJobs:
         return {lingering.run_id for lingering in self._of(None)}
 
     def end(self, run_id: str, listed: Container[str], most_reads: int) -> None:
-        """Forget the jobs of a run that are over, and end those whose time is up.
+        """Drop the jobs of a run that have ended, and cancel those whose time is up.
 
         Args:
             run_id: The pipeline run.
             listed: Names of its live jobs, or of some of them.
-            most_reads: How many of the others are read now.
+            most_reads: How many of the others to read now.
 
         Raises:
             VertexApiError: If Vertex AI cannot be asked.
-            CredentialsError: If there is no token to ask it with.
+            CredentialsError: If there is no access token to ask it with.
         """
         ours = self._of(run_id)
-        # A list that has one page only, or lags behind, says nothing of the others.
+        # A list of one page only, or one that lags behind, says nothing about the others.
         unlisted = [one for one in ours if str(one.name) not in listed]
         gone = [one for one in unlisted[:most_reads] if self._is_gone(one)]
         for one in gone:
@@ -108,7 +110,7 @@ class LingeringJobs:
         return is_gone
 
     def _end_late(self, lingering: _Lingering) -> None:
-        """Cancel a job that has outlived its step for too long; a failure is tried again."""
+        """Cancel a job whose time is up; a failure is tried again."""
         name = lingering.name
         try:
             cancel_job(self._jobs, name, self._clock, patience_seconds=0)
@@ -120,7 +122,7 @@ class LingeringJobs:
             log_uncancelled(name, error)
         else:
             logger.warning(
-                "Vertex AI job %s went on although its step is over; it is being cancelled.",
+                "Vertex AI job %s is still running after its step finished; cancelling it.",
                 name.job_id,
             )
         self._forget(name)

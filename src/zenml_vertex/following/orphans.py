@@ -1,7 +1,7 @@
-"""Jobs that nobody waits for: what a client that was killed leaves behind.
+"""Jobs that nobody waits for: what a killed client leaves behind.
 
-Only jobs that bear the ID of the same ZenML server are looked at. Another server's
-step runs are unknown here, and its jobs none of our business.
+Only jobs labelled with the ID of this ZenML server are considered: the step runs of
+another server are unknown here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,23 +26,18 @@ TEARDOWN = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A job that goes on, and why nobody waits for it.
-
-    Args:
-        name: The job.
-        step: Name of its step.
-        state: Its state.
-        reason: Why nobody waits for it.
-    """
+    """A job that is still running although nobody waits for it."""
 
     name: JobName
+    # Name of its step.
     step: str
     state: str
+    # Why nobody waits for it.
     reason: str
 
 
 def list_live_jobs(jobs: Jobs, parent: str, server_id: str) -> tuple[JobJson, ...]:
-    """The jobs of a ZenML server that are not over.
+    """The jobs of a ZenML server that have not ended.
 
     Args:
         jobs: Vertex AI.
@@ -88,7 +83,7 @@ def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
         now: The time, with a time zone.
     """
     if record is None:
-        return "its step run does not exist any more"
+        return "its step run no longer exists"
     status = interpret_status(record.status)
     if status.outcome == "completed":
         ended = record.end_time

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def format_duration(seconds: float) -> str:
-    """A duration as people say it: `8s`, `2m 5s`, `1h 0m`."""
+    """A duration in words, in two units at most: `8s`, `2m 5s`, `1h 0m`."""
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -23,30 +23,25 @@ def format_duration(seconds: float) -> str:
 
 @dataclass(slots=True)
 class ProgressLog:
-    """Logs each change of a job's state once, with the time spent in the last.
-
-    Args:
-        name: The job.
-        clock: Where time comes from.
-        state: The state seen last; empty before the first.
-    """
+    """Logs each change of a job's state once, with the time spent in the last."""
 
     name: JobName
     clock: Clock
+    # The state seen last; empty before the first.
     state: str = ""
     _since: float = 0.0
     _warned_of: set[str] = field(default_factory=set)
 
     def see(self, state: str) -> None:
-        """Take note of the state that the job is in now."""
+        """Log the state that the job is in now, if it is new."""
         if state == self.state:
             return
         now = self.clock.monotonic()
         if not is_known(state) and state not in self._warned_of:
             self._warned_of.add(state)
             logger.warning(
-                "Vertex AI job %s is in state `%s`, which this version does not know; it counts "
-                "as running. A newer zenml-vertex may know it.",
+                "Vertex AI job %s is in state `%s`, unknown to this version; treating it as "
+                "running. A newer zenml-vertex may know it: pip install -U zenml-vertex",
                 self.name.job_id,
                 state,
             )

@@ -1,4 +1,4 @@
-"""What following a job needs of the world."""
+"""What following a job needs from outside: Vertex AI, logs, and the ZenML server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,25 +10,21 @@ from zenml_vertex.job.request import JobJson
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """Jobs that were listed.
-
-    Args:
-        jobs: They.
-        is_complete: Whether there are no more.
-    """
+    """Jobs that were listed."""
 
     jobs: tuple[JobJson, ...]
+    # Whether these are all; False after the first page of several.
     is_complete: bool
 
 
 class Jobs(Protocol):
-    """Vertex AI's JobService, as far as it is needed; jobs are API JSON.
+    """The part of Vertex AI's JobService that is needed; jobs are API JSON.
 
     Every method raises an error of the `VertexApiError` family.
     """
 
     def create(self, parent: str, job: JobJson) -> JobJson:
-        """Create a job in `projects/P/locations/L`; is never repeated by itself."""
+        """Create a job in `projects/P/locations/L`; never retried by itself."""
         ...
 
     def get(self, name: str) -> JobJson:
@@ -36,16 +32,16 @@ class Jobs(Protocol):
         ...
 
     def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
-        """The jobs of `projects/P/locations/L` that fulfil a filter: name, state, labels, times."""
+        """The jobs of `projects/P/locations/L` that match a filter: name, state, labels, times."""
         ...
 
     def cancel(self, name: str) -> None:
-        """Ask for a job to be cancelled; it goes on for a while."""
+        """Ask for a job to be cancelled; it keeps running for a while."""
         ...
 
 
 class Logs(Protocol):
-    """What jobs have written, as far as it is needed."""
+    """The part of Cloud Logging that is needed."""
 
     def fetch_tail(self, name: str, task_name: str) -> list[str]:
         """The last lines of a job's replica, the oldest first.
@@ -61,23 +57,19 @@ class Logs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepRunRecord:
-    """What the ZenML server says of a step run; statuses are `ExecutionStatus` values.
-
-    Args:
-        status: Status of the step run.
-        run_status: Status of its pipeline run.
-        end_time: When the step run was over, with a time zone; None if it is not.
-    """
+    """A step run on the ZenML server; statuses are `ExecutionStatus` values."""
 
     status: str
+    # Status of its pipeline run.
     run_status: str
+    # When the step run finished, with a time zone; None if it has not.
     end_time: datetime | None
 
 
 class StepRuns(Protocol):
     """The ZenML server's record of step runs; statuses are `ExecutionStatus` values.
 
-    Every method raises ServerUnreachable if there is no answer, and StepRunNotFound if
+    Every method raises ServerUnreachable if there is no response, and StepRunNotFound if
     the step run that it names was deleted.
     """
 
@@ -86,15 +78,15 @@ class StepRuns(Protocol):
         ...
 
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
-        """What has changed among step runs of one pipeline run, in one question.
+        """What has changed among step runs of one pipeline run, in one request.
 
         Returns:
-            ID of a step run -> its status; those that are not over may be left out.
+            ID of a step run -> its status; active ones may be left out.
         """
         ...
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
-        """A step run as it is now; None if there is none."""
+        """A step run as it is now; None if it does not exist."""
         ...
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Exactly one job for one attempt at a step run, whatever fails on the way.
 
-CreateCustomJob has no request ID: when no answer comes, nobody knows whether a job
-was made. So the intent is recorded on the step run first, the job carries labels
+CreateCustomJob has no request ID: when its response is lost, there is no telling whether a
+job was created. So the intent is recorded on the step run first, the job carries labels
 that are unique to the attempt, and after a failure that leaves the question open
 jobs are searched by these labels before anything is created again.
 """
@@ -38,39 +38,34 @@ MAX_CREATES = 3
 
 @dataclass(slots=True)
 class Submission:
-    """The one job of an attempt at a step run.
-
-    Args:
-        jobs: Vertex AI.
-        step_runs: The ZenML server.
-        clock: Where time comes from.
-        parent: Project and region, as the API names them.
-        attempt: The attempt at the step run.
-    """
+    """The one job of an attempt at a step run."""
 
     jobs: Jobs
     step_runs: StepRuns
     clock: Clock
+    # Project and region, as the API names them.
     parent: str
     attempt: Attempt
+    # Name of the job that was created or found, until the step run has it.
     _created: str | None = field(default=None, init=False)
+    # Whether a create may have had an effect that nobody has seen.
     _is_open: bool = field(default=False, init=False)
 
     def submit(self, build_job: Callable[[], JobJson], recorded: Mapping[str, Any]) -> JobName:
         """Create the job, or find the one that was created, and record its name.
 
         Args:
-            build_job: Makes the CustomJob, if one is to be created; may ask the ZenML
+            build_job: Builds the CustomJob, if one is to be created; may ask the ZenML
                 server.
-            recorded: Metadata of the step run. A step run that was submitted before
-                names its job there, or at least that one was about to be created.
+            recorded: Metadata of the step run. If it was submitted before, this names its
+                job, or at least says that one was about to be created.
 
         Returns:
-            The name of the job. Whatever is raised instead, no job is left behind
-            that could be reached.
+            The name of the job. If anything is raised instead, every job that could be
+            reached has been cancelled.
 
         Raises:
-            VertexApiError: If Vertex AI does not take the job, or cannot be reached.
+            VertexApiError: If Vertex AI rejects the job, or cannot be reached.
             ServerUnreachable: If the ZenML server cannot be asked, or written to.
         """
         if known := find_recorded_name(recorded):
@@ -89,10 +84,10 @@ class Submission:
         return name
 
     def resume(self, recorded: Mapping[str, Any]) -> JobName | None:
-        """The job of a step run that another process has submitted, or begun to.
+        """The job of a step run that another process has submitted, or was about to submit.
 
-        A job that is found by its label is recorded. One that was created by a process
-        that was killed a moment ago is given time to be listed.
+        A job that is found by its labels is recorded. If the other process was killed a
+        moment ago, its job gets time to be listed.
 
         Args:
             recorded: Metadata of the step run.
@@ -105,7 +100,7 @@ class Submission:
             return known
         if PARENT_KEY not in recorded:
             return None
-        # Whoever asks, asks again; other steps wait meanwhile.
+        # The caller asks again, and other steps wait meanwhile.
         found = self._search(patience_seconds=sum(SETTLE_SECONDS))
         if found is None:
             return None
@@ -114,7 +109,7 @@ class Submission:
         return name
 
     def _create(self, job: JobJson) -> JobJson:
-        """Create the job once; after a failure that leaves it open, look before the next try."""
+        """Create the job once; if it is unclear whether that worked, search before the next try."""
         creates = 0
         while True:
             creates += 1
@@ -122,7 +117,7 @@ class Submission:
                 created = Retrying(Task.CREATE, self.clock)(lambda: self._create_once(job))
             except ServiceUnavailable as error:
                 logger.warning(
-                    "%s A job may have been created or not; looking for it by its label.", error
+                    "%s Unclear whether a job was created; searching for it by label.", error
                 )
                 if found := self._search():
                     logger.info("Vertex AI job %s was created after all.", found["name"])
@@ -134,7 +129,7 @@ class Submission:
                 return self._prefer_older(created) if self._is_open else created
 
     def _prefer_older(self, created: JobJson) -> JobJson:
-        """The oldest job of the step run; where they cannot be listed, the one just created."""
+        """The oldest job of the attempt; if they cannot be listed, the one just created."""
         try:
             return self._search() or created
         except VertexStepOperatorError as error:
@@ -145,9 +140,9 @@ class Submission:
         try:
             created = self.jobs.create(self.parent, job)
         except BaseException as error:
-            # Every other answer of Vertex AI says that there is no job.
-            is_answer = isinstance(error, VertexStepOperatorError)
-            if isinstance(error, ServiceUnavailable) or not is_answer:
+            # Any other response of Vertex AI means that there is no job.
+            is_response = isinstance(error, VertexStepOperatorError)
+            if isinstance(error, ServiceUnavailable) or not is_response:
                 self._is_open = True
             raise
         self._created = created["name"]
@@ -156,12 +151,12 @@ class Submission:
     def _search(
         self, patience_seconds: float | None = None, settle_seconds: float | None = None
     ) -> JobJson | None:
-        """The job of this step run, if there is one; cancels all others.
+        """The job of this attempt, if there is one; cancels all others.
 
         Args:
             patience_seconds: How long lists that fail are tried again; None for ten minutes.
-            settle_seconds: From when on a list without a job is believed; None for after
-                all waits.
+            settle_seconds: How late a list has to be to be believed that has no job; None for
+                after all waits.
 
         Raises:
             VertexStepOperatorError: If jobs cannot be listed, so that the question stays open.
@@ -184,12 +179,12 @@ class Submission:
                 return None
 
     def _keep_first(self, found: Sequence[JobJson]) -> JobJson:
-        kept, *extras = found
-        for extra in extras:
+        kept, *duplicates = found
+        for duplicate in duplicates:
             logger.warning(
-                "Vertex AI job %s is one too many for the step; cancelling it.", extra["name"]
+                "Vertex AI job %s is a duplicate for its step; cancelling it.", duplicate["name"]
             )
-            cancel_quietly(self.jobs, JobName.parse(extra["name"]), self.clock)
+            cancel_quietly(self.jobs, JobName.parse(duplicate["name"]), self.clock)
         self._created = kept["name"]
         self._is_open = False
         return kept
@@ -202,10 +197,10 @@ class Submission:
         return Retrying(Task.ASK_SERVER, self.clock)(call)
 
     def _abandon(self, reason: str) -> None:
-        """End the job that was created, or may have been: its step run does not know it."""
+        """Cancel the job that was created, or may have been: its step run does not name it."""
         if self._created is None and self._is_open:
             logger.warning(
-                "%s: a Vertex AI job may have been created; looking for it for %.0f s.",
+                "%s: unclear whether a Vertex AI job was created; searching for it for %.0f s.",
                 reason,
                 LEAVING_SECONDS,
             )
@@ -213,8 +208,8 @@ class Submission:
                 self._search(LEAVING_SECONDS, LEAVING_SECONDS)
             except VertexStepOperatorError as error:
                 logger.error(  # noqa: TRY400 - the message is written for people
-                    "A Vertex AI job may have been created and cannot be looked for: %s See to it "
-                    "with: zenml-vertex jobs list --orphans",
+                    "A Vertex AI job may have been created, and jobs cannot be listed: %s Check "
+                    "later with: zenml-vertex jobs list --orphans",
                     error,
                 )
             except BaseException:
@@ -225,7 +220,7 @@ class Submission:
             cancel_and_verify(self.jobs, JobName.parse(self._created), self.clock)
 
     def _cancel_listed(self) -> None:
-        """End what one look finds: an impatient second Ctrl-C leaves no time for more."""
+        """Cancel what one list shows: an impatient second Ctrl-C leaves no time for more."""
         try:
             found = find_jobs(self.jobs, self.parent, self.attempt)
         except VertexStepOperatorError as error:
@@ -238,7 +233,7 @@ class Submission:
 def find_jobs(jobs: Jobs, parent: str, attempt: Attempt) -> list[JobJson]:
     """The jobs of an attempt: first those that have not ended, each the oldest first.
 
-    There is more than one only after a create whose answer was lost.
+    There is more than one only after a create whose response was lost.
 
     Raises:
         VertexApiError: If they cannot be listed.

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM are to a step: its end, and no reason to retry it."""
+"""Ctrl-C and SIGTERM end a step, and ZenML must not retry it."""
 
 import logging
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ _MOST_TRIES_TO_STOP = 3
 def stopping_when_interrupted(
     step_runs: StepRuns, step_run_id: str, *, detaches: bool = False
 ) -> Iterator[None]:
-    """Let an interruption be the end of the step, however often Ctrl-C is pressed.
+    """Stop the step when it is interrupted, however often Ctrl-C is pressed.
 
     `RunStoppedException` is the only exception after which ZenML does not retry the
-    step, which would start another job.
+    step; a retry would start another job.
 
     Args:
         step_runs: The ZenML server.
         step_run_id: The step run.
-        detaches: Whether the step's job goes on, so that its step run does, too.
+        detaches: Whether the step's job keeps running, and its step run with it.
 
     Raises:
-        RunStoppedException: In the place of any interruption.
+        RunStoppedException: Instead of any interruption.
     """
     try:
         yield
@@ -39,26 +39,26 @@ def stopping_when_interrupted(
         reason = type(interruption).__name__
         if detaches:
             logger.warning(
-                "%s: the step's job goes on, and nobody waits for it (`on_client_exit` is "
-                "`detach`). `zenml-vertex jobs list` shows it.",
+                "%s: detached: the job keeps running and is no longer followed "
+                "(`on_client_exit` is `detach`). `zenml-vertex jobs list` shows it.",
                 reason,
             )
-            raise RunStoppedException(f"The step was left ({reason}).") from None
+            raise RunStoppedException(f"Detached from the step ({reason}).") from None
         try:
             _stop(step_runs, step_run_id, reason)
         finally:
-            # ZenML shows the whole chain, and where it was interrupted helps nobody.
+            # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
             raise RunStoppedException(f"The step was interrupted ({reason}).") from None
 
 
 def _stop(step_runs: StepRuns, step_run_id: str, reason: str) -> None:
-    """Mark a step run as stopped, though Ctrl-C be pressed meanwhile."""
+    """Mark a step run as stopped, even if Ctrl-C is pressed meanwhile."""
     for _ in range(_MOST_TRIES_TO_STOP):
         try:
             step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
         except VertexStepOperatorError as error:
-            logger.warning("The step run could not be marked as stopped: %s", error)
+            logger.warning("Could not mark the step run as stopped: %s", error)
         except INTERRUPTIONS:
-            logger.info("The step run is being marked as stopped.")
+            logger.info("Still marking the step run as stopped.")
         else:
             return

@@ -111,7 +111,7 @@ def test_a_call_of_the_clock_cannot_advance_it(clock: ManualClock, timer: Timer)
 
     timer.set("bad", at(1), advance)
     clock.advance(1)
-    assert refused == ["what the clock has called cannot advance it"]
+    assert refused == ["a call that the clock has caused cannot advance it"]
 
 
 def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:

@@ -1,12 +1,11 @@
-"""Where "now" comes from, and how to wait for a later one."""
+"""Clocks: the machine's, and one that tests advance."""
 
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-# Long enough to be forever between two events, short enough for every platform's
-# Condition.wait.
+# Condition.wait refuses much longer timeouts on some platforms.
 _LONGEST_WAIT_SECONDS = 3600.0
 
 
@@ -18,7 +17,7 @@ class Clock(Protocol):
         ...
 
     def join(self, condition: threading.Condition) -> None:
-        """Begin to live by this clock; called once by a thread that will wait.
+        """Register with the clock; called once by a thread that will wait.
 
         Args:
             condition: What the thread will wait with.
@@ -28,7 +27,7 @@ class Clock(Protocol):
     def wait(self, condition: threading.Condition, until: datetime | None) -> None:
         """Release a held condition and wait until it is notified or a time has come.
 
-        May return early; the caller looks again at what it waits for.
+        It can return early; the caller checks again what it waits for.
 
         Args:
             condition: Held by the caller.
@@ -37,7 +36,7 @@ class Clock(Protocol):
         ...
 
     def leave(self, condition: threading.Condition) -> None:
-        """End what `join` began."""
+        """Undo `join`."""
         ...
 
 
@@ -48,7 +47,7 @@ class SystemClock:
         return datetime.now(tz=timezone.utc)
 
     def join(self, condition: threading.Condition) -> None:
-        """The machine's clock waits for nobody."""
+        """Not needed: the machine's clock goes on by itself."""
 
     def wait(self, condition: threading.Condition, until: datetime | None) -> None:
         seconds = _LONGEST_WAIT_SECONDS
@@ -58,17 +57,17 @@ class SystemClock:
             condition.wait(seconds)
 
     def leave(self, condition: threading.Condition) -> None:
-        """Nothing was begun."""
+        """Not needed, as above."""
 
 
 @dataclass(slots=True)
 class _Member:
-    """A thread that lives by a manual clock.
+    """A thread that is registered with a manual clock.
 
     Args:
         thread: ID of the thread.
         until: What it waits for.
-        seen: The last call to look again that it has answered.
+        seen: The last round of checks that it has taken part in.
         is_waiting: Whether it waits.
     """
 
@@ -111,14 +110,14 @@ class ManualClock:
 
         Raises:
             ValueError: If `seconds` is negative.
-            RuntimeError: In a call that the clock itself has brought about, such as an
-                action of a script: it would wait for itself.
+            RuntimeError: In a call that the clock itself has caused, such as an action
+                of a script: it would wait for itself.
         """
         if seconds < 0:
-            raise ValueError("a clock does not go back")
+            raise ValueError("a clock cannot be advanced by negative seconds")
         with self._changed:
             if any(member.thread == threading.get_ident() for member in self._members.values()):
-                raise RuntimeError("what the clock has called cannot advance it")
+                raise RuntimeError("a call that the clock has caused cannot advance it")
         with self._advancing:
             target = self.now() + timedelta(seconds=seconds)
             while self._settle(target):
@@ -152,8 +151,8 @@ class ManualClock:
     def _settle(self, target: datetime) -> bool:
         """Do what is due now, and move on to the next moment; whether there is more to do."""
         with self._changed:
-            # A thread may wait for a time that it would no longer wait for, had it
-            # seen what another thread has changed: it must look again.
+            # What one thread has changed can change what another one waits for: each
+            # must check again.
             self._calls += 1
             conditions = list(self._members)
         for condition in conditions:

@@ -1,4 +1,4 @@
-"""What Google documents of machines, accelerators and regions, as the emulator reads it."""
+"""What Google documents of machines, accelerators and regions."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ import yaml
 
 @lru_cache(maxsize=1)
 def load_facts() -> dict[str, Any]:
-    """The data file as it is; its head explains the fields."""
+    """The data file; its head explains the fields."""
     text = files("vertex_emulator.data").joinpath("machine_accelerators.yaml").read_text("utf-8")
     # The C loader is ten times faster, and not in every build of PyYAML.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

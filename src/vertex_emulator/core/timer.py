@@ -1,4 +1,4 @@
-"""One thread that does things when their time has come."""
+"""One thread that calls back at the times it was asked for."""
 
 import heapq
 import logging
@@ -11,7 +11,7 @@ from vertex_emulator.core.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-# With more entries that nobody waits for any more, they are thrown out.
+# Replaced entries stay in the heap; with more of them than this, they are thrown out.
 _MANY = 100
 
 
@@ -26,8 +26,8 @@ class _Entry:
 class Timer:
     """Calls back at moments of a clock; safe to use from several threads.
 
-    Calls come one after the other, in the order of their moments, and of their being
-    set for the same one. They come without a lock, and may set more.
+    Calls are made one after the other, in the order of their moments, and for the same
+    moment in the order in which they were set. No lock is held; a call can set more.
 
     Args:
         clock: Where time comes from.
@@ -44,12 +44,12 @@ class Timer:
         self._thread = threading.Thread(target=self._run, name="emulator-timer")
 
     def start(self) -> None:
-        """Begin; what was set before is called too."""
+        """Begin; calls that were set before are made too."""
         self._thread.start()
         self._ready.wait()
 
     def stop(self) -> None:
-        """Call nobody any more; returns when a call under way is over, except for its own."""
+        """Make no more calls; returns when a call under way is over, unless this is that call."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -61,11 +61,11 @@ class Timer:
         return self._clock.now()
 
     def set(self, key: Hashable, moment: datetime | None, call: Callable[[], object]) -> None:
-        """Have something called, in place of an earlier wish of the same key.
+        """Set a call, in place of an earlier one with the same key.
 
         Args:
-            key: Whose wish it is.
-            moment: When; None for never.
+            key: Identifies the call.
+            moment: When to make it; None for never.
             call: What to call. An exception is logged.
         """
         with self._changed:
@@ -80,7 +80,7 @@ class Timer:
             self._changed.notify_all()
 
     def cancel(self, key: Hashable) -> None:
-        """Have a wish forgotten."""
+        """Drop a call."""
         with self._changed:
             self._current.pop(key, None)
 

@@ -22,7 +22,7 @@ def parse_time(text: str) -> datetime:
     offset is UTC.
 
     Raises:
-        ValueError: If the text is no time.
+        ValueError: If the text is not a time.
     """
     match = _TIME.fullmatch(text.strip())
     if match is None:
@@ -44,7 +44,7 @@ def parse_duration(text: str) -> timedelta:
     """Read the JSON form of a `google.protobuf.Duration`, such as `3.5s`.
 
     Raises:
-        ValueError: If the text is no duration.
+        ValueError: If the text is not a duration.
     """
     match = _DURATION.fullmatch(text)
     if match is None:

@@ -43,12 +43,12 @@ def build_environment(job: Job) -> dict[str, str]:
 
 
 def build_command(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What replaces the image's entrypoint, references to variables replaced; may be empty."""
+    """What replaces the image's entrypoint, with variables expanded; empty for its own."""
     return tuple(expand(part, environment) for part in container_of(job).get("command", ()))
 
 
 def build_args(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What replaces the image's arguments, references to variables replaced; may be empty."""
+    """What replaces the image's arguments, with variables expanded; empty for its own."""
     return tuple(expand(part, environment) for part in container_of(job).get("args", ()))
 
 
@@ -66,9 +66,9 @@ def architecture_of(job: Job) -> str:
 def expand(text: str, environment: Mapping[str, str]) -> str:
     """Replace `$(NAME)` by the variable NAME.
 
-    A reference to no variable stays as it is, and `$$(NAME)` becomes the text
-    `$(NAME)`, whether there is a variable or not. What Vertex AI makes of `$$`
-    elsewhere is not documented; it stays.
+    A reference to an unknown variable stays as it is, and `$$(NAME)` becomes the text
+    `$(NAME)`, whether the variable exists or not. Any other `$$` stays: what Vertex AI
+    makes of it is not documented.
     """
 
     def replace(match: "re.Match[str]") -> str:

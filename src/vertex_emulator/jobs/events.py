@@ -1,7 +1,7 @@
 """What happens to a job, and what it then asks for. Pure data.
 
-What a script does to a job is said in a few incidents, with numbers and texts as data:
-a fault needs none of its own here.
+Incidents are the fixed vocabulary of what a script can do to a job; numbers and texts
+are data, so that a new fault needs no new incident.
 """
 
 from collections.abc import Callable
@@ -21,17 +21,17 @@ Stage = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The time of a stage, or of something that a script does, may have come."""
+    """A stage, an act of the script or a later event may be due."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """Somebody called `customJobs.cancel`."""
+    """A client called `customJobs.cancel`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaEnded:
-    """The container of an attempt has ended, with everything that it had started."""
+    """The container of an attempt has exited, and every process that it had started."""
 
     attempt: int
     end: Exit
@@ -56,25 +56,26 @@ class ImageReady:
 
 @dataclass(frozen=True, slots=True)
 class ImageUnavailable:
-    """The image cannot be had; the reason is a text for people."""
+    """The image cannot be pulled; the reason is a text for people."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The job loses its machine, or gets none: it is started again, or FAILED.
+    """The job loses its machine, or cannot get one: it is restarted, or FAILED.
 
-    While it is provisioned or runs; a container that runs is ended first.
+    Only while it is provisioned or runs; a running container is stopped first.
 
     Args:
-        cause: What the restarts of a job are counted by.
-        limit: How many restarts of this cause the service makes; at least 0.
-        error: The `google.rpc.Status` of a job that is not started again; its message
-            is a log line each time.
-        despite_disable_retries: Whether `disableRetries` does not stop the restart.
-        at_once: Whether the container gets no time to end by itself.
-        last_line: A further log line of a job that is not started again.
+        cause: Restarts of a job are counted for each cause.
+        limit: How many restarts the service makes for this cause; at least 0.
+        error: The `google.rpc.Status` of a job that is not restarted; its message is
+            logged each time.
+        despite_disable_retries: Whether the job is restarted even with
+            `disableRetries`.
+        at_once: Whether the container gets no grace period.
+        last_line: Also logged if the job is not restarted.
     """
 
     cause: str
@@ -87,13 +88,14 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The job ends: before its start, out of its run, or otherwise than it was about to.
+    """The job ends in a terminal state.
 
     Args:
-        state: The terminal state; nothing happens if it cannot follow the job's own.
-        error: The `google.rpc.Status`, for FAILED; its message is a log line.
-        at_once: Whether the container gets no time to end by itself.
-        instead_of: Only a job that is torn down and was about to take this state.
+        state: The state; nothing happens where it cannot follow the job's own.
+        error: The `google.rpc.Status`, for FAILED; its message is logged.
+        at_once: Whether the container gets no grace period.
+        instead_of: Replaces this ending of a job that is being torn down; None ends a
+            job that is queued, provisioned or running.
     """
 
     state: JobState
@@ -104,21 +106,21 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The job is PAUSED, without a container; for ever without `seconds`."""
+    """The job is PAUSED, without a container; forever if `seconds` is None."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The job is UPDATING while its container runs on; until it ends without `seconds`."""
+    """The job is UPDATING while its container runs on; until that exits if None."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShowNumber:
-    """Clients see a number in place of the state; for ever without `seconds`."""
+    """Clients see a number in place of the state; forever if `seconds` is None."""
 
     number: int
     seconds: float | None = None
@@ -126,26 +128,26 @@ class ShowNumber:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Somebody deletes the job."""
+    """The job is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The stage lasts so long from now; for ever without `seconds`."""
+    """The stage ends so much later, counted from now; never if `seconds` is None."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HideExit:
-    """The container's end is noticed so much later; never without `seconds`."""
+    """The container's exit is noticed so much later; never if `seconds` is None."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateOver:
-    """The update that began at a time is over."""
+    """The end of the update that began at a time."""
 
     begun: str
 
@@ -157,16 +159,16 @@ class ShowState:
 
 @dataclass(frozen=True, slots=True)
 class Scripted:
-    """More acts for a job that exists."""
+    """More acts for the script of an existing job."""
 
     acts: "tuple[Act, ...]"
 
 
 Incident = Restart | End | Pause | Update | ShowNumber | Delete | Hold | HideExit
-"""What can be done to a job. A fault is one of these, with its own numbers and texts."""
+"""What a script can do to a job. A fault is one of these, with numbers and texts of its own."""
 
 Eviction = Restart | End | Pause
-"""Those for which a container that runs is ended first."""
+"""Those that stop a running container first."""
 
 ImageEvent = ImageAwaited | ImageReady | ImageUnavailable
 LaterEvent = UpdateOver | ShowState
@@ -203,7 +205,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An event that comes at a time by itself."""
+    """An event that comes by itself at a given time."""
 
     moment: datetime
     event: Event
@@ -223,10 +225,10 @@ class StartReplica:
 
 @dataclass(frozen=True, slots=True)
 class EndReplica:
-    """End the container with everything that it has started.
+    """Stop the container and everything that it has started.
 
     Args:
-        at_once: Whether it gets no time to end by itself.
+        at_once: Whether it gets no grace period.
     """
 
     at_once: bool = False
@@ -247,7 +249,7 @@ class ForgetJob:
 
 @dataclass(frozen=True, slots=True)
 class FaultHappened:
-    """An act has been done to the job."""
+    """An act of the script has changed the job."""
 
     fault: str
 

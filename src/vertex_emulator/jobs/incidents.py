@@ -49,14 +49,14 @@ INTERNAL_ERROR = Restart(
     at_once=True,
     last_line=outcome.NOT_RETRIED,
 )
-"""The platform has lost the job: it is started again, twice at most."""
+"""The platform has lost the job: it is restarted, at most twice."""
 
 _UNSTARTED = frozenset({"queued", "provisioning"})
 _HOLDABLE = frozenset({"queued", "provisioning", "paused", "tearing_down"})
 
 
 def on_eviction(job: Job, event: Eviction, now: datetime, timings: Timings) -> Step:
-    """A running container is ended first, whatever follows."""
+    """Stop a running container first; what follows is decided once it has exited."""
     if job.stage == "running":
         running = leave_update(job, now)
         if isinstance(event, End) and not may_enter(running, event.state):
@@ -71,13 +71,13 @@ def on_eviction(job: Job, event: Eviction, now: datetime, timings: Timings) -> S
 
 
 def after_eviction(job: Job, now: datetime, timings: Timings) -> Step:
-    """What follows the end of a container that was evicted."""
+    """What follows once an evicted container has exited."""
     why = job.eviction or INTERNAL_ERROR
     return _follow(replace(job, eviction=None), why, now, timings)
 
 
 def restart(job: Job, why: Restart, now: datetime, timings: Timings) -> Step:
-    """Provision a job that has no container again, or fail it after too many times."""
+    """Provision a job without a container again, or fail it after too many restarts."""
     lines = [WriteLine(why.error["message"], "ERROR")]
     before = job.restarts.get(why.cause, 0)
     if before < why.limit and (is_retried(job) or why.despite_disable_retries):
@@ -93,13 +93,13 @@ def restart(job: Job, why: Restart, now: datetime, timings: Timings) -> Step:
 
 
 def _follow(job: Job, why: Eviction, now: datetime, timings: Timings) -> Step:
-    """What an incident does to a job that has no container, or none any more."""
+    """Apply an incident to a job without a running container."""
     if isinstance(why, Pause):
         due = None if why.seconds is None else now + timedelta(seconds=why.seconds)
         return enter_stage(enter(job, JobState.PAUSED, now), "paused", now, due), ()
     if isinstance(why, End):
         return _end(job, why, now, timings)
-    # Nothing is lost before the job looks for a machine.
+    # A queued job has no machine to lose.
     return (job, ()) if job.stage == "queued" else restart(job, why, now, timings)
 
 
@@ -114,7 +114,7 @@ def _end(job: Job, why: End, now: datetime, timings: Timings) -> Step:
 
 
 def on_end(job: Job, event: End, now: datetime, timings: Timings) -> Step:
-    """Of a job whose end was decided, only one that is not being cancelled."""
+    """A decided ending is replaced, unless the job is being cancelled."""
     if event.instead_of is None:
         return on_eviction(job, event, now, timings)
     if (job.stage, job.ending) != ("tearing_down", event.instead_of):
@@ -125,7 +125,7 @@ def on_end(job: Job, event: End, now: datetime, timings: Timings) -> Step:
 
 
 def on_update(job: Job, event: Update, now: datetime, timings: Timings) -> Step:
-    """Only a RUNNING job can be updated, and it goes back to RUNNING."""
+    """Only a RUNNING job can be UPDATING, and it returns to RUNNING."""
     del timings
     if job.state is not JobState.RUNNING or job.stage != "running":
         return job, ()
@@ -134,7 +134,7 @@ def on_update(job: Job, event: Update, now: datetime, timings: Timings) -> Step:
 
 
 def on_update_over(job: Job, event: UpdateOver, now: datetime, timings: Timings) -> Step:
-    """The end of this update, and not of a later one."""
+    """Ends the update that it was set for, not a later one."""
     del timings
     begun = format_time(job.history[-1][1])
     if job.state is not JobState.UPDATING or begun != event.begun:
@@ -143,12 +143,12 @@ def on_update_over(job: Job, event: UpdateOver, now: datetime, timings: Timings)
 
 
 def leave_update(job: Job, now: datetime) -> Job:
-    """A job that is updated goes back to RUNNING before anything else happens to it."""
+    """Return an UPDATING job to RUNNING, before anything else happens to it."""
     return enter(job, JobState.RUNNING, now) if job.state is JobState.UPDATING else job
 
 
 def on_show_number(job: Job, event: ShowNumber, now: datetime, timings: Timings) -> Step:
-    """What clients see; the job itself goes on."""
+    """Changes what clients see; the job itself goes on."""
     del timings
     shown = replace(job, shown_number=event.number, update_time=now)
     return add_later(shown, ShowState(), now, event.seconds), ()
@@ -161,13 +161,13 @@ def on_show_state(job: Job, event: ShowState, now: datetime, timings: Timings) -
 
 
 def on_delete(job: Job, event: Delete, now: datetime, timings: Timings) -> Step:
-    """The job goes, with its container."""
+    """Delete the job and stop its container."""
     del event, timings
     return replace(job, update_time=now), (EndReplica(), ForgetJob())
 
 
 def on_hold(job: Job, event: Hold, now: datetime, timings: Timings) -> Step:
-    """The stage ends at another time."""
+    """Move the end of the stage."""
     del timings
     if job.stage not in _HOLDABLE:
         return job, ()

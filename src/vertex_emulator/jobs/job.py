@@ -19,7 +19,7 @@ class Timings:
 
     On Vertex AI a machine takes 16 s to 6 min to be provisioned, mostly 3 min with
     a GPU, and SUCCEEDED comes 43 to 65 s after the container's exit (public reports).
-    The defaults are for people who wait.
+    The defaults are short, for people who wait.
 
     Args:
         queueing: Time in QUEUED.
@@ -45,7 +45,7 @@ class Job:
         create_time: When it was created.
         update_time: When it last changed.
         state: The state that clients see.
-        stage: The finer state behind it.
+        stage: Finer than the state.
         stage_time: When the stage began.
         due: When the stage ends by itself; None where it waits for something else.
         start_time: First entry into RUNNING.
@@ -54,13 +54,13 @@ class Job:
         attempt: Number of the container's start, from 1; 0 before the first.
         is_image_awaited: Whether its stage lasts until the image is there.
         image: Its image once that was pulled; None before, and where none is.
-        is_container_over: Whether the container of this attempt has ended unnoticed.
+        is_container_over: Whether the container of this attempt has exited unnoticed.
         restarts: Cause of restarts -> how many there have been.
         ending: The terminal state that the job will have once it is torn down.
-        eviction: Why the container is being ended, and so what follows its end.
+        eviction: Why the container is being stopped; decides what follows.
         shown_number: Number that clients see in place of the state.
-        script: What is still to be done to it, stage by stage.
-        later: What is still to come at a time.
+        script: Acts still to be done to it, each in a stage.
+        later: Events still to come, each at a time.
         history: Every state with the time of its entry.
     """
 
@@ -121,14 +121,14 @@ class Job:
 
     @property
     def next_time(self) -> datetime | None:
-        """When something will happen to it by itself, if at all."""
+        """When the next thing is due that happens by itself; None for never."""
         due = None if self.is_image_awaited else self.due
         moments = [due, *(item.moment for item in self.later)]
         moments += [act_time for _, act_time in self.pending_acts()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def pending_acts(self) -> list[tuple[Act, datetime]]:
-        """What its script does in this stage, with the times."""
+        """The acts of its script in this stage, with their times."""
         begun = self.stage_time
         if begun is None:
             return []

@@ -1,8 +1,8 @@
 """The life of a job as a pure function: (job, event, now) -> (job, what to do).
 
 `transitions` are the steps from stage to stage, `incidents` what a script does to a
-job. Of two things that are due, the earlier goes first, and at the same time the
-script's before the stage's own end.
+job. What is due earlier is done first; at the same time, the script's acts come before
+the end of the stage.
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def begin(job: Job, timings: Timings) -> Step:
 
 
 def advance(job: Job, event: Event, now: datetime, timings: Timings) -> Step:
-    """The job after an event. An event that does not concern it changes nothing.
+    """The job after an event. An event that does not fit its stage changes nothing.
 
     Raises:
         IllegalTransition: If the job would take a state that cannot follow its own;
@@ -71,7 +71,7 @@ def advance(job: Job, event: Event, now: datetime, timings: Timings) -> Step:
 
 
 def _on_due(job: Job, event: Due, now: datetime, timings: Timings) -> Step:
-    """Does the one thing that is due first."""
+    """Do what is due first, and nothing else."""
     del event
     first = job.next_time
     if first is None or first > now:
@@ -106,7 +106,7 @@ def _do_act(job: Job, act: Act, now: datetime, timings: Timings) -> Step:
 
 
 def _without(job: Job, act: Act) -> Job:
-    """The job's script with one time less of an act."""
+    """The job with an act done once, and so gone from its script or left for fewer times."""
     script = list(job.script)
     index = next(index for index, other in enumerate(script) if other is act)
     script[index : index + 1] = [replace(act, times=act.times - 1)] if act.times > 1 else []
@@ -122,7 +122,7 @@ def _on_cancel(job: Job, event: CancelRequested, now: datetime, timings: Timings
     if job.stage == "evicting":
         return enter_stage(enter(job, JobState.CANCELLING, now), "stopping", now, None), ()
     if job.stage == "tearing_down":
-        # Too late: the container's end has decided already.
+        # Too late: the container's exit has decided the ending.
         can_say = job.ending in CANCELLED_ENDS
         return (enter(job, JobState.CANCELLING, now) if can_say else job), ()
     return end_unstarted(enter(job, JobState.CANCELLING, now), JobState.CANCELLED, None, now), ()
@@ -158,7 +158,7 @@ def _on_exit(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> 
 
 
 def _on_internal_error(job: Job, event: InternalError, now: datetime, timings: Timings) -> Step:
-    """A job whose end was decided keeps it; one that ran is started again, twice at most."""
+    """A decided ending stays; a job that ran is restarted, at most twice."""
     del event
     if job.stage == "stopping":
         return tear_down(job, JobState.CANCELLED, None, now, timings)
@@ -175,7 +175,7 @@ def _on_image(
     now: datetime,
     timings: Timings,
 ) -> Step:
-    """The end of a pull that was begun for another stage changes nothing."""
+    """A pull that was begun for another stage changes nothing."""
     del timings
     if job.stage != "provisioning":
         return job, ()

@@ -1,4 +1,4 @@
-"""How a container's end ends its job: the errors and log lines of the service. Pure.
+"""What the service says of a job: errors, log lines, limits of restarts. Pure.
 
 Texts and codes: https://cloud.google.com/vertex-ai/docs/general/troubleshooting and
 public reports. Restarts:
@@ -60,19 +60,19 @@ def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
 def cancelled_error() -> Json:
     """The `google.rpc.Status` of a job that was cancelled or ran into its timeout.
 
-    The code is documented. The text is not, for either of the two, so they have
-    the same: nobody can come to rely on a difference.
+    The code is documented. The text is not documented for either case, so both have
+    the same one, and no test can come to rely on a difference.
     """
     return {"code": _CANCELLED, "message": "The job was cancelled."}
 
 
 def internal_error() -> Json:
-    """The `google.rpc.Status` of a job that the platform lost too often."""
+    """The `google.rpc.Status` of a job after too many internal errors."""
     return {"code": _INTERNAL, "message": INTERNAL_ERROR}
 
 
 def stockout_error(location: str) -> Json:
-    """The `google.rpc.Status` of a job for which no machine was to be had."""
+    """The `google.rpc.Status` of a job for which no machine was available."""
     return {
         "code": _RESOURCE_EXHAUSTED,
         "message": f"Resources are insufficient in region: {location}. Please try a different "
@@ -110,7 +110,7 @@ def image_error(reason: str) -> Json:
 
 
 def repository_refused(image_uri: str, number: str) -> str | None:
-    """What the service says at once of an Artifact Registry repository that it may not read.
+    """The service's refusal of an image in an Artifact Registry repository that it cannot read.
 
     Text: public reports.
 
@@ -119,7 +119,7 @@ def repository_refused(image_uri: str, number: str) -> str | None:
         number: Number of the project.
 
     Returns:
-        None for an image of another registry: what it says of those is not documented.
+        None for an image of another registry, for which no such refusal is documented.
     """
     match = _ARTIFACT_REGISTRY.match(image_uri)
     if match is None:

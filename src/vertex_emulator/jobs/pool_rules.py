@@ -1,4 +1,4 @@
-"""What the service refuses in worker pools: machines, disks, mounts and containers. Pure.
+"""The rules for worker pools: machines, disks, mounts and containers. Pure.
 
 https://cloud.google.com/vertex-ai/docs/training/configure-compute and the Vertex
 API reference, `WorkerPoolSpec`.
@@ -45,7 +45,7 @@ def find_pool_violations(spec: Json) -> Iterator[Violation]:
     if int(pools[0].get("replicaCount", 1)) != 1:
         yield Violation(f"{_POOLS}[0].replica_count", "The first worker pool has one replica.")
     for index, pool in enumerate(pools):
-        # A later pool may be empty, so that the ones behind it keep their role.
+        # A later pool can be empty, so that those after it keep their role.
         if pool or index == 0:
             yield from _check_pool(pool, f"{_POOLS}[{index}]", spec)
 

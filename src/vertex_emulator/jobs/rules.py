@@ -1,7 +1,7 @@
-"""What the service refuses when a job is created, all of it at once. Pure.
+"""The rules that the service checks when a job is created; it reports all violations. Pure.
 
-The messages below that end in a source are the service's own words, as public
-reports quote them; the others say a documented rule in words of the emulator.
+Messages with a source beside them are the service's own, as public reports quote them;
+the others state a documented rule in the emulator's words.
 Paths are in snake_case, as the service writes them.
 """
 
@@ -84,7 +84,7 @@ def _check_labels(job: Json) -> Iterator[Violation]:
 
 
 def _is_label_text(text: str) -> bool:
-    """Letters of every script that have no upper case form, digits, `_` and `-`."""
+    """Digits, `_`, `-`, and letters of any script that are not in upper case."""
     return (
         len(text) <= MAX_LABEL_CHARACTERS
         and len(text.encode()) <= MAX_LABEL_BYTES

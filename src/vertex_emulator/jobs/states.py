@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class JobState(str, Enum):
-    """The states of the API; PAUSED and those behind it come by a script only."""
+    """The states of the API. PAUSED and those below it occur only by planned faults."""
 
     QUEUED = "JOB_STATE_QUEUED"
     PENDING = "JOB_STATE_PENDING"

@@ -55,7 +55,7 @@ _NEXT: dict[JobState, frozenset[JobState]] = {
 
 
 class IllegalTransition(Exception):
-    """A change of state that the service does not make."""
+    """A change of state that Vertex AI never makes."""
 
 
 def may_enter(job: Job, state: JobState) -> bool:
@@ -84,14 +84,14 @@ def enter(job: Job, state: JobState, now: datetime) -> Job:
 
 
 def enter_stage(job: Job, stage: Stage, now: datetime, due: datetime | None) -> Job:
-    """The job in another stage, or in the same one anew."""
+    """The job at the beginning of a stage, another one or its own again."""
     return replace(
         job, stage=stage, stage_time=now, due=due, update_time=now, is_image_awaited=False
     )
 
 
 def provision(job: Job, now: datetime, timings: Timings) -> Step:
-    """Look for a machine; a job that does so already begins again."""
+    """Look for a machine, from the beginning if the job does so already."""
     if job.state is not JobState.PENDING:
         job = enter(job, JobState.PENDING, now)
     due = now + timedelta(seconds=timings.provisioning)
@@ -127,7 +127,7 @@ def stop(job: Job, now: datetime, timings: Timings) -> Step:
 
 
 def evict(job: Job, why: Eviction, now: datetime, *, at_once: bool) -> Step:
-    """End a running container for a reason; what follows is decided at its end."""
+    """Stop a running container for a reason; what follows is decided once it has exited."""
     evicting = replace(enter_stage(job, "evicting", now, None), eviction=why)
     return evicting, (EndReplica(at_once=at_once),)
 
@@ -135,14 +135,14 @@ def evict(job: Job, why: Eviction, now: datetime, *, at_once: bool) -> Step:
 def tear_down(
     job: Job, ending: JobState, error: Json | None, now: datetime, timings: Timings
 ) -> Step:
-    """Tidy up behind a container."""
+    """Begin the teardown after a container has exited."""
     due = now + timedelta(seconds=timings.teardown)
     done = replace(enter_stage(job, "tearing_down", now, due), ending=ending, error=error)
     return done, (WriteLine(outcome.TEARING_DOWN),)
 
 
 def end_unstarted(job: Job, ending: JobState, error: Json | None, now: datetime) -> Job:
-    """A job that ends without a container: there is nothing to tidy up."""
+    """End a job without a container: there is nothing to tear down."""
     return replace(enter_stage(job, "tearing_down", now, now), ending=ending, error=error)
 
 
@@ -161,7 +161,7 @@ def finish(job: Job, now: datetime) -> Step:
 
 
 def add_later(job: Job, event: Event, now: datetime, seconds: float | None) -> Job:
-    """The job with an event to come; None for never."""
+    """The job with an event to come, in so many seconds; None for never."""
     if seconds is None:
         return job
     item = Later(now + timedelta(seconds=seconds), event)

@@ -1,4 +1,4 @@
-"""What the emulator asks of whatever runs containers."""
+"""The protocols of runtimes, which run the containers of jobs, and the types that they share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Exit:
     Args:
         status: Exit status, 0 to 255; 128 + N for a signal N.
         start_error: Why the command could not be started, if so.
-        is_out_of_memory: Whether it was killed for want of memory.
+        is_out_of_memory: Whether it was killed for running out of memory.
     """
 
     status: int
@@ -43,8 +43,8 @@ class Container:
         attempt: Number of the start, from 1.
         image_uri: Image of the container.
         command: What replaces the image's entrypoint; empty for the image's own.
-        environment: What Vertex AI and the job give; kept out of reprs, since it
-            holds tokens.
+        environment: Variables of Vertex AI and of the job; kept out of reprs, since
+            they can hold tokens.
         folder: A folder for this start alone; it exists.
         metadata_host: `host:port` of the metadata server.
         args: Arguments of the command.
@@ -61,11 +61,11 @@ class Container:
 
 
 class ImageError(Exception):
-    """An image that cannot be had; the message names it.
+    """An image that cannot be pulled; the message names it.
 
     Args:
         message: Text for people.
-        is_refused: Whether the registry refuses for want of a permission.
+        is_refused: Whether the registry refuses because a permission is missing.
     """
 
     def __init__(self, message: str, *, is_refused: bool = False) -> None:
@@ -77,22 +77,22 @@ class Replica(Protocol):
     """A container that was started."""
 
     def wait(self) -> Exit:
-        """Wait until the container, everything that it has started, and its output are over."""
+        """Wait until the container and all that it has started have exited, and for its output."""
         ...
 
     def terminate(self) -> None:
-        """Ask it to end, and make it end after a grace period; returns at once."""
+        """Send SIGTERM, and SIGKILL after a grace period; returns at once."""
         ...
 
     def kill(self) -> None:
-        """End it without asking; returns at once."""
+        """Send SIGKILL; returns at once."""
         ...
 
     def abandon(self) -> None:
-        """Let it run on without the emulator, as a crash does.
+        """Leave it running, as a crash of the emulator does.
 
-        `wait` then returns once the container has ended, and ends nothing itself:
-        what runs by then may belong to another emulator.
+        `wait` then returns once the container has exited, and stops nothing: what runs
+        by then may belong to another emulator.
         """
         ...
 
@@ -101,7 +101,7 @@ class NeverStarted:
     """A container whose command cannot be started; implements `Replica`.
 
     Args:
-        reason: What the container engine says of it.
+        reason: The container engine's message.
     """
 
     def __init__(self, reason: str) -> None:
@@ -111,13 +111,13 @@ class NeverStarted:
         return Exit(_START_ERROR_STATUS, start_error=self._reason)
 
     def terminate(self) -> None:
-        """There is nothing to end."""
+        """Not needed: it never ran."""
 
     def kill(self) -> None:
-        """There is nothing to end."""
+        """Not needed: it never ran."""
 
     def abandon(self) -> None:
-        """There is nothing that runs on."""
+        """Not needed: it never ran."""
 
 
 class Runtime(Protocol):
@@ -129,7 +129,7 @@ class Runtime(Protocol):
         ...
 
     def find_unserved(self, job_spec: Json) -> list[str]:
-        """The parts of a CustomJobSpec that it cannot run, each with a reason."""
+        """The parts of a CustomJobSpec that it cannot run: path and reason of each."""
         ...
 
     def start(self, container: Container, sink: OutputSink) -> Replica:
@@ -137,58 +137,58 @@ class Runtime(Protocol):
         ...
 
     def end_leftovers(self, job_id: str) -> None:
-        """End what an emulator that crashed has left of a job; returns when it is gone."""
+        """Stop what a crashed emulator has left running of a job; returns when it has stopped."""
         ...
 
 
 @runtime_checkable
 class ImageRuntime(Runtime, Protocol):
-    """Runs images, which have to be had first.
+    """Runs images, which it pulls first.
 
-    It is told apart from another `Runtime` by its `pull`.
+    The emulator tells it from other runtimes by its `pull`.
     """
 
     def check_image(self, image_uri: str) -> None:
-        """Look whether a registry gives an image.
+        """Check that an image can be pulled.
 
         Raises:
-            ImageError: If it does not.
+            ImageError: If it cannot.
         """
         ...
 
     def pull(self, image_uri: str, architecture: str) -> str:
-        """Get an image ready to run; returns when it is there.
+        """Pull an image; returns when it is ready to run.
 
         Args:
             image_uri: URI of the image.
             architecture: Of the machine: `amd64` or `arm64`.
 
         Returns:
-            The image as it can no longer change: by its digest.
+            The image by its digest.
 
         Raises:
-            ImageError: If it cannot be had.
+            ImageError: If it cannot be pulled.
         """
         ...
 
     def close(self) -> None:
-        """Give back what it holds; nothing of it runs any more."""
+        """Release its resources; all its containers have exited."""
         ...
 
 
 class TimedReplica(Protocol):
-    """A container that lives by the emulator's timer."""
+    """A played container, whose time is the emulator's timer."""
 
     def terminate(self) -> None:
-        """Ask it to end; returns at once."""
+        """End it after its grace period; returns at once."""
         ...
 
     def kill(self) -> None:
-        """End it without asking; returns at once."""
+        """Send SIGKILL; returns at once."""
         ...
 
     def abandon(self) -> None:
-        """Forget it: it does not end any more, and nobody is told."""
+        """Drop it: its `ended` is not called any more."""
         ...
 
 
@@ -196,7 +196,7 @@ class TimedReplica(Protocol):
 class TimedRuntime(Protocol):
     """Plays containers without running anything, in the timer's own thread.
 
-    It is told apart from a `Runtime` by its `begin`.
+    The emulator tells it from a `Runtime` by its `begin`.
     """
 
     @property
@@ -220,13 +220,13 @@ class TimedRuntime(Protocol):
         Args:
             container: What to play.
             sink: Takes its output.
-            timer: What it lives by.
-            ended: To be called by the timer, once, when it has ended.
+            timer: Where time comes from.
+            ended: Called once by the timer, when the container has exited.
         """
         ...
 
     def end_leftovers(self, job_id: str) -> None:
-        """End what an emulator that crashed has left of a job."""
+        """Forget what a crashed emulator has left of a job."""
         ...
 
 

@@ -50,17 +50,16 @@ LINE_BYTES = 200_000
 
 
 class DockerError(Exception):
-    """There is no Docker engine to work with."""
+    """No Docker engine answers."""
 
 
 class DockerRuntime:
     """Starts commands in containers.
 
     Args:
-        environ: Environment of the emulator: what is passed on, and where the engine
-            is (DOCKER_HOST).
+        environ: Environment of the emulator; holds what is passed on, and DOCKER_HOST.
         grace: Seconds between SIGTERM and SIGKILL; whole ones, at least 0.
-        memory_bytes: What a container may use; None for all that the machine has.
+        memory_bytes: Memory limit of a container; None for no limit.
 
     Raises:
         DockerError: If the engine does not answer.
@@ -148,7 +147,7 @@ class DockerRuntime:
         }
 
     def _remove_abandoned(self) -> None:
-        """Remove the containers of emulators that have ended without doing so."""
+        """Remove the containers of emulators that ended without removing them."""
         for found in self._list(_OWNER_LABEL):
             if is_gone(found["Labels"][_OWNER_LABEL]):
                 self._remove(found["Id"])
@@ -206,9 +205,9 @@ class _DockerReplica:
             self._is_abandoned = True
 
     def _stop(self, grace: int) -> None:
-        """Ask for an end once for each grace, in a thread: the engine answers after the end."""
+        """Stop it, once for each grace, in a thread: the engine answers when it has exited."""
         with self._lock:
-            # Whoever ends it also tidies up behind it.
+            # A container that is stopped from here is removed from here.
             self._is_abandoned = False
             if grace not in self._enders:
                 ender = threading.Thread(target=self._end, args=(grace,), daemon=True)
@@ -227,8 +226,7 @@ class _DockerReplica:
 def pull_image(api: docker.APIClient, image_uri: str, architecture: str) -> str:
     """Pull an image as a machine without any images would.
 
-    The tag is resolved at the registry; what the engine has under this name is not
-    looked at.
+    The tag is resolved at the registry, even if the engine has an image of this name.
 
     Args:
         api: Client of the container engine.
@@ -239,7 +237,7 @@ def pull_image(api: docker.APIClient, image_uri: str, architecture: str) -> str:
         The image by its digest.
 
     Raises:
-        ImageError: If it cannot be had, or is for other machines.
+        ImageError: If it cannot be pulled, or is for another architecture.
     """
     try:
         found = api.inspect_distribution(image_uri)
@@ -255,7 +253,7 @@ def pull_image(api: docker.APIClient, image_uri: str, architecture: str) -> str:
 
 
 def pin(image_uri: str, digest: str) -> str:
-    """The image by its digest, whatever it had before: a tag, a digest, nothing.
+    """The image by its digest, in place of its tag or digest if it has one.
 
     Args:
         image_uri: URI of the image.
@@ -268,15 +266,15 @@ def pin(image_uri: str, digest: str) -> str:
 
 
 def check_platforms(image_uri: str, platforms: list[dict[str, Any]], architecture: str) -> None:
-    """Refuse an image that has nothing for a machine.
+    """Refuse an image that is not built for a machine.
 
     Args:
         image_uri: URI of the image.
-        platforms: What the registry has it for; an empty list says nothing.
+        platforms: The platforms that it is built for; empty where unknown.
         architecture: Of the machine.
 
     Raises:
-        ImageError: If none of them is Linux on this architecture.
+        ImageError: If Linux on this architecture is missing.
     """
     names = [f"{item.get('os')}/{item.get('architecture')}" for item in platforms]
     # An attestation stands beside the images of a list as `unknown/unknown`.
@@ -290,26 +288,26 @@ def check_platforms(image_uri: str, platforms: list[dict[str, Any]], architectur
 
 
 def explain_pull(image_uri: str, text: str) -> ImageError:
-    """What a registry or the engine says of an image that it does not give."""
+    """The error for what a registry or the engine says of an image."""
     return ImageError(
         f"The image {image_uri} cannot be pulled: {text}", is_refused=bool(_REFUSED.search(text))
     )
 
 
 def remove_container(api: docker.APIClient, container_id: str) -> None:
-    """Remove a container, running or not, with its volumes; one that is gone is no mistake."""
+    """Remove a container, running or not, with its volumes, unless it is gone already."""
     try:
         api.remove_container(container_id, v=True, force=True)
     except docker.errors.NotFound:
         return
     except docker.errors.APIError as error:
-        # Somebody else is at it.
+        # Another call is removing it.
         if "is already in progress" not in str(error):
             raise
 
 
 def describe_owner() -> str:
-    """This process, so that another one can tell whether it is gone."""
+    """Identifies this process, so that another one can tell whether it has ended."""
     return f"{_place()}/{os.getpid()}/{_read_start(os.getpid())}"
 
 
@@ -317,7 +315,7 @@ def is_gone(owner: str) -> bool:
     """Whether a process has ended; False where that cannot be told from here.
 
     Args:
-        owner: What `describe_owner` has said there.
+        owner: What `describe_owner` returned in that process.
     """
     place, _, rest = owner.rpartition("/")
     place, _, pid = place.rpartition("/")
@@ -325,7 +323,7 @@ def is_gone(owner: str) -> bool:
 
 
 def _place() -> str:
-    """What a process ID belongs to: a machine, and a space of IDs on it."""
+    """Where a process ID is valid: a machine, and a namespace on it."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -344,10 +342,10 @@ def _read_start(pid: int) -> str:
 
 
 class OutputLines:
-    """Takes the output in whatever pieces it comes, and hands on whole lines.
+    """Cuts the output of a container, which comes in pieces of any size, into lines.
 
     Args:
-        sink: Gets them.
+        sink: Takes the lines.
     """
 
     def __init__(self, sink: OutputSink) -> None:
@@ -365,7 +363,7 @@ class OutputLines:
         self._rest[stream] = rest
 
     def finish(self) -> None:
-        """Hand on the last lines, which have no end."""
+        """Write the last lines, which have no end."""
         for stream, rest in self._rest.items():
             if rest:
                 self._write(stream, rest)

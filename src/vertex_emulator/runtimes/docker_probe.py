@@ -1,4 +1,4 @@
-"""Whether there is a Docker engine."""
+"""Checks whether a Docker engine answers."""
 
 import socket
 

@@ -1,9 +1,9 @@
 """Runs a job's command as a process of this machine, with this Python.
 
 The image is not pulled: what would come from it (Python, its packages, PATH) is
-this machine's. For the rest it is as in a container: a folder of its own, an
-environment of its own with nothing of the emulator's, and an end for everything
-that it has started once its first process ends.
+this machine's. Otherwise it is as in a container: a folder and an environment of its
+own, nothing of the emulator's environment, and when its first process exits, all that
+it has started is killed.
 """
 
 import re
@@ -104,11 +104,11 @@ class ProcessRuntime:
 
 
 def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:
-    """The command for this machine: `python` is this Python, with /app led to `app`.
+    """The command for this machine: `python` is this Python, with `/app` mapped to `app`.
 
     Args:
         command: The container's command with arguments.
-        app: Folder that stands for /app.
+        app: Folder in place of `/app`.
     """
     program, *arguments = command
     if not _PYTHON.fullmatch(Path(program).name):
@@ -151,7 +151,7 @@ class _Process:
                 self._killer.cancel()
             is_abandoned = self._is_abandoned
         if not is_abandoned:
-            # A container ends with its first process, whatever else runs in it.
+            # A container ends when its first process exits, whatever else runs in it.
             end_tree(self._marker, self._process.pid)
         for reader in self._readers:
             reader.join()
@@ -184,7 +184,7 @@ def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:
 
 
 def _describe(error: Exception, program: str) -> str:
-    """Why a command could not be started, as containerd says it."""
+    """Why a command could not be started, in containerd's words."""
     if isinstance(error, FileNotFoundError):
         reason = "executable file not found in $PATH"
     else:

@@ -1,9 +1,9 @@
-"""Ends a job's processes, all of them.
+"""Finds and kills all processes of a job.
 
 A process belongs to a job if it is in the job's session, descends from one that
 is, or has the job's ID in its environment, which it inherits however far it goes.
-The last two need a /proc, which Linux has; elsewhere only the first process's
-group is ended.
+The last two need Linux's /proc; elsewhere only the group of the first process is
+killed.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 # How long a killed process may take to be gone; the kernel needs milliseconds.
 _GONE_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 _STATE, _PARENT, _SESSION = 0, 1, 3
 
 
@@ -57,11 +57,11 @@ def end_tree(marker: str, session: int | None) -> None:
         signal_all(members, signal.SIGKILL)
         if time.monotonic() > deadline:
             return
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to processes; those that are gone are left out."""
+    """Send a signal to processes, except those that have ended."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
@@ -74,7 +74,7 @@ def _list_pids() -> list[int]:
 
 
 def _read_stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, group, session."""
+    """The fields of /proc/PID/stat after the name: state, parent, group, session."""
     with suppress(OSError):
         text = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
         return text.rpartition(")")[2].split()

@@ -1,7 +1,6 @@
-"""Plays containers that tests have written: nothing runs, and time is the emulator's.
+"""Plays containers that tests describe: nothing runs, and time is the emulator's.
 
-With a `ManualClock`, thousands of jobs live their lives in seconds, in the same order
-each time.
+With a `ManualClock`, thousands of jobs take seconds, in the same order each time.
 """
 
 from collections.abc import Callable
@@ -26,14 +25,13 @@ class Script:
     """What a container does.
 
     Args:
-        seconds: How long it runs, in seconds of the emulator's clock; None for until it
-            is ended.
+        seconds: How long it runs, in seconds of the emulator's clock; None to run until
+            it is stopped.
         status: Its exit status, 0 to 255.
         lines: What it writes to stdout when it starts.
-        actions: What it does besides: seconds from its start, and a function, which is
-            called if the container still runs then. An action at the moment of the end
-            comes before it.
-        grace: Seconds from a wish that it should end to its end.
+        actions: Seconds from its start, and a function that is called then if the
+            container still runs. An action at the moment of its exit comes before it.
+        grace: Seconds from SIGTERM to its exit.
     """
 
     seconds: float | None = 0.0
@@ -55,11 +53,11 @@ class ScriptedRuntime:
     """Plays a script for each start of a container.
 
     `play` and the actions are called in the emulator's own thread, without a lock: they
-    may ask the emulator, and call it over HTTP, but not advance its clock.
+    can use the emulator, also over HTTP, but cannot advance its clock.
 
     Args:
-        play: Gives the script of a container that starts; by default every container
-            ends well at once.
+        play: Returns the script of a container that starts; by default every container
+            exits at once with status 0.
     """
 
     name = "scripted"
@@ -80,7 +78,7 @@ class ScriptedRuntime:
         return _Played(script, timer, ended)
 
     def end_leftovers(self, job_id: str) -> None:
-        """Nothing of it has ever run."""
+        """Not needed: nothing runs."""
 
 
 class _Played:

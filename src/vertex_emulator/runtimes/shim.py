@@ -1,15 +1,15 @@
-"""Runs a Python program for which the folder `/app` is a folder of its own.
+"""Runs a Python program for which another folder takes the place of `/app`.
 
-ZenML's step entrypoint makes `/app` and changes into it: right in a container, and
-one folder for everybody on a plain machine. Used as `python shim.py FOLDER -m MODULE`,
-`-c CODE` or `SCRIPT`, with arguments.
+ZenML's step entrypoint creates `/app` and changes into it: right in a container, but
+on a plain machine all steps would share the folder. Used as `python shim.py FOLDER -m
+MODULE`, `-c CODE` or `SCRIPT`, with arguments.
 
-Only calls of this process through Python's own functions are led to FOLDER: a
-program that the step starts, and a C library that opens files, see the real `/app`.
-Paths that come back (`os.getcwd()`) are FOLDER's.
+Only calls of Python's own functions in this process are mapped to FOLDER: a program
+that the step starts, and a C library that opens files, see the real `/app`. Paths that
+are returned (`os.getcwd()`) are in FOLDER.
 """
 
-# pathlib is the program's to import, after the functions of `os` have been led.
+# The program itself imports pathlib, after the functions of `os` have been replaced.
 # ruff: noqa: PTH100, PTH109, PTH120
 
 import builtins
@@ -51,8 +51,8 @@ _PATH_ARGUMENTS = {
 _CAPABILITIES = (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks)
 
 
-class _Led:
-    """A function whose paths are led to a folder.
+class _Mapped:
+    """A function whose paths are mapped to a folder.
 
     An object, not a function: pathlib of Python 3.10 keeps the functions of `os` as
     attributes of a class, where a function would become a method.
@@ -66,14 +66,14 @@ class _Led:
         self._folder = folder
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        led = [lead(path, self._folder) for path in args[: self._count]]
+        mapped = [map_path(path, self._folder) for path in args[: self._count]]
         if "path" in kwargs:
-            kwargs["path"] = lead(kwargs["path"], self._folder)
-        return self.__wrapped__(*led, *args[self._count :], **kwargs)
+            kwargs["path"] = map_path(kwargs["path"], self._folder)
+        return self.__wrapped__(*mapped, *args[self._count :], **kwargs)
 
 
-def lead(path: Any, folder: str) -> Any:
-    """The path to use for a path: in the folder for `/app` and below, else itself."""
+def map_path(path: Any, folder: str) -> Any:
+    """The path in the folder for `/app` and what is below it; any other path itself."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if isinstance(text, str) and text.startswith(_APP):
         plain = os.path.normpath(text)
@@ -83,24 +83,24 @@ def lead(path: Any, folder: str) -> Any:
 
 
 def install(folder: str) -> None:
-    """Lead the paths of `/app` to a folder, in this process, from now on."""
+    """Map `/app` to a folder, in this process, from now on."""
     for name, count in _PATH_ARGUMENTS.items():
         function = getattr(os, name, None)
         if function is None:
             continue
-        led = _Led(function, count, folder)
-        setattr(os, name, led)
+        mapped = _Mapped(function, count, folder)
+        setattr(os, name, mapped)
         for able in _CAPABILITIES:
             if function in able:
-                able.add(led)
-    builtins.open = io.open = _Led(open, 1, folder)
+                able.add(mapped)
+    builtins.open = io.open = _Mapped(open, 1, folder)
 
 
 def run(arguments: list[str]) -> None:
     """Run a program as Python runs its command line.
 
     Args:
-        arguments: What stands behind `python` and its options.
+        arguments: What follows `python` and its options on the command line.
     """
     first = arguments[0]
     kind = first[:2] if first[:2] in {"-m", "-c"} else ""
@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> None:
     if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
         script_folder = os.path.dirname(os.path.realpath(first))
         sys.path[0] = {"-m": os.getcwd(), "-c": "", "": script_folder}[kind]
-    # A `__main__` for the program; this file's functions go on living in theirs.
+    # A `__main__` for the program; the functions of this file keep theirs.
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     if not kind:

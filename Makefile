@@ -80,7 +80,7 @@ generate: $(STAMP) ## Every file that a program writes; the tests check that eac
 	$(BIN)/python docs/reference/generate_settings.py > docs/reference/settings.md
 	$(BIN)/python docs/reference/generate_cli.py > docs/reference/cli.md
 	$(BIN)/python -m tests.support.generate_schema > src/vertex_emulator/jobs/schema.py
-	$(BIN)/python -m vertex_emulator.coverage > docs/reference/emulator-coverage.md
+	$(BIN)/python docs/reference/generate_emulator_coverage.py > docs/reference/emulator-coverage.md
 	cp src/zenml_vertex/data/machine_accelerators.yaml src/vertex_emulator/data/
 
 # What users get: both packages, and the version that they say. Installed alone, with

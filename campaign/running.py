@@ -203,11 +203,10 @@ class TrialRun:
 
     def _find_alive(self) -> set[str]:
         """The jobs that nobody has ended, or asked to end."""
-        store = self._world.store
         return {
-            job_id
-            for job_id, job in store.seen.items()
-            if job_id not in store.deleted
+            job.job_id
+            for job, is_deleted in self._world.store.jobs_seen()
+            if not is_deleted
             and not job.is_terminal
             and job.state.name != "CANCELLING"
             and job.stage != "tearing_down"
@@ -253,17 +252,16 @@ class TrialRun:
         ended = next(
             (w for w in self._server.writes if w.result in {"completed", "failed", "stopped"}), None
         )
-        store = self._world.store
         hit = [cut for process in self._processes for cut in process.hit]
         return TrialRecord(
             trial=self._trial,
             jobs=tuple(
                 JobRecord(
-                    job_id,
+                    job.job_id,
                     tuple((state.value, moment) for state, moment in job.history),
-                    job_id in store.deleted,
+                    is_deleted,
                 )
-                for job_id, job in store.seen.items()
+                for job, is_deleted in self._world.store.jobs_seen()
             ),
             leaked=tuple(sorted(self._leaked)),
             status=self._server.status.value,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
@@ -16,6 +16,7 @@ from campaign.trial import EmulatorCrash
 from vertex_emulator import Job, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import MemoryStore
 from vertex_emulator.faults import Fault, Interruption
+from vertex_emulator.jobs.kept import job_from_json
 from vertex_emulator.runtimes.contract import Container
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
@@ -30,16 +31,29 @@ class WitnessedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: dict[str, Job] = {}
-        self.deleted: set[str] = set()
+        self._documents_seen: dict[str, dict[str, Any]] = {}
+        self._names_deleted: set[str] = set()
 
-    def put(self, job: Job) -> None:
-        self.seen[job.job_id] = job
-        super().put(job)
+    def put(self, name: str, document: dict[str, Any]) -> None:
+        self._documents_seen[name] = document
+        super().put(name, document)
 
-    def remove_job(self, job_id: str) -> None:
-        self.deleted.add(job_id)
-        super().remove_job(job_id)
+    def remove(self, name: str) -> None:
+        self._names_deleted.add(name)
+        super().remove(name)
+
+    def jobs_seen(self) -> list[tuple[Job, bool]]:
+        """Every job as it was last, with whether it was deleted."""
+        return [
+            (job_from_json(document), name in self._names_deleted)
+            for name, document in self._documents_seen.items()
+            if "/customJobs/" in name
+        ]
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._documents_seen.clear()
+        self._names_deleted.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +111,7 @@ class World:
         self._events.clear()
         self._emulator.faults.clear()
         self._emulator.reset()
-        self.store.seen.clear()
-        self.store.deleted.clear()
+        self.store.forget()
         self._planned.clear()
         self._crashes.clear()
         self._play = play
@@ -134,7 +147,7 @@ class World:
 
     def forget_calls(self) -> None:
         """Let Vertex AI not remember what it was asked, which takes memory of its own."""
-        self._emulator._services.calls.clear()
+        self._emulator.forget_calls()
 
     def now(self) -> datetime:
         """The time, with a time zone."""

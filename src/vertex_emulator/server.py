@@ -3,32 +3,51 @@
 import atexit
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from vertex_emulator.app import build_app, render_error
-from vertex_emulator.control import Services
+from vertex_emulator.app import build_app
+from vertex_emulator.control import ControlApi
 from vertex_emulator.core.clock import Clock, SystemClock
-from vertex_emulator.core.documents import FileStore, Store
+from vertex_emulator.core.documents import DocumentStore, FileStore
 from vertex_emulator.core.errors import Json
+from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.timer import Timer
+from vertex_emulator.faults.api import FaultApi
 from vertex_emulator.faults.injection import FaultInjector
 from vertex_emulator.faults.plan import FaultPlan
 from vertex_emulator.http.calls import CallRecord, Calls
+from vertex_emulator.http.routes import Api, Route
 from vertex_emulator.http.server import HttpServer, listen
+from vertex_emulator.identity.api import MetadataApi, TokenApi
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
+from vertex_emulator.jobs.api import JobApi
 from vertex_emulator.jobs.driver import Driver, Scripts
 from vertex_emulator.jobs.job import Job, Timings
 from vertex_emulator.jobs.service import JobService
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
+from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What every kind of resource is built on."""
+
+    # Keeps the resources.
+    store: DocumentStore
+    # Long-running operations, which are read by the routes of the JobService.
+    operations: Operations
+    # Where time comes from, and what calls back when it has come.
+    timer: Timer
 
 
 class VertexEmulator:
@@ -47,9 +66,10 @@ class VertexEmulator:
         runtime: Runs containers; processes of this machine by default.
         token_lifetime: Seconds that an access token lasts; more than 0.
         user_identities: Refresh token or OAuth client ID -> identity of the user.
-        store: Keeps jobs, in place of `data_dir`; closed at the end.
+        store: Keeps jobs and operations, in place of `data_dir`; closed at the end.
         faults: What goes wrong; an empty plan by default.
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
+        services: Make the APIs of more kinds of resources.
 
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
@@ -67,9 +87,10 @@ class VertexEmulator:
         runtime: AnyRuntime | None = None,
         token_lifetime: float = DEFAULT_LIFETIME_SECONDS,
         user_identities: Mapping[str, str] | None = None,
-        store: Store | None = None,
+        store: DocumentStore | None = None,
         faults: FaultPlan | None = None,
         seed: int | None = None,
+        services: Iterable[Callable[[Foundation], Api]] = (),
     ) -> None:
         self.clock = clock or SystemClock()
         self._runtime = runtime = runtime or ProcessRuntime(os.environ)
@@ -84,9 +105,11 @@ class VertexEmulator:
         self._owns_store = store is None
         self.faults = faults or FaultPlan(seed or 0)
         self._timer = Timer(self.clock)
-        self._logs = JobLogs(self._store.log_file, self.clock)
+        self._logs = JobLogs(self.clock)
+        self._operations = Operations(self._store, self.clock)
+        self._calls = Calls()
         tokens = Tokens(self.clock, token_lifetime, user_identities)
-        self._injector = FaultInjector(self.faults, self._timer, self.clock, tokens, render_error)
+        self._injector = FaultInjector(self.faults, self._timer, self.clock, tokens)
         self._driver = Driver(
             store=self._store,
             logs=self._logs,
@@ -97,18 +120,35 @@ class VertexEmulator:
             scripts=Scripts(self.faults.script_of, self.faults.happened),
             ids=random.Random(seed),  # noqa: S311 - IDs are no secrets
         )
-        self.faults.attach(self._driver.get, self._driver.add_script)
-        self._services = Services(
-            jobs=JobService(self._driver, runtime, self._store, self.clock, self.faults),
-            driver=self._driver,
-            logs=self._logs,
-            tokens=tokens,
-            calls=Calls(),
-            clock=self.clock,
-            faults=self.faults,
-            injector=self._injector,
+        jobs = JobService(
+            self._driver,
+            runtime,
+            self._operations,
+            lambda jobs: self.faults.find_unlisted(jobs, self.clock.now()),
         )
-        self._server = HttpServer(build_app(self._services), self._socket)
+        foundation = Foundation(self._store, self._operations, self._timer)
+        self._apis: tuple[Api, ...] = (
+            JobApi(jobs, self._operations),
+            *(service(foundation) for service in services),
+            LogApi(self._logs),
+            TokenApi(tokens),
+            MetadataApi(tokens),
+            ControlApi(self._calls, self.reset),
+            FaultApi(self.faults),
+        )
+        self.faults.attach(
+            self._driver.get,
+            self._driver.add_script,
+            [route.fault_method for route in self.routes if route.fault_method],
+        )
+        app = build_app(
+            self.routes,
+            injector=self._injector,
+            identify=tokens.identify,
+            calls=self._calls,
+            clock=self.clock,
+        )
+        self._server = HttpServer(app, self._socket)
         self._is_started = False
         self._is_crashed = False
         self._is_stopped = False
@@ -132,7 +172,16 @@ class VertexEmulator:
     @property
     def calls(self) -> tuple[CallRecord, ...]:
         """What clients have asked so far, the oldest first."""
-        return tuple(self._services.calls)
+        return tuple(self._calls)
+
+    def forget_calls(self) -> None:
+        """Drop the records of the calls so far, which take memory of their own."""
+        self._calls.clear()
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What it serves; everything else is answered with 501."""
+        return tuple(route for api in self._apis for route in api.routes)
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -204,13 +253,19 @@ class VertexEmulator:
             raise TimeoutError(f"{name} has not written {text!r} after {seconds} s")
 
     def reset(self) -> None:
-        """End and forget all jobs, logs, tokens and calls; returns when it is done."""
-        self._services.reset()
+        """End and forget all jobs, logs, tokens, calls and faults; returns when it is done."""
+        # First, so that nothing hits what ends now.
+        self.faults.clear()
+        for api in self._apis:
+            api.reset()
+        self._operations.clear()
 
     def start(self) -> "Self":
         """Start serving; returns when clients can connect."""
         self._is_started = True
-        self._driver.start()
+        for api in self._apis:
+            api.start()
+        self._timer.start()
         self._server.begin()
         atexit.register(self.stop)
         return self
@@ -225,7 +280,9 @@ class VertexEmulator:
         if self._is_crashed or self._is_stopped or not self._is_started:
             return
         self._is_crashed = True
-        self._driver.crash()
+        for api in self._apis:
+            api.crash()
+        self._timer.stop()
         self._logs.close()
         self._server.crash()
         self._injector.release()
@@ -240,7 +297,9 @@ class VertexEmulator:
         if self._is_started:
             self._injector.release()
             self._server.end()
-            self._driver.stop()
+            self._timer.stop()
+            for api in self._apis:
+                api.stop()
         if isinstance(self._runtime, ImageRuntime):
             self._runtime.close()
         self._socket.close()

@@ -102,7 +102,11 @@ def test_targets_of_make_exist(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("generator", "page"),
-    [("generate_settings.py", "settings.md"), ("generate_cli.py", "cli.md")],
+    [
+        ("generate_settings.py", "settings.md"),
+        ("generate_cli.py", "cli.md"),
+        ("generate_emulator_coverage.py", "emulator-coverage.md"),
+    ],
 )
 def test_generated_pages_are_fresh(generator: str, page: str) -> None:
     """A page of the reference is what its generator prints now."""

@@ -117,13 +117,13 @@ def test_an_end_ends_the_jobs_and_a_start_goes_on(
     code = (
         "import os, sys, time\n"
         "with open(sys.argv[1], 'a') as file: print(os.getpid(), file=file)\n"
-        "print('up', flush=True)\n"
+        "print('it runs', flush=True)\n"
         "len(open(sys.argv[1]).readlines()) < 3 and time.sleep(300)"
     )
     first = begin(f"--data-dir={tmp_path / 'data'}")
     done = first.create(job_of("true"))
     name = first.create(job_of("python", "-c", code, str(pids)))
-    wait_for_line(first, name.rsplit("/", 1)[-1], "up")
+    wait_for_line(first, name.rsplit("/", 1)[-1], "it runs")
     assert first.end(signal.SIGTERM) == 0
     assert_gone(pids)
 

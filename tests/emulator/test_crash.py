@@ -130,7 +130,7 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
         go.touch()
         thread.join()
         with pytest.raises(StoreReleasedError):
-            emulator._store.put(emulator.job(name))
+            emulator._store.put(name, {})
     assert gone.exists()
     assert len(files) == 2
     assert {file: file.read_bytes() for file in data.rglob("*.json*")} == files
@@ -314,4 +314,4 @@ def test_a_late_effect_is_lost_with_the_emulator(submit: Submit, job_of: JobOf) 
             submit(emulator, job_of())
         emulator.crash()
         clock.advance(20)
-    assert list(store.jobs()) == []
+    assert list(store.all("customJobs")) == []

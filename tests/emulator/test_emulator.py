@@ -117,7 +117,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
         "starts = pathlib.Path(sys.argv[1])\n"
         "again = starts.exists()\n"
         "starts.touch()\n"
-        "print('up', flush=True)\n"
+        "print('it runs', flush=True)\n"
         "again or time.sleep(300)"
     )
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
@@ -125,7 +125,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
         finished = emulator.wait_for_state(done)
         entries = emulator.log_entries(done)
         running = submit(emulator, job_of("python", "-c", code, str(starts)))["name"]
-        emulator.wait_for_line(running, "up")
+        emulator.wait_for_line(running, "it runs")
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
         assert emulator.job(done) == finished
         assert emulator.log_entries(done) == entries
@@ -136,7 +136,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
         ]  # fmt: skip
         lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(running)]
         assert "Internal error occurred for the current attempt." in lines
-        assert lines.count("up") == 2
+        assert lines.count("it runs") == 2
 
 
 class LastingRuntime:
@@ -215,8 +215,8 @@ def test_files_are_for_their_owner(emulator: VertexEmulator, submit: Submit, job
     """Jobs hold tokens: nobody else may read anything in the data folder."""
     name = submit(emulator, job_of("python", "-c", "print(1)"))["name"]
     emulator.wait_for_state(name)
-    job_folder = emulator.data_dir / "jobs" / emulator.job(name).job_id
-    assert (job_folder / "job.json").exists()
+    job_folder = emulator.data_dir / name
+    assert (job_folder / "document.json").exists()
     paths = [emulator.data_dir, *emulator.data_dir.rglob("*")]
     mine = [path for path in paths if "attempt-1/" not in str(path)]
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in mine)
@@ -262,7 +262,7 @@ def test_a_deleted_job_leaves_nothing(
     name = submit(emulator, job_of("python", "-c", code))["name"]
     emulator.wait_for_line(name, "pid ")
     pid = int(replica_lines(emulator, name)[0].split()[1])
-    folder = emulator.data_dir / "jobs" / emulator.job(name).job_id
+    folder = emulator.data_dir / name
     assert requests.delete(f"{emulator.url}/v1/{name}", timeout=10).json()["done"] is True
     assert requests.get(f"{emulator.url}/v1/{name}", timeout=10).status_code == 404
     emulator.wait_for(lambda: not folder.exists())
@@ -292,10 +292,10 @@ def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_
         name = submit(emulator, job_of("python", "-c", "print('x')"))["name"]
         job = emulator.wait_for_state(name)
         entries = emulator.log_entries(name)
-    folder = tmp_path / "jobs" / job.job_id
+    folder = tmp_path / name
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps({"cut": "off"})[:5])
-    (folder / "job.draft").write_text("{")
+    (folder / "document.draft").write_text("{")
     with VertexEmulator(data_dir=tmp_path) as again:
         assert again.log_entries(name) == entries
         assert again.job(name) == job
@@ -312,8 +312,8 @@ def test_a_disk_that_is_full_stops_one_job_only(
     clock = ManualClock()
     with VertexEmulator(clock=clock, timings=Timings(10, 0, 0)) as emulator:
         stuck = submit(emulator, job_of("true"))["name"]
-        folder = emulator.data_dir / "jobs" / emulator.job(stuck).job_id
-        (folder / "job.draft").mkdir()
+        folder = emulator.data_dir / stuck
+        (folder / "document.draft").mkdir()
         clock.advance(10)
         emulator.wait_for(lambda: emulator.job(stuck).due is None)
         well = submit(emulator, job_of("true"))["name"]

@@ -353,7 +353,7 @@ def test_a_reset_forgets_everything(
     emulator.wait_for_state(name, JobState.RUNNING)
     assert call(emulator, "POST", "/emulator/reset").json() == {}
     assert (emulator.jobs, emulator.calls) == ((), ())
-    assert list((emulator.data_dir / "jobs").iterdir()) == []
+    assert list(emulator.data_dir.rglob("customJobs/*")) == []
     assert call(emulator, "GET", "/emulator/health").json()["status"] == "ok"
     name = submit(emulator, job_of("true"))["name"]
     assert emulator.wait_for_state(name).state is JobState.SUCCEEDED

@@ -9,7 +9,6 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vertex_emulator.core.documents import job_from_json, job_to_json
 from vertex_emulator.jobs import events
 from vertex_emulator.jobs.events import (
     Act,
@@ -24,6 +23,7 @@ from vertex_emulator.jobs.events import (
     StartReplica,
 )
 from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.runtimes.contract import Exit

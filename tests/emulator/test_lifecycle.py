@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vertex_emulator.core.documents import job_from_json, job_to_json
 from vertex_emulator.jobs.events import (
     CancelRequested,
     Due,
@@ -18,6 +17,7 @@ from vertex_emulator.jobs.events import (
     WriteLine,
 )
 from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.transitions import IllegalTransition

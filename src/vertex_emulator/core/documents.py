@@ -1,36 +1,26 @@
-"""Where jobs are kept, so that they outlive the emulator.
+"""Where resources are kept, so that they outlive the emulator: as JSON, by resource name.
 
-A job holds its environment, tokens included: folders are 0700, files 0600. A file
-is replaced in one piece, so a crash leaves the old one or the new one. It is not
-synced to the disk: a power failure may lose the last changes.
+A document may hold environment variables, tokens included: folders are 0700, files
+0600. A file is replaced in one piece, so a crash leaves the old one or the new one. It
+is not synced to the disk: a power failure may lose the last changes.
 """
 
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from dataclasses import fields
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.core.times import format_time, parse_time
-from vertex_emulator.jobs.events import (
-    act_from_json,
-    act_to_json,
-    event_from_json,
-    event_to_json,
-    later_from_json,
-    later_to_json,
-)
-from vertex_emulator.jobs.job import Job
-from vertex_emulator.jobs.states import JobState
 
-_TIMES = ("create_time", "update_time", "stage_time", "start_time", "end_time", "due")
+_DOCUMENT = "document.json"
+# A resource name becomes a path: no segment leads out of the store.
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]*")
 
 
 class DataDirInUseError(Exception):
@@ -41,44 +31,40 @@ class StoreReleasedError(Exception):
     """An emulator that has crashed still wants to keep something."""
 
 
-class Store(Protocol):
-    """Keeps jobs and finished operations; its caller sees to it that calls do not overlap."""
+class DocumentStore(Protocol):
+    """Keeps a JSON document for each resource, and a folder for what belongs to it.
+
+    Resources are known by their full names, `projects/P/locations/L/COLLECTION/ID`.
+    Callers see to it that calls about one resource do not overlap.
+    """
 
     @property
     def folder(self) -> Path:
         """Where files are."""
         ...
 
-    def jobs(self) -> Iterator[Job]:
-        """Every job."""
+    def all(self, collection: str) -> Iterator[Json]:
+        """The documents of a collection, such as `customJobs`."""
         ...
 
-    def put(self, job: Job) -> None:
-        """Keep a job, in place of an earlier state of it."""
+    def get(self, name: str) -> Json | None:
+        """The document of a resource; None if there is none."""
         ...
 
-    def remove_job(self, job_id: str) -> None:
-        """Forget a job and everything in its folder."""
+    def put(self, name: str, document: Json) -> None:
+        """Keep a document, in place of an earlier one; it must not be changed afterwards."""
         ...
 
-    def job_folder(self, job_id: str) -> Path:
-        """The folder of a job, made where it is missing."""
+    def remove(self, name: str) -> None:
+        """Forget a resource and everything in its folder."""
         ...
 
-    def log_file(self, job_id: str) -> Path | None:
-        """Where the log of a job is kept; None for in memory."""
+    def folder_of(self, name: str) -> Path:
+        """The folder of a resource, made where it is missing."""
         ...
 
-    def operations(self) -> Iterator[Json]:
-        """Every operation."""
-        ...
-
-    def put_operation(self, operation: Json) -> None:
-        """Keep a `google.longrunning.Operation`."""
-        ...
-
-    def clear(self) -> None:
-        """Forget everything."""
+    def file_of(self, name: str, file_name: str) -> Path | None:
+        """Where something of a resource is kept beside its document; None for in memory."""
         ...
 
     def release(self) -> None:
@@ -91,7 +77,7 @@ class Store(Protocol):
 
 
 class FileStore:
-    """Jobs as JSON files: `jobs/ID/job.json`, `operations/ID.json`.
+    """Documents as files: `projects/P/locations/L/COLLECTION/ID/document.json`.
 
     Args:
         folder: Made where it is missing. None takes a temporary one, which is gone
@@ -113,44 +99,33 @@ class FileStore:
             raise DataDirInUseError(
                 f"Another emulator works in {self._folder}; give this one a --data-dir of its own."
             ) from exc
-        self._make_folders()
 
     @property
     def folder(self) -> Path:
         return self._folder
 
-    def jobs(self) -> Iterator[Job]:
-        for file in sorted(self._jobs.glob("*/job.json")):
-            yield job_from_json(json.loads(file.read_text("utf-8")))
+    def all(self, collection: str) -> Iterator[Json]:
+        pattern = f"projects/*/locations/*/{collection}/*/{_DOCUMENT}"
+        for file in sorted(self._folder.glob(pattern)):
+            if (document := _read_file(file)) is not None:
+                yield document
 
-    def put(self, job: Job) -> None:
-        self._refuse_released()
-        _replace_file(self.job_folder(job.job_id) / "job.json", job_to_json(job))
+    def get(self, name: str) -> Json | None:
+        return _read_file(self._folder / _split(name) / _DOCUMENT)
 
-    def remove_job(self, job_id: str) -> None:
-        shutil.rmtree(self._jobs / job_id, ignore_errors=True)
+    def put(self, name: str, document: Json) -> None:
+        if self._lock_file is None:
+            raise StoreReleasedError(f"{self._folder} may be another emulator's by now")
+        _replace_file(self.folder_of(name) / _DOCUMENT, document)
 
-    def job_folder(self, job_id: str) -> Path:
-        folder = self._jobs / job_id
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self._folder / _split(name), ignore_errors=True)
 
-    def log_file(self, job_id: str) -> Path:
-        return self.job_folder(job_id) / "log.jsonl"
+    def folder_of(self, name: str) -> Path:
+        return _make_folder(self._folder, name)
 
-    def operations(self) -> Iterator[Json]:
-        for file in sorted(self._operations.glob("*.json")):
-            yield json.loads(file.read_text("utf-8"))
-
-    def put_operation(self, operation: Json) -> None:
-        self._refuse_released()
-        operation_id = operation["name"].rsplit("/", 1)[-1]
-        _replace_file(self._operations / f"{operation_id}.json", operation)
-
-    def clear(self) -> None:
-        shutil.rmtree(self._jobs, ignore_errors=True)
-        shutil.rmtree(self._operations, ignore_errors=True)
-        self._make_folders()
+    def file_of(self, name: str, file_name: str) -> Path:
+        return self.folder_of(name) / file_name
 
     def release(self) -> None:
         # A crash in the middle of a call releases it in another thread than `close`.
@@ -163,19 +138,9 @@ class FileStore:
         if self._is_temporary:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _refuse_released(self) -> None:
-        if self._lock_file is None:
-            raise StoreReleasedError(f"{self._folder} may be another emulator's by now")
-
-    def _make_folders(self) -> None:
-        self._jobs = self._folder / "jobs"
-        self._operations = self._folder / "operations"
-        self._jobs.mkdir(mode=0o700, exist_ok=True)
-        self._operations.mkdir(mode=0o700, exist_ok=True)
-
 
 class MemoryStore:
-    """Jobs in memory, for as long as the object lives: several emulators can have it in turn.
+    """Documents in memory, for as long as the object lives: several emulators can have it in turn.
 
     Containers still get folders, in a temporary one, which is gone when the store is
     closed.
@@ -184,41 +149,32 @@ class MemoryStore:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._jobs: dict[str, Job] = {}
-        self._operations: dict[str, Json] = {}
+        self._documents: dict[str, Json] = {}
 
     @property
     def folder(self) -> Path:
         return self._folder
 
-    def jobs(self) -> Iterator[Job]:
-        return iter(list(self._jobs.values()))
+    def all(self, collection: str) -> Iterator[Json]:
+        for name, document in list(self._documents.items()):
+            if name.split("/")[-2] == collection:
+                yield document
 
-    def put(self, job: Job) -> None:
-        self._jobs[job.job_id] = job
+    def get(self, name: str) -> Json | None:
+        return self._documents.get(name)
 
-    def remove_job(self, job_id: str) -> None:
-        self._jobs.pop(job_id, None)
-        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+    def put(self, name: str, document: Json) -> None:
+        self._documents[name] = document
 
-    def job_folder(self, job_id: str) -> Path:
-        folder = self._folder / job_id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
+    def remove(self, name: str) -> None:
+        self._documents.pop(name, None)
+        shutil.rmtree(self._folder / _split(name), ignore_errors=True)
 
-    def log_file(self, job_id: str) -> None:
-        del job_id
+    def folder_of(self, name: str) -> Path:
+        return _make_folder(self._folder, name)
 
-    def operations(self) -> Iterator[Json]:
-        return iter(list(self._operations.values()))
-
-    def put_operation(self, operation: Json) -> None:
-        self._operations[operation["name"]] = operation
-
-    def clear(self) -> None:
-        self._jobs.clear()
-        self._operations.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def file_of(self, name: str, file_name: str) -> None:
+        del name, file_name
 
     def release(self) -> None:
         """It can be had at any time."""
@@ -227,40 +183,33 @@ class MemoryStore:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def job_to_json(job: Job) -> Json:
-    """A job as it is kept."""
-    kept: Json = {field.name: getattr(job, field.name) for field in fields(job)}
-    for name in _TIMES:
-        kept[name] = format_time(kept[name]) if kept[name] else None
-    kept["state"] = job.state.value
-    kept["ending"] = job.ending.value if job.ending else None
-    kept["eviction"] = event_to_json(job.eviction) if job.eviction else None
-    kept["script"] = [act_to_json(act) for act in job.script]
-    kept["later"] = [later_to_json(item) for item in job.later]
-    kept["history"] = [[state.value, format_time(moment)] for state, moment in job.history]
-    return kept
+def _split(name: str) -> Path:
+    """A resource name as a relative path.
+
+    Raises:
+        ValueError: If a segment could lead out of the store.
+    """
+    segments = name.split("/")
+    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError(f"not a resource name: {name!r}")
+    return Path(*segments)
 
 
-def job_from_json(kept: Json) -> Job:
-    """The job that was kept."""
+def _make_folder(root: Path, name: str) -> Path:
+    folder = root
+    # One by one: `parents=True` makes the folders on the way with the umask's rights.
+    for segment in ("", *_split(name).parts):
+        folder /= segment
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
-    def read_time(name: str) -> datetime | None:
-        return parse_time(kept[name]) if kept.get(name) else None
 
-    return Job(
-        **{
-            **kept,
-            **{name: read_time(name) for name in _TIMES},
-            "state": JobState(kept["state"]),
-            "ending": JobState(kept["ending"]) if kept["ending"] else None,
-            "eviction": event_from_json(kept["eviction"]) if kept.get("eviction") else None,
-            "script": tuple(act_from_json(act) for act in kept.get("script", ())),
-            "later": tuple(later_from_json(item) for item in kept.get("later", ())),
-            "history": tuple(
-                (JobState(state), parse_time(moment)) for state, moment in kept["history"]
-            ),
-        }
-    )
+def _read_file(file: Path) -> Json | None:
+    try:
+        document: Json = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return document
 
 
 def _replace_file(file: Path, content: Json) -> None:

@@ -6,51 +6,15 @@ reports.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vertex_emulator.faults.kinds import FaultError, FaultKind, find_kinds, require
+from vertex_emulator.faults.kinds import FaultKind, find_kinds, require
+from vertex_emulator.http.routes import FaultTarget
 
-Method = Literal[
-    "create",
-    "get",
-    "list",
-    "cancel",
-    "delete",
-    "operation",
-    "entries:list",
-    "token",
-    "metadata",
-    "*",
-]
-"""A method of the services; `*` is each one of the JobService and of Logging."""
+EVERY_METHOD = "*"
+"""Each method of Google's APIs: of those whose callers need permissions."""
 
-METHODS: tuple[str, ...] = get_args(Method)
-# What `*` leaves out: they are not Vertex AI's.
-_OTHER_SERVICES = frozenset({"token", "metadata"})
 _LEAST_STATUS, _MOST_STATUS = 400, 599
-
-
-@dataclass(frozen=True, slots=True)
-class FaultTarget:
-    """A call, as the fault plan sees it.
-
-    Args:
-        method: Its method.
-        identity: Whose token it bears, as in `CallRecord`.
-        bears_token: Whether it bears one.
-        resource: Path of what it is about, such as `projects/P/locations/L`.
-        job_id: ID of the job that it names.
-        labels: Labels of the job that it names or creates.
-        display_name: Display name of that job.
-    """
-
-    method: str
-    identity: str
-    bears_token: bool = False
-    resource: str = ""
-    job_id: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    display_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +22,8 @@ class RequestFault(FaultKind):
     """A fault of calls. It hits those that match all that is given.
 
     Args:
-        method: Method of the call.
+        method: Method of the call, as the routes of the emulator name it, or `*` for
+            each one of the JobService and of Logging.
         call: The first matching call that is hit, counted from the planning on, from 1.
         count: How many are hit, from that one on; 0 for every one until it is
             withdrawn. 1 by default, or with `lasts`, every one in that time.
@@ -72,7 +37,7 @@ class RequestFault(FaultKind):
             drawn with the seed of the plan.
     """
 
-    method: Method
+    method: str
     call: int = field(default=1, kw_only=True)
     count: int | None = field(default=None, kw_only=True)
     lasts: float | None = field(default=None, kw_only=True)
@@ -83,8 +48,6 @@ class RequestFault(FaultKind):
     chance: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise FaultError(f"method: must be one of {', '.join(METHODS)}; got {self.method!r}")
         require(self.call >= 1, "call", "at least 1")
         require(self.count is None or self.count >= 0, "count", "at least 0")
         require(self.lasts is None or self.lasts > 0, "lasts", "more than 0")
@@ -99,8 +62,8 @@ class RequestFault(FaultKind):
 
     def matches(self, target: FaultTarget) -> bool:
         """Whether a call is one that it can hit."""
-        if self.method == "*":
-            fits = target.method not in _OTHER_SERVICES
+        if self.method == EVERY_METHOD:
+            fits = target.host is not None
         else:
             fits = self.method == target.method
         return (
@@ -179,7 +142,7 @@ class QuotaExceeded(RequestFault):
         metric: Metric of the quota, without `aiplatform.googleapis.com/`.
     """
 
-    method: Method = "create"
+    method: str = "create"
     metric: str = field(default="custom_model_training_nvidia_l4_gpus", kw_only=True)
 
 

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from vertex_emulator.core.errors import ApiError
 from vertex_emulator.faults.call_faults import (
     ErrorAnswer,
-    FaultTarget,
     PermissionWithdrawn,
     QuotaExceeded,
 )
+from vertex_emulator.http.routes import FaultTarget
 
 # HTTP status -> name of the google.rpc.Code and the text that comes with it.
 _ERRORS = {
@@ -32,15 +32,9 @@ _ERRORS = {
     503: ("UNAVAILABLE", "The service is currently unavailable."),
     504: ("DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
 }
-_PERMISSIONS = {
-    "create": "aiplatform.customJobs.create",
-    "get": "aiplatform.customJobs.get",
-    "list": "aiplatform.customJobs.list",
-    "cancel": "aiplatform.customJobs.cancel",
-    "delete": "aiplatform.customJobs.delete",
-    "operation": "aiplatform.customJobs.get",
-    "entries:list": "logging.logEntries.list",
-}
+# Of a method that needs none, such as the token endpoint's.
+_DEFAULT_PERMISSION = "aiplatform.customJobs.get"
+_DEFAULT_HOST = "aiplatform.googleapis.com"
 _HTML = """\
 <!DOCTYPE html>
 <html lang=en>
@@ -77,14 +71,14 @@ def build_quota_error(fault: QuotaExceeded) -> ApiError:
 def build_permission_error(fault: PermissionWithdrawn, target: FaultTarget) -> ApiError:
     """What a caller gets who does not have the permission."""
     del fault
-    permission = _PERMISSIONS.get(target.method, "aiplatform.customJobs.get")
-    service = "logging" if target.method == "entries:list" else "aiplatform"
+    permission = target.permission or _DEFAULT_PERMISSION
+    host = target.host or _DEFAULT_HOST
     return ApiError(
         "PERMISSION_DENIED",
         f"Permission '{permission}' denied on resource "
-        f"'//{service}.googleapis.com/{target.resource}' (or it may not exist).",
+        f"'//{host}/{target.resource}' (or it may not exist).",
         reason="IAM_PERMISSION_DENIED",
-        domain=f"{service}.googleapis.com",
+        domain=host,
         metadata={"permission": permission, "resource": target.resource},
     )
 

@@ -19,7 +19,6 @@ from vertex_emulator.faults.call_faults import (
     AnswerLost,
     Delay,
     ErrorAnswer,
-    FaultTarget,
     How,
     Interruption,
     PermissionWithdrawn,
@@ -35,8 +34,11 @@ from vertex_emulator.faults.error_replies import (
     build_quota_error,
 )
 from vertex_emulator.faults.plan import FaultPlan
+from vertex_emulator.http.callers import Caller
+from vertex_emulator.http.messages import ApiRequest, render_error
+from vertex_emulator.http.routes import FaultTarget, Route
 from vertex_emulator.http.server import CONNECTION
-from vertex_emulator.identity.tokens import Bearer, Tokens
+from vertex_emulator.identity.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,6 @@ NO_ANSWER = 0
 """Status of a call whose connection was cut."""
 
 Perform = Callable[[], Response]
-Render = Callable[[ApiError], Response]
 
 
 class FaultInjector:
@@ -55,26 +56,26 @@ class FaultInjector:
         timer: Lets effects and answers come later.
         clock: Where time comes from.
         tokens: Expire.
-        render: Makes an answer of an error.
     """
 
-    def __init__(
-        self, plan: FaultPlan, timer: Timer, clock: Clock, tokens: Tokens, render: Render
-    ) -> None:
+    def __init__(self, plan: FaultPlan, timer: Timer, clock: Clock, tokens: Tokens) -> None:
         self._plan = plan
         self._timer = timer
         self._clock = clock
         self._tokens = tokens
-        self._render = render
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    async def answer(self, target: FaultTarget, perform: Perform) -> Response:
-        """The answer of a call.
+    async def answer(self, route: Route, request: ApiRequest, perform: Perform) -> Response:
+        """The answer to a call.
 
         Args:
-            target: The call, as the plan sees it.
-            perform: Does it, in a thread of its own.
+            route: The route that the call has come to.
+            request: The call.
+            perform: Answers it, in a thread of its own.
         """
+        if self._plan.is_empty or route.fault_method is None:
+            return await run_in_threadpool(perform)
+        target = route.target_of(request)
         faults = self._plan.strike(target, self._clock.now())
         await self._let_pass(faults, after_effect=False)
         main = next((one for one in faults if not isinstance(one, Delay | Interruption)), None)
@@ -101,15 +102,15 @@ class FaultInjector:
         if isinstance(fault, ErrorAnswer) and not fault.after_effect:
             return self._build_error(fault)
         if isinstance(fault, QuotaExceeded):
-            return self._render(build_quota_error(fault))
+            return render_error(build_quota_error(fault))
         if isinstance(fault, PermissionWithdrawn):
-            return self._render(build_permission_error(fault, target))
+            return render_error(build_permission_error(fault, target))
         if isinstance(fault, TokensExpired):
             self._tokens.expire()
             try:
-                Bearer(target.identity, is_expired=True).refuse_expired()
+                Caller(target.identity, is_expired=True).refuse_expired()
             except ApiError as error:
-                return self._render(error)
+                return render_error(error)
         return None
 
     def _spoiled(self, fault: RequestFault | None, reply: Response) -> Response:
@@ -124,7 +125,7 @@ class FaultInjector:
 
     def _build_error(self, fault: ErrorAnswer) -> Response:
         if fault.body == "json":
-            reply = self._render(build_error(fault))
+            reply = render_error(build_error(fault))
         elif fault.body == "html":
             reply = Response(build_html(fault), fault.status, media_type="text/html")
         else:

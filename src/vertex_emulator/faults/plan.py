@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vertex_emulator.faults.call_faults import Delay, FaultTarget, Interruption, RequestFault
+from vertex_emulator.faults.call_faults import EVERY_METHOD, Delay, Interruption, RequestFault
 from vertex_emulator.faults.job_faults import JobFault
 from vertex_emulator.faults.kinds import FaultError
+from vertex_emulator.http.routes import FaultTarget
 from vertex_emulator.jobs.events import Act
 from vertex_emulator.jobs.job import Job
 
@@ -104,6 +105,7 @@ class FaultPlan:
         self._number = 0
         self._draws = 0
         self._lock = threading.RLock()
+        self._methods: tuple[str, ...] = ()
         self._find_job: Callable[[str], Job | None] = lambda _: None
         self._add_script: Callable[[str, tuple[Act, ...]], None] = lambda _, __: None
 
@@ -111,7 +113,7 @@ class FaultPlan:
         """Have a fault happen.
 
         Raises:
-            FaultError: If there is no job of its `job_id`.
+            FaultError: If there is no job of its `job_id`, or no such method.
         """
         (planned,) = self.plan_all([fault])
         return planned
@@ -182,13 +184,21 @@ class FaultPlan:
         self,
         find_job: Callable[[str], Job | None],
         add_script: Callable[[str, tuple[Act, ...]], None],
+        methods: Iterable[str],
     ) -> None:
         """Belong to an emulator.
 
         Args:
             find_job: Gives a job by its ID.
             add_script: Has more happen to a job.
+            methods: The methods that faults can hit.
+
+        Raises:
+            FaultError: If a fault of another method is planned.
         """
+        self._methods = (*dict.fromkeys(methods), EVERY_METHOD)
+        for planned in self.all():
+            self._refuse_unknown_method(planned.fault)
         self._find_job = find_job
         self._add_script = add_script
 
@@ -257,11 +267,22 @@ class FaultPlan:
     def _find(self, fault: Fault) -> Job | None:
         """The job that a fault names, if it names one that exists."""
         if isinstance(fault, RequestFault) or fault.job_id is None:
+            self._refuse_unknown_method(fault)
             return None
         job = self._find_job(fault.job_id)
         if job is None:
             raise FaultError(f"job_id: there is no job {fault.job_id}")
         return job
+
+    def _refuse_unknown_method(self, fault: Fault) -> None:
+        """Refuse a fault that nothing can hit; a plan without an emulator knows no methods yet.
+
+        Raises:
+            FaultError: Lists the methods.
+        """
+        if self._methods and isinstance(fault, RequestFault) and fault.method not in self._methods:
+            listed = ", ".join(self._methods)
+            raise FaultError(f"method: must be one of {listed}; got {fault.method!r}")
 
     def _plan(self, fault: Fault, job: Job | None, draw: random.Random) -> Planned:
         with self._lock:

@@ -1,8 +1,16 @@
-"""A request as handlers see it, and what they answer."""
+"""What handlers are given, and what they answer."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from starlette.responses import Response
+
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.http.callers import Caller
+
+_JSON = "application/json; charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +24,7 @@ class ApiRequest:
     # By their names in lower case.
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    caller: Caller = field(default_factory=Caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +36,17 @@ class Reply:
     # HTTP status.
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(answer: Any) -> Response:
+    """The HTTP response for what a handler answers: a `Reply`, or an object as JSON with 200."""
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    headers = dict(reply.headers)
+    if isinstance(reply.content, str):
+        return Response(reply.content, reply.status, headers, media_type="application/text")
+    return Response(json.dumps(reply.content), reply.status, headers, media_type=_JSON)
+
+
+def render_error(error: ApiError) -> Response:
+    """The HTTP response for an error."""
+    return render(Reply(error.to_json(), status=error.http_status))

@@ -1,114 +1,156 @@
-"""The routes that the emulator serves, as data: `app` binds them, `coverage` prints them."""
+"""Routes, each declared in one place: beside the handler that answers it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeVar
+
+from vertex_emulator.http.messages import ApiRequest
 
 VERSIONS = ("v1", "v1beta1")
-_LOCATION = "/{version}/projects/{project}/locations/{location}"
-_JOBS = f"{_LOCATION}/customJobs"
+"""What `{version}` in a path stands for."""
+
+LOCATION = "/{version}/projects/{project}/locations/{location}"
+"""The path of a project and region."""
 
 Support = Literal["faithful", "simplified", "emulator only"]
+"""`faithful` to what is documented, `simplified`, or a route of the emulator's own."""
+
+Handler = Callable[[ApiRequest], Any]
+_AnyHandler = TypeVar("_AnyHandler", bound=Callable[..., Any])
+_DECLARED = "declared_routes"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A route.
+class Service:
+    """Whose routes they are."""
 
-    Args:
-        method: HTTP method.
-        path: Pattern of the path.
-        name: Name of the endpoint.
-        service: Whose route it is.
-        support: `faithful` to what is documented, `simplified`, or a route of the
-            emulator's own.
-        note: What a reader should know.
+    # As the coverage page calls it.
+    name: str
+    # Host of an API of Google's. Its callers bear access tokens and need permissions, and
+    # the fault plan's `*` stands for its methods. None for whatever has neither.
+    host: str | None = None
+
+
+EMULATOR = Service("The emulator itself")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultTarget:
+    """A call, as the fault plan sees it."""
+
+    # What the fault plan calls the method: `create`, `entries:list`.
+    method: str = ""
+    # Whose token the call bears, as in `CallRecord`.
+    identity: str = ""
+    bears_token: bool = False
+    # Host of the API; None for a service that `*` leaves out.
+    host: str | None = None
+    # IAM permission that the call needs.
+    permission: str | None = None
+    # Path of what the call is about: `projects/P/locations/L`.
+    resource: str = ""
+    # ID of the job that the call names.
+    job_id: str | None = None
+    # Labels and display name of the resource that the call names or creates.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route of a service."""
+
+    # HTTP method.
+    method: str
+    # Pattern of the path, as Starlette reads it; `{version}` is one of `VERSIONS`.
+    path: str
+    support: Support
+    # What a reader of the coverage page should know.
+    note: str
+    # What the fault plan calls the method; None for one that no fault can hit.
+    fault_method: str | None
+    # IAM permission that the call needs, which a planned 403 names.
+    permission: str | None
+    service: Service
+    handler: Handler
+    describe: Callable[[ApiRequest], FaultTarget]
+
+    def target_of(self, request: ApiRequest) -> FaultTarget:
+        """What a call means to the fault plan."""
+        return replace(
+            self.describe(request),
+            method=self.fault_method or "",
+            identity=request.caller.identity,
+            bears_token=request.caller.bears_token,
+            host=self.service.host,
+            permission=self.permission,
+        )
+
+
+def route(
+    method: str,
+    path: str,
+    support: Support = "faithful",
+    note: str = "",
+    *,
+    fault_method: str | None = None,
+    permission: str | None = None,
+) -> Callable[[_AnyHandler], _AnyHandler]:
+    """Declare that a method of an `Api` answers a route; the arguments are `Route`'s fields.
+
+    A handler may answer several routes.
+    """
+    declared = partial(
+        Route,
+        method=method,
+        path=path,
+        support=support,
+        note=note,
+        fault_method=fault_method,
+        permission=permission,
+    )
+
+    def declare(handler: _AnyHandler) -> _AnyHandler:
+        # Decorators are applied from the last to the first.
+        setattr(handler, _DECLARED, (declared, *getattr(handler, _DECLARED, ())))
+        return handler
+
+    return declare
+
+
+class Api:
+    """A service, as the emulator serves it: its routes, and its part in the emulator's life.
+
+    A class of its own for each service declares the routes with `route`.
     """
 
-    method: str
-    path: str
-    name: str
-    service: str
-    support: Support
-    note: str
+    service: ClassVar[Service]
 
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes in the order of their declaration."""
+        return tuple(
+            declared(
+                service=self.service, handler=getattr(self, name), describe=self.describe_target
+            )
+            for name, member in vars(type(self)).items()
+            for declared in getattr(member, _DECLARED, ())
+        )
 
-JOB_SERVICE = "Vertex AI JobService"
-LOGGING = "Cloud Logging"
-OAUTH = "OAuth"
-METADATA = "Metadata server"
-EMULATOR = "The emulator itself"
+    def describe_target(self, request: ApiRequest) -> FaultTarget:
+        """What a call is about, for the fault plan; as much as a call that is wrong says of it."""
+        del request
+        return FaultTarget()
 
-ROUTES = (
-    Route(
-        "POST", _JOBS, "create_job", JOB_SERVICE, "faithful",
-        "Every documented rule, all violations at once; then the command really runs.",
-    ),
-    Route(
-        "GET", _JOBS, "list_jobs", JOB_SERVICE, "faithful",
-        "`filter`, `pageSize` (at most 100: not documented), `pageToken`, `readMask`. "
-        "Newest first. A job is in the list at once; whether Google's is, is not documented.",
-    ),
-    Route("GET", f"{_JOBS}/{{job}}", "get_job", JOB_SERVICE, "faithful", ""),
-    Route(
-        "POST", f"{_JOBS}/{{job}}:cancel", "cancel_job", JOB_SERVICE, "faithful",
-        "Asynchronous. For a job that is over: FAILED_PRECONDITION, which is an assumption.",
-    ),
-    Route(
-        "DELETE", f"{_JOBS}/{{job}}", "delete_job", JOB_SERVICE, "simplified",
-        "The operation is done at once. A job that is not over is ended and deleted, which is "
-        "an assumption.",
-    ),
-    Route(
-        "GET", f"{_LOCATION}/operations/{{operation}}", "get_operation", JOB_SERVICE,
-        "faithful", "",
-    ),
-    Route(
-        "GET", f"{_JOBS}/{{job}}/operations/{{operation}}", "get_operation", JOB_SERVICE,
-        "faithful", "",
-    ),
-    Route(
-        "GET", "/ui/projects/{project}/locations/{location}/operations/{operation}",
-        "get_operation", JOB_SERVICE, "faithful", "Where Google's REST clients read operations.",
-    ),
-    Route(
-        "POST", "/v2/entries:list", "list_entries", LOGGING, "faithful",
-        "Comparisons, `:`, `=~`, AND, OR, NOT, texts; no functions. Entries are there at once: "
-        "no figure for Google's delay is documented.",
-    ),
-    Route(
-        "POST", "/token", "exchange_token", OAUTH, "simplified",
-        "`jwt-bearer` (the signature is not verified) and `refresh_token`. Use it as "
-        "`token_uri` of a key.",
-    ),
-    Route("GET", "/", "ping_metadata", METADATA, "faithful", "What libraries ping."),
-    Route(
-        "GET", "/computeMetadata/v1/{path:path}", "read_metadata", METADATA, "simplified",
-        "Service account (token, identity, email, scopes, aliases), project and universe. "
-        "Every job has the same account.",
-    ),
-    Route("GET", "/emulator/health", "read_health", EMULATOR, "emulator only", "Version."),
-    Route(
-        "GET", "/emulator/requests", "list_calls", EMULATOR, "emulator only",
-        "Every call with the identity of its token.",
-    ),
-    Route(
-        "POST", "/emulator/reset", "reset", EMULATOR, "emulator only",
-        "Ends and forgets all jobs, logs, tokens, calls and faults.",
-    ),
-    Route(
-        "GET", "/emulator/faults", "list_faults", EMULATOR, "emulator only",
-        "What is planned, and how often it has happened.",
-    ),
-    Route(
-        "POST", "/emulator/faults", "plan_faults", EMULATOR, "emulator only",
-        "Plans faults; see below.",
-    ),
-    Route(
-        "DELETE", "/emulator/faults", "clear_faults", EMULATOR, "emulator only",
-        "Withdraws every fault.",
-    ),
-    Route(
-        "DELETE", "/emulator/faults/{fault}", "withdraw_fault", EMULATOR, "emulator only",
-        "Withdraws one by its `id`.",
-    ),
-)  # fmt: skip
+    def start(self) -> None:
+        """Take up what is kept; called once, before the first request."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+
+    def crash(self) -> None:
+        """Do nothing any more, as if killed."""
+
+    def stop(self) -> None:
+        """End everything that runs; called once, after the last request and the last timer."""

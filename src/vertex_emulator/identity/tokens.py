@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from vertex_emulator.core.clock import Clock
-from vertex_emulator.core.errors import ApiError, Json
+from vertex_emulator.core.errors import Json
+from vertex_emulator.http.callers import UNKNOWN_TOKEN, Caller
 
 # Google's access tokens last an hour.
 DEFAULT_LIFETIME_SECONDS = 3600.0
-
-ANONYMOUS = "anonymous"
-UNKNOWN_TOKEN = "unknown token"  # noqa: S105 - a name for it, not a token
 
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -51,34 +49,6 @@ class OAuthError(Exception):
 class _Grant:
     identity: str
     expires: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """Who calls.
-
-    Args:
-        identity: Of whoever the token was issued to.
-        is_expired: Whether the token no longer holds.
-    """
-
-    identity: str
-    is_expired: bool = False
-
-    def refuse_expired(self) -> None:
-        """Answer a token that has expired.
-
-        Raises:
-            ApiError: UNAUTHENTICATED, if it has.
-        """
-        if self.is_expired:
-            raise ApiError(
-                "UNAUTHENTICATED",
-                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
-                "login cookie or other valid authentication credential. See "
-                "https://developers.google.com/identity/sign-in/web/devconsole-project.",
-                reason="ACCESS_TOKEN_EXPIRED",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +143,7 @@ class Tokens:
             }
         raise OAuthError("unsupported_grant_type", "The emulator does not serve this grant_type.")
 
-    def identify(self, authorization: str | None) -> Bearer:
+    def identify(self, authorization: str | None) -> Caller:
         """Whose token a request bears.
 
         Args:
@@ -187,18 +157,18 @@ class Tokens:
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            return Bearer(ANONYMOUS)
+            return Caller()
         with self._lock:
             grant = self._grants.get(token)
         now = self._clock.now()
         if grant is not None:
-            return Bearer(grant.identity, grant.expires <= now)
+            return Caller(grant.identity, grant.expires <= now)
         claims = read_claims(token) or {}
         if not isinstance(claims.get("iss"), str):
-            return Bearer(UNKNOWN_TOKEN)
+            return Caller(UNKNOWN_TOKEN)
         expires = claims.get("exp")
         is_expired = isinstance(expires, int | float) and expires <= now.timestamp()
-        return Bearer(claims["iss"][:_MAX_IDENTITY_CHARACTERS], is_expired)
+        return Caller(claims["iss"][:_MAX_IDENTITY_CHARACTERS], is_expired)
 
     def expire(self) -> None:
         """Let every token issued so far expire now."""

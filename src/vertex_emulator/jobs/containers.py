@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vertex_emulator.core.documents import Store
+from vertex_emulator.core.documents import DocumentStore
 from vertex_emulator.core.timer import Timer
 from vertex_emulator.jobs import container_environment, outcome
 from vertex_emulator.jobs.events import (
@@ -39,11 +39,13 @@ class _Running:
     """A container.
 
     Args:
+        job: Whose it is, as it was at the start.
         thread: Waits for it; None for one that lives by the timer.
         replica: None until it has started.
         must_end: What is to be done to it as soon as it has started.
     """
 
+    job: Job
     thread: threading.Thread | None = None
     replica: Replica | TimedReplica | None = None
     must_end: Callable[[Replica | TimedReplica], None] | None = None
@@ -66,11 +68,11 @@ class Containers:
         self,
         *,
         runtime: AnyRuntime,
-        store: Store,
+        store: DocumentStore,
         logs: JobLogs,
         timer: Timer,
         metadata_host: str,
-        ended: Callable[[str, Event], None],
+        ended: Callable[[Job, Event], None],
         happened: Callable[[str, Event], None],
     ) -> None:
         self._happened = happened
@@ -116,7 +118,7 @@ class Containers:
 
     def start(self, job: Job, attempt: int) -> None:
         """Start the container of a job that has none; returns at once."""
-        running = _Running()
+        running = _Running(job)
         if isinstance(self._runtime, TimedRuntime):
             runtime = self._runtime
             with self._lock:
@@ -168,7 +170,7 @@ class Containers:
             threads = set(self._threads)
         for job_id, one in running.items():
             if one.thread is None:
-                self._forget(job_id, one)
+                self._forget(one)
             else:
                 self.end(job_id)
         for thread in threads:
@@ -183,7 +185,7 @@ class Containers:
             if one.replica:
                 one.replica.abandon()
 
-    def _forget(self, job_id: str, running: _Running) -> None:
+    def _forget(self, running: _Running) -> None:
         """End one that lives by the timer: it is not there any more."""
         self._timer.cancel(running)
         with self._lock:
@@ -191,11 +193,11 @@ class Containers:
             replica = running.replica
         if replica:
             replica.abandon()
-        self._over(job_id, running, InternalError())
+        self._over(running, InternalError())
 
     def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
         def ended(end: Exit) -> None:
-            self._over(job.job_id, running, ReplicaEnded(attempt, end))
+            self._over(running, ReplicaEnded(attempt, end))
 
         if running.must_end:
             # As a container that is ended while it starts.
@@ -207,7 +209,7 @@ class Containers:
             )
         except Exception:
             logger.exception("The container of %s was lost", job.name)
-            self._over(job.job_id, running, InternalError())
+            self._over(running, InternalError())
             return
         self._started(running, replica)
 
@@ -219,7 +221,7 @@ class Containers:
             event = ReplicaEnded(attempt, replica.wait())
         except Exception:
             logger.exception("The container of %s was lost", job.name)
-        self._over(job.job_id, running, event)
+        self._over(running, event)
         with self._lock:
             self._threads.discard(threading.current_thread())
 
@@ -233,15 +235,16 @@ class Containers:
         if must_end:
             must_end(replica)
 
-    def _over(self, job_id: str, running: _Running, event: Event) -> None:
+    def _over(self, running: _Running, event: Event) -> None:
+        job_id = running.job.job_id
         with self._lock:
             if self._running.get(job_id) is running:
                 del self._running[job_id]
-        self._ended(job_id, event)
+        self._ended(running.job, event)
 
     def _describe(self, job: Job, attempt: int) -> Container:
         environment = container_environment.build_environment(job)
-        folder = self._store.job_folder(job.job_id) / f"attempt-{attempt}"
+        folder = self._store.folder_of(job.name) / f"attempt-{attempt}"
         folder.mkdir(mode=0o700)
         return Container(
             job_id=job.job_id,
@@ -255,7 +258,9 @@ class Containers:
         )
 
     def _sink_of(self, job: Job) -> Callable[[str, str], None]:
-        return lambda stream, line: self._logs.write_output(job, outcome.REPLICA, stream, line)
+        return lambda stream, line: self._logs.write_output(
+            job.job_id, outcome.REPLICA, stream, line
+        )
 
 
 def _terminate(replica: Replica | TimedReplica) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from vertex_emulator.core.documents import Store
+from vertex_emulator.core.documents import DocumentStore
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.timer import Timer
@@ -32,12 +32,14 @@ from vertex_emulator.jobs.events import (
     WriteLine,
 )
 from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import AnyRuntime
 
 logger = logging.getLogger(__name__)
 
+COLLECTION = "customJobs"
 # IDs look like Google's: 19 digits.
 _FIRST_ID = 10**18
 _IDS = 8 * 10**18
@@ -68,7 +70,7 @@ class Driver:
         store: Keeps the jobs.
         logs: Takes what jobs write.
         runtime: Runs their containers.
-        timer: Where time comes from; started and stopped here.
+        timer: Where time comes from.
         timings: How long phases last.
         metadata_host: `host:port` of the metadata server.
         scripts: What happens to jobs besides.
@@ -78,7 +80,7 @@ class Driver:
     def __init__(
         self,
         *,
-        store: Store,
+        store: DocumentStore,
         logs: JobLogs,
         runtime: AnyRuntime,
         timer: Timer,
@@ -114,23 +116,25 @@ class Driver:
         platform: it is started again, twice at most.
         """
         with self._changed:
-            self._jobs = {job.job_id: job for job in self._store.jobs()}
-            jobs = list(self._jobs.values())
+            jobs = [job_from_json(document) for document in self._store.all(COLLECTION)]
+            self._jobs = {job.job_id: job for job in jobs}
         for job in jobs:
+            self._open_log(job)
             if not job.is_terminal:
                 self._containers.end_leftovers(job.job_id)
                 self._apply(job.job_id, InternalError())
             if self._jobs[job.job_id].is_image_awaited:
                 self._containers.pull(job)
             self._set_timer(self._jobs[job.job_id])
-        self._timer.start()
 
     def stop(self) -> None:
-        """End every container and leave the jobs as they are; returns when all is over."""
+        """End every container and leave the jobs as they are; returns when all have ended.
+
+        The timer has been stopped before.
+        """
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-        self._timer.stop()
         self._containers.end_all()
 
     def crash(self) -> None:
@@ -139,20 +143,18 @@ class Driver:
             self._is_stopping = self._is_crashed = True
             self._changed.notify_all()
         self._containers.abandon_all()
-        self._timer.stop()
 
     def clear(self) -> None:
         """End every container and forget every job and its logs; returns when all is over."""
         with self._changed:
-            for job_id in self._jobs:
-                self._timer.cancel(job_id)
+            jobs = list(self._jobs.values())
+            for job in jobs:
+                self._timer.cancel(job.job_id)
             self._jobs.clear()
         self._containers.end_all()
         with self._changed:
-            self._store.clear()
-            self._logs.clear()
-            for job in self._jobs.values():  # created in the meantime
-                self._store.put(job)
+            for job in jobs:
+                self._remove(job)
 
     def create(self, parent: Parent, request: Json) -> Job:
         """Create a job.
@@ -175,6 +177,7 @@ class Driver:
             )
             job = replace(job, script=self._scripts.write(job))
             job, effects = begin(job, self._timings)
+            self._open_log(job)
             self._keep(job)
             self._do(job, effects)
             self._set_timer(job)
@@ -202,10 +205,10 @@ class Driver:
     def delete(self, job_id: str) -> None:
         """Forget a job; its container is ended, and its folder goes with that end."""
         with self._changed:
-            self._jobs.pop(job_id, None)
+            job = self._jobs.pop(job_id, None)
             self._timer.cancel(job_id)
-            if not self._containers.end(job_id):
-                self._remove(job_id)
+            if job and not self._containers.end(job_id):
+                self._remove(job)
 
     def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
         """Wait until something holds; it is asked again whenever a job changes.
@@ -248,7 +251,7 @@ class Driver:
 
     def _keep(self, job: Job) -> None:
         before = self._jobs.get(job.job_id)
-        self._store.put(job)
+        self._store.put(job.name, job_to_json(job))
         self._jobs[job.job_id] = job
         if before is None or before.state is not job.state:
             logger.info("%s is %s", job.name, job.state.value)
@@ -260,7 +263,9 @@ class Driver:
     def _do(self, job: Job, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, WriteLine):
-                self._logs.write_line(job, outcome.SERVICE_TASK, effect.text, effect.severity)
+                self._logs.write_line(
+                    job.job_id, outcome.SERVICE_TASK, effect.text, effect.severity
+                )
             elif isinstance(effect, EndReplica):
                 self._containers.end(job.job_id, at_once=effect.at_once)
             elif isinstance(effect, PullImage):
@@ -272,16 +277,20 @@ class Driver:
             elif isinstance(effect, FaultHappened):
                 self._scripts.happened(effect.fault)
 
-    def _on_container_over(self, job_id: str, event: Event) -> None:
+    def _on_container_over(self, job: Job, event: Event) -> None:
         with self._changed:
             if self._is_crashed:
                 return
-            if job_id in self._jobs:
-                self._apply(job_id, event)
+            if job.job_id in self._jobs:
+                self._apply(job.job_id, event)
             else:
-                self._remove(job_id)
+                self._remove(job)
 
-    def _remove(self, job_id: str) -> None:
-        self._store.remove_job(job_id)
-        self._logs.forget(job_id)
+    def _open_log(self, job: Job) -> None:
+        file = self._store.file_of(job.name, "log.jsonl")
+        self._logs.open(job.job_id, project=job.project, number=job.number, file=file)
+
+    def _remove(self, job: Job) -> None:
+        self._store.remove(job.name)
+        self._logs.forget(job.job_id)
         self._changed.notify_all()

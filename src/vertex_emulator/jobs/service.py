@@ -3,19 +3,16 @@
 Vertex API reference, `projects.locations.customJobs`.
 """
 
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vertex_emulator.core.clock import Clock
-from vertex_emulator.core.documents import Store
 from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_argument
 from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.names import Parent, parse_id
+from vertex_emulator.core.operations import EMPTY, Operations
 from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
 from vertex_emulator.core.proto_json import mask_message
 from vertex_emulator.core.times import format_time
-from vertex_emulator.faults.plan import FaultPlan
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.driver import Driver
 from vertex_emulator.jobs.job import Job
@@ -41,26 +38,19 @@ _SYSTEM_PARAMETERS = frozenset(
         *("$.xgafv", "upload_protocol", "uploadType"),
     }
 )
-_FIRST_OPERATION_ID = 10**18
 
 
 @dataclass(frozen=True, slots=True)
 class JobService:
-    """The calls of the service.
+    """The calls of the service."""
 
-    Args:
-        driver: Leads the jobs.
-        runtime: Says what it can run.
-        store: Keeps operations.
-        clock: Stamps operations.
-        faults: Keeps jobs out of lists.
-    """
-
+    # Leads the jobs.
     driver: Driver
+    # Says what it can run.
     runtime: AnyRuntime
-    store: Store
-    clock: Clock
-    faults: FaultPlan
+    operations: Operations
+    # Gives the IDs of those jobs that a list does not have yet.
+    find_unlisted: Callable[[Sequence[Job]], frozenset[str]] = lambda _: frozenset()
 
     def create(self, parent: Parent, body: Json, *, version: str) -> Json:
         """Create a job; it is started at once.
@@ -107,7 +97,7 @@ class JobService:
             and matches(job)
             and (last is None or _position(job) < last)
         ]
-        unlisted = self.faults.find_unlisted(chosen, self.clock.now())
+        unlisted = self.find_unlisted(chosen)
         chosen = [job for job in chosen if job.job_id not in unlisted]
         page = chosen[:size]
         answer: Json = {}
@@ -145,33 +135,10 @@ class JobService:
             ApiError: NOT_FOUND.
         """
         self._find(parent, job_id)
+        metadata = f"google.cloud.aiplatform.{version}.DeleteOperationMetadata"
+        operation = self.operations.begin(str(parent), metadata)
         self.driver.delete(job_id)
-        now = format_time(self.clock.now())
-        operation_id = _FIRST_OPERATION_ID + secrets.randbelow(8 * _FIRST_OPERATION_ID)
-        kind = f"type.googleapis.com/google.cloud.aiplatform.{version}.DeleteOperationMetadata"
-        operation: Json = {
-            "name": f"{parent}/operations/{operation_id}",
-            "metadata": {
-                "@type": kind,
-                "genericMetadata": {"createTime": now, "updateTime": now},
-            },
-            "done": True,
-            "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
-        }
-        self.store.put_operation(operation)
-        return operation
-
-    def get_operation(self, parent: Parent, operation_id: str) -> Json:
-        """An operation.
-
-        Raises:
-            ApiError: NOT_FOUND.
-        """
-        name = f"{parent}/operations/{parse_id(operation_id, 'Operation')}"
-        for operation in self.store.operations():
-            if operation["name"] == name:
-                return operation
-        raise ApiError("NOT_FOUND", f"The Operation {name} does not exist.")
+        return self.operations.finish(operation["name"], EMPTY)
 
     def _check_image(self, parent: Parent, job_spec: Json) -> None:
         """Refuse a repository that may not be read, as the service does before there is a job.

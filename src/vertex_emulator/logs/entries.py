@@ -9,7 +9,8 @@ one here is made up, and readers go by resource labels.
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 from vertex_emulator.core.clock import Clock
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time
-from vertex_emulator.jobs.job import Job
 
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity
 SEVERITIES = {
@@ -38,49 +38,99 @@ MAX_MESSAGE_CHARACTERS = 60_000
 _STREAM_SEVERITY = {"stdout": "INFO", "stderr": "ERROR"}
 
 
+@dataclass(slots=True)
+class _Log:
+    """The log of a job."""
+
+    # ID of the job's project as its creator wrote it, and the project's number.
+    project: str
+    number: str
+    # Keeps the entries; None for in memory.
+    file: Path | None
+    # Oldest first; None until they are read from the file.
+    entries: list[Json] | None = field(default=None, repr=False)
+
+    def load(self) -> list[Json]:
+        """The entries, to be appended to."""
+        if self.entries is None:
+            self.entries = _read_file(self.file) if self.file else []
+        return self.entries
+
+
 class JobLogs:
     """The entries of every job, in order; safe to use from several threads.
 
+    A log is known by the ID of its job. What is written to a log that is not open is
+    dropped.
+
     Args:
-        file_of: Gives the file of a job's log by its ID; None for in memory.
         clock: Stamps the entries.
     """
 
-    def __init__(self, file_of: Callable[[str], Path | None], clock: Clock) -> None:
-        self._file_of = file_of
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, list[Json]] = {}
+        self._logs: dict[str, _Log] = {}
         self._last = clock.now()
         self._is_closed = False
         self._lock = threading.Condition()
 
-    def write_line(self, job: Job, task: str, text: str, severity: str) -> None:
+    def open(self, job_id: str, *, project: str, number: str, file: Path | None) -> None:
+        """Open the log of a job.
+
+        Args:
+            job_id: Numeric ID of the job.
+            project: ID of its project, as entries show it.
+            number: Number of its project.
+            file: Keeps the entries, those of before included; None for in memory.
+        """
+        with self._lock:
+            self._logs[job_id] = _Log(project, number, file)
+
+    def write_line(self, job_id: str, task: str, text: str, severity: str) -> None:
         """Write a line as it is.
 
         Args:
-            job: The job that it is about.
+            job_id: Numeric ID of the job that it is about.
             task: `service`, or the replica.
             text: The line.
             severity: One of `SEVERITIES`.
         """
-        self._append(job, task, severity, {"message": text[:MAX_MESSAGE_CHARACTERS]})
+        self._append(job_id, task, severity, {"message": text[:MAX_MESSAGE_CHARACTERS]})
 
-    def write_output(self, job: Job, task: str, stream: str, line: str) -> None:
+    def write_output(self, job_id: str, task: str, stream: str, line: str) -> None:
         """Write a line of a container's output.
 
         Args:
-            job: The job.
+            job_id: Numeric ID of the job.
             task: The replica.
             stream: `stdout` or `stderr`.
             line: Without its end.
         """
         severity, payload = parse_output(stream, line)
-        self._append(job, task, severity, payload)
+        self._append(job_id, task, severity, payload)
 
     def entries_of(self, job_id: str) -> list[Json]:
         """The entries of a job, the oldest first."""
         with self._lock:
-            return list(self._load(job_id))
+            log = self._logs.get(job_id)
+            return list(log.load()) if log else []
+
+    def entries_in(
+        self, numbers: Collection[str], job_ids: Collection[str] | None = None
+    ) -> list[Json]:
+        """The entries of several jobs, job by job.
+
+        Args:
+            numbers: Numbers of their projects.
+            job_ids: Numeric IDs of the jobs; None for all of the projects.
+        """
+        with self._lock:
+            return [
+                entry
+                for job_id, log in self._logs.items()
+                if log.number in numbers and (job_ids is None or job_id in job_ids)
+                for entry in log.load()
+            ]
 
     def wait_for(self, job_id: str, text: str, seconds: float) -> bool:
         """Wait for a line that contains a text.
@@ -96,43 +146,39 @@ class JobLogs:
         with self._lock:
             return self._lock.wait_for(
                 lambda: any(
-                    text in entry["jsonPayload"]["message"] for entry in self._load(job_id)
+                    text in entry["jsonPayload"]["message"] for entry in self.entries_of(job_id)
                 ),
                 seconds,
             )
 
     def forget(self, job_id: str) -> None:
-        """Drop the entries of a job whose folder is gone."""
+        """Drop the log of a job whose folder is gone."""
         with self._lock:
-            self._entries.pop(job_id, None)
-
-    def clear(self) -> None:
-        """Drop the entries of every job."""
-        with self._lock:
-            self._entries.clear()
+            self._logs.pop(job_id, None)
 
     def close(self) -> None:
         """Write nothing any more."""
         with self._lock:
             self._is_closed = True
 
-    def _append(self, job: Job, task: str, severity: str, payload: Json) -> None:
+    def _append(self, job_id: str, task: str, severity: str, payload: Json) -> None:
         with self._lock:
-            if self._is_closed:
+            log = self._logs.get(job_id)
+            if self._is_closed or log is None:
                 return
-            entries = self._load(job.job_id)
+            entries = log.load()
             # No two entries at the same microsecond, so that their order is certain.
             moment = max(self._clock.now(), self._last + timedelta(microseconds=1))
             self._last = moment
             written = format_time(moment)
             entry: Json = {
                 "insertId": f"{len(entries):012d}",
-                "logName": f"projects/{job.project}/logs/{task}",
+                "logName": f"projects/{log.project}/logs/{task}",
                 "resource": {
                     "type": "ml_job",
                     "labels": {
-                        "job_id": job.job_id,
-                        "project_id": job.project,
+                        "job_id": job_id,
+                        "project_id": log.project,
                         "task_name": task,
                     },
                 },
@@ -143,15 +189,9 @@ class JobLogs:
                 "jsonPayload": {**payload, "levelname": severity, "attrs": {"tag": task}},
             }
             entries.append(entry)
-            if file := self._file_of(job.job_id):
-                _append_line(file, json.dumps(entry))
+            if log.file:
+                _append_line(log.file, json.dumps(entry))
             self._lock.notify_all()
-
-    def _load(self, job_id: str) -> list[Json]:
-        if job_id not in self._entries:
-            file = self._file_of(job_id)
-            self._entries[job_id] = _read_file(file) if file else []
-        return self._entries[job_id]
 
 
 def parse_output(stream: str, line: str) -> tuple[str, Json]:

@@ -1,0 +1,153 @@
+"""The routes of the JobService."""
+
+from contextlib import suppress
+from typing import Any
+
+from vertex_emulator.core.errors import ApiError, Json
+from vertex_emulator.core.names import Parent, parse_parent
+from vertex_emulator.core.operations import Operations
+from vertex_emulator.core.proto_json import load_body
+from vertex_emulator.http.messages import ApiRequest
+from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
+from vertex_emulator.jobs.service import JobService
+
+_JOBS = f"{LOCATION}/customJobs"
+_JOB = f"{_JOBS}/{{job}}"
+
+
+class JobApi(Api):
+    """The JobService of CustomJobs over HTTP.
+
+    Args:
+        jobs: What each call does.
+        operations: The long-running operations.
+    """
+
+    service = Service("Vertex AI JobService", host="aiplatform.googleapis.com")
+
+    def __init__(self, jobs: JobService, operations: Operations) -> None:
+        self._jobs = jobs
+        self._operations = operations
+
+    @route(
+        "POST",
+        _JOBS,
+        note="Every documented rule, all violations at once; then the command really runs.",
+        fault_method="create",
+        permission="aiplatform.customJobs.create",
+    )
+    def create_job(self, request: ApiRequest) -> Any:
+        """Create a job."""
+        return self._jobs.create(
+            _parent(request), load_body(request.body), version=request.path["version"]
+        )
+
+    @route(
+        "GET",
+        _JOBS,
+        note="`filter`, `pageSize` (at most 100: not documented), `pageToken`, `readMask`. "
+        "Newest first. A job is in the list at once; whether Google's is, is not documented.",
+        fault_method="list",
+        permission="aiplatform.customJobs.list",
+    )
+    def list_jobs(self, request: ApiRequest) -> Any:
+        """A page of jobs."""
+        return self._jobs.list(_parent(request), request.query)
+
+    @route("GET", _JOB, fault_method="get", permission="aiplatform.customJobs.get")
+    def get_job(self, request: ApiRequest) -> Any:
+        """A job."""
+        return self._jobs.get(_parent(request), request.path["job"])
+
+    @route(
+        "POST",
+        f"{_JOB}:cancel",
+        note="Asynchronous. For a job that is over: FAILED_PRECONDITION, which is an assumption.",
+        fault_method="cancel",
+        permission="aiplatform.customJobs.cancel",
+    )
+    def cancel_job(self, request: ApiRequest) -> Any:
+        """Ask a job to end."""
+        load_body(request.body)
+        return self._jobs.cancel(_parent(request), request.path["job"])
+
+    @route(
+        "DELETE",
+        _JOB,
+        "simplified",
+        "The operation is done at once. A job that is not over is ended and deleted, which is "
+        "an assumption.",
+        fault_method="delete",
+        permission="aiplatform.customJobs.delete",
+    )
+    def delete_job(self, request: ApiRequest) -> Any:
+        """Delete a job; a long-running operation."""
+        return self._jobs.delete(
+            _parent(request), request.path["job"], version=request.path["version"]
+        )
+
+    @route(
+        "GET",
+        f"{LOCATION}/operations/{{operation}}",
+        fault_method="operation",
+        permission="aiplatform.customJobs.get",
+    )
+    @route(
+        "GET",
+        f"{_JOB}/operations/{{operation}}",
+        fault_method="operation",
+        permission="aiplatform.customJobs.get",
+    )
+    @route(
+        "GET",
+        "/ui/projects/{project}/locations/{location}/operations/{operation}",
+        note="Where Google's REST clients read operations.",
+        fault_method="operation",
+        permission="aiplatform.customJobs.get",
+    )
+    def get_operation(self, request: ApiRequest) -> Any:
+        """A long-running operation, of whatever kind of resource."""
+        return self._operations.get(str(_parent(request)), request.path["operation"])
+
+    def describe_target(self, request: ApiRequest) -> FaultTarget:
+        job_id = request.path.get("job")
+        project, location = request.path["project"], request.path["location"]
+        resource = f"projects/{project}/locations/{location}"
+        if job_id is None:
+            body = _read_body(request)
+            labels, names = body.get("labels"), (body.get("displayName"), body.get("display_name"))
+            return FaultTarget(
+                resource=resource,
+                labels=labels if isinstance(labels, dict) else {},
+                display_name=names[0] or names[1],
+            )
+        job = self._jobs.driver.get(job_id)
+        return FaultTarget(
+            resource=f"{resource}/customJobs/{job_id}",
+            job_id=job_id,
+            labels=job.labels if job else {},
+            display_name=job.request["displayName"] if job else None,
+        )
+
+    def start(self) -> None:
+        self._jobs.driver.start()
+
+    def reset(self) -> None:
+        self._jobs.driver.clear()
+
+    def crash(self) -> None:
+        self._jobs.driver.crash()
+
+    def stop(self) -> None:
+        self._jobs.driver.stop()
+
+
+def _parent(request: ApiRequest) -> Parent:
+    return parse_parent(request.path["project"], request.path["location"])
+
+
+def _read_body(request: ApiRequest) -> Json:
+    """The body of a create; empty if there is none, or if it cannot be read."""
+    with suppress(ApiError):
+        return load_body(request.body)
+    return {}

@@ -1,0 +1,55 @@
+"""A job as a JSON document, and back. Pure."""
+
+from dataclasses import fields
+from datetime import datetime
+
+from vertex_emulator.core.errors import Json
+from vertex_emulator.core.times import format_time, parse_time
+from vertex_emulator.jobs.events import (
+    act_from_json,
+    act_to_json,
+    event_from_json,
+    event_to_json,
+    later_from_json,
+    later_to_json,
+)
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.states import JobState
+
+_TIMES = ("create_time", "update_time", "stage_time", "start_time", "end_time", "due")
+
+
+def job_to_json(job: Job) -> Json:
+    """A job as it is kept."""
+    kept: Json = {field.name: getattr(job, field.name) for field in fields(job)}
+    for name in _TIMES:
+        kept[name] = format_time(kept[name]) if kept[name] else None
+    kept["state"] = job.state.value
+    kept["ending"] = job.ending.value if job.ending else None
+    kept["eviction"] = event_to_json(job.eviction) if job.eviction else None
+    kept["script"] = [act_to_json(act) for act in job.script]
+    kept["later"] = [later_to_json(item) for item in job.later]
+    kept["history"] = [[state.value, format_time(moment)] for state, moment in job.history]
+    return kept
+
+
+def job_from_json(kept: Json) -> Job:
+    """The job that was kept."""
+
+    def read_time(name: str) -> datetime | None:
+        return parse_time(kept[name]) if kept.get(name) else None
+
+    return Job(
+        **{
+            **kept,
+            **{name: read_time(name) for name in _TIMES},
+            "state": JobState(kept["state"]),
+            "ending": JobState(kept["ending"]) if kept["ending"] else None,
+            "eviction": event_from_json(kept["eviction"]) if kept.get("eviction") else None,
+            "script": tuple(act_from_json(act) for act in kept.get("script", ())),
+            "later": tuple(later_from_json(item) for item in kept.get("later", ())),
+            "history": tuple(
+                (JobState(state), parse_time(moment)) for state, moment in kept["history"]
+            ),
+        }
+    )

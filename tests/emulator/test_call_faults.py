@@ -333,7 +333,7 @@ def test_a_test_can_act_in_the_middle_of_a_call(
 
 
 def test_a_delay_and_an_error_are_both(simulation: Any) -> None:
-    """Delays come besides one of the other faults; of those, the first planned goes first."""
+    """Delays are added to one of the other faults; of those, the first planned applies."""
     simulation.emulator.faults.plan(Delay("list", 10, clock="advanced"))
     simulation.emulator.faults.plan(ErrorAnswer("list", 500))
     simulation.emulator.faults.plan(ErrorAnswer("list", 503))

@@ -114,7 +114,7 @@ def test_a_fault_that_has_not_happened_is_an_error(
 
 
 def test_another_error_is_not_hidden(simulation: Any) -> None:
-    """A test that fails of itself fails for its own reason."""
+    """A test that fails by itself fails for its own reason."""
     with (
         pytest.raises(KeyError),
         simulation.emulator.faults.planned(AnswerLost("create")),

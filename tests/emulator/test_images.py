@@ -117,7 +117,7 @@ def test_the_image_is_for_the_machine(
 def test_a_job_without_its_image_fails(
     error: Exception, message: str, submit: Submit, job_of: JobOf
 ) -> None:
-    """It never runs, and says why in its error and its log; a broken engine is no endless wait."""
+    """It never runs, and says why in its error and its log; a broken engine is not waited for."""
     runtime = PullingRuntime(error)
     runtime.may_go_on.set()
     with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:

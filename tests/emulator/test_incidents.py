@@ -1,4 +1,4 @@
-"""What scripts do to jobs, as a pure function: any script, whatever else happens."""
+"""What scripts do to jobs, as a pure function: any script, among any other events."""
 
 import json
 from dataclasses import replace
@@ -162,7 +162,7 @@ class Life:
                 return
             self.now = max(self.now, moment)
             self.tell(Due())
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("there is always something due")
 
 
 @settings(max_examples=500)
@@ -198,7 +198,7 @@ def test_any_script_makes_a_life(
 def test_any_job_can_be_brought_to_an_end(
     script: list[Act], story: list[tuple[str, float]], no_retries: bool
 ) -> None:
-    """After a cancel and its container's end it is over in time, unless it is held for ever."""
+    """After a cancel and its container's exit it becomes terminal, unless it is held forever."""
     life = Life([act for act in script if act.incident != events.Hold(None)], no_retries=no_retries)
     for kind, value in story:
         life.wait(value) if kind == "wait" else life.end(int(value)) if kind == "end" else None

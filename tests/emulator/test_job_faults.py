@@ -262,7 +262,7 @@ def test_a_state_without_a_name(simulation: Any) -> None:
 
 
 def test_a_last_state_without_a_name(simulation: Any) -> None:
-    """Without seconds, the number stays when the job is over, with its end time."""
+    """Without seconds, the number stays when the job is terminal, with its end time."""
     simulation.emulator.faults.plan(UnknownState(at="over"))
     name = simulation.create()
     simulation.clock.advance(7 * 24 * 3600)

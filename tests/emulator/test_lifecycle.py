@@ -319,7 +319,7 @@ events = st.lists(
 
 @given(events, st.booleans())
 def test_any_life_is_a_documented_one(story: list[tuple[str, float]], no_retries: bool) -> None:
-    """Whatever happens in whatever order, states, times, errors and restarts stay within bounds."""
+    """For any events in any order, states, times, errors and restarts stay within bounds."""
     life = Life(**({"disableRetries": True} if no_retries else {}))
     for kind, value in story:
         job = life.job

@@ -151,7 +151,7 @@ def test_an_end_is_the_end_of_the_whole_tree(start: Start) -> None:
 
 
 def is_zombie(pid: int) -> bool:
-    """Whether a process is over."""
+    """Whether a process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from google.cloud import aiplatform_v1, aiplatform_v1beta1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.generate_schema import build_schema
+from tests.support.generate_schema import SchemaError, build_schema
 from vertex_emulator.core.errors import ApiError
 from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.messages import Enum, Message
@@ -53,6 +53,12 @@ def test_the_schema_is_googles(package: Any) -> None:
 def test_the_schema_is_current() -> None:
     """The module is what its generator prints; `make generate` writes it."""
     assert Path(schema.__file__).read_text("utf-8") == build_schema("CustomJob")
+
+
+def test_the_generator_refuses_what_the_schema_cannot_say() -> None:
+    """A type that the reader cannot read is named, and not left out."""
+    with pytest.raises(SchemaError, match=r"FractionSplit\.training_fraction: scalar type 1"):
+        build_schema("TrainingPipeline")
 
 
 def test_what_the_service_sets_is_googles() -> None:

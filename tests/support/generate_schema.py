@@ -119,7 +119,8 @@ def _describe_options(field: Any) -> list[str]:
     options = []
     if field.is_repeated and not (field.type == _MESSAGE and _is_map(field)):
         options.append("repeated=True")
-    if field.containing_oneof is not None:
+    # An `optional` field is the only one of a oneof that protobuf makes up, `_NAME`.
+    if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1:
         options.append(f'oneof="{field.containing_oneof.name}"')
     return options
 
@@ -129,13 +130,20 @@ def _is_map(field: Any) -> bool:
 
 
 def _find_output_only(descriptor: Any) -> set[str]:
-    text = inspect.getdoc(getattr(aiplatform_v1beta1, descriptor.name))
-    return set(_OUTPUT_ONLY.findall(text or ""))
+    owner: Any = aiplatform_v1beta1
+    for name in _relative_name(descriptor).split("."):
+        owner = getattr(owner, name)
+    return set(_OUTPUT_ONLY.findall(inspect.getdoc(owner) or ""))
+
+
+def _relative_name(descriptor: Any) -> str:
+    name: str = descriptor.full_name
+    return name.removeprefix(f"{descriptor.file.package}.")
 
 
 def _name_constant(descriptor: Any) -> str:
     """`Scheduling.Strategy` -> `SCHEDULING_STRATEGY`."""
-    name = descriptor.full_name.removeprefix(f"{descriptor.file.package}.").replace(".", "")
+    name = _relative_name(descriptor).replace(".", "")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
 
 

@@ -61,7 +61,7 @@ def on_eviction(job: Job, event: Eviction, now: datetime, timings: Timings) -> S
         running = leave_update(job, now)
         if isinstance(event, End) and not may_enter(running, event.state):
             return job, ()
-        if running.is_container_over:
+        if running.is_exit_hidden:
             return _follow(running, event, now, timings)
         at_once = not isinstance(event, Pause) and event.at_once
         return evict(running, event, now, at_once=at_once)

@@ -54,7 +54,7 @@ class Job:
         attempt: Number of the container's start, from 1; 0 before the first.
         is_image_awaited: Whether its stage lasts until the image is there.
         image: Its image once that was pulled; None before, and where none is.
-        is_container_over: Whether the container of this attempt has exited unnoticed.
+        is_exit_hidden: Whether the container of this attempt has exited, unnoticed so far.
         restarts: Cause of restarts -> how many there have been.
         ending: The terminal state that the job will have once it is torn down.
         eviction: Why the container is being stopped; decides what follows.
@@ -81,7 +81,7 @@ class Job:
     attempt: int = 0
     is_image_awaited: bool = False
     image: str | None = None
-    is_container_over: bool = False
+    is_exit_hidden: bool = False
     restarts: Mapping[str, int] = field(default_factory=dict)
     ending: JobState | None = None
     eviction: Eviction | None = None

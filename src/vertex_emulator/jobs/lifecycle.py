@@ -139,7 +139,7 @@ def _on_replica_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Tim
         return job, ()
     for act in job.script:
         if isinstance(act.incident, HideExit):
-            over = replace(_without(job, act), is_container_over=True, update_time=now)
+            over = replace(_without(job, act), is_exit_hidden=True, update_time=now)
             return add_later(over, event, now, act.incident.seconds), (FaultHappened(act.fault),)
     return _on_exit(leave_update(job, now), event, now, timings)
 

@@ -109,7 +109,7 @@ def run(job: Job, now: datetime) -> Step:
     running = replace(
         enter_stage(running, "running", now, due),
         attempt=job.attempt + 1,
-        is_container_over=False,
+        is_exit_hidden=False,
     )
     return running, (
         WriteLine(outcome.STARTING),
@@ -121,7 +121,7 @@ def run(job: Job, now: datetime) -> Step:
 def stop(job: Job, now: datetime, timings: Timings) -> Step:
     """Cancel a job whose container runs."""
     cancelling = enter(job, JobState.CANCELLING, now)
-    if job.is_container_over:
+    if job.is_exit_hidden:
         return tear_down(cancelling, JobState.CANCELLED, None, now, timings)
     return enter_stage(cancelling, "stopping", now, None), (EndReplica(),)
 

@@ -134,7 +134,7 @@ class _Process:
         self._grace = grace
         self._killer: threading.Timer | None = None
         self._lock = threading.Lock()
-        self._over = False
+        self._has_exited = False
         self._is_abandoned = False
         self._readers = [
             threading.Thread(target=_read_lines, args=(stream, name, sink), daemon=True)
@@ -146,7 +146,7 @@ class _Process:
     def wait(self) -> Exit:
         status = self._process.wait()
         with self._lock:
-            self._over = True
+            self._has_exited = True
             if self._killer:
                 self._killer.cancel()
             is_abandoned = self._is_abandoned
@@ -161,7 +161,7 @@ class _Process:
 
     def terminate(self) -> None:
         with self._lock:
-            if self._over or self._killer:
+            if self._has_exited or self._killer:
                 return
             self._killer = threading.Timer(self._grace, self.kill)
             self._killer.start()
@@ -169,7 +169,7 @@ class _Process:
 
     def kill(self) -> None:
         with self._lock:
-            if not self._over:
+            if not self._has_exited:
                 self._process.kill()
 
     def abandon(self) -> None:

@@ -87,7 +87,7 @@ class _Played:
         self._timer = timer
         self._ended = ended
         self._is_ending = False
-        self._is_over = False
+        self._has_exited = False
         start = timer.now()
         for index, (seconds, action) in enumerate(script.actions):
             timer.set((self, index), start + timedelta(seconds=seconds), action)
@@ -95,13 +95,13 @@ class _Played:
             self._end_at(start + timedelta(seconds=script.seconds), script.status)
 
     def terminate(self) -> None:
-        if not self._is_ending and not self._is_over:
+        if not self._is_ending and not self._has_exited:
             self._is_ending = True
             moment = self._timer.now() + timedelta(seconds=self._script.grace)
             self._end_at(moment, TERMINATED)
 
     def kill(self) -> None:
-        if not self._is_over:
+        if not self._has_exited:
             self._end_at(self._timer.now(), KILLED)
 
     def abandon(self) -> None:
@@ -113,6 +113,6 @@ class _Played:
         self._timer.set(self, moment, lambda: self._end(status))
 
     def _end(self, status: int) -> None:
-        self._is_over = True
+        self._has_exited = True
         self.abandon()
         self._ended(Exit(status))

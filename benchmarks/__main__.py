@@ -4,19 +4,24 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks.machine import find_machine
-from benchmarks.measuring import measure
-from benchmarks.results import Results, format_table, load, save
-from benchmarks.rows import UnknownRowError, choose_rows
+from benchmarks.measurements import UnknownRowError, choose_rows, measure
+from benchmarks.results import Figure, Results, find_machine, format_table, load, save
 
 _FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Measure, and write the figures beside this file."""
+    """Measure, and write the figures beside this file, or into another folder."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--rows", default="", help="IDs of rows, with commas; all by default")
-    parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the figures go")
+    parser.add_argument(
+        "--rows", default="", help="IDs of rows, separated by commas (default: all)"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=_FOLDER,
+        help="where to write the figures (default: beside this program)",
+    )
     arguments = parser.parse_args()
     try:
         rows = choose_rows(arguments.rows)
@@ -27,7 +32,8 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.monotonic() - start:6.0f} s  {text}", flush=True)
 
-    newer = Results(find_machine(), measure(rows, say))
+    figures = {row: Figure.of(samples) for row, samples in measure(rows, say).items()}
+    newer = Results(find_machine(), figures)
     older = load(arguments.folder)
     save(older.updated(newer) if older else newer, arguments.folder)
     print("\n".join(format_table(newer.found())))

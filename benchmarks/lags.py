@@ -1,15 +1,17 @@
-"""From a step's own end to the step's end for whoever runs the pipeline."""
+"""From the end of a step's code to the moment at which the pipeline notices."""
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timezone
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.samples import OPERATORS, Operator, Samples, Say
+from benchmarks.harness import SAMPLES, Harness
+from benchmarks.rows import Row, below, measures
+from benchmarks.samples import OPERATORS, Operator, Samples
 from benchmarks.stacks import PIPELINE, Stacks, open_emulator
 from vertex_emulator import VertexEmulator
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
@@ -18,39 +20,47 @@ from zenml_vertex.local_stack.views.zenml import StepFacts
 _FIRST_LINE = "first line of user code"
 _FINISHED = "Step `timed` has finished"
 _SECONDS = 180.0
-# Pipelines that start at one time.
-_AT_ONCE = 2
-# Between two ends, so that one does not disturb the other.
+# Pipelines that start at the same time.
+_BATCH = 2
+# Between two ends, so that they do not disturb each other.
 _APART_SECONDS = 1.7
+# Seconds from the end of a container to that of its job.
+_TEARDOWNS = (0, 15, 45)
+_ROWS = {
+    teardown: Row(
+        f"lag_seconds_{teardown}",
+        "s",
+        "From the end of a step's code to the moment at which the pipeline notices, where Vertex "
+        f"AI takes {teardown} s to tear the job down",
+        below(1.0, "s"),
+        "median of 5 static pipelines",
+    )
+    for teardown in _TEARDOWNS
+}
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A pipeline whose step waits for a gate.
+    """A pipeline whose step waits for a file."""
 
-    Args:
-        teardown: Seconds that its job needs after its container.
-        process: The pipeline.
-        gate: The file that the step waits for.
-        finished: When the pipeline has said that the step is over; seconds since 1970.
-    """
-
-    teardown: float
+    # Seconds from the end of its container to that of its job.
+    teardown: int
     process: PipelineProcess
     gate: Path
+    # When the pipeline said that the step has finished; seconds since 1970.
     finished: float | None = field(default=None)
 
     def listen(self) -> None:
-        """Take note of the moment at which the step is over for the pipeline."""
+        """Note when the pipeline says that the step has finished."""
         for line in self.process.lines(10 * _SECONDS):
             if _FINISHED in line:
                 self.finished = time.time()
 
     def measure(self) -> float:
-        """Seconds from the end that the step has reported to the pipeline's line.
+        """Seconds from the end that the step reported to the pipeline's line.
 
         Raises:
-            RuntimeError: If the step did not succeed; shows the output.
+            RuntimeError: If the step did not succeed; with the pipeline's output.
         """
         step = self.process.wait(_SECONDS).run.step("timed")
         if step.status != "completed" or step.end_time is None or self.finished is None:
@@ -60,70 +70,57 @@ class _Waiting:
 
 @contextmanager
 def hold_step(stacks: Stacks, operator: Operator) -> Iterator[StepFacts]:
-    """A step that runs user code until the end of the context."""
+    """A step that runs user code for the length of the context."""
     with open_emulator() as emulator, ExitStack() as running:
-        (held,) = _start(stacks, operator, {0.0: emulator}, [0.0], running)
+        (held,) = _start(stacks, operator, {0: emulator}, [0], running)
         run_id = held.process.run_id
         if run_id is None:
-            raise RuntimeError(f"There is no run:\n{held.process.output}")
+            raise RuntimeError(f"The pipeline has no run:\n{held.process.output}")
         yield stacks[operator].records.fetch_run(run_id).step("timed")
         held.gate.touch()
         held.process.wait(_SECONDS)
 
 
-def measure_lags(
-    stacks: Stacks, teardowns: Iterable[float], samples: int, say: Say
-) -> dict[float, Samples]:
-    """Let steps of both operators end, each operator in its turn.
+@measures(*_ROWS.values())
+def measure_lags(harness: Harness, wanted: Collection[str]) -> Mapping[str, Samples]:
+    """Let steps of both operators end, one operator after the other.
 
     All pipelines of an operator wait first, so that nothing starts while one ends. The
     jobs with the longest teardown end first.
-
-    Args:
-        stacks: The stacks.
-        teardowns: Seconds from the end of a container to that of its job.
-        samples: Steps for each operator and teardown.
-        say: Is told what happens.
-
-    Returns:
-        Seconds for each teardown.
     """
-    ordered = sorted(teardowns, reverse=True)
+    chosen = (teardown for teardown, row in _ROWS.items() if row.id in wanted)
+    ordered = sorted(chosen, reverse=True)
     with ExitStack() as running:
         emulators = {
             teardown: running.enter_context(open_emulator(teardown=teardown))
             for teardown in ordered
         }
-        found = {
-            operator: _measure(stacks, operator, emulators, samples, say) for operator in OPERATORS
-        }
+        found = {operator: _measure(harness, operator, emulators) for operator in OPERATORS}
     return {
-        teardown: Samples(*(tuple(found[operator][teardown]) for operator in OPERATORS))
+        _ROWS[teardown].id: Samples(*(tuple(found[operator][teardown]) for operator in OPERATORS))
         for teardown in ordered
     }
 
 
 def _measure(
-    stacks: Stacks,
-    operator: Operator,
-    emulators: Mapping[float, VertexEmulator],
-    samples: int,
-    say: Say,
-) -> dict[float, list[float]]:
+    harness: Harness, operator: Operator, emulators: Mapping[int, VertexEmulator]
+) -> dict[int, list[float]]:
     with ExitStack() as running:
         waiting: list[_Waiting] = []
-        planned = [teardown for teardown in emulators for _ in range(samples)]
-        for start in range(0, len(planned), _AT_ONCE):
-            batch = planned[start : start + _AT_ONCE]
-            waiting += _start(stacks, operator, emulators, batch, running)
-            say(f"{operator}: {len(waiting)} of {len(planned)} steps wait")
+        planned = [teardown for teardown in emulators for _ in range(SAMPLES)]
+        for start in range(0, len(planned), _BATCH):
+            batch = planned[start : start + _BATCH]
+            waiting += _start(harness.stacks, operator, emulators, batch, running)
+            harness.say(f"{operator}: {len(waiting)} of {len(planned)} steps wait")
         for each in waiting:
             each.gate.touch()
             time.sleep(_APART_SECONDS)
-        lags: dict[float, list[float]] = {teardown: [] for teardown in emulators}
+        lags: dict[int, list[float]] = {teardown: [] for teardown in emulators}
         for each in waiting:
             lag = each.measure()
-            say(f"{operator}: {lag:.2f} s after its end, with a teardown of {each.teardown:.0f} s")
+            harness.say(
+                f"{operator}: {lag:.2f} s after its end, with a teardown of {each.teardown} s"
+            )
             lags[each.teardown].append(lag)
         return lags
 
@@ -131,8 +128,8 @@ def _measure(
 def _start(
     stacks: Stacks,
     operator: Operator,
-    emulators: Mapping[float, VertexEmulator],
-    batch: Sequence[float],
+    emulators: Mapping[int, VertexEmulator],
+    batch: Sequence[int],
     running: ExitStack,
 ) -> list[_Waiting]:
     """Start pipelines; returns when their steps run user code."""

@@ -1,12 +1,16 @@
-"""The figures: kept as JSON, and shown as a table. Pure but for two files."""
+"""The figures: kept as JSON, shown as a table, and the machine that they come from."""
 
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.machine import Machine
-from benchmarks.rows import BY_ID, ROWS, Row
+from benchmarks.measurements import BY_ID, ROWS
+from benchmarks.rows import Row
+from benchmarks.samples import Samples
 
 JSON_NAME, TABLE_NAME = "results.json", "RESULTS.md"
 _DIGITS = 3
@@ -14,31 +18,48 @@ _DIGITS = 3
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured for a row.
-
-    Args:
-        builtin: Of ZenML's built-in operator.
-        ours: Of this one.
-    """
+    """What was measured for a row: of ZenML's built-in operator, and of this one."""
 
     builtin: float
     ours: float
 
+    @classmethod
+    def of(cls, samples: Samples) -> "Figure":
+        """The medians, with as many digits as they are worth."""
+        return cls(*map(round_figure, samples.medians))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What figures depend on; no names and no paths."""
+
+    # That this process may use.
+    cores: int
+    # The model.
+    cpu: str
+    # Versions.
+    python: str
+    zenml: str
+    aiplatform: str
+
+    def describe(self) -> str:
+        """The machine in one line."""
+        return (
+            f"{self.cores} cores of {self.cpu}, Python {self.python}, ZenML {self.zenml}, "
+            f"google-cloud-aiplatform {self.aiplatform}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Figures of one machine.
-
-    Args:
-        machine: The machine.
-        figures: By the row's ID.
-    """
+    """Figures of one machine."""
 
     machine: Machine
+    # By the row's ID.
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def updated(self, newer: "Results") -> "Results":
-        """These figures with newer ones over them; only those, if the machine is another."""
+        """These figures, replaced by newer ones; those alone if they come from another machine."""
         if newer.machine != self.machine:
             return newer
         return replace(self, figures={**self.figures, **newer.figures})
@@ -53,7 +74,7 @@ class Results:
 
     @classmethod
     def parse(cls, text: str) -> "Results":
-        """Read what `to_json` has written; rows that exist no longer are left out."""
+        """Read what `to_json` wrote, without rows that no longer exist."""
         content = json.loads(text)
         figures = {
             row["id"]: Figure(row["builtin"], row["ours"])
@@ -63,12 +84,29 @@ class Results:
         return cls(Machine(**content["machine"]), figures)
 
     def found(self) -> list[tuple[Row, Figure]]:
-        """The rows that there are figures for, in order."""
+        """The rows that have figures, in the order of the table."""
         return [(row, self.figures[row.id]) for row in ROWS if row.id in self.figures]
 
 
+def find_machine() -> Machine:
+    """This machine."""
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        cpu=_find_cpu(Path("/proc/cpuinfo")),
+        python=platform.python_version(),
+        zenml=version("zenml"),
+        aiplatform=version("google-cloud-aiplatform"),
+    )
+
+
+def _find_cpu(file: Path) -> str:
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.machine()
+
+
 def round_figure(value: float) -> float:
-    """A figure with as many digits as it is worth: three, and all before the point."""
+    """A figure with three digits, and every digit before the point."""
     return float(round(value)) if abs(value) >= 10**_DIGITS else float(f"{value:.{_DIGITS}g}")
 
 
@@ -78,7 +116,7 @@ def format_figure(value: float) -> str:
 
 
 def format_ratio(figure: Figure) -> str:
-    """How much this operator needs of what the built-in one does."""
+    """This operator's figure as a share of the built-in one's."""
     if figure.builtin <= 0:
         return "-"
     share = figure.ours / figure.builtin
@@ -111,7 +149,7 @@ def format_table(found: Sequence[tuple[Row, Figure]]) -> list[str]:
         "|---|---|---|--:|--:|--:|---|---|---|",
     ]
     for row, figure in found:
-        is_met = row.is_met(figure.builtin, figure.ours)
+        is_met = row.target.is_met(figure.builtin, figure.ours)
         cells = [
             f"`{row.id}`",
             row.title,
@@ -119,8 +157,8 @@ def format_table(found: Sequence[tuple[Row, Figure]]) -> list[str]:
             format_figure(figure.builtin),
             format_figure(figure.ours),
             format_ratio(figure),
-            row.target or "stated",
-            ("yes" if is_met else "**no**") if row.target else "",
+            row.target.text,
+            "yes" if is_met else "**no**",
             row.how,
         ]
         lines.append(f"| {' | '.join(cells)} |")

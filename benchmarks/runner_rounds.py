@@ -1,50 +1,68 @@
-"""What it costs to ask for each of a thousand steps in turn, as ZenML's dynamic runner does.
+"""What it costs to get the status of a thousand steps in turn, as ZenML's dynamic runner does.
 
-As a program, on a stack: asks the stack's step operator for the status of steps whose
-jobs run, and prints the seconds of each round, and what the process has become.
+As a program, on a stack: gets the status of steps whose jobs run from the stack's step
+operator, and prints the seconds of each round, and the memory and threads of the process.
 """
 
 import json
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
 
+from benchmarks.harness import SAMPLES, Harness
 from benchmarks.imports import read_resident_bytes
-from benchmarks.samples import OPERATORS, Operator, Samples, Say
+from benchmarks.rows import Row, below, measures
+from benchmarks.samples import OPERATORS, Operator, Samples
 from benchmarks.simulated_vertex import RUN_ID, build_job, connect_jobs, name_step_run
-from benchmarks.stacks import PROJECT_OF_STACKS, REGION_OF_STACKS, Stacks
+from benchmarks.stacks import PROJECT_OF_STACKS, REGION_OF_STACKS
 from vertex_emulator import Timings, VertexEmulator
 from vertex_emulator.core.documents import MemoryStore
 from vertex_emulator.faults.call_faults import Delay
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 from zenml_vertex.local_stack.stack import LocalStack
 
+_STEPS = 1000
+# Of the built-in operator, one: it makes 1,000 equal calls.
+_ROUNDS: Mapping[Operator, int] = {"builtin": 1, "plugin": SAMPLES}
 # A call to Vertex AI from the same continent.
 CALL_SECONDS = 0.1
-# So that a look is due in each round; the runner's own pause is 10 s.
+# So that a poll is due in each round; the runner's own pause is 10 s.
 PAUSE_SECONDS = 5.6
 _PARENT = f"projects/{PROJECT_OF_STACKS}/locations/{REGION_OF_STACKS}"
 
 
-def measure_rounds(
-    stacks: Stacks, steps: int, rounds: dict[Operator, int], say: Say
-) -> dict[str, Samples]:
-    """Ask for steps in turn, each operator in a process of its own.
-
-    Args:
-        stacks: The stacks.
-        steps: How many steps wait.
-        rounds: Rounds of each operator.
-        say: Is told what happens.
-
-    Returns:
-        Samples of `runner_round_seconds`, `kilobytes_per_step` and `threads_per_step`.
-    """
+@measures(
+    Row(
+        f"runner_round_seconds_{_STEPS}",
+        "s",
+        f"One round of the dynamic runner over {_STEPS:,} steps, at {1000 * CALL_SECONDS:.0f} ms "
+        "for each call to Vertex AI",
+        below(1.0, "s"),
+        "median of 5 rounds; built-in: 1 round, 1,000 equal calls",
+    ),
+    Row(
+        "kilobytes_per_step",
+        "kB",
+        f"Memory of the process for each of {_STEPS:,} steps that wait in it",
+        below(50.0, "kB"),
+        "mean over 1,000 steps",
+    ),
+    Row(
+        "threads_per_step",
+        "threads",
+        f"Threads of the process for each of {_STEPS:,} steps that wait in it",
+        below(0.01),
+        "mean over 1,000 steps",
+    ),
+)
+def measure_rounds(harness: Harness, wanted: Collection[str]) -> Mapping[str, Samples]:
+    """Get the status of steps in turn, each operator in a process of its own."""
+    del wanted
     emulator = VertexEmulator(
         timings=Timings(provisioning=0.0),
         runtime=ScriptedRuntime(lambda _: Script(None)),
@@ -55,20 +73,20 @@ def measure_rounds(
         jobs = connect_jobs(emulator.url)
         names = [
             jobs.create(_PARENT, build_job(name_step_run(number)))["name"]
-            for number in range(steps)
+            for number in range(_STEPS)
         ]
         jobs.close()
         for operator in OPERATORS:
-            on = _On(stacks[operator], emulator.host, names)
+            waiting = _WaitingSteps(harness.stacks[operator], emulator.host, names)
             with emulator.faults.planned(Delay("*", CALL_SECONDS, count=0, clock="machine")):
-                asked = on.ask(steps, rounds[operator])
-            say(f"{operator}: rounds of {', '.join(f'{s:.2f} s' for s in asked['seconds'])}")
-            alone = on.ask(1, 1)
-            others = steps - 1
+                many = waiting.run(_STEPS, _ROUNDS[operator])
+            rounds = ", ".join(f"{seconds:.2f} s" for seconds in many["seconds"])
+            harness.say(f"{operator}: rounds of {rounds}")
+            one = waiting.run(1, 1)
             values = {
-                "runner_round_seconds": tuple(asked["seconds"]),
-                "kilobytes_per_step": ((asked["bytes"] - alone["bytes"]) / 1e3 / others,),
-                "threads_per_step": ((asked["threads"] - alone["threads"]) / others,),
+                f"runner_round_seconds_{_STEPS}": tuple(many["seconds"]),
+                "kilobytes_per_step": ((many["bytes"] - one["bytes"]) / 1e3 / (_STEPS - 1),),
+                "threads_per_step": ((many["threads"] - one["threads"]) / (_STEPS - 1),),
             }
             for row, value in values.items():
                 found.setdefault(row, {})[operator] = value
@@ -76,21 +94,16 @@ def measure_rounds(
 
 
 @dataclass(frozen=True, slots=True)
-class _On:
-    """Where steps wait.
-
-    Args:
-        stack: The operator's stack.
-        emulator_host: Where Vertex AI is.
-        names: Names of the steps' jobs.
-    """
+class _WaitingSteps:
+    """Steps that wait, and the operator that is asked for their status."""
 
     stack: LocalStack
     emulator_host: str
+    # Resource names of the steps' jobs.
     names: Sequence[str]
 
-    def ask(self, steps: int, rounds: int) -> Any:
-        """Ask for the first steps, in a process that has the step runs of all."""
+    def run(self, steps: int, rounds: int) -> Any:
+        """Get the status of the first steps, in a process that holds the step runs of all."""
         from benchmarks.processes import run_on_stack
 
         return run_on_stack(
@@ -104,7 +117,7 @@ class _On:
 
 
 def build_step_run(number: int, job_name: str) -> Any:
-    """A step run as ZenML's client has it, whose job was created."""
+    """A step run whose job was created, as ZenML's client returns it."""
     from zenml.config.step_configurations import StepConfiguration, StepSpec
     from zenml.enums import ExecutionStatus
     from zenml.models import StepRunResponse
@@ -129,7 +142,9 @@ def build_step_run(number: int, job_name: str) -> Any:
         ),
         metadata=StepRunResponseMetadata(
             config=StepConfiguration(name=name, step_operator="vertex"),
-            spec=StepSpec(source="benchmarks.runner_rounds.main", upstream_steps=[], inputs={}),
+            spec=StepSpec.model_validate(
+                {"source": "benchmarks.runner_rounds.main", "upstream_steps": [], "inputs": {}}
+            ),
             snapshot_id=UUID(int=0),
             pipeline_run_id=UUID(RUN_ID),
             # The operators' own keys.
@@ -140,15 +155,15 @@ def build_step_run(number: int, job_name: str) -> Any:
 
 
 def main() -> None:
-    """Ask as often as the command line says; the names of the jobs come as JSON."""
+    """Run as many rounds as the command line says; the names of the jobs come as JSON."""
     from zenml.client import Client
 
     steps, rounds = (int(argument) for argument in sys.argv[1:])
     names = json.load(sys.stdin)
     step_runs = [build_step_run(number, name) for number, name in enumerate(names)]
-    operator = Client().active_stack.step_operator
+    operator: Any = Client().active_stack.step_operator
     if hasattr(operator, "step_runs"):
-        # The server does not know these step runs; a single one is asked for by its ID.
+        # The server does not know these step runs, and a single one is read by its ID.
         operator.step_runs.status = lambda _: "running"
     seconds = []
     for number in range(rounds):
@@ -158,7 +173,7 @@ def main() -> None:
         statuses = {operator.get_status(step_run).value for step_run in step_runs[:steps]}
         seconds.append(time.perf_counter() - start)
         if not statuses <= {"provisioning", "running"}:
-            raise RuntimeError(f"Steps are {statuses}.")
+            raise RuntimeError(f"Steps are {statuses}, expected provisioning or running.")
     result = {
         "seconds": seconds,
         "bytes": read_resident_bytes(),

@@ -1,4 +1,4 @@
-"""What a row is made of: samples of both operators."""
+"""What a figure is made of: samples of both operators."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +7,15 @@ from typing import Literal
 
 Operator = Literal["builtin", "plugin"]
 OPERATORS: tuple[Operator, ...] = ("builtin", "plugin")
-"""ZenML's own first: neither has what the other has warmed up, since both are warmed up."""
+"""In the order in which they are measured; both are warmed up before."""
 
 Say = Callable[[str], None]
+"""Is called with lines that tell a person what is going on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What was measured of one quantity.
-
-    Args:
-        builtin: Of ZenML's built-in operator.
-        plugin: Of this one.
-    """
+    """What was measured of one quantity: of ZenML's built-in operator, and of this one."""
 
     builtin: tuple[float, ...]
     plugin: tuple[float, ...]

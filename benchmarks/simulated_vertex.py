@@ -32,7 +32,7 @@ def name_step_run(number: int) -> str:
 
 
 def build_job(step_run_id: str, run_id: str = RUN_ID) -> JobJson:
-    """A job of a step run, as small as the API takes it."""
+    """The smallest job of a step run that the API accepts."""
     pool = {
         "machineSpec": {"machineType": "n1-standard-4"},
         "replicaCount": "1",
@@ -46,24 +46,19 @@ def build_job(step_run_id: str, run_id: str = RUN_ID) -> JobJson:
 
 
 def connect_jobs(url: str) -> VertexJobs:
-    """Google's own client, as the operator uses it, for an emulator."""
+    """The operator's own client, for an emulator."""
     return VertexJobs(Identity(AnonymousCredentials(), PROJECT, "bench"), Endpoint(url))
 
 
 class SilentStepRuns:
-    """A ZenML server on which no step has reported anything; counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.questions = 0
+    """A ZenML server to which no step has reported anything; implements `protocols.StepRuns`."""
 
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
         del run_id, step_run_ids
-        self.questions += 1
         return {}
 
     def status(self, step_run_id: str) -> str:
         del step_run_id
-        self.questions += 1
         return "running"
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
@@ -79,40 +74,40 @@ class SilentStepRuns:
         raise AssertionError(f"{step_run_id} stopped: {message}")
 
 
-class PunctualJobs:
-    """Jobs of an emulator, whose clock is set before each call; implements `protocols.Jobs`.
+class SynchronizedJobs:
+    """Jobs of an emulator whose clock is set before each call; implements `protocols.Jobs`.
 
     Args:
         jobs: Google's client for it.
-        be_on_time: Sets the clock.
+        synchronize: Sets the emulator's clock.
     """
 
-    def __init__(self, jobs: VertexJobs, be_on_time: Callable[[], None]) -> None:
+    def __init__(self, jobs: VertexJobs, synchronize: Callable[[], None]) -> None:
         self._jobs = jobs
-        self._be_on_time = be_on_time
+        self._synchronize = synchronize
 
     def create(self, parent: str, job: JobJson) -> JobJson:
-        self._be_on_time()
+        self._synchronize()
         return self._jobs.create(parent, job)
 
     def get(self, name: str) -> JobJson:
-        self._be_on_time()
+        self._synchronize()
         return self._jobs.get(name)
 
     def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
-        self._be_on_time()
+        self._synchronize()
         return self._jobs.list(parent, job_filter, first_page_only=first_page_only)
 
     def cancel(self, name: str) -> None:
-        self._be_on_time()
+        self._synchronize()
         self._jobs.cancel(name)
 
 
-class Ground:
-    """An emulator and the time it lives by; implements `following.protocols.Clock`.
+class SimulatedVertex:
+    """An emulator and its time; implements `zenml_vertex.clock.Clock`.
 
-    Time is a number here. The emulator's own clock, which waits for everything that is
-    due on the way, follows when the emulator is asked.
+    Sleeping only adds to a number. The emulator's own clock, which waits for everything
+    that is due on the way, catches up when the emulator is called.
 
     Args:
         emulator: The emulator.
@@ -122,7 +117,7 @@ class Ground:
 
     def __init__(self, emulator: VertexEmulator, clock: ManualClock, jobs: VertexJobs) -> None:
         self.emulator = emulator
-        self.jobs = PunctualJobs(jobs, self.be_on_time)
+        self.jobs = SynchronizedJobs(jobs, self.synchronize)
         self.step_runs = SilentStepRuns()
         self._clock = clock
         self._start = clock.now()
@@ -135,11 +130,11 @@ class Ground:
         self._now += max(0.0, seconds)
 
     def sleep_until(self, moment: float) -> None:
-        """Let time pass until a moment of `monotonic`; nothing, if it is over."""
+        """Let time pass until a moment of `monotonic`; no time, if it is past."""
         self._now = max(self._now, moment)
 
     def submit(self, number: int) -> JobFollower:
-        """Create the job of a step run, which then runs for ever."""
+        """Create the job of a step run; the job never ends."""
         step_run_id = name_step_run(number)
         created = self.jobs.create(PARENT, build_job(step_run_id))
         return JobFollower(
@@ -152,21 +147,63 @@ class Ground:
         )
 
     def list_reads(self) -> list[float]:
-        """Moments of `monotonic` at which jobs were read so far."""
+        """Moments of `monotonic` at which jobs were read."""
         return [
             (call.time - self._start).total_seconds()
             for call in self.emulator.calls
             if call.method == "GET" and "/customJobs" in call.path
         ]
 
-    def be_on_time(self) -> None:
-        """Set the emulator's clock."""
+    def synchronize(self) -> None:
+        """Let the emulator's clock catch up."""
         behind = self._now - (self._clock.now() - self._start).total_seconds()
         self._clock.advance(max(0.0, behind))
 
 
+class _TimeIsUpError(Exception):
+    """A `StoppingClock` has reached its end."""
+
+
+class StoppingClock:
+    """A clock that moves when someone sleeps, until its end; implements `zenml_vertex.clock.Clock`.
+
+    It also stands in for the module `time` where ZenML's operator waits.
+
+    Args:
+        end: In seconds from now; the sleep that would reach it raises instead.
+        on_sleep: Is called with the seconds of each sleep.
+    """
+
+    def __init__(self, end: float, *, on_sleep: Callable[[float], None] = lambda _: None) -> None:
+        self._now = 0.0
+        self._end = end
+        self._on_sleep = on_sleep
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        if self._now + seconds >= self._end:
+            raise _TimeIsUpError
+        self._now += seconds
+        self._on_sleep(seconds)
+
+
+def run_until_stopped(wait: Callable[[], object]) -> None:
+    """Run something that waits on a `StoppingClock` until the clock stops it.
+
+    Raises:
+        RuntimeError: If it returned before.
+    """
+    try:
+        wait()
+    except _TimeIsUpError:
+        return
+    raise RuntimeError("The wait returned before its time was up.")
+
+
 def count_by_minute(moments: Iterable[float], minutes: int) -> list[int]:
-    """How many of some moments are in each minute.
+    """How many moments fall in each minute.
 
     Args:
         moments: Seconds from the start.
@@ -177,8 +214,8 @@ def count_by_minute(moments: Iterable[float], minutes: int) -> list[int]:
 
 
 @contextmanager
-def open_ground() -> Iterator[Ground]:
-    """An emulator that lives by a manual clock and runs nothing, and is gone at the end."""
+def open_simulated_vertex() -> Iterator[SimulatedVertex]:
+    """An emulator with a manual clock that runs no containers; stopped at the end."""
     clock = ManualClock()
     emulator = VertexEmulator(
         clock=clock,
@@ -190,6 +227,6 @@ def open_ground() -> Iterator[Ground]:
     with emulator:
         jobs = connect_jobs(emulator.url)
         try:
-            yield Ground(emulator, clock, jobs)
+            yield SimulatedVertex(emulator, clock, jobs)
         finally:
             jobs.close()

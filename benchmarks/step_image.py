@@ -38,7 +38,7 @@ def measure_megabytes(operator: str) -> float:
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
         # An image build compiles nothing unless it is told to; the Makefile tells uv to.
         environment = {k: v for k, v in os.environ.items() if k != "UV_COMPILE_BYTECODE"}
-        install = [uv, "pip", "install", "--quiet", "--python", python]
+        install = [str(uv), "pip", "install", "--quiet", "--python", str(python)]
         zenml = f"zenml=={version('zenml')}"
         subprocess.run([*install, zenml], check=True, env=environment)
         before = _size(Path(folder))

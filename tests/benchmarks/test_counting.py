@@ -4,10 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.crowd import run_crowd, spread_reads
 from benchmarks.processes import run_alone, run_on_stack
-from benchmarks.reads import count_reads
-from benchmarks.simulated_vertex import count_by_minute, name_step_run, open_ground
+from benchmarks.reads import count_reads, count_reads_of_processes, spread_reads
+from benchmarks.simulated_vertex import (
+    StoppingClock,
+    count_by_minute,
+    name_step_run,
+    open_simulated_vertex,
+    run_until_stopped,
+)
 
 if TYPE_CHECKING:
     from zenml_vertex.local_stack.stack import LocalStack
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
 def test_the_built_in_operator_reads_at_its_own_pace() -> None:
     """1, 2, 4, 8, 16 and then every 16 s; the unmodified class of ZenML says so itself."""
-    assert run_alone("own_wait", "2", operator="builtin") == [
+    assert run_alone("reads", "2", operator="builtin") == [
         0,
         1,
         3,
@@ -45,34 +50,50 @@ def test_one_process_reads_lists(steps: int, pages: int) -> None:
     assert all(10 * pages <= count <= 12 * pages for count in reads), reads
 
 
-def test_a_crowd_of_processes_shares_the_quota() -> None:
+def test_a_wait_that_returns_early_fails_the_row() -> None:
+    """The clock stops the wait at its end; one that ends by itself measures nothing."""
+    slept: list[float] = []
+    clock = StoppingClock(10.0, on_sleep=slept.append)
+
+    def wait() -> None:
+        while True:
+            clock.sleep(4.0)
+
+    run_until_stopped(wait)
+    assert slept == [4.0, 4.0]
+    assert clock.monotonic() == 8.0
+    with pytest.raises(RuntimeError, match="before its time was up"):
+        run_until_stopped(lambda: None)
+
+
+def test_many_processes_share_the_quota() -> None:
     """Each process is created in its second, and all together read less than they would alone."""
-    with open_ground() as ground:
-        reads = run_crowd(ground, 60, 4)
-        created = [call for call in ground.emulator.calls if call.method == "POST"]
-        assert len(created) == len(ground.emulator.jobs) == 60
+    with open_simulated_vertex() as vertex:
+        reads = count_reads_of_processes(vertex, 60, 4)
+        created = [call for call in vertex.emulator.calls if call.method == "POST"]
+        assert len(created) == len(vertex.emulator.jobs) == 60
         assert (created[-1].time - created[0].time).total_seconds() == 59
     assert max(reads) < 300
-    # Alone, 60 processes would look 12 times a minute each.
+    # Alone, 60 processes would poll 12 times a minute each.
     assert 0 < reads[-1] < 60 * 12 / 3
 
 
 def test_the_runner_asks_for_each_step_in_turn(local_stack: "LocalStack") -> None:
-    """A process on a stack gives its rounds' seconds, and what it has become."""
-    with open_ground() as ground:
-        names = [str(ground.submit(number).name) for number in range(30)]
-        asked = run_on_stack(
+    """A process on a stack returns the seconds of its rounds, its memory and its threads."""
+    with open_simulated_vertex() as vertex:
+        names = [str(vertex.submit(number).name) for number in range(30)]
+        result = run_on_stack(
             "runner_rounds",
             *("30", "2"),
             stack=local_stack,
-            emulator_host=ground.emulator.host,
+            emulator_host=vertex.emulator.host,
             content=names,
         )
-        calls = [call for call in ground.emulator.calls if call.method == "GET"]
+        calls = [call for call in vertex.emulator.calls if call.method == "GET"]
     assert name_step_run(29) == "00000000-0000-0000-0000-00000000001e"
-    assert len(asked["seconds"]) == 2
-    # Two rounds of thirty steps each: a list or two, and nobody asked for alone.
+    assert len(result["seconds"]) == 2
+    # Two rounds of thirty steps each: a list or two, and no job read alone.
     assert 1 <= len(calls) <= 2
     assert not [call for call in calls if not call.path.endswith("/customJobs")]
-    assert asked["bytes"] > 1e6
-    assert asked["threads"] >= 1
+    assert result["bytes"] > 1e6
+    assert result["threads"] >= 1

@@ -1,0 +1,52 @@
+"""All measurements, in the order of the table."""
+
+from collections.abc import Sequence
+
+from benchmarks.harness import Harness
+from benchmarks.imports import measure_imports
+from benchmarks.lags import measure_lags
+from benchmarks.launches import measure_launches
+from benchmarks.reads import measure_reads
+from benchmarks.rows import Measurement, Row
+from benchmarks.runner_rounds import measure_rounds
+from benchmarks.samples import Samples, Say
+from benchmarks.server_requests import measure_server_requests
+
+MEASUREMENTS: tuple[Measurement, ...] = (
+    measure_imports,
+    measure_launches,
+    measure_lags,
+    measure_reads,
+    measure_rounds,
+    measure_server_requests,
+)
+ROWS = tuple(row for measurement in MEASUREMENTS for row in measurement.rows)
+BY_ID = {row.id: row for row in ROWS}
+
+
+class UnknownRowError(Exception):
+    """There is no row with such an ID."""
+
+
+def choose_rows(text: str) -> list[Row]:
+    """The rows of a list like `import_seconds,lag_seconds_45`; all, if it is empty.
+
+    Raises:
+        UnknownRowError: If there is no such row.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in BY_ID]:
+        raise UnknownRowError(f"Unknown row: {', '.join(unknown)}. Rows: {', '.join(BY_ID)}.")
+    return [row for row in ROWS if not names or row.id in names]
+
+
+def measure(rows: Sequence[Row], say: Say) -> dict[str, Samples]:
+    """Measure rows, and return their samples by ID."""
+    wanted = {row.id for row in rows}
+    found: dict[str, Samples] = {}
+    harness = Harness(say)
+    with harness.running:
+        for measurement in MEASUREMENTS:
+            if ids := wanted & {row.id for row in measurement.rows}:
+                found.update(measurement.measure(harness, ids))
+    return {row.id: found[row.id] for row in rows}

@@ -45,15 +45,19 @@ def test_an_additional_arguments_gpu_has_its_variables_too(
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "gpu_count"), [(None, None), ("NVIDIA_TESLA_T4", 0), ("TPU_V3", 8)]
+    ("accelerator", "count", "gpu_count"),
+    [
+        (None, 0, None),
+        ("NVIDIA_TESLA_T4", 8, 0),
+        ("NVIDIA_TESLA_T4", 0, None),
+        ("TPU_V3", 8, None),
+    ],
 )
 def test_without_a_gpu_no_variable_of_one_is_set(
-    accelerator: str | None, gpu_count: int | None
+    accelerator: str | None, count: int, gpu_count: int | None
 ) -> None:
     """No accelerator, one that the step turns off, and a TPU: the image is left as it is."""
-    settings = VertexStepOperatorSettings(
-        accelerator_type=accelerator, accelerator_count=8 if accelerator else 0
-    )
+    settings = VertexStepOperatorSettings(accelerator_type=accelerator, accelerator_count=count)
     assert build(settings, gpu_count, A="b") == {"A": "b"}
 
 

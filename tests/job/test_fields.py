@@ -115,6 +115,7 @@ def test_who_says_how_many_accelerators(
         ({"env": ["A=b"]}, "must be a list of {'name': ..., 'value': ...}."),
         ({"replica_count": 2}, "must be 1, because a step runs on one replica."),
         ({"x": 1}, "has no argument `x`. The arguments are:"),
+        ({"region": "us-central1"}, "has no argument `region`."),
     ],
 )
 def test_an_argument_of_another_type_is_told_by_its_name(

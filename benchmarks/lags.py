@@ -15,7 +15,7 @@ from benchmarks.samples import OPERATORS, Operator, Samples
 from benchmarks.stacks import PIPELINE, Stacks, open_emulator
 from vertex_emulator import VertexEmulator
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
-from zenml_vertex.local_stack.views.zenml import StepFacts
+from zenml_vertex.local_stack.views.zenml import StepRecord
 
 _FIRST_LINE = "first line of user code"
 _FINISHED = "Step `timed` has finished"
@@ -69,7 +69,7 @@ class _Waiting:
 
 
 @contextmanager
-def hold_step(stacks: Stacks, operator: Operator) -> Iterator[StepFacts]:
+def hold_step(stacks: Stacks, operator: Operator) -> Iterator[StepRecord]:
     """A step that runs user code for the length of the context."""
     with open_emulator() as emulator, ExitStack() as running:
         (held,) = _start(stacks, operator, {0: emulator}, [0], running)

@@ -1,7 +1,7 @@
 """A step's code runs once, in real containers of the emulator that start a second time."""
 
 from tests.support.pipelines import RunPipeline
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 
 STEP = """
@@ -33,7 +33,9 @@ def _build_script(name: str, more: str) -> str:
 
 
 def _plan(stack: LocalStack, **fault: object) -> None:
-    answer = ask(f"{stack.emulator_url}/emulator/faults", method="POST", body={"faults": [fault]})
+    answer = send_request(
+        f"{stack.emulator_url}/emulator/faults", method="POST", body={"faults": [fault]}
+    )
     assert answer.status == 200, answer
 
 
@@ -52,7 +54,7 @@ def test_a_second_start_after_the_step_has_reported_runs_nothing(
     completed = run_pipeline(_build_script("reported", "pass"))
     assert completed.returncode == 0, completed.output
     name = str(completed.run.step("reported").job_name)
-    job = local_stack.jobs.wait_until_over(name, 60)
+    job = local_stack.jobs.wait_until_terminal(name, 60)
     assert job["state"] == "JOB_STATE_SUCCEEDED"
     log = _read_log(local_stack, name)
     assert sum("the step's code runs in" in line for line in log) == 1, log
@@ -71,4 +73,4 @@ def test_a_container_that_hangs_after_its_step_ends_itself(
     assert completed.returncode == 0, completed.output
     name = str(completed.run.step("leaves_a_thread").job_name)
     assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
-    assert local_stack.jobs.wait_until_over(name, 60)["state"] == "JOB_STATE_SUCCEEDED"
+    assert local_stack.jobs.wait_until_terminal(name, 60)["state"] == "JOB_STATE_SUCCEEDED"

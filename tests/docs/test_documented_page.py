@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
-from zenml_vertex.local_stack.views.zenml import StepFacts
+from zenml_vertex.local_stack.views.zenml import StepRecord
 
 # `zenml` is that of this environment.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -282,7 +282,7 @@ def test_steps_run_with_a_connector_and_the_pages_settings(
     assert page["diskSpec"] == {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
 
 
-def _fetch_spec(local_stack: LocalStack, step: StepFacts) -> dict[str, Any]:
+def _fetch_spec(local_stack: LocalStack, step: StepRecord) -> dict[str, Any]:
     assert step.status == "completed", step.error
     assert step.job_name is not None
     spec: dict[str, Any] = local_stack.jobs.fetch(step.job_name)["jobSpec"]

@@ -209,8 +209,8 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--host=0.0.0.0"], "no loopback address"),
-        (["--host=example.com"], "no loopback address"),
+        (["--host=0.0.0.0"], "not a loopback address"),
+        (["--host=example.com"], "not a loopback address"),
         (["--port=70000"], "65535"),
         (["--runtime=magic"], "magic"),
         (["--provisioning-seconds=-1"], "-1"),

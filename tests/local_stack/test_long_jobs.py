@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zenml_vertex.local_stack.credentials import write_key_file
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.start import start_local_stack
 from zenml_vertex.local_stack.views.vertex import read_time
@@ -168,10 +168,10 @@ def test_a_job_is_followed_beyond_its_tokens(
     assert completed.returncode == 0, completed.output
     name = completed.run.step("train").job_name
     assert name is not None
-    job = stack.jobs.wait_until_over(name, 30)
+    job = stack.jobs.wait_until_terminal(name, 30)
     lasted = read_time(job["endTime"]) - read_time(job["startTime"])
     assert lasted.total_seconds() >= JOB_SECONDS
-    calls = ask(f"{stack.emulator_url}/emulator/requests").content["requests"]
+    calls = send_request(f"{stack.emulator_url}/emulator/requests").content["requests"]
     # Each source has a project of its own. Whoever looks on bears no token.
     place = f"/v1/{name.rpartition('/customJobs/')[0]}/"
     mine = [

@@ -63,7 +63,7 @@ def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline
     assert (step.status, step.error, step.version) == ("completed", None, 1)
     assert step.seconds is not None
     assert step.job_name is not None
-    job = local_stack.jobs.wait_until_over(step.job_name, 30)
+    job = local_stack.jobs.wait_until_terminal(step.job_name, 30)
     assert job["state"] == "JOB_STATE_SUCCEEDED"
     assert job in local_stack.jobs.fetch_all()
     states = [change.state for change in local_stack.jobs.fetch_history(step.job_name)]

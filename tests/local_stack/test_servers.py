@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
-from zenml_vertex.local_stack.processes.loopback import ask, open_listener
+from zenml_vertex.local_stack.processes.loopback import open_listener, send_request
 from zenml_vertex.local_stack.processes.servers import Server, StartError, find_announced_url
 
 STORAGE = "zenml_vertex.local_stack.programs.storage_server:main"
@@ -42,12 +42,12 @@ def test_a_server_serves_on_the_socket_that_it_is_given(tmp_path: Path) -> None:
     )
     try:
         server.wait_until_ready(30)
-        answer = ask(f"{server.url}/storage/v1/b/a-bucket")
+        answer = send_request(f"{server.url}/storage/v1/b/a-bucket")
         assert (answer.status, answer.content["name"]) == (200, "a-bucket")
     finally:
         server.stop()
     with pytest.raises(OSError, match="refused"):
-        ask(server.url)
+        send_request(server.url)
     server.stop()
 
 

@@ -121,5 +121,5 @@ def test_sigterm_ends_the_command(user: dict[str, str], tmp_path: Path) -> None:
 def test_a_command_that_does_not_exist_starts_nothing(user: dict[str, str], tmp_path: Path) -> None:
     """One line, before any server is started."""
     done = subprocess.run([*COMMAND, "pyhton"], env=user, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "Error: There is no command `pyhton`.\n")
+    assert (done.returncode, done.stderr) == (1, "Error: Command not found: `pyhton`.\n")
     _assert_nothing_is_left(tmp_path)

@@ -164,7 +164,7 @@ def test_status_says_whose_it_is_and_what_to_do(stack: LocalStack, folder: Path)
     assert "`zenml-vertex flavor install`" in builtin
 
     disabled = _run(stack, folder, "flavor", "status", ZENML_VERTEX_DISABLE="1")
-    assert "Here     ZenML's built-in flavor, since ZENML_VERTEX_DISABLE is set" in disabled
+    assert "Here     ZenML's built-in flavor, because ZENML_VERTEX_DISABLE is set" in disabled
 
     _run(stack, folder, "flavor", "install")
     installed = _run(stack, folder, "flavor", "status")
@@ -212,7 +212,10 @@ def test_a_user_who_may_not_is_told(
     refused = _execute(command, folder, environment)
     output = refused.stdout + refused.stderr
     assert refused.returncode == 1, output
-    assert f"You may not change the flavor `vertex` on the ZenML server {stack.zenml_url}" in output
+    assert (
+        f"You are not allowed to change the flavor `vertex` on the ZenML server {stack.zenml_url}"
+        in output
+    )
     assert "administrator" in output
     assert "Traceback" not in output
     assert PASSWORD not in output

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 from tests.support.pipelines import StartPipeline, run_python
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
@@ -84,7 +84,7 @@ def test_a_client_that_detaches_leaves_the_job_to_its_step(
     assert "the job keeps running and is no longer followed" in completed.output
     assert completed.run.step("sleeps").status == "running"
     assert local_stack.jobs.fetch(name)["state"] == "JOB_STATE_RUNNING"
-    answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
+    answer = send_request(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200
 
 
@@ -99,7 +99,7 @@ def test_a_step_that_nobody_waits_for_says_itself_that_it_was_stopped(
     process.send_signal(signal.SIGINT)
     run = process.wait(60).run
     gate.touch()
-    local_stack.jobs.wait_until_over(name, 60)
+    local_stack.jobs.wait_until_terminal(name, 60)
     assert local_stack.records.fetch_run(run.id).step("stopped").status == "stopped"
 
 
@@ -116,8 +116,8 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
         return run_python(local_stack, ASK, step_run_id)
 
     assert "status: running" in ask_status()
-    answer = ask(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
+    answer = send_request(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200
-    local_stack.jobs.wait_until_over(name, 30)
+    local_stack.jobs.wait_until_terminal(name, 30)
     assert "status: stopped" in ask_status()
     assert local_stack.records.fetch_run(run.id).step("sleeps").status == "stopped"

@@ -69,7 +69,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
     run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
     run_python(local_stack, DELETE, run_id)
     process.wait_for_line(r"Was its pipeline run deleted\?")
-    assert local_stack.jobs.wait_until_over(name, 30)["state"] == "JOB_STATE_CANCELLED"
+    assert local_stack.jobs.wait_until_terminal(name, 30)["state"] == "JOB_STATE_CANCELLED"
 
 
 def test_what_a_proxy_does_not_find_is_no_step_run_that_was_deleted(

@@ -11,7 +11,7 @@ import pytest
 from tests.support.pipelines import StartShared
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
-from zenml_vertex.local_stack.views.zenml import RunFacts
+from zenml_vertex.local_stack.views.zenml import RunRecord
 
 SLEEPERS = ("sleeps", "sleeps_elsewhere", "sleeps_in_python")
 STEPS = ("fails", *SLEEPERS)
@@ -21,7 +21,7 @@ STEPS = ("fails", *SLEEPERS)
 class Ended:
     """A run that was looked at while all its jobs ran, and when it was over."""
 
-    before: RunFacts
+    before: RunRecord
     jobs_before: Mapping[str, dict[str, Any]]
     completed: Completed
     stack: LocalStack

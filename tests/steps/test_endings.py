@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.pipelines import StartShared, find_jobs, find_progress
 from zenml_vertex.following.metadata import find_recorded_name
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed
-from zenml_vertex.local_stack.views.zenml import StepFacts
+from zenml_vertex.local_stack.views.zenml import StepRecord
 
 # A job that is not found is looked for during a minute.
 SECONDS = 180
@@ -31,7 +31,7 @@ class Ended:
     deleted: Completed
     stack: LocalStack
 
-    def step(self, name: str) -> StepFacts:
+    def step(self, name: str) -> StepRecord:
         """The last attempt at a step."""
         return self.completed.run.step(name)
 
@@ -55,7 +55,7 @@ def runs(local_stack: LocalStack, start_shared: StartShared) -> dict[str, Ended]
     }
     for name in ("deleted", "dynamic"):
         match = processes[name].wait_for_line(r"(projects/\S+) runs step `is_deleted`")
-        answer = ask(f"{local_stack.emulator_url}/v1/{match[1]}", method="DELETE")
+        answer = send_request(f"{local_stack.emulator_url}/v1/{match[1]}", method="DELETE")
         assert answer.status == 200, answer
     over = {name: process.wait(SECONDS) for name, process in processes.items()}
     return {

@@ -11,7 +11,7 @@ from tests.support.gate import Gate, Stop
 from tests.support.pipelines import StartShared, find_jobs
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
-from zenml_vertex.local_stack.views.zenml import RunFacts
+from zenml_vertex.local_stack.views.zenml import RunRecord
 
 JOBS = r"/customJobs(\?|$)"
 
@@ -23,7 +23,7 @@ class Interrupted:
     process: PipelineProcess
     stack: LocalStack
 
-    def wait_until_running(self) -> RunFacts:
+    def wait_until_running(self) -> RunRecord:
         """Wait until the job runs; the run at this moment."""
         self.process.wait_for_line(r"Vertex AI job \d+: RUNNING")
         assert self.process.run_id

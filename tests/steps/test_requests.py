@@ -15,10 +15,10 @@ import pytest
 from tests.support.pipelines import StartShared
 from zenml_vertex import __version__
 from zenml_vertex.local_stack.credentials import write_key_file
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed
-from zenml_vertex.local_stack.views.zenml import StepFacts
+from zenml_vertex.local_stack.views.zenml import StepRecord
 
 RUN_NAME = "r" * 200
 # ZenML builds one image for all steps that need the same, and names it after the first.
@@ -39,7 +39,7 @@ class Loaded:
     folder: Path
     key_file: Path
 
-    def step(self, name: str) -> StepFacts:
+    def step(self, name: str) -> StepRecord:
         """A step."""
         return self.completed.run.step(name)
 
@@ -246,7 +246,7 @@ def _fetch_objects(stack: LocalStack) -> list[tuple[str, str]]:
     """Name and text of everything in the artifact store."""
     address = f"{stack.storage_url}/storage/v1/b/demo-artifacts/o"
     objects = []
-    for item in ask(address).content["items"]:
+    for item in send_request(address).content["items"]:
         with urlopen(f"{address}/{quote(item['name'], safe='')}?alt=media") as answer:
             objects.append((item["name"], answer.read().decode("utf-8", "replace")))
     return objects

@@ -1,4 +1,4 @@
-"""The command `zenml-vertex`: a thin edge over the rooms that do the work.
+"""The command `zenml-vertex`: options in, text out; other packages do the work.
 
 Each subcommand is imported when it is called, so that `zenml-vertex emulator`
 does not wait for ZenML, and `zenml-vertex flavor` not for a web server.
@@ -20,7 +20,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands live in modules that are imported on demand."""
+    """A group that imports the module of a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

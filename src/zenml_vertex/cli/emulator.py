@@ -24,8 +24,8 @@ def _read_address(context: click.Context, parameter: click.Parameter, value: str
     except ValueError:
         pass
     raise click.BadParameter(
-        f"{value} is no loopback address. The emulator runs the commands of whoever reaches it, so "
-        "it listens on this machine only."
+        f"{value} is not a loopback address. Whoever can reach the emulator can run commands on "
+        "this machine, so it listens on loopback only."
     )
 
 

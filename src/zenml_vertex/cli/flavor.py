@@ -1,4 +1,4 @@
-"""`zenml-vertex flavor`: whose the name `vertex` is on the ZenML server."""
+"""`zenml-vertex flavor`: who owns the flavor name `vertex` on the ZenML server."""
 
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def flavor() -> None:
-    """Say or change whose the flavor `vertex` is in the record of the ZenML server.
+    """Show or change which package the ZenML server's record of `vertex` names.
 
-    Where this package is installed it is the flavor without any of this. The record
-    matters to everybody else on the server: see docs/how-to/own-the-name-vertex.md.
+    Where this package is installed, it is the flavor whatever the record says. The
+    record matters to all other users of the server: see
+    docs/how-to/own-the-name-vertex.md.
     """
 
 
 @flavor.command()
 def status() -> None:
-    """Show whose the record is, what this environment uses, and how to repair it."""
+    """Show who owns the record, what this environment uses, and what to do next."""
     from zenml_vertex.errors import FlavorOwnershipError
     from zenml_vertex.ownership.record import count_components, describe_server, read_record
 
@@ -46,8 +47,8 @@ def status() -> None:
 def install() -> None:
     """Make the server's record name this package, for all of the server's users.
 
-    Repeat it after an upgrade of the ZenML server, which writes its own record anew,
-    and after one of this package.
+    Repeat it after an upgrade of the ZenML server, which writes its own record again,
+    and after an upgrade of this package.
     """
     from zenml_vertex.errors import FlavorOwnershipError
     from zenml_vertex.ownership.record import describe_server, install_record
@@ -57,7 +58,7 @@ def install() -> None:
         done = "now names" if changed else "already names"
         click.echo(
             f"The flavor `vertex` on {describe_server()} {done} zenml-vertex {__version__}. "
-            "Whoever uses it needs the package: pip install 'zenml-vertex[client]'"
+            "Everyone who uses it needs the package: pip install 'zenml-vertex[client]'"
         )
     except FlavorOwnershipError as error:
         raise click.ClickException(str(error)) from error
@@ -77,8 +78,8 @@ def restore() -> None:
         raise click.ClickException(str(error)) from error
     if not is_disabled():
         click.echo(
-            "In environments with zenml-vertex, `vertex` still is zenml-vertex: uninstall it, or "
-            f"set {DISABLE_VARIABLE}=1."
+            "In environments that have zenml-vertex, `vertex` is still zenml-vertex. Uninstall "
+            f"it, or set {DISABLE_VARIABLE}=1."
         )
 
 
@@ -90,7 +91,7 @@ def _describe_here(owner: "Owner") -> str:
     if owner is not Owner.BUILTIN:
         return "what the record says"
     if is_disabled():
-        return f"ZenML's built-in flavor, since {DISABLE_VARIABLE} is set"
+        return f"ZenML's built-in flavor, because {DISABLE_VARIABLE} is set"
     return f"zenml-vertex {__version__}, by its init hook"
 
 
@@ -102,5 +103,5 @@ def _describe_next(record: "FlavorRecord") -> str:
     if not record.has_our_schema:
         return f"`zenml-vertex flavor install` brings the record to version {__version__}"
     if not record.is_custom:
-        return "nothing: the server wrote this itself, since it has zenml-vertex installed"
+        return "nothing: the server wrote this record itself, because it has zenml-vertex installed"
     return "nothing; `zenml-vertex flavor restore` gives the record back to ZenML"

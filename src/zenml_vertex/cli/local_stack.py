@@ -13,7 +13,7 @@ import click
 
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, leave_tidily
 
-# A pipeline that is told to stop cancels its job and waits until it is over.
+# A pipeline that is told to stop cancels its job and waits until it has ended.
 _END_SECONDS = 30.0
 
 
@@ -28,8 +28,8 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own. A COMMAND is run instead of a shell: `local-stack python
-    pipeline.py`. When the shell or the command ends, so do the servers, and nothing
-    is kept. Neither your ZenML nor your gcloud configuration is read or changed.
+    pipeline.py`. The servers stop when the shell or the command ends, and nothing is
+    kept. Neither your ZenML nor your gcloud configuration is read or changed.
     """
     from zenml_vertex.local_stack.requirements import find_missing_modules
 
@@ -44,7 +44,7 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
 
     program = command or [os.environ.get("SHELL") or "sh"]
     if shutil.which(program[0], path=_build_path(os.environ)) is None:
-        raise click.ClickException(f"There is no command `{program[0]}`.")
+        raise click.ClickException(f"Command not found: `{program[0]}`.")
     leave_tidily()
     plan = StackPlan(step_operator="" if without_step_operator else "vertex")
     folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-stack-"))
@@ -53,9 +53,9 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
             environment = {**stack.environment, "PATH": _build_path(stack.environment)}
             if not command:
                 _say("This shell works with the stack. `exit` ends it, and the servers with it.")
-                # Without a file of its own, zsh begins with questions.
+                # Without this file, zsh starts with questions.
                 (Path(environment["HOME"]) / ".zshrc").touch()
-            # An interactive shell ends for a terminal that is closed, and for no SIGTERM.
+            # An interactive shell ignores SIGTERM, but ends when its terminal is closed.
             ending = signal.SIGTERM if command else signal.SIGHUP
             status = _run(program, environment, ending)
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def _build_path(environment: Mapping[str, str]) -> str:
 
 def _run(program: Sequence[str], environment: Mapping[str, str], ending: int) -> int:
     """Run a program to its end, or end it with a signal on the way out; its exit status."""
-    # The terminal sends a Ctrl-C to the program as well, which knows what to do with it.
+    # The terminal sends a Ctrl-C to the program as well, which handles it.
     signal.signal(signal.SIGINT, lambda *_: None)
     # `Popen` itself looks on the search path of this process.
     found = shutil.which(program[0], path=environment["PATH"]) or program[0]
@@ -99,5 +99,5 @@ def _end(process: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 def _say(line: str) -> None:
-    # The command's own output is all that stands on stdout.
+    # Only the command's own output goes to stdout.
     click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""How a command ends that a signal ends: tidily, and with the exit status that shells expect."""
+"""Commands that a signal ends: they clean up, and exit with the status that shells expect."""
 
 import signal
 import sys

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-# Settings of the user's that would lead a process of the stack to the user's own
-# server, project, credentials or caches.
-_FOREIGN_PREFIXES = (
+# Variables that would point a process of the stack at the user's own server, project,
+# credentials or caches.
+_DROPPED_PREFIXES = (
     "AIPLATFORM_",
     "CLOUDSDK_",
     "GCE_",
@@ -17,7 +17,7 @@ _FOREIGN_PREFIXES = (
     "XDG_",
     "ZENML_",
 )
-_FOREIGN = (
+_DROPPED = (
     # ZenML's own, without its prefix.
     "DISABLE_CREDENTIALS_DISK_CACHING",
     "DISABLE_DATABASE_MIGRATION",
@@ -26,10 +26,10 @@ _FOREIGN = (
     # Belongs to the caller's code.
     "PYTHONPATH",
 )
-# A proxy knows nothing of this machine's loopback.
+# A proxy cannot reach this machine's loopback address.
 _LOOPBACK = "127.0.0.1,localhost"
 USER_NAME = "default"
-# Leads the client of ZenML's own operator to the emulator.
+# Points the client of ZenML's own operator at the emulator.
 _BUILTIN = Path(__file__).parent / "programs" / "builtin"
 
 Operator = Literal["plugin", "builtin"]
@@ -100,7 +100,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What must never be seen.
+    """What must never appear in any output.
 
     Args:
         password: Of the only user of the ZenML server.
@@ -124,7 +124,7 @@ def build_base_environment(
     kept = {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_FOREIGN_PREFIXES) and name not in _FOREIGN
+        if not name.startswith(_DROPPED_PREFIXES) and name not in _DROPPED
     }
     if user_base:
         kept["PYTHONUSERBASE"] = user_base
@@ -200,7 +200,7 @@ def build_client_environment(
     storage_url: str,
     emulator_url: str,
 ) -> dict[str, str]:
-    """The environment of whoever works with the stack: pipelines, ZenML's and gcloud's commands.
+    """The environment of everything that uses the stack: pipelines, ZenML's and gcloud's commands.
 
     A client of ZenML needs to log in besides.
     """

@@ -1,8 +1,8 @@
 """An image builder that builds nothing.
 
 The emulator's process runtime runs a job with this machine's Python and pulls no
-image. With this component in the stack a pipeline says nothing of that: it is the
-same file that runs on Google Cloud.
+image. With this component in the stack, a pipeline needs no settings for that: the
+same file runs on Google Cloud.
 """
 
 from typing import TYPE_CHECKING
@@ -26,11 +26,11 @@ FLAVOR_SOURCE = f"{__name__}.NoImageBuilderFlavor"
 
 
 class NoImageBuilder(BaseImageBuilder):
-    """Gives an image its name, and leaves it at that."""
+    """Returns the name of an image without building it."""
 
     @property
     def is_building_locally(self) -> bool:
-        """Whether a container engine of this machine is asked; there need not be one."""
+        """Whether builds need a container engine on this machine; these do not."""
         return False
 
     def build(

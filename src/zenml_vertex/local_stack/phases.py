@@ -1,4 +1,4 @@
-"""How long each part of a story takes."""
+"""Measures how long each phase takes."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A stack that runs, as an object."""
+"""A local stack that is running."""
 
 import shutil
 import sys
@@ -20,31 +20,24 @@ class LocalStack:
     """A ZenML server, a Vertex AI emulator, a Cloud Storage emulator, and a stack of them.
 
     `start_local_stack` makes one.
-
-    Args:
-        folder: Folder of the stack, with the servers' logs in `logs`.
-        zenml_url: Address of the ZenML server.
-        storage_url: Address of the Cloud Storage emulator.
-        emulator_url: Address of the Vertex AI emulator.
-        flavor_source: Where the server says that the flavor `vertex` comes from.
-        environment: The whole environment of a process that works with the stack.
-        secrets: What must never be seen, for tests that look for it.
-        records: What the ZenML server knows of runs and steps.
-        jobs: What Vertex AI knows of jobs.
-        images: Where step images are built and run; None where none are.
-        seconds: How long the servers and the registration took.
     """
 
+    # Has the servers' logs in `logs`.
     folder: Path
     zenml_url: str
     storage_url: str
     emulator_url: str
+    # Where the server says that the flavor `vertex` comes from.
     flavor_source: str
+    # The whole environment of a process that uses the stack.
     environment: Mapping[str, str] = field(repr=False)
+    # What must never appear in any output; tests search for it.
     secrets: tuple[str, ...] = field(repr=False)
     records: ZenMLRecords = field(repr=False)
     jobs: VertexJobsView = field(repr=False)
+    # None where jobs are plain processes.
     images: "ImageServices | None" = None
+    # Phase of the start -> how long it took.
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def make_project(self, name: str, *files: Path) -> Path:

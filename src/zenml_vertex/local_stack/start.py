@@ -73,7 +73,7 @@ def start_local_stack(
             Docker engine that answers; otherwise jobs are plain processes.
 
     Raises:
-        StartError: If a part does not come up.
+        StartError: If a part does not start.
     """
     plan = plan or StackPlan()
     layout = Layout(folder.absolute())
@@ -211,10 +211,10 @@ def _wait_for(server: Server, progress: Progress) -> None:
 
 
 def _log_in(records: ZenMLRecords) -> str:
-    """The token of a user who has logged in.
+    """Log in; returns the token.
 
     Raises:
-        StartError: If the ZenML server lets nobody in.
+        StartError: If the ZenML server refuses the login.
     """
     try:
         return records.log_in()
@@ -253,11 +253,11 @@ class _Registration:
             status = self._process.wait(_REGISTRATION_SECONDS)
         except subprocess.TimeoutExpired:
             raise StartError(
-                f"The registration of the stack takes too long.{describe_log(self._log)}"
+                f"Registering the stack takes longer than {_REGISTRATION_SECONDS:.0f} s."
+                f"{describe_log(self._log)}"
             ) from None
         if status != 0:
             raise StartError(
-                f"The registration of the stack ended with status {status}."
-                f"{describe_log(self._log)}"
+                f"Registering the stack failed with status {status}.{describe_log(self._log)}"
             )
         return read_result(self._result)

@@ -1,4 +1,4 @@
-"""Who owns the flavor name `vertex`.
+"""Which package owns the flavor name `vertex`.
 
 ZenML keeps its built-in flavor under that name, in its code and in the record of
 every server, and refuses a second one. `hook` makes an installed zenml-vertex be the

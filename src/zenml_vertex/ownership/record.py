@@ -1,4 +1,4 @@
-"""The ZenML server's record of the flavor `vertex`: whose it is, and changing that.
+"""The ZenML server's record of the flavor `vertex`: who owns it, and changing that.
 
 A server keeps one record for each flavor. Its source says where every client loads
 the flavor from, and its schema what the server lets a component be registered with,
@@ -40,7 +40,7 @@ class Owner(Enum):
     ZENML_VERTEX = "zenml-vertex"
     BUILTIN = "ZenML's built-in flavor"
     SOMEBODY_ELSE = "another custom flavor"
-    NOBODY = "nobody: there is none"
+    NOBODY = "nobody: there is no record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +94,17 @@ def read_record() -> FlavorRecord:
 
 
 def install_record() -> bool:
-    """Make the server's record name this package; whether anything had to change.
+    """Make the server's record name this package; returns whether anything changed.
 
     Raises:
-        FlavorOwnershipError: If the server refuses, or the name is somebody else's.
+        FlavorOwnershipError: If the server refuses, or another package owns the name.
     """
     record = read_record()
     if record.owner is Owner.SOMEBODY_ELSE:
         raise FlavorOwnershipError(
             f"The flavor `{FLAVOR_NAME}` of {describe_server()} is loaded from `{record.source}`, "
-            "which is neither ZenML's nor zenml-vertex's. `zenml-vertex flavor restore` gives the "
-            "name back to ZenML; then install."
+            "which belongs neither to ZenML nor to zenml-vertex. Run `zenml-vertex flavor restore` "
+            "to give the name back to ZenML, then `zenml-vertex flavor install` again."
         )
     if record.is_installed:
         return False
@@ -113,7 +113,7 @@ def install_record() -> bool:
 
 
 def restore_record() -> bool:
-    """Give the server's record back to ZenML's built-in flavor; whether anything had to change.
+    """Give the server's record back to ZenML's built-in flavor; returns whether anything changed.
 
     Raises:
         FlavorOwnershipError: If the server refuses.
@@ -127,7 +127,7 @@ def restore_record() -> bool:
 
 
 def count_components() -> int:
-    """The number of step operators that bear the flavor.
+    """The number of step operators of the flavor.
 
     Raises:
         FlavorOwnershipError: If the server cannot be reached or does not let us read.
@@ -140,7 +140,7 @@ def count_components() -> int:
 
 
 def describe_server() -> str:
-    """Which server it is, for people; without the credentials that a database's URL may hold."""
+    """The server, for people to read; without the credentials that a database's URL can hold."""
     url = urlsplit(Client().zen_store.url)
     place = url.netloc.rpartition("@")[2] + url.path
     if url.scheme.startswith("http"):
@@ -192,8 +192,9 @@ def _server_errors(verb: str) -> Iterator[None]:
         yield
     except (IllegalOperationError, AuthorizationException) as error:
         raise FlavorOwnershipError(
-            f"You may not {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: {error} Ask an "
-            "administrator of the server to run the same command; `zenml status` shows who you are."
+            f"You are not allowed to {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: "
+            f"{error} Ask an administrator of the server to run the same command; `zenml status` "
+            "shows who you are."
         ) from error
     except (RequestException, RuntimeError) as error:
         # ZenML's REST store wraps the first of its requests in a RuntimeError.

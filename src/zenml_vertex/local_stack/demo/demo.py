@@ -28,14 +28,14 @@ PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
 
 # The pipeline takes 12 s on two cores, and 90 s with an image to build.
 _PIPELINE_SECONDS = 300.0
-# A pipeline that is interrupted cancels its job and waits until it is over.
+# A pipeline that is interrupted cancels its job and waits until it has ended.
 _INTERRUPTED_SECONDS = 30.0
-# The step may be over before its job is: the machine is given back.
+# The step ends before its job does: the machine is given back first.
 _JOB_END_SECONDS = 30.0
 
 
 class DemoError(Exception):
-    """The demo did not do what it shows."""
+    """The pipeline or its job did not succeed."""
 
 
 def run_demo(
@@ -43,7 +43,7 @@ def run_demo(
 ) -> DemoSummary:
     """Run the demo.
 
-    Whatever happens, no process is left.
+    No process is left at the end, whatever happens.
 
     Args:
         folder: Folder for everything; made here, and left to the caller.
@@ -88,19 +88,19 @@ def _follow(process: PipelineProcess, say: Say) -> Completed:
 
 
 def _interrupt(process: PipelineProcess, jobs: VertexJobsView, say: Say) -> None:
-    """Pass a Ctrl-C on to the pipeline, and say what became of its job."""
-    say("Interrupted. The pipeline is told, so that it cancels its job.")
+    """Pass a Ctrl-C on to the pipeline, and report the state of its job."""
+    say("Interrupted; stopping the pipeline, which cancels its job.")
     process.send_signal(signal.SIGINT)
     try:
         process.wait(_INTERRUPTED_SECONDS)
     except TimeoutError:
-        say(f"The pipeline does not end within {_INTERRUPTED_SECONDS:.0f} s; it is ended.")
+        say(f"The pipeline did not stop within {_INTERRUPTED_SECONDS:.0f} s; killing it.")
     for job in jobs.fetch_all():
         say(f"Vertex AI job {job['name']}: {short_state(job)}.")
 
 
 def _collect(completed: Completed, jobs: VertexJobsView) -> DemoSummary:
-    """What the run and its job say of themselves.
+    """Read what the run and its job report.
 
     Raises:
         DemoError: If either did not succeed.
@@ -114,7 +114,7 @@ def _collect(completed: Completed, jobs: VertexJobsView) -> DemoSummary:
         )
     job_name = run.step("train").job_name
     if job_name is None:
-        raise DemoError("The step `train` names no Vertex AI job.")
+        raise DemoError("The step `train` has no Vertex AI job in its metadata.")
     history = _wait_for_history(jobs, job_name)
     if history[-1].state != "SUCCEEDED":
         raise DemoError(f"The job {job_name} did not succeed: {' '.join(format_history(history))}")
@@ -130,5 +130,5 @@ def _collect(completed: Completed, jobs: VertexJobsView) -> DemoSummary:
 
 def _wait_for_history(jobs: VertexJobsView, name: str) -> list[StateChange]:
     with suppress(TimeoutError):
-        jobs.wait_until_over(name, _JOB_END_SECONDS)
+        jobs.wait_until_terminal(name, _JOB_END_SECONDS)
     return jobs.fetch_history(name)

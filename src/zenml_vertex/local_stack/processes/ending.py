@@ -1,4 +1,4 @@
-"""Processes that are ended for certain, and signals that wait for the right moment."""
+"""Ends processes with everything they started, and holds signals back meanwhile."""
 
 import os
 import signal
@@ -40,10 +40,10 @@ def hold_signals() -> Iterator[None]:
 
 
 def end_process(process: "subprocess.Popen[bytes]", *, patience: float) -> None:
-    """End a process that leads a session of its own, and what is left of its group.
+    """End a process that has a session of its own, and what is left of its group.
 
     Args:
-        process: The process; one that has ended already is no mistake.
+        process: The process; it may have ended already.
         patience: Seconds between SIGTERM and SIGKILL.
     """
     with hold_signals():
@@ -56,7 +56,7 @@ def end_process(process: "subprocess.Popen[bytes]", *, patience: float) -> None:
 
 
 def signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-    """Send a signal to a process and all of its group; to nobody, if they are gone."""
+    """Send a signal to a process and its group; does nothing if they are gone."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

@@ -15,15 +15,12 @@ _BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered.
+class Response:
+    """What a server answered."""
 
-    Args:
-        status: HTTP status.
-        content: The body, read as JSON; None if it is none.
-    """
-
+    # HTTP status.
     status: int
+    # The body, read as JSON; None if it is not JSON.
     content: Any
 
 
@@ -31,7 +28,7 @@ def open_listener() -> socket.socket:
     """A socket that listens on a free port of this machine.
 
     A server that is started later takes it over, so that its address is known
-    beforehand, and nobody else can take its port. Who connects too early waits.
+    beforehand, and nothing else can take its port. Clients that connect early wait.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -49,7 +46,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def ask(
+def send_request(
     url: str,
     *,
     method: str = "GET",
@@ -57,19 +54,19 @@ def ask(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     seconds: float = 10.0,
-) -> Answer:
+) -> Response:
     """Send one request.
 
     Args:
         url: Where to, with path and query.
         method: HTTP method.
         body: Sent as JSON.
-        form: Sent as a form, if there is no body.
+        form: Sent as a form, without a body.
         headers: More headers.
         seconds: How long each single read may take.
 
     Raises:
-        OSError: If there is no answer.
+        OSError: If the server does not answer.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or ADDRESS, parts.port, timeout=seconds)
@@ -85,7 +82,7 @@ def ask(
     try:
         connection.request(method, path, body=data, headers=sent)
         response = connection.getresponse()
-        return Answer(response.status, _read_json(response.read()))
+        return Response(response.status, _read_json(response.read()))
     finally:
         connection.close()
 

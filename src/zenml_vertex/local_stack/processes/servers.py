@@ -1,4 +1,4 @@
-"""Server processes: start, see that they are ready, stop."""
+"""Server processes: start, wait until ready, stop."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
 from zenml_vertex.local_stack.processes.launcher import build_command
-from zenml_vertex.local_stack.processes.loopback import ask, url_of
+from zenml_vertex.local_stack.processes.loopback import send_request, url_of
 
 _OK = 200
 _POLL_SECONDS = 0.05
@@ -21,7 +21,7 @@ _LOG_LINES = 20
 
 
 class StartError(Exception):
-    """A part of the local stack did not come up. The message holds the end of its log."""
+    """A part of the local stack did not start. The message holds the end of its log."""
 
 
 class ToolsMissingError(StartError):
@@ -96,7 +96,7 @@ class Server:
             RuntimeError: If it has not announced one yet.
         """
         if self._url is None:
-            raise RuntimeError(f"The {self.name} has not said yet where it listens.")
+            raise RuntimeError(f"The {self.name} has not announced its address yet.")
         return self._url
 
     def wait_until_ready(self, seconds: float) -> None:
@@ -135,7 +135,7 @@ class Server:
             if self._url is None:
                 return False
         try:
-            return ask(self._url + self._health_path, seconds=1.0).status == _OK
+            return send_request(self._url + self._health_path, seconds=1.0).status == _OK
         except (OSError, HTTPException):
             return False
 

@@ -17,7 +17,7 @@ from gcp_storage_emulator.storage import Storage
 
 
 class _Handler(RequestHandler):  # type: ignore[misc]
-    # One thread serves everybody: nobody may hold it by sending nothing.
+    # One thread serves all connections: an idle one must not block the rest.
     timeout = 10
 
 

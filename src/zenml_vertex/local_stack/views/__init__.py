@@ -1,1 +1,1 @@
-"""What pipelines, ZenML and the emulator say afterwards."""
+"""Reads what pipelines, the ZenML server and Vertex AI report."""

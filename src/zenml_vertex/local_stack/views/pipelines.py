@@ -1,4 +1,4 @@
-"""A pipeline in a process of its own: its output as it comes, signals, and what became of it."""
+"""A pipeline in a process of its own: its output as it comes, signals, and its result."""
 
 import re
 import signal
@@ -12,49 +12,46 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
-from zenml_vertex.local_stack.views.zenml import RunFacts, ZenMLRecords
+from zenml_vertex.local_stack.views.zenml import RunRecord, ZenMLRecords
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 # ZenML prints the address of a run as soon as the run exists.
 _RUN_URL = re.compile(r"/runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-# A pipeline that is told to stop cancels its job and waits until it is over.
+# A pipeline that is told to stop cancels its job and waits until it has ended.
 _END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A pipeline process that has ended.
+    """A pipeline process that has ended."""
 
-    Args:
-        returncode: Exit status; -N for a signal N.
-        output: Everything that it has written, stdout and stderr in order.
-        found_run: What the ZenML server knows of the run; None if there was none.
-        seconds: From the process's start to its end.
-    """
-
+    # Exit status; -N for a signal N.
     returncode: int
+    # Everything that it has written, stdout and stderr in order.
     output: str = field(repr=False)
-    found_run: RunFacts | None
+    # The ZenML server's record of the run; None if the process started none.
+    found_run: RunRecord | None
+    # From the process's start to its end.
     seconds: float
 
     @property
-    def run(self) -> RunFacts:
+    def run(self) -> RunRecord:
         """The run.
 
         Raises:
             LookupError: If there was none; shows the output.
         """
         if self.found_run is None:
-            raise LookupError(f"There was no run. The process wrote:\n{self.output}")
+            raise LookupError(f"The process started no pipeline run. It wrote:\n{self.output}")
         return self.found_run
 
 
 class PipelineProcess:
     """A script that runs a pipeline; a context manager that ends it.
 
-    It leads a session of its own: a Ctrl-C at the terminal does not reach it.
+    It has a session of its own: a Ctrl-C at the terminal does not reach it.
 
     Args:
         command: How it is started.
@@ -140,10 +137,10 @@ class PipelineProcess:
                     max(0.0, deadline - time.monotonic()),
                 )
                 news = self._lines[seen:]
-                is_over = self._is_read
+                has_ended = self._is_read
             seen += len(news)
             yield from news
-            if is_over:
+            if has_ended:
                 return
             if not has_news:
                 raise TimeoutError(f"The pipeline has not ended after {seconds:.0f} s.")
@@ -156,7 +153,7 @@ class PipelineProcess:
             seconds: At most so long.
 
         Raises:
-            TimeoutError: If there is none in time, or the process ends without one;
+            TimeoutError: If no line matches in time, or before the process ends;
                 shows the output.
         """
         try:
@@ -184,7 +181,9 @@ class PipelineProcess:
         try:
             returncode = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"Not over after {seconds:.0f} s:\n{self.output}") from None
+            raise TimeoutError(
+                f"The pipeline is still running after {seconds:.0f} s:\n{self.output}"
+            ) from None
         elapsed = time.monotonic() - self._started
         self._reader.join(_END_SECONDS)
         run_id = self.run_id
@@ -192,7 +191,7 @@ class PipelineProcess:
         return Completed(returncode, self.output, run, elapsed)
 
     def end(self) -> None:
-        """End it with everything that it has started; nothing, if it has ended."""
+        """End it with everything that it has started; does nothing if it has ended."""
         end_process(self._process, patience=_END_SECONDS)
         self._reader.join(_END_SECONDS)
 

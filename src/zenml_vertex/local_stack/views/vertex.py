@@ -1,7 +1,6 @@
-"""What Vertex AI says of its jobs, over its REST API: the emulator's, or Google's own.
+"""Reads jobs over Vertex AI's REST API: the emulator's, or Google's own.
 
-Written for this purpose and apart from the operator: what shows that a job ran
-should not be what ran it.
+Shares no code with the operator: what shows that a job ran should not be what ran it.
 """
 
 import time
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 
 Json = dict[str, Any]
 
@@ -27,13 +26,9 @@ _PENDING_LINE = "Vertex AI is provisioning job running framework."
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A job took a state.
+    """The moment when a job took a state."""
 
-    Args:
-        state: E.g. `PENDING`.
-        time: When.
-    """
-
+    # Without the prefix that all states share, e.g. `PENDING`.
     state: str
     time: datetime
 
@@ -44,7 +39,7 @@ class JobsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VertexJobsView:
-    """The jobs of one project and region, to look at.
+    """Reads the jobs of one project and region.
 
     Args:
         url: Address of the API.
@@ -68,7 +63,7 @@ class VertexJobsView:
         """
         return self._ask(f"/v1/{name}")
 
-    def wait_until_over(self, name: str, seconds: float) -> Json:
+    def wait_until_terminal(self, name: str, seconds: float) -> Json:
         """Wait until a job can no longer change; the job as it is then.
 
         Args:
@@ -76,7 +71,7 @@ class VertexJobsView:
             seconds: At most so long.
 
         Raises:
-            TimeoutError: If it still can.
+            TimeoutError: If it can still change then.
             JobsError: If the API refuses.
             OSError: If it does not answer.
         """
@@ -131,7 +126,7 @@ class VertexJobsView:
 
     def _ask(self, path: str, body: Json | None = None) -> Json:
         method = "GET" if body is None else "POST"
-        answer = ask(self.url + path, method=method, body=body)
+        answer = send_request(self.url + path, method=method, body=body)
         if answer.status != _OK:
             raise JobsError(f"{method} {path}: {answer.status} {answer.content}")
         content: Json = answer.content

@@ -1,4 +1,4 @@
-"""What a ZenML server knows of runs and steps, as plain data.
+"""Reads runs and steps from a ZenML server, as plain data.
 
 Over its REST API: importing ZenML's client takes a second, and its state belongs
 to the process.
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from zenml_vertex.local_stack.environment import USER_NAME
-from zenml_vertex.local_stack.processes.loopback import ask
+from zenml_vertex.local_stack.processes.loopback import send_request
 
 _OK = 200
 # The operator's own key, then that of ZenML's built-in one.
@@ -21,32 +21,27 @@ _PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class StepFacts:
-    """A step run.
-
-    Args:
-        id: ID of the step run.
-        name: Name of the step in the pipeline.
-        status: ZenML's status, e.g. `completed`.
-        start_time: When it began; None if it did not.
-        end_time: When it was over; None if it is not.
-        metadata: Run metadata.
-        error: Message of its exception; None without one.
-        version: 1, and one more for each retry.
-    """
+class StepRecord:
+    """A step run."""
 
     id: str
+    # Name of the step in the pipeline.
     name: str
+    # ZenML's status, e.g. `completed`.
     status: str
+    # None before it has started, and before it has finished.
     start_time: datetime | None = None
     end_time: datetime | None = None
+    # Run metadata.
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    # Message of its exception.
     error: str | None = None
+    # 1, and one more for each retry.
     version: int = 1
 
     @property
     def job_name(self) -> str | None:
-        """Resource name of its Vertex AI job; None if there is none."""
+        """Resource name of its Vertex AI job; None without a job."""
         for key in _JOB_NAME_KEYS:
             if found := self.metadata.get(key):
                 return str(found)
@@ -54,35 +49,30 @@ class StepFacts:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None if it is not over."""
+        """How long it took; None before it has finished."""
         if self.start_time is None or self.end_time is None:
             return None
         return (self.end_time - self.start_time).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
-    """A pipeline run.
-
-    Args:
-        id: ID of the run.
-        name: Name of the run.
-        status: ZenML's status, e.g. `completed`.
-        steps: Its step runs, the oldest first; a retried step has several.
-        metadata: Run metadata.
-    """
+class RunRecord:
+    """A pipeline run."""
 
     id: str
     name: str
+    # ZenML's status, e.g. `completed`.
     status: str
-    steps: tuple[StepFacts, ...]
+    # The oldest first; a retried step has several.
+    steps: tuple[StepRecord, ...]
+    # Run metadata.
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def step(self, name: str) -> StepFacts:
+    def step(self, name: str) -> StepRecord:
         """The last step run of a step.
 
         Raises:
-            LookupError: If there is none.
+            LookupError: If the run has no such step.
         """
         for step in reversed(self.steps):
             if step.name == name:
@@ -108,7 +98,7 @@ class ZenMLRecords:
         self._password = password
         self._token = ""
 
-    def fetch_run(self, run_id: str) -> RunFacts:
+    def fetch_run(self, run_id: str) -> RunRecord:
         """A run with its steps as they are now.
 
         Raises:
@@ -126,7 +116,7 @@ class ZenMLRecords:
                 "exclude_retried": "false",
             },
         )
-        return build_run_facts(run, steps["items"])
+        return build_run_record(run, steps["items"])
 
     def fetch(self, path: str, query: Mapping[str, str]) -> Any:
         """The JSON at a path below `/api/v1`.
@@ -136,13 +126,15 @@ class ZenMLRecords:
             OSError: If it does not answer.
         """
         address = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
-        answer = ask(address, headers={"Authorization": f"Bearer {self.log_in()}"}, seconds=30.0)
+        answer = send_request(
+            address, headers={"Authorization": f"Bearer {self.log_in()}"}, seconds=30.0
+        )
         if answer.status != _OK:
             raise RecordsError(f"GET {path}: {answer.status} {answer.content}")
         return answer.content
 
     def log_in(self) -> str:
-        """Log in, once; the token, which holds as long as the server runs.
+        """Log in, once; returns the token, which is valid as long as the server runs.
 
         Raises:
             RecordsError: If the server refuses.
@@ -150,29 +142,29 @@ class ZenMLRecords:
         """
         if not self._token:
             form = {"username": USER_NAME, "password": self._password}
-            answer = ask(f"{self._url}/login", method="POST", form=form, seconds=30.0)
+            answer = send_request(f"{self._url}/login", method="POST", form=form, seconds=30.0)
             if answer.status != _OK:
-                raise RecordsError(f"The ZenML server refuses the login: {answer.status}")
+                raise RecordsError(f"The ZenML server refused the login: {answer.status}")
             self._token = str(answer.content["access_token"])
         return self._token
 
 
-def build_run_facts(run: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> RunFacts:
+def build_run_record(run: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> RunRecord:
     """A run from the server's JSON."""
-    return RunFacts(
+    return RunRecord(
         id=run["id"],
         name=run["name"],
         status=run["body"]["status"],
-        steps=tuple(build_step_facts(step) for step in steps),
+        steps=tuple(build_step_record(step) for step in steps),
         metadata=(run.get("metadata") or {}).get("run_metadata") or {},
     )
 
 
-def build_step_facts(step: Mapping[str, Any]) -> StepFacts:
+def build_step_record(step: Mapping[str, Any]) -> StepRecord:
     """A step run from the server's JSON."""
     body, metadata = step["body"], step.get("metadata") or {}
     exception = metadata.get("exception_info") or {}
-    return StepFacts(
+    return StepRecord(
         id=step["id"],
         name=step["name"],
         status=body["status"],

@@ -1,4 +1,4 @@
-"""Leads Google's JobServiceClient to the emulator that AIPLATFORM_EMULATOR_HOST names, over REST.
+"""Points Google's JobServiceClient at the emulator that AIPLATFORM_EMULATOR_HOST names, over REST.
 
 Python imports a module of this name from PYTHONPATH when it starts. With this
 folder there, ZenML's own operator `vertex` works with the emulator as it is: it
@@ -46,10 +46,10 @@ class _ClientLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        _lead(module.JobServiceClient)
+        _redirect(module.JobServiceClient)
 
 
-def _lead(client: Any) -> None:
+def _redirect(client: Any) -> None:
     begin = client.__init__
 
     def __init__(self: Any, **given: Any) -> None:  # noqa: N807 - it replaces the client's

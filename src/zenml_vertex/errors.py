@@ -6,9 +6,9 @@ VertexStepOperatorError
 ├── CredentialsError         no identity, or no project, to act with; retryable
 ├── StackError               a component of the stack that Vertex AI cannot reach
 ├── FlavorOwnershipError     the server's record of the flavor `vertex` could not be changed
-├── ServerUnreachable        the ZenML server gave no answer; retryable
-├── StepRunNotFound          the ZenML server has no such step run any more
-└── VertexApiError           Vertex AI answered, or failed to
+├── ServerUnreachable        the ZenML server did not respond; retryable
+├── StepRunNotFound          the step run does not exist on the ZenML server any more
+└── VertexApiError           Vertex AI refused a call, or did not respond
     ├── JobNotFound          404
     ├── PermissionDenied     401, 403; retryable
     ├── RequestRejected      400 and every other 4xx
@@ -17,11 +17,11 @@ VertexStepOperatorError
     └── ServiceUnavailable   5xx, timeouts, broken connections; retryable
 ```
 
-`ConfigurationError` is no `ValueError` on purpose: ZenML turns a pydantic
+`ConfigurationError` is deliberately not a `ValueError`: ZenML turns a pydantic
 `ValidationError` of a settings class into "Failed to convert settings" and drops
 the reason, and pydantic swallows `ValueError` into exactly that. Any other
-exception reaches the person. It is a `ClickException` besides: ZenML's command line
-shows one of those as a line, and a traceback of anything else.
+exception reaches the person. It is also a `ClickException`: ZenML's command line shows
+one of those as a line, and a traceback of anything else.
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class ConfigurationError(VertexStepOperatorError, click.ClickException):
     """One or more settings cannot work; says which, and what to write instead.
 
     Args:
-        problems: One sentence a problem, each naming its setting and the cure.
+        problems: One sentence for each problem, with its setting and the cure.
         where: Whose settings they are, such as "step `train`".
     """
 
@@ -76,13 +76,13 @@ class FlavorOwnershipError(VertexStepOperatorError):
 
 
 class ServerUnreachable(VertexStepOperatorError):
-    """The ZenML server gave no answer, or one that says to come back later."""
+    """The ZenML server did not respond, or asked to come back later."""
 
     retryable = True
 
 
 class StepRunNotFound(VertexStepOperatorError):
-    """The ZenML server answers, and has no such step run: somebody has deleted it."""
+    """The ZenML server responds, but the step run does not exist: somebody has deleted it."""
 
 
 class VertexApiError(VertexStepOperatorError):
@@ -90,7 +90,7 @@ class VertexApiError(VertexStepOperatorError):
 
     Args:
         message: What failed, which job or parent, and what to do next.
-        code: The HTTP status, or None where there was no answer.
+        code: The HTTP status, or None without a response.
     """
 
     def __init__(self, message: str, *, code: int | None = None) -> None:
@@ -110,11 +110,11 @@ class PermissionDenied(VertexApiError):
 
 
 class RequestRejected(VertexApiError):
-    """Vertex AI will not accept this request however often it is sent."""
+    """Vertex AI does not accept this request, however often it is sent."""
 
 
 class NotYetPermitted(RequestRejected):
-    """A permission is missing that may have been given a moment ago, and spreads for minutes."""
+    """A permission is missing that may have just been granted, and takes minutes to spread."""
 
     retryable = True
 
@@ -125,8 +125,7 @@ class QuotaExceeded(VertexApiError):
     Args:
         message: What failed, and what to do next.
         code: The HTTP status.
-        retry_after: Seconds after which Vertex AI says to come back; None where it
-            says nothing.
+        retry_after: Seconds after which Vertex AI asks to come back; None if it does not.
         is_of_machines: Whether the request asks for more machines than the quota of the
             project allows, which waiting does not change.
     """
@@ -146,6 +145,6 @@ class QuotaExceeded(VertexApiError):
 
 
 class ServiceUnavailable(VertexApiError):
-    """No answer, or one that says to come back later."""
+    """No response, or one that asks to come back later."""
 
     retryable = True

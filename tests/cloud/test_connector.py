@@ -29,6 +29,7 @@ from zenml.client import Client
 from zenml.stack import StackComponent
 from zenml_vertex.cloud.connection import connect
 from zenml_vertex.steps.connector import access_connector
+from zenml_vertex.steps.preflight import check_connector
 from zenml_vertex.errors import JobNotFound, VertexStepOperatorError
 
 url, key_file = sys.argv[1:]
@@ -62,7 +63,7 @@ answers = {
     "who": connection.identity.description,
     "project": connection.identity.project,
     "read": attempt(lambda: connection.jobs.get(name)),
-    "mismatch": attempt(lambda: operator._check_connector(operator.config)),
+    "mismatch": attempt(lambda: check_connector(operator, operator.config)),
 }
 # As after an hour: ZenML's client of the connector has ended, and the next cannot be had.
 operator._connector_instance = None
@@ -109,7 +110,9 @@ def test_zenmls_connector_acts(
     assert "project `other-project`" in answers["mismatch"]
     assert "for project `my-project`" in answers["mismatch"]
     assert "could not be found" in answers["deleted, while following"]
-    assert answers["deleted, while following"].startswith("CredentialsError: No access token for")
+    assert answers["deleted, while following"].startswith(
+        "CredentialsError: Could not get an access token for"
+    )
     assert "zenml service-connector verify" in answers["deleted, at the start"]
     reads = [call.identity for call in emulator.calls if call.path.endswith("/customJobs/1")]
     assert reads == [account]
@@ -140,9 +143,12 @@ class Linked:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (RuntimeError("it is gone."), "gives no credentials: it is gone. `zenml service-connector"),
-        (AuthorizationException("denied."), "gives no credentials: denied."),
-        (NotImplementedError("no such type."), "gives no credentials: no such type."),
+        (
+            RuntimeError("it is gone."),
+            "returned no credentials: it is gone. `zenml service-connector",
+        ),
+        (AuthorizationException("denied."), "returned no credentials: denied."),
+        (NotImplementedError("no such type."), "returned no credentials: no such type."),
         (requests.ConnectionError("the server is away."), "credentials: the server is away."),
         (ModuleNotFoundError("x", name="google.cloud.storage"), "pip install 'zenml-vertex[con"),
         (ValueError("token ya29.hunter2"), "token ***"),

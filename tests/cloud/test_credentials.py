@@ -136,7 +136,7 @@ def test_an_emulator_gets_nobodys_credentials(
     read(connected(project="my-project").jobs)
     assert reads(emulator) == [("anonymous", 404)]
     assert fake_gcloud.runs == []
-    with pytest.raises(CredentialsError, match=r"nobody \(emulator\) names none"):
+    with pytest.raises(CredentialsError, match=r"nobody \(emulator\) has none"):
         connected()
 
 
@@ -190,7 +190,7 @@ def test_without_a_project_the_error_says_how_to_set_one(fake_gcloud: FakeGcloud
     with pytest.raises(CredentialsError) as caught:
         identify()
     assert str(caught.value) == (
-        "No Google Cloud project: ada@example.com (gcloud login) names none. Set one with "
+        "No Google Cloud project is set, and ada@example.com (gcloud login) has none. Set one with "
         "`zenml step-operator update NAME --project=PROJECT_ID`."
     )
 
@@ -294,7 +294,9 @@ def test_whatever_a_connector_raises_is_an_error_of_this_package(
     jobs_at: JobsAt, fetch: Callable[[], Any], kind: type[Exception]
 ) -> None:
     """Hours into a wait, anything else would end the step and its job."""
-    with pytest.raises(kind, match=f"No access token for somebody while reading {NAME}"):
+    with pytest.raises(
+        kind, match=f"Could not get an access token for somebody while reading {NAME}"
+    ):
         jobs_at("http://127.0.0.1:1", ConnectorCredentials(fetch)).get(NAME)
 
 
@@ -328,7 +330,7 @@ def test_a_clock_that_is_wrong_is_named(write_key: WriteKey, connected: Connecte
     ahead = datetime.now(timezone.utc) + timedelta(hours=2)
     with VertexEmulator(clock=ManualClock(ahead)) as emulator:
         jobs = connected(key_file=str(write_key(TOKEN_URL)), api_endpoint=emulator.url).jobs
-        with pytest.raises(PermissionDenied, match="a machine whose clock is wrong"):
+        with pytest.raises(PermissionDenied, match="A machine whose clock is wrong"):
             jobs.get(NAME)
 
 

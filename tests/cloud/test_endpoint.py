@@ -94,7 +94,7 @@ def test_credentials_never_leave_the_machine_in_clear_text(url: str) -> None:
 def test_what_is_no_address_is_an_error(address: str, where: str) -> None:
     """It says which of the two is wrong, and repeats no password that is part of it."""
     is_setting = where == "api_endpoint"
-    with pytest.raises(ConfigurationError, match=f"`{where}` is no address") as caught:
+    with pytest.raises(ConfigurationError, match=f"`{where}` is not a valid address") as caught:
         choose_endpoint(
             region="us-central1",
             api_endpoint=address if is_setting else None,

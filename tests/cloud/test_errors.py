@@ -134,13 +134,14 @@ def test_an_interruption_is_none_of_them(interruption: BaseException) -> None:
     [
         (
             auth.RefreshError("invalid_grant: Bad Request"),
-            "No access token for me while reading a job: invalid_grant: Bad Request. If the login "
-            "has expired, run `gcloud auth login` (or `gcloud auth application-default login`) "
-            "again; if a key was deleted, set another `service_account_path`.",
+            "Could not get an access token for me while reading a job: invalid_grant: Bad "
+            "Request. If the login has expired, run `gcloud auth login` (or `gcloud auth "
+            "application-default login`) again; if a key was deleted, set another "
+            "`service_account_path`.",
         ),
         (
             requests.exceptions.SSLError("certificate verify failed"),
-            "Vertex AI gave no answer while reading a job: SSLError: certificate verify failed. "
+            "Vertex AI did not respond while reading a job: SSLError: certificate verify failed. "
             "Behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificates.",
         ),
     ],

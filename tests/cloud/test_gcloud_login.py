@@ -129,7 +129,7 @@ def test_without_the_cli_there_is_no_login() -> None:
 def test_a_configuration_that_cannot_be_read_is_told(fake_gcloud: FakeGcloud, output: str) -> None:
     """It is no proof that nobody is logged in."""
     fake_gcloud.answer("config", output=output)
-    with pytest.raises(RefreshError, match="did not answer in JSON"):
+    with pytest.raises(RefreshError, match="did not print JSON"):
         find_gcloud_login()
 
 
@@ -138,10 +138,10 @@ def test_a_cli_that_hangs_is_ended(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> 
     """For a login it says so; for a token the call may be tried again."""
     fake_gcloud.answer("config", hangs=True)
     fake_gcloud.answer("auth", hangs=True)
-    with pytest.raises(RefreshError, match=r"`gcloud config list` gave no answer in 0\.3 s"):
+    with pytest.raises(RefreshError, match=r"`gcloud config list` did not finish within 0\.3 s"):
         find_gcloud_login(timeout_seconds=0.3)
     jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com", 0.3))
-    with pytest.raises(ServiceUnavailable, match="print-access-token` gave no answer in"):
+    with pytest.raises(ServiceUnavailable, match="print-access-token` did not finish within"):
         jobs.get(NAME)
 
 
@@ -193,7 +193,9 @@ def test_no_token_is_in_an_error(
     """Nor is anything that the CLI prints in place of one sent as one."""
     fake_gcloud.answer("auth", **answer)
     jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com"))
-    with pytest.raises((CredentialsError, ServiceUnavailable), match="No access token") as caught:
+    with pytest.raises(
+        (CredentialsError, ServiceUnavailable), match="Could not get an access token"
+    ) as caught:
         jobs.get(NAME)
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
     fake_gcloud.answer("config", **answer)
@@ -302,5 +304,7 @@ def test_a_real_login_without_a_network_may_pass(
         monkeypatch.setenv("CLOUDSDK_AUTH_TOKEN_HOST", f"{emulator.url}/token")
         real_gcloud("auth", "activate-refresh-token", "ada@example.com", "r")
     connection = connected(project="my-project", api_endpoint="http://127.0.0.1:1")
-    with pytest.raises(ServiceUnavailable, match=r"No access token for ada@example\.com"):
+    with pytest.raises(
+        ServiceUnavailable, match=r"Could not get an access token for ada@example\.com"
+    ):
         connection.jobs.get(NAME)

@@ -38,17 +38,17 @@ def test_what_google_loads_is_no_problem(tmp_path: Path, content: dict[str, str]
     [
         (b"", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
-        (b"[]", "is JSON but no key"),
-        (b"null", "is JSON but no key"),
+        (b"[]", "is JSON but not a credentials file"),
+        (b"null", "is JSON but not a credentials file"),
         (b"[" * 100_000, "is not JSON"),
         (b'\xef\xbb\xbf{"type": "service_account"}', "is not JSON"),
-        (b'{"web": {}}', "its `type` is none of `service_account`"),
-        (b'{"type": {"private_key": "hunter2"}}', "its `type` is none of"),
-        (b'{"type": ["service_account"]}', "its `type` is none of"),
-        (b'{"type": "hunter2"}', "its `type` is none of"),
+        (b'{"web": {}}', "`type` must be one of `service_account`"),
+        (b'{"type": {"private_key": "hunter2"}}', "`type` must be one of"),
+        (b'{"type": ["service_account"]}', "`type` must be one of"),
+        (b'{"type": "hunter2"}', "`type` must be one of"),
         (json.dumps({**KEY, "client_email": 5}).encode(), "without `client_email`"),
         (json.dumps({**KEY, "private_key": ["hunter2"]}).encode(), "without `private_key`"),
-        (json.dumps({**KEY, "private_key": "hunter2"}).encode(), "does not begin with BEGIN"),
+        (json.dumps({**KEY, "private_key": "hunter2"}).encode(), "must start with `-----BEGIN`"),
         (json.dumps({**KEY, "private_key": ""}).encode(), "without `private_key`"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["~nobody-has-this-home/key.json", "key\0.json"])
 def test_what_is_no_path_is_named(path: str) -> None:
     """Python raises for these what is no OSError."""
-    assert "is no path on this machine" in str(find_key_file_problem(path))
+    assert "is not a valid path on this machine" in str(find_key_file_problem(path))
 
 
 def test_a_name_that_is_too_long_is_named() -> None:
@@ -87,7 +87,7 @@ def test_a_name_that_is_too_long_is_named() -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody may ever write into it."""
     os.mkfifo(tmp_path / "key.json")
-    assert "it is no file" in str(find_key_file_problem(str(tmp_path / "key.json")))
+    assert "it is not a regular file" in str(find_key_file_problem(str(tmp_path / "key.json")))
 
 
 def test_a_home_is_found(home: Path) -> None:

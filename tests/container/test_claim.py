@@ -124,7 +124,7 @@ def test_of_two_that_take_over_one_does() -> None:
         store.text = Claim("third").to_text()
 
     # The rounds until the claim is stale, then the settling after this one's write.
-    quiet = [lambda: None] * int(STALE_SECONDS / claims.LOOK_SECONDS)
+    quiet = [lambda: None] * int(STALE_SECONDS / claims.POLL_SECONDS)
     clock = EventfulClock(*quiet, third_writes, lambda: over.append(True))
     assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
     assert Claim.parse(store.text) == Claim("third")

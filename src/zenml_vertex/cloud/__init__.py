@@ -1,7 +1,7 @@
-"""Google Cloud: the only room that imports `google.*`.
+"""Google Cloud: the only package that imports `google.*`.
 
-Nothing of Google is imported before a job is submitted or asked about; this
-module itself imports none of it.
+Google's client is imported when a job is first submitted or read, not before; this
+module itself does not import it.
 """
 
 import warnings
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 
 from zenml_vertex.errors import VertexStepOperatorError
 
-# What the extra `client` brings, by the first part of the modules' names.
+# What the extra `client` installs, by the first part of the modules' names.
 _CLIENT_MODULES = frozenset({"google", "grpc", "proto", "requests"})
 
 
 @contextmanager
 def client_required() -> Iterator[None]:
-    """Say which extra is missing, around an import of a module of this room.
+    """Report which extra is missing, around an import of a module of this package.
 
     Raises:
         VertexStepOperatorError: If Google's client is not installed.
     """
     try:
         with warnings.catch_warnings():
-            # Google ends its support of a Python before the Python does, and says so at
-            # each import; whoever runs a pipeline cannot do anything about it there.
+            # Google ends its support of a Python version before Python does, and says so at
+            # each import; a person who runs a pipeline cannot do anything about it.
             warnings.simplefilter("ignore", FutureWarning)
             yield
     except ModuleNotFoundError as error:
@@ -45,9 +45,9 @@ def client_required() -> Iterator[None]:
 
 
 def ignore_support_warnings() -> None:
-    """Hide what Google says of its support of this Python, for imports in a thread.
+    """Hide Google's warnings about this Python version, for imports in a thread.
 
-    `warnings.catch_warnings` belongs to one thread; two at a time undo each other.
+    `warnings.catch_warnings` is not thread-safe: two at a time undo each other.
     """
     warnings.filterwarnings(
         "ignore", r"You are using a (non-supported )?Python version", FutureWarning, r"google\."

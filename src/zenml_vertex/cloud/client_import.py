@@ -23,16 +23,16 @@ _lock = threading.RLock()
 
 
 class _SparingPackage(ModuleType):
-    """A package, whose own code runs when it is needed."""
+    """A package whose own code runs when it is first needed."""
 
     def __getattr__(self, name: str) -> Any:
-        """Import a submodule, or everything. Called for what is not there yet."""
+        """Import a submodule, or else all of the package; called for missing attributes."""
         package = self.__name__
         if not name.startswith("__") and find_spec(f"{package}.{name}"):
             return import_module(f"{package}.{name}")
         content = vars(self)
         with _lock:
-            # The code itself may ask for what it has not got to.
+            # The code itself may ask for a name before it has defined it.
             if "__all__" not in content and _IS_RUNNING not in content:
                 content[_IS_RUNNING] = True
                 try:
@@ -45,10 +45,10 @@ class _SparingPackage(ModuleType):
 
 
 def _put_in_place(package: str) -> None:
-    """Put a package in place, if nobody has imported it yet.
+    """Put a package in place, unless it has been imported already.
 
     Raises:
-        ModuleNotFoundError: If there is no such package.
+        ModuleNotFoundError: If the package is not installed.
     """
     if package in sys.modules:
         return

@@ -16,15 +16,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Everything that is needed to create and follow jobs in one place.
+    """Everything that is needed to create and follow jobs in one project and region."""
 
-    Args:
-        identity: Who acts, and in which project.
-        jobs: The jobs of that place.
-        logs: What those jobs have written.
-        region: Region of the place.
-    """
-
+    # Who acts, and in which project.
     identity: Identity
     jobs: VertexJobs
     logs: VertexLogs
@@ -44,7 +38,7 @@ def connect(
     api_endpoint: str | None,
     connector: ConnectorAccess | None,
 ) -> Connection:
-    """Connect to Vertex AI, and say in one log line who does.
+    """Connect to Vertex AI, and log in one line who acts.
 
     Raises:
         CredentialsError: If there is no identity, or no project.
@@ -58,7 +52,7 @@ def connect(
         is_emulator=endpoint.is_emulator,
     )
     if endpoint.is_open:
-        # An emulator on another machine gets its jobs, and nobody's token.
+        # An emulator on another machine gets its jobs, but no token.
         identity = replace(
             identity, credentials=AnonymousCredentials(), description="nobody (emulator)"
         )

@@ -1,6 +1,6 @@
 """Who submits: the identity and the project that jobs are created with.
 
-In this order: a linked service connector, the key file of the settings,
+The first of these counts: a linked service connector, the key file of the settings,
 Application Default Credentials, the login of the gcloud CLI, the machine's own
 service account. An emulator needs none of the last three.
 """
@@ -33,16 +33,13 @@ _LOADING_ERRORS = (GoogleAuthError, ValueError, LookupError, TypeError, Attribut
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Credentials, and what they act on.
+    """Credentials, and the project they act on."""
 
-    Args:
-        credentials: google-auth credentials that refresh themselves.
-        project: Project ID that jobs are created in.
-        description: Who that is and where it comes from, for the log; no secret.
-    """
-
+    # google-auth credentials that refresh themselves.
     credentials: Any
+    # ID of the project that jobs are created in.
     project: str
+    # Who acts and where the credentials come from, for the log; contains no secret.
     description: str
 
     def __repr__(self) -> str:
@@ -51,26 +48,22 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorAccess:
-    """A linked service connector.
-
-    Args:
-        name: Name of the connector.
-        project: The project that it is configured for.
-        fetch: Gives credentials that are valid now.
-        account: E-mail address that they are for; empty if the connector does not say.
-    """
+    """A linked service connector."""
 
     name: str
+    # The project that the connector is configured for.
     project: str
+    # Returns credentials that are valid now.
     fetch: Callable[[], Any]
+    # E-mail address of the credentials; empty if the connector does not say.
     account: str = ""
 
 
 class ConnectorCredentials(Credentials):
-    """The short-lived credentials of a service connector, fetched again when they end.
+    """The short-lived credentials of a service connector, fetched again when they expire.
 
     Args:
-        fetch: Gives credentials that are valid now.
+        fetch: Returns credentials that are valid now.
     """
 
     def __init__(self, fetch: Callable[[], Any]) -> None:
@@ -78,22 +71,22 @@ class ConnectorCredentials(Credentials):
         self._fetch = fetch
 
     def refresh(self, request: Any) -> None:
-        """Take over the token of the connector's present credentials.
+        """Copy the token of the connector's current credentials.
 
         Raises:
-            RefreshError: If the connector gives none.
+            RefreshError: If the connector returns none.
         """
         try:
             current = self._fetch()
-            # google-auth calls a token invalid minutes before its end, when a
-            # connector's short-lived one cannot be refreshed yet.
+            # google-auth calls a token invalid minutes before it expires, when the
+            # short-lived one of a connector cannot be refreshed yet.
             if current.token_state is TokenState.INVALID:
                 current.refresh(request)
         except GoogleAuthError:
             raise
         except (CredentialsError, RuntimeError, *_LOADING_ERRORS) as error:
             raise RefreshError(
-                f"the service connector gives no credentials: {redact(str(error))}"
+                f"the service connector returned no credentials: {redact(str(error))}"
             ) from presentable(error)
         self.token = current.token
         self.expiry = current.expiry
@@ -132,7 +125,7 @@ def resolve_identity(
     chosen = project or found_project
     if not chosen:
         raise CredentialsError(
-            f"No Google Cloud project: {who} names none. Set one with "
+            f"No Google Cloud project is set, and {who} has none. Set one with "
             "`zenml step-operator update NAME --project=PROJECT_ID`."
         )
     return Identity(credentials, chosen, who)
@@ -174,7 +167,7 @@ def _load_other_credentials(location: str) -> tuple[Any, str | None]:
             credentials, project = google.auth.load_credentials_from_file(location, scopes=SCOPES)
     except _LOADING_ERRORS as error:
         raise CredentialsError(
-            f"`service_account_path` is `{location}`, which google-auth does not load "
+            f"`service_account_path` is `{location}`, which google-auth cannot load "
             f"({type(error).__name__}). Download the key again."
         ) from None
     return credentials, project
@@ -185,7 +178,7 @@ def _find_on_this_machine() -> tuple[Any, str | None, str]:
     file = variable or _default_credentials_file()
     if variable or Path(file).is_file():
         return _load_default_credentials(
-            f"Application Default Credentials are in `{file}`, and cannot be used. Run `gcloud "
+            f"Application Default Credentials are in `{file}` but cannot be used. Run `gcloud "
             "auth application-default login`, or remove them "
             f"{'with `unset GOOGLE_APPLICATION_CREDENTIALS` ' if variable else ''}to act as "
             "your gcloud login."
@@ -222,7 +215,7 @@ def _load_default_credentials(problem: str) -> tuple[Any, str | None, str]:
 
 
 def _name(credentials: Any) -> str:
-    """Who credentials are, as far as they know without asking a server."""
+    """Whose credentials these are, as far as they tell without asking a server."""
     if isinstance(credentials, MachineCredentials):
         return "the machine's service account"
     for attribute in ("service_account_email", "account"):
@@ -233,11 +226,10 @@ def _name(credentials: Any) -> str:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Without google-auth's warnings about what the person has chosen on purpose.
+    """Hide google-auth's warnings about what the user has chosen on purpose.
 
-    It deprecates to load files of unknown origin; these are named by the person.
-    It wants a quota project for a user's credentials; jobs bill the project that
-    they are created in.
+    It deprecates loading files of unknown origin; the user has named these. It wants a
+    quota project for a user's credentials; jobs bill the project that they are created in.
     """
     with warnings.catch_warnings():
         for category in (DeprecationWarning, PendingDeprecationWarning, UserWarning):

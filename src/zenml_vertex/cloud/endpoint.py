@@ -21,16 +21,13 @@ _LAST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address of the API.
+    """An address of the API."""
 
-    Args:
-        url: Host, or URL with a scheme.
-        is_emulator: Whether it was found as an emulator, which needs no credentials.
-        is_open: Whether what is sent there crosses a network in clear text.
-    """
-
+    # Host, or URL with a scheme.
     url: str
+    # Whether it is that of an emulator, which needs no credentials.
     is_emulator: bool = False
+    # Whether what is sent there crosses a network in clear text.
     is_open: bool = False
 
 
@@ -39,12 +36,12 @@ def choose_endpoint(
 ) -> Endpoint:
     """Choose the address of the API: a setting, an emulator, or the region's own.
 
-    `AIPLATFORM_EMULATOR_HOST` is `host:port`, as other emulators of Google's
-    services have it; a scheme before it is accepted.
+    `AIPLATFORM_EMULATOR_HOST` is `host:port`, as for other emulators of Google's
+    services; a scheme before it is accepted.
 
     Raises:
-        ConfigurationError: For what is no address, and for an `api_endpoint` that
-            would send credentials in clear text over a network.
+        ConfigurationError: For an invalid address, and for an `api_endpoint` that would
+            send credentials in clear text over a network.
     """
     if api_endpoint and api_endpoint.strip():
         url, is_open = _read_address(api_endpoint, "api_endpoint", default_scheme="")
@@ -65,17 +62,17 @@ def choose_endpoint(
 
 
 def _read_address(text: str, name: str, *, default_scheme: str) -> tuple[str, bool]:
-    """The address in its plainest spelling, and whether it is open to a network.
+    """The address in its plainest spelling, and whether it is in clear text over a network.
 
     Raises:
-        ConfigurationError: If it is none; the text, which may hold a password, is
+        ConfigurationError: If it is not valid; the text, which may contain a password, is
             not repeated.
     """
     match = _ADDRESS.fullmatch(text.strip())
     if match is None or int(match["port"] or 1) not in range(1, _LAST_PORT + 1):
         raise ConfigurationError(
             [
-                f"`{name}` is no address. Write a host, such as `127.0.0.1:8085` or "
+                f"`{name}` is not a valid address. Write a host, such as `127.0.0.1:8085` or "
                 "`https://us-central1-aiplatform.googleapis.com`, without a user, a query or "
                 "spaces."
             ]

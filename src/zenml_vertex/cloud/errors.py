@@ -26,7 +26,7 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.job.causes import Source, find_cause
 
-# HTTP statuses that say nothing about the request itself.
+# From here on, HTTP statuses say nothing about the request itself.
 _FIRST_SERVER_ERROR = 500
 _KINDS: dict[int, type[VertexApiError]] = {
     401: PermissionDenied,
@@ -36,8 +36,8 @@ _KINDS: dict[int, type[VertexApiError]] = {
     429: QuotaExceeded,
 }
 
-# What the client and the libraries below it raise. Not every `Exception`: what
-# ZenML's handler of SIGTERM raises may come at any moment, and has to get through.
+# What the client and the libraries below it raise. Not every `Exception`: ZenML's handler
+# of SIGTERM may raise at any moment, and that has to get through.
 _KINDS_RAISED = (
     api.GoogleAPIError,
     auth.GoogleAuthError,
@@ -63,12 +63,12 @@ def translated(action: str, who: str = "") -> Iterator[None]:
     Args:
         action: What was being done and to which job or parent, such as
             "creating a job in projects/p/locations/us-central1".
-        who: Whose access token was wanted.
+        who: Whose access token is used.
 
     Raises:
-        VertexApiError: The kind that fits the answer; `ServiceUnavailable` for none,
-            and for a token that may be had later.
-        CredentialsError: If no token could be had.
+        VertexApiError: The kind that fits the response; `ServiceUnavailable` for none,
+            and for a token that is only temporarily not available.
+        CredentialsError: If there is no access token.
     """
     try:
         yield
@@ -78,27 +78,29 @@ def translated(action: str, who: str = "") -> Iterator[None]:
 
 
 def _translate(error: Exception, action: str, who: str) -> VertexStepOperatorError:
-    """One error, of whatever kind: an unknown one would end the step that waits for the job."""
+    """An error of this package for any error: an unknown kind would end the waiting step."""
     if isinstance(error, api.GoogleAPICallError):
         return _translate_answer(error, action)
     if isinstance(error, auth.GoogleAuthError):
         return _translate_token(error, action, who)
     if isinstance(error, RequestException) and isinstance(error, ValueError):
-        return RequestRejected(f"No request could be made while {action}: {_explain(error)}")
+        return RequestRejected(f"Could not make a request while {action}: {_explain(error)}")
     if isinstance(error, OSError):
         # The REST transport wraps no error of requests, which itself raises
         # OSError for a bundle of certificates that is not there.
         return ServiceUnavailable(
-            f"Vertex AI gave no answer while {action}: {_explain(error)}{_cure_connection(error)}"
+            f"Vertex AI did not respond while {action}: {_explain(error)}{_cure_connection(error)}"
         )
     if isinstance(error, (ParseError, UnicodeDecodeError, AttributeError, TypeError)):
         # api_core fails with the last two on an error's body that is not Google's.
         return ServiceUnavailable(
-            f"The answer while {action} is none of Vertex AI's ({type(error).__name__}). A proxy "
-            "or a login page may stand in between: open the endpoint in a browser, or set "
-            "HTTPS_PROXY and NO_PROXY."
+            f"Got a response that does not come from Vertex AI while {action} "
+            f"({type(error).__name__}). A proxy or a login page may stand in between: open the "
+            "endpoint in a browser, or set HTTPS_PROXY and NO_PROXY."
         )
-    return RequestRejected(f"Google's client refuses {action}: {_explain(error)}")
+    return RequestRejected(
+        f"Google's client rejected the request while {action}: {_explain(error)}"
+    )
 
 
 def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiError:
@@ -127,7 +129,7 @@ def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiEr
 
 
 def _read_retry_after(error: api.GoogleAPICallError) -> float | None:
-    """Seconds that the service asks to wait, which it says as a number or as a date."""
+    """Seconds that the service asks to wait; it sends a number or a date."""
     headers = getattr(error.response, "headers", None) or {}
     text = str(headers.get("Retry-After") or "").strip()
     if text.isdecimal():
@@ -140,10 +142,10 @@ def _read_retry_after(error: api.GoogleAPICallError) -> float | None:
 
 
 def _translate_token(error: auth.GoogleAuthError, action: str, who: str) -> VertexStepOperatorError:
-    subject = f"No access token{f' for {who}' if who else ''} while {action}"
+    subject = f"Could not get an access token{f' for {who}' if who else ''} while {action}"
     if _may_pass(error):
         bottom = list(iter_chain(error))[-1]
-        return ServiceUnavailable(f"{subject}, for now: {_end_sentence(_first_line(bottom))}")
+        return ServiceUnavailable(f"{subject} (temporary): {_end_sentence(_first_line(bottom))}")
     return CredentialsError(
         f"{subject}: {_end_sentence(_first_line(error))} If the login has expired, run `gcloud "
         "auth login` (or `gcloud auth application-default login`) again; if a key was deleted, "
@@ -156,13 +158,13 @@ def _may_pass(error: auth.GoogleAuthError) -> bool:
         auth.TransportError, auth.TimeoutError, RequestException, ConnectionError, TimeoutError,
     )  # fmt: skip
     return any(
-        isinstance(link, passing) or bool(getattr(link, "retryable", False))
+        isinstance(link, passing) or (isinstance(link, auth.GoogleAuthError) and link.retryable)
         for link in iter_chain(error)
     )
 
 
 def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) -> str:
-    """What the service says, and the violations that it lists elsewhere only."""
+    """What the service says, with violations that only its details list."""
     text = _CLIENT_PREFIX.sub("", str(error.message or ""), count=1)
     if "<html" in text[:500].lower():
         text = " ".join(_MARKUP.sub(" ", text).split())
@@ -187,13 +189,13 @@ def _cure_connection(error: Exception) -> str:
 
 
 def _explain(error: Exception) -> str:
-    """The kind of an error, and the words of what is at the bottom of it."""
+    """The kind of an error, and the words of the error that caused it all."""
     bottom = list(iter_chain(error))[-1]
     return _end_sentence(f"{type(error).__name__}: {_first_line(bottom)}")
 
 
 def _first_line(error: BaseException) -> str:
-    # What google-auth has beside its text is what the token endpoint answered.
+    # Beside its text, google-auth keeps the response of the token endpoint.
     is_auth = isinstance(error, auth.GoogleAuthError)
     lines = str(error.args[0] if is_auth and error.args else error).strip().splitlines()
     return redact(lines[0]) if lines else type(error).__name__

@@ -22,22 +22,19 @@ GCLOUD_TIMEOUT_SECONDS = 60.0
 
 # RFC 6750, section 2.1.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-# gcloud ends so what only a person can mend.
+# How gcloud's errors end that only a person can mend.
 _LOGIN_NEEDED = re.compile(r"gcloud auth login|gcloud config set account|[Rr]eauth")
 
 
 @dataclass(frozen=True, slots=True)
 class GcloudLogin:
-    """Who is logged in.
+    """Who is logged in."""
 
-    Args:
-        account: E-mail address of the active account.
-        project: The active project; empty if none is set.
-        impersonates: The service account that the account acts as; empty if none is set.
-    """
-
+    # E-mail address of the active account.
     account: str
+    # The active project; empty if none is set.
     project: str
+    # The service account that the account acts as; empty if none is set.
     impersonates: str = ""
 
 
@@ -48,7 +45,7 @@ def find_gcloud_login(timeout_seconds: float = GCLOUD_TIMEOUT_SECONDS) -> Gcloud
         timeout_seconds: How long the CLI may take.
 
     Raises:
-        RefreshError: If the CLI is there and does not answer, with its own words.
+        RefreshError: If the CLI is installed but fails, with its own words.
     """
     if shutil.which("gcloud") is None:
         return None
@@ -59,7 +56,7 @@ def find_gcloud_login(timeout_seconds: float = GCLOUD_TIMEOUT_SECONDS) -> Gcloud
         account, project = core.get("account") or "", core.get("project") or ""
     except (ValueError, AttributeError):
         raise exceptions.RefreshError(
-            "`gcloud config list --format=json` did not answer in JSON"
+            "`gcloud config list --format=json` did not print JSON"
         ) from None
     return GcloudLogin(account, project, impersonates) if account else None
 
@@ -67,12 +64,12 @@ def find_gcloud_login(timeout_seconds: float = GCLOUD_TIMEOUT_SECONDS) -> Gcloud
 class GcloudCredentials(credentials.Credentials):
     """Access tokens of the gcloud CLI.
 
-    The CLI starts for the first call, and again when Vertex AI answers 401, upon
-    which google-auth's session refreshes and repeats the call: a token says
-    nothing of its expiry, and the CLI gives each until shortly before its end.
+    The CLI is run for the first call, and again when Vertex AI answers 401, after which
+    google-auth's session refreshes the token and repeats the call: a token does not say
+    when it expires, and the CLI returns the same one until shortly before that.
 
     Args:
-        account: The account whose tokens are wanted.
+        account: The account whose tokens to use.
         timeout_seconds: How long the CLI may take.
     """
 
@@ -86,20 +83,20 @@ class GcloudCredentials(credentials.Credentials):
         """Ask the CLI for a token.
 
         Raises:
-            RefreshError: If the CLI has none to give, with its own words.
+            RefreshError: If the CLI has no token, with its own words.
         """
         del request
         refused = self.token
         with self._lock:
-            # Several threads may want one at once; the first asks for all of them.
+            # Several threads may want one at the same time; the first asks for all of them.
             if self.token == refused:
                 self.token = self._ask()
 
     def _ask(self) -> str:
         token = _run("auth", "print-access-token", self._account, seconds=self._timeout_seconds)
         if not _TOKEN.fullmatch(token.strip()):
-            # What it printed may be a token and more: it is not shown.
-            raise exceptions.RefreshError("`gcloud auth print-access-token` printed no token")
+            # What it printed may contain a token: it is not shown.
+            raise exceptions.RefreshError("`gcloud auth print-access-token` did not print a token")
         return token.strip()
 
 
@@ -122,7 +119,7 @@ def _run(*arguments: str, seconds: float) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise exceptions.RefreshError(
-            f"{command} gave no answer in {seconds:g} s", retryable=True
+            f"{command} did not finish within {seconds:g} s", retryable=True
         ) from None
     except OSError as error:
         raise exceptions.RefreshError(f"{command} cannot be run: {error.strerror}") from None

@@ -22,26 +22,22 @@ from zenml_vertex.job.request import JobJson
 
 # The largest page that public clients ask for; the maximum is not documented.
 PAGE_SIZE = 100
-# Whoever cancels asks again for longer than that.
+# A cancel that fails is asked for again for longer than that.
 _CANCEL_RETRY_SECONDS = 5.0
-# A job has its whole environment, secrets included, which nobody needs a hundred of.
+# A whole job has its environment, secrets included, which a list does not need.
 _LISTED = FieldMask(paths=["name", "state", "labels", "create_time"])
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that a call may wait for the next part of its answer; more than 0.
+    """Seconds that a call may wait for the next part of its response; more than 0.
 
     The client has no timeout of its own: without one, a call can hang for ever.
-
-    Args:
-        create: To create a job.
-        read: To read one.
-        cancel: To ask for the cancellation of one; its retries get 5 s of it at most.
     """
 
     create: float = 60.0
     read: float = 30.0
+    # The client's own retries of a cancel get 5 s of it at most.
     cancel: float = 30.0
 
 
@@ -128,10 +124,10 @@ def _to_json(job: CustomJob, action: str) -> JobJson:
     """API JSON of a job; a state that this client does not know is its number, as text.
 
     Raises:
-        ServiceUnavailable: If it is no job: a proxy's `{}` is read as an empty one.
+        ServiceUnavailable: If it is not a job: a proxy's `{}` is read as an empty one.
     """
     body: dict[str, Any] = MessageToDict(CustomJob.pb(job))
     if not body.get("name"):
-        raise ServiceUnavailable(f"Vertex AI's answer while {action} names no job.")
+        raise ServiceUnavailable(f"Vertex AI's response while {action} does not name a job.")
     body["state"] = str(body.get("state", "JOB_STATE_UNSPECIFIED"))
     return body

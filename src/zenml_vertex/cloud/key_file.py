@@ -1,4 +1,4 @@
-"""Service account key files: is this one, before anything is built with it."""
+"""Checks a credentials file before anything is built with it."""
 
 import json
 from pathlib import Path
@@ -21,9 +21,9 @@ _MAKE_ONE = (
 
 
 def find_key_file_problem(path: str) -> str | None:
-    """What keeps the file from being used as credentials, with the cure; None if nothing does.
+    """What is wrong with a credentials file, with the cure; None if nothing is.
 
-    The file's content is never part of the answer.
+    The file's content is never part of the text.
     """
     problem = _find_problem(path)
     return f"`service_account_path` is `{path}`, {problem}" if problem else None
@@ -34,26 +34,29 @@ def _find_problem(path: str) -> str | None:
         file = Path(path).expanduser()
         if file.exists() and not file.is_file():
             # To open a pipe or a device might wait for ever.
-            return "which cannot be read: it is no file. Write the path of the key itself."
+            return "which cannot be read: it is not a regular file. Give the path of the key file."
         text = file.read_bytes()
     except FileNotFoundError:
         return f"and there is no such file on this machine. {_MAKE_ONE}"
     except OSError as error:
         return f"which cannot be read: {error.strerror}. Check its permissions."
     except (RuntimeError, ValueError):
-        # A home that nobody has (`~somebody`), and a path with a null character.
-        return f"which is no path on this machine. {_MAKE_ONE}"
+        # A home that does not exist (`~somebody`), or a path with a null character.
+        return f"which is not a valid path on this machine. {_MAKE_ONE}"
     try:
         return _find_content_problem(json.loads(text.decode("utf-8")))
     except (ValueError, RecursionError):
-        return f"which is not JSON and so no key. {_MAKE_ONE}"
+        return f"which is not JSON, so it is not a credentials file. {_MAKE_ONE}"
 
 
 def _find_content_problem(content: Any) -> str | None:
     kind = content.get("type") if isinstance(content, dict) else None
     if kind not in CREDENTIAL_TYPES:
         known = "`, `".join(CREDENTIAL_TYPES)
-        return f"which is JSON but no key: its `type` is none of `{known}`. {_MAKE_ONE}"
+        return (
+            f"which is JSON but not a credentials file: `type` must be one of `{known}`. "
+            f"{_MAKE_ONE}"
+        )
     if kind != "service_account":
         return None
     missing = [
@@ -64,5 +67,8 @@ def _find_content_problem(content: Any) -> str | None:
     if missing:
         return f"a key without `{'`, `'.join(missing)}`. {_MAKE_ONE}"
     if not content["private_key"].lstrip().startswith(_PEM_START):
-        return f"a key whose `private_key` is none: it does not begin with BEGIN. {_MAKE_ONE}"
+        return (
+            f"a key whose `private_key` is not PEM (it must start with `{_PEM_START.strip()}`). "
+            f"{_MAKE_ONE}"
+        )
     return None

@@ -1,7 +1,7 @@
 """The end of a job's log, from Cloud Logging.
 
-Read once for a job that has failed and could not say why: a project may read 60
-times a minute, for everybody in it together.
+It is read once, for a job that failed and whose step did not report why: Cloud Logging
+allows 60 reads a minute in a project, for all clients together.
 https://cloud.google.com/logging/quotas#api-limits
 """
 
@@ -25,7 +25,7 @@ class VertexLogs:
 
     Args:
         identity: Who reads; needs `logging.logEntries.list` (roles/logging.viewer).
-        endpoint: Where Vertex AI is; an emulator has the logs of its jobs itself.
+        endpoint: Where Vertex AI is; an emulator serves the logs of its jobs itself.
     """
 
     def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
@@ -42,7 +42,7 @@ class VertexLogs:
 
         Raises:
             VertexApiError: If they cannot be read.
-            CredentialsError: If no token could be had.
+            CredentialsError: If there is no access token.
         """
         job_id = name.rsplit("/", 1)[-1]
         query = {

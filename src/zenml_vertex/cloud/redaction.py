@@ -1,7 +1,7 @@
 """Foreign text without secrets.
 
-What servers, proxies and the gcloud CLI say becomes part of errors, and some of
-them repeat what they were sent. Pure.
+What servers, proxies and the gcloud CLI say becomes part of errors, and some of them
+repeat what they were sent. Pure.
 """
 
 import re

@@ -3,5 +3,5 @@
 Vertex AI starts a container again by itself, after a stockout, a preemption, an
 internal error and some exit statuses
 (https://cloud.google.com/vertex-ai/docs/training/understanding-training-service).
-Nothing of Google is imported here.
+No module of Google is imported here.
 """

@@ -1,4 +1,4 @@
-"""A claim as a small file in the stack's artifact store, which every container can reach."""
+"""A claim as a small file in the stack's artifact store, which every container can access."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING

@@ -1,9 +1,9 @@
-"""Who runs a step's code, where two containers could: the one that holds the claim.
+"""Which of two containers runs a step's code: the one that holds the claim.
 
-A container claims its step run before it runs the step's code, and renews the claim
-while it does. A second start waits as long as the claim is renewed, and takes over
-once it is not: then the first one is dead. Nobody's clock is compared with anybody
-else's: a claim is stale if it has not *changed* for a while by the reader's own.
+A container claims its replica before it runs the step's code, and renews the claim while
+it runs. A second start of the replica waits as long as the claim is renewed, and takes
+over when it is not: the first container is dead then. No clocks are compared: a claim is
+stale if it has not *changed* for a while by the reader's own clock.
 """
 
 import json
@@ -19,40 +19,37 @@ from zenml_vertex.clock import Clock
 logger = logging.getLogger(__name__)
 
 RENEWAL_SECONDS = 20.0
-# Four renewals lost in a row, with some room for a slow store.
+# Four renewals lost in a row, with some margin for a slow store.
 STALE_SECONDS = 90.0
-LOOK_SECONDS = 5.0
-# Between writing a claim that was somebody else's and reading it again. Whoever
-# wrote last has it.
+POLL_SECONDS = 5.0
+# Between overwriting another container's claim and reading it again: the container that
+# wrote last holds it.
 SETTLE_SECONDS = 2.0
 
 
 class ClaimStore(Protocol):
-    """One small text that every container of a step run sees, such as a file in a bucket."""
+    """One small text that every start of a replica can read, such as a file in a bucket."""
 
     def read(self) -> str | None:
-        """The text; None if there is none."""
+        """The stored text; None if there is none."""
         ...
 
     def write(self, text: str) -> None:
-        """Put a text in the place of the last."""
+        """Replace the stored text."""
         ...
 
     def remove(self) -> None:
-        """Leave no text."""
+        """Remove the stored text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim as it is stored.
+    """A claim as it is stored."""
 
-    Args:
-        holder: The start of a container that has it; unique.
-        renewals: How often it was renewed.
-    """
-
+    # Unique ID of the start of a container that holds it.
     holder: str
+    # How often it was renewed.
     renewals: int = 0
 
     def to_text(self) -> str:
@@ -61,7 +58,7 @@ class Claim:
 
     @classmethod
     def parse(cls, text: str | None) -> "Claim | None":
-        """Read a claim; None for none, and for a text that is none."""
+        """Read a claim; None without a text, and for a text that is not a claim."""
         try:
             content = json.loads(text or "")
             return cls(str(content["holder"]), int(content["renewals"]))
@@ -71,25 +68,20 @@ class Claim:
 
 @dataclass(slots=True)
 class StepClaim:
-    """One container's side of the claim to a step run.
-
-    Args:
-        store: Where the claim is.
-        clock: Where time comes from.
-        holder: This start of a container.
-        is_finished: Whether the step run needs no container any more.
-    """
+    """One container's side of the claim."""
 
     store: ClaimStore
     clock: Clock
+    # Unique ID of this start of the container.
     holder: str
+    # Whether the step run has finished, or was told to stop.
     is_finished: Callable[[], bool]
 
     def acquire(self) -> bool:
-        """Claim the step run; waits while somebody else runs it.
+        """Claim the replica; waits while another container runs the step.
 
         Returns:
-            Whether to run the step: False once it is over without us.
+            Whether to run the step: False once it has finished without this container.
         """
         if self.is_finished():
             logger.info("The step has finished already; its code does not run again.")
@@ -99,11 +91,11 @@ class StepClaim:
             self.store.write(Claim(self.holder).to_text())
             return True
         logger.warning(
-            "Vertex AI has started this step's container a second time. Waiting until the first is "
-            "done, or has shown no sign of life for %.0f s.",
+            "Vertex AI has started this step's container a second time. Waiting until the first "
+            "one has finished, or has not renewed its claim for %.0f s.",
             STALE_SECONDS,
         )
-        while self._outlives(other):
+        while self._wait_for_end(other):
             if self.is_finished():
                 logger.info("The first container has finished the step; its code runs once.")
                 return False
@@ -116,13 +108,13 @@ class StepClaim:
         return False
 
     def is_held(self) -> bool:
-        """Whether the claim is still this container's."""
+        """Whether this container still holds the claim."""
         claim = Claim.parse(self.store.read())
         return claim is None or claim.holder == self.holder
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew the claim in a thread, and give it up at the end."""
+        """Renew the claim in a thread, and remove it at the end."""
         done = threading.Event()
         thread = threading.Thread(
             target=self._renew, args=[done], name="zenml-vertex-claim", daemon=True
@@ -136,13 +128,13 @@ class StepClaim:
             try:
                 self.store.remove()
             except Exception as error:  # noqa: BLE001 - a claim left behind goes stale
-                logger.debug("The claim could not be removed: %s", type(error).__name__)
+                logger.debug("Could not remove the claim: %s", type(error).__name__)
 
-    def _outlives(self, other: Claim) -> bool:
-        """Wait for the other's end; False if the step is over first."""
+    def _wait_for_end(self, other: Claim) -> bool:
+        """Wait until the other container is dead or gives up; False if the step finishes first."""
         seen, since = other, self.clock.monotonic()
         while self.clock.monotonic() - since < STALE_SECONDS:
-            self.clock.sleep(LOOK_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
             if self.is_finished():
                 return False
             claim = Claim.parse(self.store.read())
@@ -159,4 +151,4 @@ class StepClaim:
             try:
                 self.store.write(Claim(self.holder, renewals).to_text())
             except Exception as error:  # noqa: BLE001 - the next renewal may work
-                logger.debug("The claim could not be renewed: %s", type(error).__name__)
+                logger.debug("Could not renew the claim: %s", type(error).__name__)

@@ -35,52 +35,52 @@ logger = logging.getLogger(__name__)
 
 
 class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
-    """Runs a step in its container, unless another start of the container has or does."""
+    """Runs a step in its container, unless another start of the container did or does."""
 
-    # As of the flavor: ZenML takes a package from a checkout for the user's own code.
+    # As for the flavor: ZenML would take a package in a checkout for the user's own code.
     __zenml_source__ = Source.from_import_path(f"{__module__}.VertexStepEntrypointConfiguration")
 
     def run(self) -> None:
         """Run the step, or leave it to the container that runs it already.
 
-        Either way the container ends with status 0: what became of the step, the
-        ZenML server knows.
+        Either way the container exits with status 0: the ZenML server has the result of the
+        step.
         """
         try:
             is_ours = self._claim.acquire()
         except Exception as error:  # noqa: BLE001 - a step can run without a claim
             logger.warning(
-                "The artifact store keeps no claim on this step (%s); should Vertex AI start the "
+                "Could not store a claim in the artifact store (%s). If Vertex AI starts the "
                 "container a second time, the step's code runs a second time.",
                 type(error).__name__,
             )
-            self._run_to_its_end()
+            self._run_and_exit()
             return
         if is_ours:
             with self._claim.renewed():
-                self._run_to_its_end()
+                self._run_and_exit()
 
-    def _run_to_its_end(self) -> None:
+    def _run_and_exit(self) -> None:
         status = 1
         try:
             super().run()
             status = 0
         except BaseException:
-            self._end_what_is_to_end()
+            self._report_stopped()
             raise
         finally:
             end_process_later(status)
 
-    def _end_what_is_to_end(self) -> None:
-        """Say that a step run has ended that was to end: ZenML leaves that to its client."""
+    def _report_stopped(self) -> None:
+        """Report that a step that was told to stop has: ZenML leaves that to its client."""
         try:
             if after := interpret_status(self._read_status().value).ends_as:
                 publish_step_run_status_update(self._step_run_id, ExecutionStatus(after))
         except Exception as error:  # noqa: BLE001 - the step's own error is on its way
-            logger.warning("The step run could not be ended: %s", type(error).__name__)
+            logger.warning("Could not report that the step has stopped: %s", type(error).__name__)
 
     def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
-        """Run the step's code; the claim is looked at once more, for two starts at one time."""
+        """Run the step's code; checks the claim once more, in case two containers start at once."""
         if self._is_still_ours():
             super()._run_step(step=step, snapshot=snapshot)
 
@@ -88,7 +88,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         try:
             return self._claim.is_held() or self._claim.acquire()
         except Exception as error:  # noqa: BLE001 - as above
-            logger.debug("The claim could not be read again: %s", type(error).__name__)
+            logger.debug("Could not read the claim again: %s", type(error).__name__)
             return True
 
     @cached_property
@@ -113,7 +113,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         return not interpret_status(status.value).is_active
 
     def _read_status(self) -> ExecutionStatus:
-        # Not `self.step_run`, which says that the step is running.
+        # Not `self.step_run`, which marks the step as running.
         step_run: Any = Client().get_run_step(self._step_run_id, hydrate=False)
         status: ExecutionStatus = step_run.status
         return status

@@ -1,18 +1,18 @@
-"""A container that does not end although its step is over.
+"""Ends a container that is still running after its step finished.
 
-Threads that a step has left behind, and exit handlers that hang, keep a Python
-process alive. The step's result is known by then; what is left costs money.
+Threads that a step has left running, and exit handlers that hang, keep a Python process
+alive. The step's result is known by then, and the machine costs money.
 """
 
 import os
 import threading
 
-# How long the process may go on after the step, in seconds; set on the job.
+# How long the process may run after the step, in seconds; set on the job.
 LINGERING_VARIABLE = "ZENML_VERTEX_LINGERING_SECONDS"
 
 
 def end_process_later(status: int) -> None:
-    """End this process after the time that the job allows, if it is still there then.
+    """End this process after the time that the job allows, unless it has ended by then.
 
     Args:
         status: Exit status.

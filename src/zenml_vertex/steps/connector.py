@@ -20,7 +20,7 @@ _CLIENT_SUFFIX = re.compile(r" \([^()]* client\)$")
 
 
 def access_connector(component: StackComponent) -> ConnectorAccess:
-    """Get at the connector that a component is linked with.
+    """Access the connector that a component is linked to.
 
     Raises:
         CredentialsError: If the connector cannot be used.
@@ -51,11 +51,11 @@ def _fetch(component: StackComponent) -> object:
 
 @contextmanager
 def _zenml_errors(component_name: str) -> Iterator[None]:
-    """Turn what ZenML raises for a connector into an error that says which component's it is."""
+    """Turn what ZenML raises for a connector into an error that names the component."""
     try:
         yield
     except (RunInterruptedException, RunStoppedException):
-        # ZenML's handler of SIGTERM raises them, wherever the process is.
+        # ZenML's handler of SIGTERM raises them, at any point of the program.
         raise
     except ImportError as error:
         raise CredentialsError(
@@ -64,6 +64,6 @@ def _zenml_errors(component_name: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # noqa: BLE001 - connectors raise what they like
         raise CredentialsError(
-            f"The service connector of `{component_name}` gives no credentials: "
+            f"The service connector of `{component_name}` returned no credentials: "
             f"{redact(str(error))} `zenml service-connector verify CONNECTOR` checks it."
         ) from presentable(error)

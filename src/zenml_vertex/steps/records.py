@@ -1,4 +1,4 @@
-"""The ZenML server's record of step runs: the edge to ZenML's client."""
+"""The ZenML server's record of step runs: the adapter to ZenML's client."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOp
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
 
-# The server's own default limit for a page is far above.
+# Far below the server's own limit for a page.
 _PAGE_SIZE = 100
-# What was written earlier may be seen later, by so much.
+# How much later a write can become visible than one that was made after it.
 _COMMIT_LAG = timedelta(seconds=60)
 
 
@@ -102,14 +102,14 @@ def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
                 exception_info=ExceptionInfo(traceback=message, message=message),
             )
         except IllegalOperationError:
-            # It is over already: it has reported at last, or ZenML's client has asked
-            # a second time after it had lost the first answer.
+            # It has finished already: it has reported at last, or ZenML's client has sent
+            # the request again after losing the first response.
             step_run = Client().get_run_step(UUID(step_run_id), hydrate=False)
     return step_run.status.value
 
 
 def _iter_news(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse]:
-    """The step runs of a pipeline run that are over or to end, and were not long ago."""
+    """The step runs of a pipeline run that have recently finished or been told to stop."""
     number = total = 1
     while number <= total:
         page = Client().list_run_steps(
@@ -127,7 +127,7 @@ def _iter_news(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Let ZenML publish the reason with a step run that fails before it has a job."""
+    """Have ZenML publish the reason with a step run that fails before it has a job."""
     try:
         yield
     except VertexStepOperatorError as error:
@@ -137,10 +137,10 @@ def explained() -> Iterator[None]:
 
 @contextmanager
 def _server_errors() -> Iterator[None]:
-    """Turn a server that cannot be reached, or gives no proper answer, into an error that says so.
+    """Raise ServerUnreachable if the server cannot be reached or does not respond properly.
 
-    ZenML's client raises RuntimeError for a status that is none of its own, as a proxy
-    gives it while the server restarts.
+    ZenML's client raises RuntimeError for a status that the server does not use, such as
+    that of a proxy while the server restarts.
     """
     try:
         yield
@@ -150,10 +150,10 @@ def _server_errors() -> Iterator[None]:
 
 @contextmanager
 def _step_run_errors(step_run_id: str) -> Iterator[None]:
-    """The same for a step run, which may have been deleted meanwhile.
+    """The same, and StepRunNotFound if the step run was deleted.
 
-    ZenML's client takes each 404 for that, also the one of a proxy while the server
-    restarts. So the server is asked for something that it always has.
+    ZenML's client takes every 404 for that, even the one of a proxy while the server
+    restarts. So the server is asked for something that always exists.
     """
     with _server_errors():
         try:
@@ -164,8 +164,8 @@ def _step_run_errors(step_run_id: str) -> Iterator[None]:
             except KeyError as nothing:
                 raise _unreachable(nothing) from error
             raise StepRunNotFound(
-                f"The ZenML server has no step run {step_run_id}. Was its pipeline run deleted? "
-                "`zenml pipeline runs list` shows those that are left."
+                f"Step run {step_run_id} does not exist on the ZenML server. Was its pipeline run "
+                "deleted? `zenml pipeline runs list` shows those that are left."
             ) from error
 
 

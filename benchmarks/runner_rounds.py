@@ -20,10 +20,8 @@ from benchmarks.rows import Row, below, measures
 from benchmarks.samples import OPERATORS, Operator, Samples
 from benchmarks.simulated_vertex import RUN_ID, build_job, connect_jobs, name_step_run
 from benchmarks.stacks import PROJECT_OF_STACKS, REGION_OF_STACKS
-from vertex_emulator import Timings, VertexEmulator
-from vertex_emulator.core.documents import MemoryStore
-from vertex_emulator.faults.call_faults import Delay
-from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
+from vertex_emulator import MemoryStore, Script, ScriptedRuntime, Timings, VertexEmulator
+from vertex_emulator.faults import Delay
 from zenml_vertex.local_stack.stack import LocalStack
 
 _STEPS = 1000

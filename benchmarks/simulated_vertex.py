@@ -7,9 +7,14 @@ from uuid import UUID
 
 from google.auth.credentials import AnonymousCredentials
 
-from vertex_emulator import ManualClock, Timings, VertexEmulator
-from vertex_emulator.core.documents import MemoryStore
-from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
+from vertex_emulator import (
+    ManualClock,
+    MemoryStore,
+    Script,
+    ScriptedRuntime,
+    Timings,
+    VertexEmulator,
+)
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs

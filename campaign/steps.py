@@ -8,8 +8,7 @@ from zenml.exceptions import IllegalOperationError
 
 from campaign.trial import RunStops, Step
 from campaign.zenml_server import ZenMLServer
-from vertex_emulator.runtimes.contract import Container
-from vertex_emulator.runtimes.scripted import Script
+from vertex_emulator import Container, Script
 from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
 
 _NEVER_SECONDS = 30 * 24 * 60 * 60.0

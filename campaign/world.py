@@ -13,15 +13,21 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from campaign.trial import EmulatorCrash
-from vertex_emulator import Job, ManualClock, Timings, VertexEmulator
-from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator import (
+    Container,
+    Job,
+    ManualClock,
+    MemoryStore,
+    Script,
+    ScriptedRuntime,
+    Timings,
+    VertexEmulator,
+    job_from_json,
+)
 from vertex_emulator.faults import Fault, Interruption
-from vertex_emulator.jobs.kept import job_from_json
-from vertex_emulator.runtimes.contract import Container
-from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 if TYPE_CHECKING:
-    from vertex_emulator.faults.plan import Planned
+    from vertex_emulator.faults import Planned
 
 TIMINGS = Timings(queueing=5, provisioning=60, teardown=50)
 

@@ -2,10 +2,15 @@
 
 import requests
 
-from vertex_emulator import ManualClock, Timings, VertexEmulator
-from vertex_emulator.core.documents import MemoryStore
+from vertex_emulator import (
+    ManualClock,
+    MemoryStore,
+    Script,
+    ScriptedRuntime,
+    Timings,
+    VertexEmulator,
+)
 from vertex_emulator.faults import AnswerLost, Preemption
-from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 
 JOB = {
     "displayName": "train",

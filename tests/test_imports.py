@@ -1,7 +1,10 @@
-"""What an import costs: nothing of Google."""
+"""What an import costs, nothing of Google, and which door it goes through."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +55,54 @@ def test_the_package_itself_does_not_import_zenml() -> None:
     """It is loaded while ZenML itself is being imported."""
     program = "import sys, zenml_vertex; assert 'zenml' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+_ROOT = Path(__file__).parents[1]
+_DOORS = {"vertex_emulator", "vertex_emulator.faults"}
+# The emulator's own tests, and what prints files from its tables.
+_INSIDERS = (
+    "src/vertex_emulator/",
+    "tests/emulator/",
+    "tests/containers/",
+    "tests/support/containers/",
+    "tests/support/generate_schema.py",
+    "docs/reference/generate_emulator_coverage.py",
+)
+
+
+def _iter_imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_the_emulator_is_entered_by_its_door() -> None:
+    """Users of the emulator import `vertex_emulator` and its faults, and no module within."""
+    files = [
+        file
+        for folder in ("src", "tests", "campaign", "benchmarks", "examples", "docs")
+        for file in (_ROOT / folder).rglob("*.py")
+        if not file.relative_to(_ROOT).as_posix().startswith(_INSIDERS)
+    ]
+    assert len(files) > 100
+    within = {
+        (file.relative_to(_ROOT).as_posix(), module)
+        for file in files
+        for module in _iter_imports(file)
+        if module.split(".")[0] == "vertex_emulator" and module not in _DOORS
+    }
+    assert within == set()
+
+
+def test_the_emulators_door_leads_to_what_it_names() -> None:
+    """Each public name can be imported; those of Docker need its package only when used."""
+    program = (
+        "import sys, vertex_emulator\n"
+        "assert 'docker' not in sys.modules\n"
+        "for name in vertex_emulator.__all__: getattr(vertex_emulator, name)\n"
+        "assert not hasattr(vertex_emulator, 'anything_else')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

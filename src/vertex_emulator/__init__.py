@@ -4,21 +4,57 @@ Speaks the REST JobService, Cloud Logging's `entries:list`, the OAuth token
 endpoint and the metadata server of a Google machine, all on one port. Written
 from Google's public documentation, and not yet compared with Google Cloud.
 
-Imports nothing of the step operator: an emulator that shared its code would
+What is named here, and `vertex_emulator.faults`, is for users; the other modules are
+not. Imports nothing of the step operator: an emulator that shared its code would
 confirm its mistakes.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from vertex_emulator import faults
 from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
+from vertex_emulator.core.documents import DataDirInUseError, DocumentStore, FileStore, MemoryStore
+from vertex_emulator.http.calls import CallRecord
 from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.kept import job_from_json
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.runtimes.contract import Container, Runtime
+from vertex_emulator.runtimes.process import ProcessRuntime
+from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 from vertex_emulator.server import VertexEmulator
 
+if TYPE_CHECKING:
+    from vertex_emulator.runtimes.docker import DockerError, DockerRuntime
+
 __all__ = [
+    "CallRecord",
     "Clock",
+    "Container",
+    "DataDirInUseError",
+    "DockerError",
+    "DockerRuntime",
+    "DocumentStore",
+    "FileStore",
     "Job",
     "JobState",
     "ManualClock",
+    "MemoryStore",
+    "ProcessRuntime",
+    "Runtime",
+    "Script",
+    "ScriptedRuntime",
     "SystemClock",
     "Timings",
     "VertexEmulator",
+    "faults",
+    "job_from_json",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs the extra `docker` when it is first used (PEP 562)."""
+    if name not in {"DockerError", "DockerRuntime"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vertex_emulator.runtimes import docker
+
+    return getattr(docker, name)

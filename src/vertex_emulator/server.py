@@ -4,6 +4,7 @@ import atexit
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +75,7 @@ class VertexEmulator:
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
         OSError: If the port is taken.
+        FaultError: If `faults` has a fault of a method that no route has.
     """
 
     def __init__(
@@ -93,41 +95,63 @@ class VertexEmulator:
         services: Iterable[Callable[[Foundation], Api]] = (),
     ) -> None:
         self.clock = clock or SystemClock()
-        self._runtime = runtime = runtime or ProcessRuntime(os.environ)
-        self._socket = listen(address, port)
-        self._address = self._socket.getsockname()[0]
-        self.port: int = self._socket.getsockname()[1]
-        try:
-            self._store = store or FileStore(Path(data_dir).resolve() if data_dir else None)
-        except BaseException:
-            self._socket.close()
-            raise
-        self._owns_store = store is None
+        self._runtime = runtime or ProcessRuntime(os.environ)
         self.faults = faults or FaultPlan(seed or 0)
         self._timer = Timer(self.clock)
         self._logs = JobLogs(self.clock)
-        self._operations = Operations(self._store, self.clock)
         self._calls = Calls()
-        tokens = Tokens(self.clock, token_lifetime, user_identities)
-        self._injector = FaultInjector(self.faults, self._timer, self.clock, tokens)
-        self._driver = Driver(
-            store=self._store,
-            logs=self._logs,
-            runtime=runtime,
-            timer=self._timer,
-            timings=timings or Timings(),
-            metadata_host=self.host,
-            scripts=Scripts(self.faults.script_of, self.faults.happened),
-            ids=random.Random(seed),  # noqa: S311 - IDs are no secrets
-        )
+        self._is_started = False
+        self._is_crashed = False
+        self._is_stopped = False
+        with ExitStack() as opened:
+            self._socket = opened.enter_context(listen(address, port))
+            self._address = self._socket.getsockname()[0]
+            self.port: int = self._socket.getsockname()[1]
+            self._store = store or FileStore(Path(data_dir).resolve() if data_dir else None)
+            self._owns_store = store is None
+            if self._owns_store:
+                opened.callback(self._store.close)
+            self._operations = Operations(self._store, self.clock)
+            self._driver = Driver(
+                store=self._store,
+                logs=self._logs,
+                runtime=self._runtime,
+                timer=self._timer,
+                timings=timings or Timings(),
+                metadata_host=self.host,
+                scripts=Scripts(self.faults.script_of, self.faults.happened),
+                ids=random.Random(seed),  # noqa: S311 - IDs are not secret
+            )
+            tokens = Tokens(self.clock, token_lifetime, user_identities)
+            self._apis = self._build_apis(tokens, services)
+            self.faults.attach(
+                self._driver.get,
+                self._driver.add_script,
+                [route.fault_method for route in self.routes if route.fault_method],
+            )
+            self._injector = FaultInjector(self.faults, self._timer, self.clock, tokens)
+            app = build_app(
+                self.routes,
+                injector=self._injector,
+                identify=tokens.identify,
+                calls=self._calls,
+                clock=self.clock,
+            )
+            self._server = HttpServer(app, self._socket)
+            opened.pop_all()
+
+    def _build_apis(
+        self, tokens: Tokens, services: Iterable[Callable[[Foundation], Api]]
+    ) -> tuple[Api, ...]:
+        foundation = Foundation(self._store, self._operations, self._timer)
         jobs = JobService(
             self._driver,
-            runtime,
+            self._runtime,
             self._operations,
             lambda jobs: self.faults.find_unlisted(jobs, self.clock.now()),
         )
-        foundation = Foundation(self._store, self._operations, self._timer)
-        self._apis: tuple[Api, ...] = (
+        # One line for each service; `foundation` is all that a kind of resource needs.
+        return (
             JobApi(jobs, self._operations),
             *(service(foundation) for service in services),
             LogApi(self._logs),
@@ -136,22 +160,6 @@ class VertexEmulator:
             ControlApi(self._calls, self.reset),
             FaultApi(self.faults),
         )
-        self.faults.attach(
-            self._driver.get,
-            self._driver.add_script,
-            [route.fault_method for route in self.routes if route.fault_method],
-        )
-        app = build_app(
-            self.routes,
-            injector=self._injector,
-            identify=tokens.identify,
-            calls=self._calls,
-            clock=self.clock,
-        )
-        self._server = HttpServer(app, self._socket)
-        self._is_started = False
-        self._is_crashed = False
-        self._is_stopped = False
 
     @property
     def host(self) -> str:

@@ -18,9 +18,7 @@ import requests
 
 from tests.support.containers.services import CACHE, ContainerServices, open_container_services
 from tests.support.emulators import NO_WAITING
-from vertex_emulator import VertexEmulator
-from vertex_emulator.jobs.job import Job
-from vertex_emulator.runtimes.docker import DockerRuntime
+from vertex_emulator import DockerRuntime, Job, VertexEmulator
 from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
 

@@ -11,10 +11,8 @@ import pytest
 import requests
 
 from tests.support.containers.services import ContainerServices
-from vertex_emulator import VertexEmulator
-from vertex_emulator.jobs.job import Job
-from vertex_emulator.jobs.states import JobState
-from vertex_emulator.runtimes.docker import DockerError, DockerRuntime, describe_owner
+from vertex_emulator import DockerError, DockerRuntime, Job, JobState, VertexEmulator
+from vertex_emulator.runtimes.docker import describe_owner
 from zenml_vertex.job.diagnosis import diagnose
 
 pytestmark = pytest.mark.docker

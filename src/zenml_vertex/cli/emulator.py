@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vertex_emulator.runtimes.contract import Runtime
+    from vertex_emulator import Runtime
 
 
 def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -93,9 +93,7 @@ def emulator(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        from vertex_emulator.core.documents import DataDirInUseError
-        from vertex_emulator.jobs.job import Timings
-        from vertex_emulator.server import VertexEmulator
+        from vertex_emulator import DataDirInUseError, Timings, VertexEmulator
     except ModuleNotFoundError as exc:
         raise click.ClickException(
             f"The emulator needs {exc.name}: pip install 'zenml-vertex[emulator]'"
@@ -119,7 +117,7 @@ def emulator(
 
 def _make_docker_runtime() -> "Runtime":
     try:
-        from vertex_emulator.runtimes.docker import DockerError, DockerRuntime
+        from vertex_emulator import DockerError, DockerRuntime
     except ModuleNotFoundError as exc:
         raise click.ClickException(
             f"--runtime docker needs {exc.name}: pip install 'zenml-vertex[docker]'"

@@ -7,8 +7,10 @@ import pytest
 import requests
 from google.api_core import exceptions
 
-from vertex_emulator.faults import ErrorAnswer, FaultKind, JobFault
-from vertex_emulator.faults.as_json import fault_from_json
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.faults import FaultKind, JobFault, RequestFault
+from vertex_emulator.faults.call_faults import ErrorReply, Reply
+from vertex_emulator.http.routes import FaultTarget
 from vertex_emulator.jobs.events import Incident, Restart, Stage
 from vertex_emulator.jobs.job import Job
 
@@ -57,20 +59,31 @@ def test_a_new_job_fault_is_one_class(simulation: Any, is_json: bool) -> None:
     assert (planned.hits, planned.is_consumed) == (2, True)
 
 
+@pytest.mark.parametrize("is_json", [False, True], ids=["Python", "JSON"])
 @pytest.mark.usefixtures("fresh_registry")
-def test_a_new_call_fault_is_one_class(simulation: Any) -> None:
-    """What derives from a fault of calls is planned over HTTP by its own name."""
+def test_a_new_call_fault_is_one_class(simulation: Any, is_json: bool) -> None:
+    """It is planned, keeps the call from its effect, and is answered with its own error."""
 
     @dataclass(frozen=True, slots=True)
-    class Overloaded(ErrorAnswer):
-        """The service has no time for the call."""
+    class UnderMaintenance(RequestFault):
+        """The service is under maintenance."""
 
-        status: int = field(default=503, kw_only=True)
+        hours: int = field(default=1, kw_only=True)
 
-    fault = fault_from_json({"fault": "Overloaded", "method": "list"})
-    assert isinstance(fault, Overloaded)
-    with (
-        simulation.emulator.faults.planned(fault),
-        pytest.raises(exceptions.ServiceUnavailable),
-    ):
-        simulation.listed()
+        @property
+        def effect_after(self) -> None:
+            return None
+
+        def build_reply(self, target: FaultTarget) -> Reply:
+            text = f"{target.method}: back in {self.hours} hours."
+            return ErrorReply(ApiError("UNAVAILABLE", text, http_status=503), retry_after=7)
+
+    if is_json:
+        fault = {"fault": "UnderMaintenance", "method": "create", "hours": 2}
+        url = f"{simulation.emulator.url}/emulator/faults"
+        requests.post(url, json={"faults": [fault]}, timeout=10).raise_for_status()
+    else:
+        simulation.emulator.faults.plan(UnderMaintenance("create", hours=2))
+    with pytest.raises(exceptions.ServiceUnavailable, match="create: back in 2 hours"):
+        simulation.create()
+    assert simulation.listed() == []

@@ -1,4 +1,4 @@
-"""Faults of requests, as data: which call is hit, and how.
+"""Faults of calls, as data: which call is hit, and what comes of it.
 
 https://cloud.google.com/apis/design/errors for statuses; texts of refusals from public
 reports.
@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.faults.error_replies import (
+    build_error,
+    build_permission_error,
+    build_quota_error,
+)
 from vertex_emulator.faults.kinds import FaultKind, find_kinds, require
+from vertex_emulator.http.callers import EXPIRED
 from vertex_emulator.http.routes import FaultTarget
 
 EVERY_METHOD = "*"
@@ -16,26 +23,69 @@ EVERY_METHOD = "*"
 
 _LEAST_STATUS, _MOST_STATUS = 400, 599
 
+How = Literal["reset", "close"]
+"""How a connection is cut: by RST or by FIN."""
+
+Body = Literal["json", "html", "empty"]
+"""How an error is written: as Google's APIs do, as a proxy does, or without a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection is cut without a byte of an answer."""
+
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """The answer ends on the way, short of its Content-Length."""
+
+    share: float
+    """Part of the body that is sent; at least 0, less than 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """An error."""
+
+    error: ApiError
+    body: Body = "json"
+    retry_after: int | None = None
+    """Value of the header Retry-After, in seconds; None for no header."""
+
+
+Reply = Cut | CutShort | ErrorReply
+"""What a client gets in place of the answer. A fault of calls says which of these it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestFault(FaultKind):
     """A fault of calls. It hits those that match all that is given.
 
+    A kind of fault is a subclass with its fields, `effect_after` and `build_reply`.
+
     Args:
         method: Method of the call, as the routes of the emulator name it, or `*` for
             each one of the JobService and of Logging.
-        call: The first matching call that is hit, counted from the planning on, from 1.
-        count: How many are hit, from that one on; 0 for every one until it is
-            withdrawn. 1 by default, or with `lasts`, every one in that time.
+        call: The first matching call that is hit, counted from 1 since it was planned.
+        count: How many are hit, from that one on; 0 for every one until the fault is
+            withdrawn. By default 1, or with `lasts`, every one in that time.
         lasts: Seconds of the emulator's clock in which calls are hit, from the first
             hit on; more than 0.
-        identity: Whose token the call bears.
+        identity: Owner of the token that the call bears.
         job_id: ID of the job that the call names.
         labels: Labels that the job has which the call names or creates.
         display_name: Display name of that job.
         chance: Probability that a call that matches is hit, more than 0 and at most 1;
             drawn with the seed of the plan.
     """
+
+    is_addition: ClassVar[bool] = False
+    """Whether it comes on top of other faults; of those that do not, one hits a call."""
+
+    expires_tokens: ClassVar[bool] = False
+    """Whether every token issued so far becomes invalid."""
 
     method: str
     call: int = field(default=1, kw_only=True)
@@ -60,8 +110,21 @@ class RequestFault(FaultKind):
             return 1 if self.lasts is None else None
         return self.count or None
 
+    @property
+    def effect_after(self) -> float | None:
+        """When a call that is hit has its effect; None for never.
+
+        In seconds of the emulator's clock from the reply; 0 for before it.
+        """
+        return 0.0
+
+    def build_reply(self, target: FaultTarget) -> Reply | None:
+        """What the client gets in place of the answer to a call; None for the answer."""
+        del target
+        return None
+
     def matches(self, target: FaultTarget) -> bool:
-        """Whether a call is one that it can hit."""
+        """Whether it can hit a call."""
         if self.method == EVERY_METHOD:
             fits = target.host is not None
         else:
@@ -75,9 +138,6 @@ class RequestFault(FaultKind):
         )
 
 
-How = Literal["reset", "close"]
-
-
 @dataclass(frozen=True, slots=True)
 class RequestLost(RequestFault):
     """The connection is cut before anything has happened, without a byte.
@@ -87,6 +147,14 @@ class RequestLost(RequestFault):
     """
 
     how: How = field(default="reset", kw_only=True)
+
+    @property
+    def effect_after(self) -> None:
+        return None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return Cut(self.how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +173,14 @@ class AnswerLost(RequestFault):
         # `super()` does not find its class in a dataclass with slots.
         RequestFault.__post_init__(self)
         require(self.late >= 0, "late", "at least 0")
+
+    @property
+    def effect_after(self) -> float:
+        return self.late
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return Cut(self.how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +201,22 @@ class ErrorAnswer(RequestFault):
     retry_after: int | None = field(default=None, kw_only=True)
     message: str | None = field(default=None, kw_only=True)
     reason: str | None = field(default=None, kw_only=True)
-    body: Literal["json", "html", "empty"] = field(default="json", kw_only=True)
+    body: Body = field(default="json", kw_only=True)
 
     def __post_init__(self) -> None:
         RequestFault.__post_init__(self)
         fits = _LEAST_STATUS <= self.status <= _MOST_STATUS
         require(fits, "status", f"{_LEAST_STATUS} to {_MOST_STATUS}")
         require(self.retry_after is None or self.retry_after >= 0, "retry_after", "at least 0")
+
+    @property
+    def effect_after(self) -> float | None:
+        return 0.0 if self.after_effect else None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        error = build_error(self.status, self.message, self.reason)
+        return ErrorReply(error, self.body, self.retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +230,29 @@ class QuotaExceeded(RequestFault):
     method: str = "create"
     metric: str = field(default="custom_model_training_nvidia_l4_gpus", kw_only=True)
 
+    @property
+    def effect_after(self) -> None:
+        return None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return ErrorReply(build_quota_error(self.metric))
+
 
 @dataclass(frozen=True, slots=True)
 class PermissionWithdrawn(RequestFault):
-    """The caller may not do it: 403 with IAM_PERMISSION_DENIED.
+    """The caller is not allowed to make the call: 403 with IAM_PERMISSION_DENIED.
 
-    It is given back after `count` calls, after `lasts` seconds, or when it is withdrawn.
+    The permission is back after `count` calls, after `lasts` seconds, or once the fault is
+    withdrawn.
     """
+
+    @property
+    def effect_after(self) -> None:
+        return None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        return ErrorReply(build_permission_error(target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +260,18 @@ class TokensExpired(RequestFault):
     """With this call, every token issued so far becomes invalid; the call is answered with 401.
 
     Only a call with a token is hit. A token that a client has signed itself is invalid
-    for this one call, since its next one may be the same to the letter.
+    for this one call only, since its next one can be the same to the letter.
     """
+
+    expires_tokens: ClassVar[bool] = True
+
+    @property
+    def effect_after(self) -> None:
+        return None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return ErrorReply(build_error(401, reason=EXPIRED))
 
     def matches(self, target: FaultTarget) -> bool:
         return target.bears_token and RequestFault.matches(self, target)
@@ -180,6 +291,10 @@ class AnswerCut(RequestFault):
         RequestFault.__post_init__(self)
         require(0 <= self.share < 1, "share", "at least 0 and less than 1")
 
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return CutShort(self.share)
+
 
 @dataclass(frozen=True, slots=True)
 class Delay(RequestFault):
@@ -187,12 +302,14 @@ class Delay(RequestFault):
 
     Args:
         seconds: How long; at least 0.
-        after_effect: Whether the call has its effect before. Else it has it after,
-            even if the client has given up by then.
+        after_effect: Whether the call has its effect before the delay; otherwise after
+            it, even if the client has given up by then.
         clock: Whose seconds: the `emulator`'s, the `machine`'s, or `advanced`: the
-            emulator moves its own manual clock on by so much, for a client that waits
-            in the thread that would do so.
+            emulator advances its own manual clock, for a client that waits in the
+            thread that would do so.
     """
+
+    is_addition: ClassVar[bool] = True
 
     seconds: float
     after_effect: bool = field(default=False, kw_only=True)
@@ -215,6 +332,7 @@ class Interruption(RequestFault):
     """
 
     has_json: ClassVar[bool] = False
+    is_addition: ClassVar[bool] = True
 
     act: Callable[[], object] = field(repr=False)
     after_effect: bool = field(default=False, kw_only=True)

@@ -6,22 +6,13 @@ Texts: public reports, and for the statuses https://cloud.google.com/apis/design
 from http import HTTPStatus
 
 from vertex_emulator.core.errors import ApiError
-from vertex_emulator.faults.call_faults import (
-    ErrorAnswer,
-    PermissionWithdrawn,
-    QuotaExceeded,
-)
+from vertex_emulator.http.callers import INVALID_CREDENTIALS
 from vertex_emulator.http.routes import FaultTarget
 
 # HTTP status -> name of the google.rpc.Code and the text that comes with it.
 _ERRORS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
-    401: (
-        "UNAUTHENTICATED",
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login "
-        "cookie or other valid authentication credential. See "
-        "https://developers.google.com/identity/sign-in/web/devconsole-project.",
-    ),
+    401: ("UNAUTHENTICATED", INVALID_CREDENTIALS),
     403: ("PERMISSION_DENIED", "The caller does not have permission"),
     404: ("NOT_FOUND", "Requested entity was not found."),
     409: ("ABORTED", "The operation was aborted."),
@@ -46,31 +37,38 @@ again in 30 seconds.  <ins>That\u2019s all we know.</ins>
 """
 
 
-def build_error(fault: ErrorAnswer) -> ApiError:
-    """The error of a fault in Google's shape."""
-    by_default = "UNKNOWN", _phrase(fault.status)
-    name, text = _ERRORS.get(fault.status, by_default)
-    return ApiError(name, fault.message or text, reason=fault.reason, http_status=fault.status)
+def build_error(status: int, message: str | None = None, reason: str | None = None) -> ApiError:
+    """An error in Google's shape.
+
+    Args:
+        status: HTTP status.
+        message: Text for people; Google's own for the status by default.
+        reason: Reason of an ErrorInfo.
+    """
+    name, text = _ERRORS.get(status, ("UNKNOWN", _phrase(status)))
+    return ApiError(name, message or text, reason=reason, http_status=status)
 
 
-def build_html(fault: ErrorAnswer) -> str:
-    """The error of a fault as a proxy in front of the service writes it."""
-    return _HTML.format(status=fault.status, phrase=_phrase(fault.status))
+def build_html(status: int) -> str:
+    """An error as a proxy in front of the service writes it."""
+    return _HTML.format(status=status, phrase=_phrase(status))
 
 
-def build_quota_error(fault: QuotaExceeded) -> ApiError:
-    """What a create gets that asks for more than the limit of a quota."""
+def build_quota_error(metric: str) -> ApiError:
+    """The refusal of a create that asks for more than the limit of a quota.
+
+    Args:
+        metric: Metric of the quota, without `aiplatform.googleapis.com/`.
+    """
     return ApiError(
         "RESOURCE_EXHAUSTED",
-        "The following quota metrics exceed quota limits: "
-        f"aiplatform.googleapis.com/{fault.metric}",
+        f"The following quota metrics exceed quota limits: aiplatform.googleapis.com/{metric}",
         http_status=HTTPStatus.TOO_MANY_REQUESTS,
     )
 
 
-def build_permission_error(fault: PermissionWithdrawn, target: FaultTarget) -> ApiError:
-    """What a caller gets who does not have the permission."""
-    del fault
+def build_permission_error(target: FaultTarget) -> ApiError:
+    """The refusal of a caller who does not have the permission that a call needs."""
     permission = target.permission or _DEFAULT_PERMISSION
     host = target.host or _DEFAULT_HOST
     return ApiError(

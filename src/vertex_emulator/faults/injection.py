@@ -12,29 +12,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from vertex_emulator.core.clock import Clock
-from vertex_emulator.core.errors import ApiError
 from vertex_emulator.core.timer import Timer
 from vertex_emulator.faults.call_faults import (
-    AnswerCut,
-    AnswerLost,
+    Cut,
+    CutShort,
     Delay,
-    ErrorAnswer,
     How,
     Interruption,
-    PermissionWithdrawn,
-    QuotaExceeded,
+    Reply,
     RequestFault,
-    RequestLost,
-    TokensExpired,
 )
-from vertex_emulator.faults.error_replies import (
-    build_error,
-    build_html,
-    build_permission_error,
-    build_quota_error,
-)
+from vertex_emulator.faults.error_replies import build_html
 from vertex_emulator.faults.plan import FaultPlan
-from vertex_emulator.http.callers import Caller
 from vertex_emulator.http.messages import ApiRequest, render_error
 from vertex_emulator.http.routes import FaultTarget, Route
 from vertex_emulator.http.server import CONNECTION
@@ -78,14 +67,11 @@ class FaultInjector:
         target = route.target_of(request)
         faults = self._plan.strike(target, self._clock.now())
         await self._let_pass(faults, after_effect=False)
-        main = next((one for one in faults if not isinstance(one, Delay | Interruption)), None)
-        reply = self._instead(main, target)
-        if reply is None and isinstance(main, AnswerLost) and main.late:
-            moment = self._clock.now() + timedelta(seconds=main.late)
-            self._timer.set(object(), moment, lambda: _perform_late(perform))
-            reply = _Cut(main.how)
-        elif reply is None:
-            reply = self._spoiled(main, await run_in_threadpool(perform))
+        main = next((one for one in faults if not one.is_addition), None)
+        if main is None:
+            reply = await run_in_threadpool(perform)
+        else:
+            reply = await self._answer_hit(main, target, perform)
         await self._let_pass(faults, after_effect=True)
         return reply
 
@@ -95,44 +81,19 @@ class FaultInjector:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
 
-    def _instead(self, fault: RequestFault | None, target: FaultTarget) -> Response | None:
-        """The answer of a call that has no effect; None for one that has."""
-        if isinstance(fault, RequestLost):
-            return _Cut(fault.how)
-        if isinstance(fault, ErrorAnswer) and not fault.after_effect:
-            return self._build_error(fault)
-        if isinstance(fault, QuotaExceeded):
-            return render_error(build_quota_error(fault))
-        if isinstance(fault, PermissionWithdrawn):
-            return render_error(build_permission_error(fault, target))
-        if isinstance(fault, TokensExpired):
+    async def _answer_hit(
+        self, fault: RequestFault, target: FaultTarget, perform: Perform
+    ) -> Response:
+        if fault.expires_tokens:
             self._tokens.expire()
-            try:
-                Caller(target.identity, is_expired=True).refuse_expired()
-            except ApiError as error:
-                return render_error(error)
-        return None
-
-    def _spoiled(self, fault: RequestFault | None, reply: Response) -> Response:
-        """What comes of the answer of a call that has had its effect."""
-        if isinstance(fault, AnswerLost):
-            return _Cut(fault.how)
-        if isinstance(fault, ErrorAnswer):
-            return self._build_error(fault)
-        if isinstance(fault, AnswerCut):
-            return _CutShort(reply, fault.share)
-        return reply
-
-    def _build_error(self, fault: ErrorAnswer) -> Response:
-        if fault.body == "json":
-            reply = render_error(build_error(fault))
-        elif fault.body == "html":
-            reply = Response(build_html(fault), fault.status, media_type="text/html")
-        else:
-            reply = Response(status_code=fault.status)
-        if fault.retry_after is not None:
-            reply.headers["Retry-After"] = str(fault.retry_after)
-        return reply
+        reply, effect_after = fault.build_reply(target), fault.effect_after
+        answer = Response()
+        if effect_after == 0:
+            answer = await run_in_threadpool(perform)
+        elif effect_after is not None:
+            moment = self._clock.now() + timedelta(seconds=effect_after)
+            self._timer.set(object(), moment, lambda: _perform_late(perform))
+        return answer if reply is None else _render(reply, answer)
 
     async def _let_pass(self, faults: tuple[RequestFault, ...], *, after_effect: bool) -> None:
         for fault in faults:
@@ -159,6 +120,24 @@ class FaultInjector:
         finally:
             self._timer.cancel(event)
             self._waiting.discard((loop, event))
+
+
+def _render(reply: Reply, answer: Response) -> Response:
+    """What a fault puts in the place of an answer."""
+    if isinstance(reply, Cut):
+        return _Cut(reply.how)
+    if isinstance(reply, CutShort):
+        return _CutShort(answer, reply.share)
+    status = reply.error.http_status
+    if reply.body == "json":
+        rendered = render_error(reply.error)
+    elif reply.body == "html":
+        rendered = Response(build_html(status), status, media_type="text/html")
+    else:
+        rendered = Response(status_code=status)
+    if reply.retry_after is not None:
+        rendered.headers["Retry-After"] = str(reply.retry_after)
+    return rendered
 
 
 def _perform_late(perform: Perform) -> None:

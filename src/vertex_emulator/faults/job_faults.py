@@ -1,4 +1,4 @@
-"""Faults of jobs, as data: which job is hit, when in its life, and by what.
+"""Faults of jobs, as data: which job is hit, in which stage, and what happens to it.
 
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service for
 restarts. Vertex AI shows EXPIRED, PAUSED, UPDATING and PARTIALLY_SUCCEEDED for other
@@ -23,11 +23,11 @@ _MOST_NUMBER = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ListingLag:
-    """For how long lists do not have a new job.
+    """For how long a new job is missing from lists.
 
     Args:
         seconds: Seconds of the emulator's clock from the job's creation; more than 0.
-        lists: Or: how many lists that would have it do not; at least 1.
+        lists: Or: from how many lists it is missing; at least 1.
     """
 
     seconds: float | None = None
@@ -43,7 +43,7 @@ class JobFault(FaultKind):
     Args:
         labels: Labels that the job has.
         display_name: Its display name.
-        job_id: ID of a job that exists; else it is one that is created from now on.
+        job_id: ID of an existing job; None for jobs that are created from now on.
         nth: Which of the jobs that match, from 1.
         count: How many, from that one on; 0 for all.
         at: In which stage it happens; None for the usual one.
@@ -74,7 +74,7 @@ class JobFault(FaultKind):
         return self.at or self.stages[0]
 
     def matches(self, labels: Mapping[str, str], display_name: str) -> bool:
-        """Whether a job is one that it can hit."""
+        """Whether it can hit a job."""
         return self.display_name in {None, display_name} and all(
             labels.get(key) == value for key, value in self.labels.items()
         )
@@ -86,7 +86,7 @@ class JobFault(FaultKind):
 
     @property
     def listing_lag(self) -> ListingLag | None:
-        """For how long lists do not have a job that it hits."""
+        """For how long a job that it hits is missing from lists."""
         return None
 
     @property
@@ -109,10 +109,10 @@ class JobFault(FaultKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Restarting(JobFault):
-    """A fault that a job survives for a number of times.
+    """A fault that restarts the job, up to a number of times.
 
     Args:
-        times: How often it happens to the job; at least 1.
+        times: How often it happens to one job; at least 1.
         despite_disable_retries: Whether the job is restarted even with `disableRetries`.
             For restarts other than those after an internal error, that is not documented.
     """
@@ -134,7 +134,7 @@ class _Restarting(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stockout(_Restarting):
-    """No machine is to be had: three restarts, and the fourth time FAILED with code 8."""
+    """No machine is available: three restarts, and the fourth time FAILED with code 8."""
 
     stages: ClassVar[tuple[Stage, ...]] = ("provisioning",)
     most_restarts: ClassVar[int] = outcome.MAX_STOCKOUT_RESTARTS
@@ -152,7 +152,7 @@ class Stockout(_Restarting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preemption(_Restarting):
-    """A Spot machine is taken away, and the container started again on another: six times.
+    """A Spot machine is preempted, and the container restarted on another one: six times.
 
     The seventh time the job is FAILED with code 8.
     """
@@ -194,7 +194,7 @@ class InternalErrors(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfMemory(JobFault):
-    """The container is killed for its use of memory, and the job FAILED.
+    """The container is killed for running out of memory, and the job is FAILED.
 
     Args:
         form: `exit`, the documented text with status 137; or `replicas`, the text of
@@ -233,10 +233,10 @@ class PartiallySucceeded(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(JobFault):
-    """The job is PAUSED, and its container ended. It goes on with a new start.
+    """The job is PAUSED and its container stopped. It is resumed by a restart.
 
     Args:
-        seconds: Of the emulator's clock; None for ever.
+        seconds: Seconds of the emulator's clock; None: forever.
     """
 
     stages: ClassVar[tuple[Stage, ...]] = ("running", "queued", "provisioning")
@@ -250,10 +250,10 @@ class Paused(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updating(JobFault):
-    """The job is UPDATING, then RUNNING again; its container runs on.
+    """The job is UPDATING, then RUNNING again; its container keeps running.
 
     Args:
-        seconds: Of the emulator's clock; None for as long as the container runs.
+        seconds: Seconds of the emulator's clock; None for as long as the container runs.
     """
 
     seconds: float | None = None
@@ -265,11 +265,11 @@ class Updating(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownState(JobFault):
-    """Clients see a number that JobState does not have in place of the job's state.
+    """Clients see a number that JobState does not define instead of the job's state.
 
     Args:
         number: The number; 12 to 2147483647.
-        seconds: Of the emulator's clock; None for ever, also when the job is over.
+        seconds: Seconds of the emulator's clock; None: forever, even in a terminal state.
     """
 
     stages: ClassVar[tuple[Stage, ...]] = (
@@ -293,7 +293,7 @@ class UnknownState(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted(JobFault):
-    """Somebody deletes the job behind its creator's back."""
+    """The job is deleted by someone other than its creator."""
 
     stages: ClassVar[tuple[Stage, ...]] = (
         "running", "queued", "provisioning", "tearing_down", "over",
@@ -306,10 +306,10 @@ class Deleted(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held(JobFault):
-    """The job stays in a stage: QUEUED, PENDING, or behind its container's end.
+    """The job stays in a stage: QUEUED, PENDING, or teardown after its container's exit.
 
     Args:
-        seconds: Of the emulator's clock; None for ever.
+        seconds: Seconds of the emulator's clock; None: forever.
     """
 
     stages: ClassVar[tuple[Stage, ...]] = ("queued", "provisioning", "tearing_down")
@@ -323,10 +323,10 @@ class Held(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangsAfterWork(JobFault):
-    """The container hangs once its program is done: the job is RUNNING for longer.
+    """The container hangs after its program has finished: the job is RUNNING for longer.
 
     Args:
-        seconds: Of the emulator's clock; None for ever.
+        seconds: Seconds of the emulator's clock; None: forever.
     """
 
     seconds: float | None = None
@@ -338,13 +338,13 @@ class HangsAfterWork(JobFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListLag(JobFault):
-    """A new job is not in lists yet; it can be read by its name.
+    """A new job is missing from lists for a while; it can be read by its name.
 
     Whether Google's lists lag is not documented.
 
     Args:
-        seconds: Of the emulator's clock, from the job's creation; more than 0.
-        lists: Or: how many lists that would have it do not; at least 1.
+        seconds: Seconds of the emulator's clock, from the job's creation; more than 0.
+        lists: Or: from how many lists it is missing; at least 1.
     """
 
     stages: ClassVar[tuple[Stage, ...]] = ("queued",)

@@ -1,4 +1,4 @@
-"""What is planned, and what of it has happened."""
+"""The fault plan: what is planned, and how often it has happened."""
 
 import random
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vertex_emulator.faults.call_faults import EVERY_METHOD, Delay, Interruption, RequestFault
+from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestFault
 from vertex_emulator.faults.job_faults import JobFault
 from vertex_emulator.faults.kinds import FaultError
 from vertex_emulator.http.routes import FaultTarget
@@ -18,7 +18,7 @@ Fault = RequestFault | JobFault
 
 
 class UnconsumedFaultError(AssertionError):
-    """A planned fault has not happened, so whatever it was planned for was not tested."""
+    """A planned fault has not happened, so the test has not tested what it was meant to."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,11 +47,11 @@ class Planned:
         return self.hits >= self.fault.repeats * max(1, self.fault.count)
 
     def withdraw(self) -> None:
-        """Let it not happen any more. What it has done to a job stays."""
+        """Remove it from the plan. What it has done to a job stays."""
         self._forget(self.id)
 
     def hits_call(self, target: FaultTarget, now: datetime, *, is_taken: bool) -> bool:
-        """Whether a call is hit; `is_taken` if another fault has hit it already."""
+        """Count a call that matches; whether it is hit. `is_taken`: another fault has hit it."""
         fault = self.fault
         if not isinstance(fault, RequestFault) or not fault.matches(target):
             return False
@@ -69,7 +69,7 @@ class Planned:
         return True
 
     def hits_job(self, job: Job) -> bool:
-        """Whether a job that is created is hit."""
+        """Count a created job that matches; whether it is hit."""
         fault = self.fault
         if not isinstance(fault, JobFault) or fault.job_id is not None:
             return False
@@ -95,7 +95,7 @@ class FaultPlan:
     A plan can be given to the emulator that takes the place of one that has crashed.
 
     Args:
-        seed: Of what is drawn, so that it is the same each time.
+        seed: Seed of `chance`, so that the same calls are hit each time.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -110,7 +110,7 @@ class FaultPlan:
         self._add_script: Callable[[str, tuple[Act, ...]], None] = lambda _, __: None
 
     def plan(self, fault: Fault) -> Planned:
-        """Have a fault happen.
+        """Plan a fault.
 
         Raises:
             FaultError: If there is no job of its `job_id`, or no such method.
@@ -119,11 +119,11 @@ class FaultPlan:
         return planned
 
     def plan_all(self, faults: Iterable[Fault], *, seed: int | None = None) -> tuple[Planned, ...]:
-        """Have faults happen: all of them, or none.
+        """Plan faults: all of them, or none.
 
         Args:
-            faults: What is to happen.
-            seed: Of what they draw; the plan's own by default.
+            faults: The faults.
+            seed: Seed of their `chance`; the plan's own by default.
 
         Raises:
             FaultError: As in `plan`.
@@ -139,7 +139,7 @@ class FaultPlan:
 
     @contextmanager
     def planned(self, *faults: Fault) -> Iterator[tuple[Planned, ...]]:
-        """Have faults happen, in this context only.
+        """Plan faults for this context only.
 
         Raises:
             UnconsumedFaultError: At the end, if one has not happened.
@@ -162,10 +162,10 @@ class FaultPlan:
         return tuple(planned for planned in self.all() if not planned.is_consumed)
 
     def withdraw(self, fault_id: str) -> bool:
-        """Let a fault not happen any more. What it has done to a job stays.
+        """Remove a fault from the plan. What it has done to a job stays.
 
         Returns:
-            Whether there was one of that ID.
+            Whether the plan had one with this ID.
         """
         with self._lock:
             for job_id, lag in list(self._lags.items()):
@@ -174,7 +174,7 @@ class FaultPlan:
             return self._planned.pop(fault_id, None) is not None
 
     def clear(self) -> None:
-        """Let nothing happen any more."""
+        """Remove every fault from the plan."""
         with self._lock:
             self._planned.clear()
             self._draws = 0
@@ -186,11 +186,11 @@ class FaultPlan:
         add_script: Callable[[str, tuple[Act, ...]], None],
         methods: Iterable[str],
     ) -> None:
-        """Belong to an emulator.
+        """Connect the plan to an emulator.
 
         Args:
-            find_job: Gives a job by its ID.
-            add_script: Has more happen to a job.
+            find_job: Finds a job by its ID.
+            add_script: Adds acts to the script of a job.
             methods: The methods that faults can hit.
 
         Raises:
@@ -213,15 +213,16 @@ class FaultPlan:
         is_taken = False
         with self._lock:
             for planned in self._planned.values():
-                adds = isinstance(planned.fault, Delay | Interruption)
-                if planned.hits_call(target, now, is_taken=is_taken and not adds):
-                    is_taken = is_taken or not adds
-                    if isinstance(planned.fault, RequestFault):
-                        hit.append(planned.fault)
+                fault = planned.fault
+                if not isinstance(fault, RequestFault):
+                    continue
+                if planned.hits_call(target, now, is_taken=is_taken and not fault.is_addition):
+                    is_taken = is_taken or not fault.is_addition
+                    hit.append(fault)
         return tuple(hit)
 
     def script_of(self, job: Job) -> tuple[Act, ...]:
-        """What will happen to a job that is created."""
+        """The acts of all faults that hit a new job."""
         acts: list[Act] = []
         with self._lock:
             for planned in self._planned.values():
@@ -231,13 +232,13 @@ class FaultPlan:
         return tuple(acts)
 
     def happened(self, fault_id: str) -> None:
-        """Take note that an act was done; of one that was withdrawn, none is needed."""
+        """Count an act that was done, unless its fault was withdrawn."""
         with self._lock:
             if planned := self._planned.get(fault_id):
                 planned.hits += 1
 
     def find_unlisted(self, jobs: Iterable[Job], now: datetime) -> frozenset[str]:
-        """The IDs of those jobs that a list does not have yet.
+        """The IDs of the jobs that a list leaves out for now.
 
         Args:
             jobs: Those that the list would have.
@@ -259,7 +260,7 @@ class FaultPlan:
                     if lag.lists == 0:
                         del self._lags[job.job_id]
                 hidden.add(job.job_id)
-                # However many lists do not have it, it happens to the job once.
+                # It counts once for each job, however many lists leave the job out.
                 lag.planned.hits += not lag.is_counted
                 lag.is_counted = True
         return frozenset(hidden)

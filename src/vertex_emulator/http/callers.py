@@ -6,6 +6,13 @@ from vertex_emulator.core.errors import ApiError
 
 ANONYMOUS = "anonymous"
 UNKNOWN_TOKEN = "unknown token"  # noqa: S105 - a name for it, not a token
+# What Google's APIs say of a token that is not valid, or no longer.
+INVALID_CREDENTIALS = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login "
+    "cookie or other valid authentication credential. See "
+    "https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+EXPIRED = "ACCESS_TOKEN_EXPIRED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,4 @@ class Caller:
             ApiError: UNAUTHENTICATED, if it has.
         """
         if self.is_expired:
-            raise ApiError(
-                "UNAUTHENTICATED",
-                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
-                "login cookie or other valid authentication credential. See "
-                "https://developers.google.com/identity/sign-in/web/devconsole-project.",
-                reason="ACCESS_TOKEN_EXPIRED",
-            )
+            raise ApiError("UNAUTHENTICATED", INVALID_CREDENTIALS, reason=EXPIRED)

@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.cloud.client_import import CustomJob
+from zenml_vertex.job import readers
 from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields, resolve_fields
 from zenml_vertex.job.readers import read_names
 
@@ -67,6 +70,36 @@ def test_a_path_belongs_to_one_field() -> None:
     """Two rows for one place in the request would hide one another."""
     paths = [row.path for row in ROWS.values() if row.path]
     assert len(paths) == len(set(paths))
+
+
+# What a reader returns -> type of the field in Google's own messages, and whether it is a list.
+GOOGLES_TYPES = {
+    readers.read_string: (FieldDescriptor.TYPE_STRING, False),
+    readers.read_enum: (FieldDescriptor.TYPE_ENUM, False),
+    readers.read_duration: (FieldDescriptor.TYPE_MESSAGE, False),
+    readers.read_integer: (FieldDescriptor.TYPE_INT32, False),
+    readers.read_accelerator_count: (FieldDescriptor.TYPE_INT32, False),
+    readers.read_replica_count: (FieldDescriptor.TYPE_INT64, False),
+    readers.read_boolean: (FieldDescriptor.TYPE_BOOL, False),
+    readers.read_names: (FieldDescriptor.TYPE_STRING, True),
+    readers.read_object: (FieldDescriptor.TYPE_MESSAGE, False),
+    readers.read_objects: (FieldDescriptor.TYPE_MESSAGE, True),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.path])
+def test_every_path_leads_to_a_field_of_googles_job(name: str) -> None:
+    """Of the type that the row's reader returns; 64-bit integers are written as strings."""
+    row = ROWS[name]
+    message, found = CustomJob.pb(CustomJob()).DESCRIPTOR, None
+    for part in row.path.replace("[0]", "").split("."):
+        (found,) = (field for field in message.fields if field.json_name == part)
+        message = found.message_type
+    assert found is not None
+    assert (found.type, found.is_repeated) == GOOGLES_TYPES[row.read]
+    is_duration = message is not None and message.full_name == "google.protobuf.Duration"
+    assert is_duration == (row.read is readers.read_duration)
+    assert (row.write is str) == (found.type == FieldDescriptor.TYPE_INT64)
 
 
 @pytest.mark.parametrize(

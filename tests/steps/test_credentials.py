@@ -1,14 +1,11 @@
 """No identity, or no project: said before anything is asked of Google."""
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from zenml.enums import StackComponentType
 
-from zenml_vertex import VertexStepOperatorConfig
+from tests.support.components import make_operator
 from zenml_vertex.errors import CredentialsError
 from zenml_vertex.steps.operator import VertexStepOperator
 
@@ -23,17 +20,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VertexStepOpera
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    now = datetime.now(timezone.utc)
-    return VertexStepOperator(
-        name="vertex",
-        id=uuid4(),
-        config=VertexStepOperatorConfig(region="europe-west4"),
-        flavor="vertex",
-        type=StackComponentType.STEP_OPERATOR,
-        user=None,
-        created=now,
-        updated=now,
-    )
+    return make_operator()
 
 
 def test_without_credentials_it_says_how_to_get_some(operator: VertexStepOperator) -> None:

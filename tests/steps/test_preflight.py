@@ -1,35 +1,16 @@
 """What a step operator tells of a step before anything is built, and without a run."""
 
 import logging
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from zenml.config import ResourceSettings
 from zenml.config.step_configurations import Step
-from zenml.enums import StackComponentType
 
-from zenml_vertex import VertexStepOperatorConfig
+from tests.support.components import make_operator
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.steps.operator import VertexStepOperator
 from zenml_vertex.steps.preflight import Preflight, inspect_step
-
-
-def make_operator(**config: Any) -> VertexStepOperator:
-    """A component that is on no server."""
-    now = datetime.now(timezone.utc)
-    return VertexStepOperator(
-        name="vertex",
-        id=uuid4(),
-        config=VertexStepOperatorConfig(region="europe-west4", **config),
-        flavor="vertex",
-        type=StackComponentType.STEP_OPERATOR,
-        user=None,
-        created=now,
-        updated=now,
-    )
 
 
 def make_step(resources: ResourceSettings | None = None, **settings: Any) -> Step:

@@ -1,0 +1,29 @@
+"""Step operators that are on no server."""
+
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+from zenml.enums import StackComponentType
+
+from zenml_vertex import VertexStepOperatorConfig
+from zenml_vertex.steps.operator import VertexStepOperator
+
+
+def make_operator(**config: Any) -> VertexStepOperator:
+    """A component in `europe-west4`.
+
+    Args:
+        config: More of its config.
+    """
+    now = datetime.now(timezone.utc)
+    return VertexStepOperator(
+        name="vertex",
+        id=uuid4(),
+        config=VertexStepOperatorConfig(region="europe-west4", **config),
+        flavor="vertex",
+        type=StackComponentType.STEP_OPERATOR,
+        user=None,
+        created=now,
+        updated=now,
+    )

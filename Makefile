@@ -76,11 +76,16 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Into a file beside it first: a generator may import what it writes.
+define generated
+	$(BIN)/python $(2) > $(1).new || { rm $(1).new; exit 1; }
+	@mv $(1).new $(1)
+endef
 generate: $(STAMP) ## Every file that a program writes; the tests check that each is current
-	$(BIN)/python docs/reference/generate_settings.py > docs/reference/settings.md
-	$(BIN)/python docs/reference/generate_cli.py > docs/reference/cli.md
-	$(BIN)/python -m tests.support.generate_schema > src/vertex_emulator/jobs/schema.py
-	$(BIN)/python docs/reference/generate_emulator_coverage.py > docs/reference/emulator-coverage.md
+	$(call generated,docs/reference/settings.md,docs/reference/generate_settings.py)
+	$(call generated,docs/reference/cli.md,docs/reference/generate_cli.py)
+	$(call generated,src/vertex_emulator/jobs/schema.py,-m tests.support.generate_schema)
+	$(call generated,docs/reference/emulator-coverage.md,docs/reference/generate_emulator_coverage.py)
 	cp src/zenml_vertex/data/machine_accelerators.yaml src/vertex_emulator/data/
 
 # What users get: both packages, and the version that they say. Installed alone, with

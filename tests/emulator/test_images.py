@@ -12,8 +12,15 @@ from vertex_emulator import VertexEmulator
 from vertex_emulator.core.errors import Json
 from vertex_emulator.jobs.outcome import exit_error, repository_refused
 from vertex_emulator.jobs.states import JobState
-from vertex_emulator.runtimes.contract import Container, Exit, ImageError, OutputSink, Replica
-from vertex_emulator.runtimes.docker import LINE_BYTES, OutputLines
+from vertex_emulator.runtimes.contract import (
+    LINE_BYTES,
+    Container,
+    Exit,
+    ImageError,
+    OutputSink,
+    Replica,
+)
+from vertex_emulator.runtimes.docker import OutputLines
 
 JobOf = Callable[..., Json]
 Submit = Callable[[VertexEmulator, Json], Json]

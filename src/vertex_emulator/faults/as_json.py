@@ -27,9 +27,11 @@ def fault_from_json(value: Any) -> Fault:
     given = {name: item for name, item in value.items() if name != "fault"}
     for name, item in given.items():
         if name not in known:
-            raise FaultError(f"{name}: {kind.__name__} has {', '.join(known)}")
+            raise FaultError(
+                f"{name}: not a field of {kind.__name__}, which has {', '.join(known)}"
+            )
         if not _fits(item, hints[name]):
-            raise FaultError(f"{name}: {item!r} does not fit")
+            raise FaultError(f"{name}: {item!r} is of the wrong type, or not a known value")
     for name, field in known.items():
         is_needed = field.default is MISSING and field.default_factory is MISSING
         if is_needed and name not in given:

@@ -125,7 +125,7 @@ class _Restarting(JobFault):
     def __post_init__(self) -> None:
         JobFault.__post_init__(self)
         most = self.most_restarts + 1
-        require(1 <= self.times <= most, "times", f"1 to {most}, with which the job fails")
+        require(1 <= self.times <= most, "times", f"1 to {most}; {most} fail the job")
 
     @property
     def repeats(self) -> int:
@@ -181,7 +181,7 @@ class InternalErrors(JobFault):
     def __post_init__(self) -> None:
         JobFault.__post_init__(self)
         most = outcome.MAX_INTERNAL_RESTARTS + 1
-        require(1 <= self.times <= most, "times", f"1 to {most}, with which the job fails")
+        require(1 <= self.times <= most, "times", f"1 to {most}; {most} fail the job")
 
     @property
     def repeats(self) -> int:

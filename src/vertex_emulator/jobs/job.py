@@ -34,60 +34,57 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job.
+    """A job, at one moment of its life."""
 
-    Args:
-        project: Project as its creator wrote it, mostly an ID.
-        number: Number of the project.
-        location: Region.
-        job_id: Numeric ID.
-        request: What the creator set: `displayName`, `jobSpec`, `labels`, `encryptionSpec`.
-        create_time: When it was created.
-        update_time: When it last changed.
-        state: The state that clients see.
-        stage: Finer than the state.
-        stage_time: When the stage began.
-        due: When the stage ends by itself; None where it waits for something else.
-        start_time: First entry into RUNNING.
-        end_time: Entry into SUCCEEDED, FAILED or CANCELLED.
-        error: `google.rpc.Status`; only of a FAILED or CANCELLED job.
-        attempt: Number of the container's start, from 1; 0 before the first.
-        is_image_awaited: Whether its stage lasts until the image is there.
-        image: Its image once that was pulled; None before, and where none is.
-        is_exit_hidden: Whether the container of this attempt has exited, unnoticed so far.
-        restarts: Cause of restarts -> how many there have been.
-        ending: The terminal state that the job will have once it is torn down.
-        eviction: Why the container is being stopped; decides what follows.
-        shown_number: Number that clients see in place of the state.
-        script: Acts still to be done to it, each in a stage.
-        later: Events still to come, each at a time.
-        history: Every state with the time of its entry.
-    """
-
+    # Project as its creator wrote it, mostly an ID.
     project: str
+    # Number of the project.
     number: str
+    # Region.
     location: str
+    # Numeric ID.
     job_id: str
+    # What the creator set: `displayName`, `jobSpec`, `labels`, `encryptionSpec`.
     request: Json
+    # When it was created.
     create_time: datetime
+    # When it last changed.
     update_time: datetime
+    # The state that clients see.
     state: JobState = JobState.QUEUED
+    # Finer than the state.
     stage: Stage = "queued"
+    # When the stage began.
     stage_time: datetime | None = None
+    # When the stage ends by itself; None where it waits for something else.
     due: datetime | None = None
+    # First entry into RUNNING.
     start_time: datetime | None = None
+    # Entry into SUCCEEDED, FAILED or CANCELLED.
     end_time: datetime | None = None
+    # `google.rpc.Status`; only of a FAILED or CANCELLED job.
     error: Json | None = None
+    # Number of the container's start, from 1; 0 before the first.
     attempt: int = 0
+    # Whether its stage lasts until the image is there.
     is_image_awaited: bool = False
+    # Its image once that was pulled; None before, and where none is.
     image: str | None = None
+    # Whether the container of this attempt has exited, unnoticed so far.
     is_exit_hidden: bool = False
+    # Cause of restarts -> how many there have been.
     restarts: Mapping[str, int] = field(default_factory=dict)
+    # The terminal state that the job will have once it is torn down.
     ending: JobState | None = None
+    # Why the container is being stopped; decides what follows.
     eviction: Eviction | None = None
+    # Number that clients see in place of the state.
     shown_number: int | None = None
+    # Acts still to be done to it, each in a stage.
     script: tuple[Act, ...] = ()
+    # Events still to come, each at a time.
     later: tuple[Later, ...] = ()
+    # Every state with the time of its entry.
     history: tuple[tuple[JobState, datetime], ...] = ()
 
     @property

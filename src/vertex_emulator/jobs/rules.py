@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from vertex_emulator.core.errors import Json, Violation
 from vertex_emulator.core.times import parse_duration
-from vertex_emulator.jobs.pool_rules import find_pool_violations
+from vertex_emulator.jobs.pool_rules import REQUIRED, find_pool_violations
 
 # Vertex API reference, CustomJob.displayName and CustomJob.labels.
 MAX_DISPLAY_NAME_CHARACTERS = 128
@@ -21,7 +21,6 @@ MAX_LABEL_BYTES = 127
 # https://cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws
 MAX_FLEX_START_TIMEOUT = timedelta(days=7)
 
-REQUIRED = "Required field is not set."
 # Public notebooks that quote the service.
 LABELS_MESSAGE = (
     "There can be no more than 64 labels attached to a single resource. Label keys and values can "

@@ -23,6 +23,7 @@ from requests.exceptions import RequestException
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes.contract import (
+    LINE_BYTES,
     Container,
     Exit,
     ImageError,
@@ -45,8 +46,6 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-# A line without an end is cut into pieces of this size.
-LINE_BYTES = 200_000
 
 
 class DockerError(Exception):

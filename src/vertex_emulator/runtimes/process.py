@@ -17,6 +17,7 @@ from typing import IO
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes.contract import (
+    LINE_BYTES,
     POOLS_PATH,
     Container,
     Exit,
@@ -38,8 +39,6 @@ _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _SHIM = Path(__file__).with_name("shim.py")
 # Interpreter options of Python that take a value of their own.
 _OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
-# A line without an end is cut into pieces of this size.
-_LINE_BYTES = 200_000
 
 
 class ProcessRuntime:
@@ -179,7 +178,7 @@ class _Process:
 
 def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:
     with stream:
-        while line := stream.readline(_LINE_BYTES):
+        while line := stream.readline(LINE_BYTES):
             sink(name, line.decode("utf-8", "replace").rstrip("\r\n"))
 
 

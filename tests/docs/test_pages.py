@@ -125,31 +125,6 @@ def test_the_index_names_every_page() -> None:
                 assert page in linked, page
 
 
-def test_the_map_shows_every_room() -> None:
-    """docs/explanation/architecture.md names each module and package of the top level."""
-    tree = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
-    for entry in SOURCE.iterdir():
-        if entry.suffix == ".py" or (entry / "__init__.py").is_file() or entry.name == "data":
-            assert re.search(rf"^  {re.escape(entry.name)}/?\s", tree, re.MULTILINE), entry.name
-
-
-def test_the_map_names_what_exists() -> None:
-    """Each module that the map shows is there."""
-    (tree,) = (
-        block
-        for block in read_blocks(DOCS / "explanation" / "architecture.md", "")
-        if block.startswith("src/")
-    )
-    room = SOURCE
-    for line in tree.splitlines()[1:]:
-        names = re.split(r"\s{2,}", line.strip())[0].split(", ")
-        if not line.startswith("    "):
-            room = SOURCE / names[0] if names[0].endswith("/") else SOURCE
-            assert (SOURCE / names[0]).exists(), names[0]
-        elif names[0].endswith(".py"):
-            assert [name for name in names if not (room / name).is_file()] == [], room
-
-
 def test_the_readme_says_what_the_metadata_says() -> None:
     """Supported versions, in words that a change of pyproject.toml makes wrong."""
     metadata = (ROOT / "pyproject.toml").read_text("utf-8")

@@ -13,9 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Seconds that an answer under way may take when the emulator stops.
 _SHUTDOWN_SECONDS = 2
-# Longer than the time between two looks of somebody who follows a job.
+# Longer than a client lets pass between two polls of a job.
 _KEEP_ALIVE_SECONDS = 240
-_TICK_SECONDS = 1.0
 # Discard what was not sent, and answer with RST: SO_LINGER of no time.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -91,10 +90,8 @@ class HttpServer(uvicorn.Server):
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
-        self._listener = listener
         self._is_ready = threading.Event()
         self._is_closed = threading.Event()
-        self._wakeup: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_crashed = False
         self._thread = threading.Thread(
@@ -109,30 +106,28 @@ class HttpServer(uvicorn.Server):
     def end(self) -> None:
         """Answer what is under way, and stop serving; returns when all is over."""
         self.should_exit = True
-        self._wake()
         self._thread.join()
 
     def crash(self) -> None:
         """Reset every connection and stop serving; returns when the port is closed."""
         self._is_crashed = self.force_exit = self.should_exit = True
-        self._wake()
-        self._is_closed.wait()
+        if self._loop is not None:
+            # At once: uvicorn looks ten times a second whether it should exit.
+            self._loop.call_soon_threadsafe(self._cut_all)
+            self._is_closed.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop, self._wakeup = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._is_ready.set()
 
-    async def main_loop(self) -> None:
-        # uvicorn looks ten times a second whether it should exit; here it is told.
-        while not await self.on_tick(0):
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wait(), _TICK_SECONDS)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self._is_crashed:
+        if self._is_crashed:
+            self._cut_all()
+        else:
             await super().shutdown(sockets)
-            return
+
+    def _cut_all(self) -> None:
         for server in self.servers:
             server.close()
         for open_connection in list(self.server_state.connections):
@@ -141,15 +136,6 @@ class HttpServer(uvicorn.Server):
         self._is_closed.set()
         for task in self.server_state.tasks:
             task.cancel()
-
-    def _wake(self) -> None:
-        if self._loop and self._wakeup:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
-                self._loop.call_soon_threadsafe(self._wakeup.set)
-
-    async def _wait(self) -> None:
-        if self._wakeup:
-            await self._wakeup.wait()
 
 
 def listen(address: str, port: int) -> socket.socket:

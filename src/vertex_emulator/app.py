@@ -1,4 +1,4 @@
-"""HTTP to calls of handlers and back."""
+"""HTTP requests to calls of handlers, and their answers back to HTTP."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -28,12 +28,12 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Injector(Protocol):
-    """Answers the calls of routes, where faults may come in between."""
+    """Answers the calls of routes, and lets planned faults happen to them."""
 
     async def answer(
         self, route: Route, request: ApiRequest, perform: Callable[[], Response]
     ) -> Response:
-        """The answer to a call; `perform` answers it, in a thread of its own."""
+        """The answer to a call, which `perform` makes; it is run in a worker thread."""
         ...
 
 
@@ -49,9 +49,9 @@ def build_app(
 
     Args:
         routes: What it serves; everything else is answered with UNIMPLEMENTED.
-        injector: Stands between the calls and the handlers.
+        injector: Calls the handlers.
         identify: Gives the caller by the header `Authorization`.
-        calls: Take a record of each call, but for those of the emulator's own routes.
+        calls: Record each call, except those of the emulator's own routes.
         clock: Stamps the records.
     """
 
@@ -134,11 +134,11 @@ def _refuse_route(request: ApiRequest) -> Any:
 
 
 def _refuse_strangers(request: Request) -> None:
-    """Refuse what a web page has sent: jobs run commands on this machine.
+    """Refuse requests that a web page has sent: jobs run commands on this machine.
 
     Raises:
-        ApiError: PERMISSION_DENIED for a page of elsewhere, and for a host name that
-            somebody has pointed at this machine.
+        ApiError: PERMISSION_DENIED for a page from another host, and for another host's
+            name that resolves to this machine.
     """
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname
     origin = request.headers.get("origin")
@@ -158,7 +158,7 @@ def _is_local(name: str) -> bool:
 
 
 async def _read_body(request: Request) -> bytes:
-    """The whole body; one that is too large is read to its end, and not kept."""
+    """The whole body; one that is too large is read to its end, but not kept."""
     body = bytearray()
     size = 0
     async for chunk in request.stream():

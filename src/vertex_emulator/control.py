@@ -1,4 +1,4 @@
-"""The routes for whoever runs the emulator: health, the calls so far, and a reset."""
+"""`/emulator/*`: health, the calls so far, and a reset."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from vertex_emulator.http.routes import EMULATOR, Api, route
 
 
 class ControlApi(Api):
-    """`/emulator/*`, but for the fault plan.
+    """The routes that control the emulator; those of the fault plan are in `faults.api`.
 
     Args:
-        calls: What clients have called so far.
+        calls: The calls of clients so far.
         reset_all: Resets every service of the emulator.
     """
 
@@ -25,7 +25,7 @@ class ControlApi(Api):
 
     @route("GET", "/emulator/health", "emulator only", "Version.")
     def read_health(self, request: ApiRequest) -> Any:
-        """Whether the emulator serves."""
+        """Tell that the emulator is up, and its version."""
         del request
         return {"status": "ok", "version": importlib.metadata.version("zenml-vertex")}
 
@@ -44,7 +44,7 @@ class ControlApi(Api):
         "Ends and forgets all jobs, logs, tokens, calls and faults.",
     )
     def reset_emulator(self, request: ApiRequest) -> Any:
-        """Start afresh; answered when it is done."""
+        """Reset every service; answered when it is done."""
         del request
         self._reset_all()
         return {}

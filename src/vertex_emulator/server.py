@@ -1,4 +1,4 @@
-"""An emulator as an object: it starts, serves in threads of its own, and stops."""
+"""The emulator as an object: puts the services together, starts them and stops them."""
 
 import atexit
 import os
@@ -54,8 +54,8 @@ class Foundation:
 class VertexEmulator:
     """A Vertex AI on loopback; a context manager.
 
-    Everything that it starts is gone when it stops. Jobs that still run are ended,
-    and go on when an emulator starts again in the same folder.
+    Everything that it starts is gone when it stops. Containers that still run are ended;
+    their jobs are started again by the next emulator with the same folder.
 
     Args:
         address: Loopback address to listen on.
@@ -67,10 +67,10 @@ class VertexEmulator:
         runtime: Runs containers; processes of this machine by default.
         token_lifetime: Seconds that an access token lasts; more than 0.
         user_identities: Refresh token or OAuth client ID -> identity of the user.
-        store: Keeps jobs and operations, in place of `data_dir`; closed at the end.
-        faults: What goes wrong; an empty plan by default.
+        store: Keeps jobs and operations, instead of `data_dir`; closed at the end.
+        faults: The fault plan; an empty one by default.
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
-        services: Make the APIs of more kinds of resources.
+        services: Build the APIs of further kinds of resources.
 
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
@@ -179,16 +179,16 @@ class VertexEmulator:
 
     @property
     def calls(self) -> tuple[CallRecord, ...]:
-        """What clients have asked so far, the oldest first."""
+        """The calls of clients so far, the oldest first."""
         return tuple(self._calls)
 
     def forget_calls(self) -> None:
-        """Drop the records of the calls so far, which take memory of their own."""
+        """Drop the records of the calls so far, to free their memory."""
         self._calls.clear()
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """What it serves; everything else is answered with 501."""
+        """The routes that it serves; every other one is answered with 501."""
         return tuple(route for api in self._apis for route in api.routes)
 
     @property
@@ -200,7 +200,7 @@ class VertexEmulator:
         """A job by its resource name or numeric ID.
 
         Raises:
-            KeyError: If there is none.
+            KeyError: If the job does not exist.
         """
         job = self._driver.get(name.rsplit("/", 1)[-1])
         if job is None:
@@ -211,34 +211,34 @@ class VertexEmulator:
         """The log entries of a job, the oldest first.
 
         Raises:
-            KeyError: If there is no such job.
+            KeyError: If the job does not exist.
         """
         return self._logs.entries_of(self.job(name).job_id)
 
     def wait_for(self, predicate: Callable[[], bool], *, seconds: float = 30.0) -> None:
-        """Wait until something holds; it is asked again whenever a job changes.
+        """Wait until a condition is true; it is checked whenever a job changes.
 
         Args:
-            predicate: What to wait for.
-            seconds: Of the machine's own clock; at most so long.
+            predicate: The condition.
+            seconds: How long to wait at most, by the machine's own clock.
 
         Raises:
-            TimeoutError: If it does not hold in time.
+            TimeoutError: If it is not true in time.
         """
         if not self._driver.wait_for(predicate, seconds):
-            raise TimeoutError(f"it does not hold after {seconds} s")
+            raise TimeoutError(f"the condition is not true after {seconds} s")
 
     def wait_for_state(self, name: str, *states: JobState, seconds: float = 30.0) -> Job:
         """Wait until a job is in one of the states; in any terminal one by default.
 
         Args:
             name: Resource name or numeric ID.
-            states: What to wait for.
-            seconds: Of the machine's own clock; at most so long.
+            states: The states to wait for.
+            seconds: How long to wait at most, by the machine's own clock.
 
         Raises:
             TimeoutError: If the job does not get there in time.
-            KeyError: If there is no such job.
+            KeyError: If the job does not exist.
         """
         wanted = set(states) or TERMINAL_STATES
         if not self._driver.wait_for(lambda: self.job(name).state in wanted, seconds):
@@ -250,19 +250,19 @@ class VertexEmulator:
 
         Args:
             name: Resource name or numeric ID.
-            text: What to wait for.
-            seconds: Of the machine's own clock; at most so long.
+            text: The text to wait for.
+            seconds: How long to wait at most, by the machine's own clock.
 
         Raises:
-            TimeoutError: If there is no such line in time.
-            KeyError: If there is no such job.
+            TimeoutError: If the log has no such line in time.
+            KeyError: If the job does not exist.
         """
         if not self._logs.wait_for(self.job(name).job_id, text, seconds):
             raise TimeoutError(f"{name} has not written {text!r} after {seconds} s")
 
     def reset(self) -> None:
         """End and forget all jobs, logs, tokens, calls and faults; returns when it is done."""
-        # First, so that nothing hits what ends now.
+        # First, so that no fault hits what is being ended.
         self.faults.clear()
         for api in self._apis:
             api.reset()
@@ -282,8 +282,8 @@ class VertexEmulator:
         """Stop as if killed: connections are reset, jobs and containers left as they are.
 
         An emulator that is then started in the same folder, or with the same store,
-        goes on as after a kill. `stop` ends the containers that are left, and a
-        temporary folder.
+        continues as after a kill. `stop` ends the containers that are left, and removes
+        a temporary folder.
         """
         if self._is_crashed or self._is_stopped or not self._is_started:
             return

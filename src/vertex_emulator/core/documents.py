@@ -24,11 +24,11 @@ _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]*")
 
 
 class DataDirInUseError(Exception):
-    """Another emulator works in the same folder."""
+    """Another emulator is using the same folder."""
 
 
 class StoreReleasedError(Exception):
-    """An emulator that has crashed still wants to keep something."""
+    """An emulator that has crashed tries to write to the store."""
 
 
 class DocumentStore(Protocol):
@@ -52,7 +52,7 @@ class DocumentStore(Protocol):
         ...
 
     def put(self, name: str, document: Json) -> None:
-        """Keep a document, in place of an earlier one; it must not be changed afterwards."""
+        """Keep a document and drop an earlier one; the caller must not change it afterwards."""
         ...
 
     def remove(self, name: str) -> None:
@@ -64,15 +64,15 @@ class DocumentStore(Protocol):
         ...
 
     def file_of(self, name: str, file_name: str) -> Path | None:
-        """Where something of a resource is kept beside its document; None for in memory."""
+        """A file beside a resource's document; None if the store keeps no files."""
         ...
 
     def release(self) -> None:
-        """Let another emulator have what is kept, as a crash does."""
+        """Let another emulator use what is kept, as a crash does."""
         ...
 
     def close(self) -> None:
-        """The same, at the end: what was temporary is gone."""
+        """Release the store at the end, and remove what is temporary."""
         ...
 
 
@@ -80,11 +80,11 @@ class FileStore:
     """Documents as files: `projects/P/locations/L/COLLECTION/ID/document.json`.
 
     Args:
-        folder: Made where it is missing. None takes a temporary one, which is gone
+        folder: Made where it is missing. None makes a temporary one, which is removed
             when the store is closed.
 
     Raises:
-        DataDirInUseError: If another emulator has the folder.
+        DataDirInUseError: If another emulator is using the folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -97,7 +97,7 @@ class FileStore:
         except OSError as exc:
             self.release()
             raise DataDirInUseError(
-                f"Another emulator works in {self._folder}; give this one a --data-dir of its own."
+                f"Another emulator is using {self._folder}; give this one another --data-dir."
             ) from exc
 
     @property
@@ -115,7 +115,7 @@ class FileStore:
 
     def put(self, name: str, document: Json) -> None:
         if self._lock_file is None:
-            raise StoreReleasedError(f"{self._folder} may be another emulator's by now")
+            raise StoreReleasedError(f"another emulator may be using {self._folder} by now")
         _replace_file(self.folder_of(name) / _DOCUMENT, document)
 
     def remove(self, name: str) -> None:
@@ -140,9 +140,9 @@ class FileStore:
 
 
 class MemoryStore:
-    """Documents in memory, for as long as the object lives: several emulators can have it in turn.
+    """Documents in memory, for as long as the object lives: emulators can use it one after another.
 
-    Containers still get folders, in a temporary one, which is gone when the store is
+    Containers still get folders, below a temporary one that is removed when the store is
     closed.
     """
 
@@ -177,7 +177,7 @@ class MemoryStore:
         del name, file_name
 
     def release(self) -> None:
-        """It can be had at any time."""
+        """Nothing to do: it is not locked."""
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

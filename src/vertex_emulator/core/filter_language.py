@@ -51,28 +51,28 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that stands alone: any field may have it."""
+    """A text without a field, which any field may contain."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite."""
+    """True when its term is false."""
 
     term: "Node"
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of them."""
+    """True when all its terms are."""
 
     terms: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of them."""
+    """True when at least one of its terms is."""
 
     terms: tuple["Node", ...]
 
@@ -81,22 +81,22 @@ Node = Comparison | Text | Not | And | Or
 
 
 def parse_filter(text: str) -> Node:
-    """Read a filter; an empty one is an `And` of nothing, which everything fulfils.
+    """Read a filter; an empty one is an `And` without terms, which is always true.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for what is no filter.
+        ApiError: INVALID_ARGUMENT for what is not a filter.
     """
     parser = _Parser(text)
     if parser.kind == "end":
         return And(())
     node = parser.read_all()
     if parser.kind != "end":
-        raise invalid_filter(f"`{parser.text}` is not expected")
+        raise invalid_filter(f"unexpected `{parser.text}`")
     return node
 
 
 def evaluate(node: Node, check: Callable[[Comparison | Text], bool]) -> bool:
-    """Whether a filter holds, where `check` decides about its leaves."""
+    """Whether a filter is true, where `check` decides about its leaves."""
     if isinstance(node, And):
         return all(evaluate(term, check) for term in node.terms)
     if isinstance(node, Or):
@@ -116,7 +116,7 @@ def leaves(node: Node) -> list[Comparison | Text]:
 
 
 def invalid_filter(reason: str) -> ApiError:
-    """The answer to what is no filter."""
+    """The error for a filter that cannot be read."""
     return invalid_argument(f"Invalid filter: {reason}.")
 
 
@@ -167,7 +167,7 @@ class _Parser:
         if self.kind == "quoted":
             return Text(_unquote(self._take()))
         if self.kind != "word" or self.text in {"AND", "OR"}:
-            raise invalid_filter(f"`{self.text}` stands where a field should")
+            raise invalid_filter(f"expected a field, got `{self.text}`")
         word = self._take()
         if word.startswith("-"):
             return Not(self._read_comparison(word[1:]))

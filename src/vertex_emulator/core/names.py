@@ -44,7 +44,7 @@ def parse_project(project: str) -> str:
     """The number of a project that a request names.
 
     Raises:
-        ApiError: PERMISSION_DENIED with CONSUMER_INVALID for what is no project ID,
+        ApiError: PERMISSION_DENIED with CONSUMER_INVALID for what is not a project ID,
             as the service answers a display name.
     """
     if not _PROJECT.fullmatch(project):
@@ -60,8 +60,8 @@ def parse_parent(project: str, location: str) -> Parent:
     """The project and region of a request.
 
     Raises:
-        ApiError: For what is no project, or a region without custom training. What
-            Google says to the latter is not documented; this text is made up.
+        ApiError: For what is not a project, or a region without custom training. What
+            Google answers to the latter is not documented; this text is made up.
     """
     number = parse_project(project)
     if location not in training_regions():
@@ -73,7 +73,7 @@ def parse_id(text: str, kind: str) -> str:
     """The numeric ID of a job or an operation.
 
     Raises:
-        ApiError: NOT_FOUND for what no ID can be.
+        ApiError: NOT_FOUND for what cannot be an ID.
     """
     if not _NUMERIC_ID.fullmatch(text):
         raise ApiError("NOT_FOUND", f"The {kind} does not exist.")

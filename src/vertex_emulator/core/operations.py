@@ -1,4 +1,4 @@
-"""Long-running operations: what a call has begun, and how it ended.
+"""Long-running operations: what a call has begun, and how it ends.
 
 `google.longrunning.Operation`, https://google.aip.dev/151.
 """
@@ -14,7 +14,7 @@ from vertex_emulator.core.times import format_time
 
 COLLECTION = "operations"
 EMPTY: Json = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-"""The response of an operation that has nothing to tell."""
+"""The response of an operation without a result."""
 
 # IDs look like Google's: 19 digits.
 _FIRST_ID = 10**18
@@ -24,8 +24,8 @@ _IDS = 8 * 10**18
 class Operations:
     """The long-running operations of every service; safe to use from several threads.
 
-    They are kept: a service that takes up its resources after a restart finishes the
-    operations that it had begun.
+    They are kept: a service that loads its resources after a restart can finish the
+    operations that it has begun before.
 
     Args:
         store: Keeps them.
@@ -60,7 +60,7 @@ class Operations:
         return operation
 
     def finish(self, name: str, response: Json) -> Json:
-        """End an operation with what it was for.
+        """End an operation with its result.
 
         Args:
             name: Resource name of the operation.

@@ -19,7 +19,7 @@ def read_page_size(value: Any, default: int, most: int) -> int:
     """The number of items on a page; 0 asks for the default, more than `most` for `most`.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for what is no number of items.
+        ApiError: INVALID_ARGUMENT for what is not a number of items.
     """
     try:
         size = int(value)
@@ -31,16 +31,16 @@ def read_page_size(value: Any, default: int, most: int) -> int:
 
 
 def write_page_token(position: Position, *query: str) -> str:
-    """The token of the page behind a position."""
+    """The token of the page after a position."""
     content = json.dumps([*position, _mark(query)])
     return base64.urlsafe_b64encode(content.encode()).decode()
 
 
 def read_page_token(token: str, *query: str) -> Position | None:
-    """The position that a token stands for; None for no token.
+    """The position that a token stands for; None for an empty token.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for what is no token, or one of another query.
+        ApiError: INVALID_ARGUMENT for what is not a token, or for a token of another query.
     """
     if not token:
         return None

@@ -1,4 +1,4 @@
-"""Lets faults happen to calls: the one place where HTTP meets the plan."""
+"""Injects planned faults into calls: the one place where HTTP meets the plan."""
 
 import asyncio
 import logging
@@ -38,13 +38,13 @@ Perform = Callable[[], Response]
 
 
 class FaultInjector:
-    """Answers calls as the plan wants them answered.
+    """Answers calls, with the faults that are planned for them.
 
     Args:
-        plan: What is planned.
-        timer: Lets effects and answers come later.
+        plan: The planned faults.
+        timer: Delays effects and answers.
         clock: Where time comes from.
-        tokens: Expire.
+        tokens: The tokens that can be made to expire.
     """
 
     def __init__(self, plan: FaultPlan, timer: Timer, clock: Clock, tokens: Tokens) -> None:
@@ -60,7 +60,7 @@ class FaultInjector:
         Args:
             route: The route that the call has come to.
             request: The call.
-            perform: Answers it, in a thread of its own.
+            perform: Makes the answer; run in a worker thread.
         """
         if self._plan.is_empty or route.fault_method is None:
             return await run_in_threadpool(perform)
@@ -76,7 +76,7 @@ class FaultInjector:
         return reply
 
     def release(self) -> None:
-        """Let no answer wait any longer."""
+        """Send every answer that is being delayed."""
         for loop, event in list(self._waiting):
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
@@ -145,7 +145,7 @@ def _perform_late(perform: Perform) -> None:
 
 
 class _Cut(Response):
-    """No answer."""
+    """No answer: the connection is cut."""
 
     def __init__(self, how: How) -> None:
         super().__init__(status_code=NO_ANSWER)
@@ -162,7 +162,7 @@ class _Cut(Response):
 
 
 class _CutShort(Response):
-    """A part of an answer."""
+    """A part of an answer, then the connection is cut."""
 
     def __init__(self, whole: Response, share: float) -> None:
         super().__init__(status_code=whole.status_code)

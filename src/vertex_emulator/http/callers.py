@@ -1,4 +1,4 @@
-"""Who calls. Pure."""
+"""Who makes a call, by its access token. Pure."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ EXPIRED = "ACCESS_TOKEN_EXPIRED"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose access token a request bears."""
+    """Who makes a call."""
 
-    # Whoever the token was issued to, `anonymous` without one, or `unknown token`.
+    # Account that the access token was issued to; `anonymous` or `unknown token` otherwise.
     identity: str = ANONYMOUS
     # Whether the token is no longer valid.
     is_expired: bool = False

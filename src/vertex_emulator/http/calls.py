@@ -1,4 +1,4 @@
-"""What clients have asked, and who they were."""
+"""A record of the calls that clients have made."""
 
 import threading
 from collections import deque

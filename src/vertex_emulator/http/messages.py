@@ -1,4 +1,4 @@
-"""What handlers are given, and what they answer."""
+"""What a handler is given, what it answers, and the answer as HTTP."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _JSON = "application/json; charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request, as far as handlers look at it."""
+    """A request, as handlers see it."""
 
     # Parts of the path by their names in the route, with `version` and `method`.
     path: Mapping[str, str]

@@ -23,12 +23,12 @@ _DECLARED = "declared_routes"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Whose routes they are."""
+    """The service that a route belongs to."""
 
     # As the coverage page calls it.
     name: str
-    # Host of an API of Google's. Its callers bear access tokens and need permissions, and
-    # the fault plan's `*` stands for its methods. None for whatever has neither.
+    # Host of one of Google's APIs: its callers bear access tokens and need permissions,
+    # and the fault plan's `*` includes its methods. None for any other service.
     host: str | None = None
 
 
@@ -41,7 +41,7 @@ class FaultTarget:
 
     # What the fault plan calls the method: `create`, `entries:list`.
     method: str = ""
-    # Whose token the call bears, as in `CallRecord`.
+    # Who makes the call, as in `CallRecord`.
     identity: str = ""
     bears_token: bool = False
     # Host of the API; None for a service that `*` leaves out.
@@ -66,7 +66,7 @@ class Route:
     # Pattern of the path, as Starlette reads it; `{version}` is one of `VERSIONS`.
     path: str
     support: Support
-    # What a reader of the coverage page should know.
+    # A remark for the coverage page.
     note: str
     # What the fault plan calls the method; None for one that no fault can hit.
     fault_method: str | None
@@ -120,16 +120,16 @@ def route(
 
 
 class Api:
-    """A service, as the emulator serves it: its routes, and its part in the emulator's life.
+    """Base class of the services: their routes, and what they do when the emulator starts or ends.
 
-    A class of its own for each service declares the routes with `route`.
+    Handlers are declared with `route`.
     """
 
     service: ClassVar[Service]
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The routes in the order of their declaration."""
+        """Its routes, in the order of declaration."""
         return tuple(
             declared(
                 service=self.service, handler=getattr(self, name), describe=self.describe_target
@@ -139,18 +139,18 @@ class Api:
         )
 
     def describe_target(self, request: ApiRequest) -> FaultTarget:
-        """What a call is about, for the fault plan; as much as a call that is wrong says of it."""
+        """What a call is about, for the fault plan; as far as an invalid call can be read."""
         del request
         return FaultTarget()
 
     def start(self) -> None:
-        """Take up what is kept; called once, before the first request."""
+        """Load what is kept; called once, before the first request."""
 
     def reset(self) -> None:
         """Forget everything."""
 
     def crash(self) -> None:
-        """Do nothing any more, as if killed."""
+        """Do nothing from now on, as if killed."""
 
     def stop(self) -> None:
-        """End everything that runs; called once, after the last request and the last timer."""
+        """End what still runs; called once, after the last request and the last timed call."""

@@ -59,7 +59,7 @@ class _Protocol(H11Protocol):
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
-                # A crash has cut the connection: nobody waits for this answer.
+                # A crash has cut the connection: no client waits for this answer.
                 if not transport.is_closing():
                     raise
 
@@ -67,7 +67,7 @@ class _Protocol(H11Protocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an application on a socket, in a thread of its own.
+    """Serves an application on a socket, in its own thread.
 
     Args:
         app: The application.
@@ -104,7 +104,7 @@ class HttpServer(uvicorn.Server):
         self._is_ready.wait()
 
     def end(self) -> None:
-        """Answer what is under way, and stop serving; returns when all is over."""
+        """Answer the requests under way, then stop serving; returns when it is done."""
         self.should_exit = True
         self._thread.join()
 
@@ -112,7 +112,7 @@ class HttpServer(uvicorn.Server):
         """Reset every connection and stop serving; returns when the port is closed."""
         self._is_crashed = self.force_exit = self.should_exit = True
         if self._loop is not None:
-            # At once: uvicorn looks ten times a second whether it should exit.
+            # At once: uvicorn checks `should_exit` ten times a second only.
             self._loop.call_soon_threadsafe(self._cut_all)
             self._is_closed.wait()
 

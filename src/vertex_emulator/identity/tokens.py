@@ -1,6 +1,6 @@
 """The OAuth token endpoint, and whose token a request bears.
 
-Nothing is verified: the emulator is no guard. It remembers to whom it gave a token,
+Nothing is verified: the emulator protects nothing. It remembers who got which token,
 so that a test can see who called, and refuses its own tokens once they have expired.
 https://developers.google.com/identity/protocols/oauth2/service-account
 """
@@ -65,7 +65,7 @@ class AccessToken:
 
 
 class Tokens:
-    """Issues tokens and knows them again; safe to use from several threads.
+    """Issues tokens and recognises them; safe to use from several threads.
 
     Args:
         clock: Says when a token has expired.
@@ -192,7 +192,7 @@ class Tokens:
 
 
 def read_claims(jwt: str) -> Json | None:
-    """The claims of a JWT, unverified; None for what is no JWT."""
+    """The claims of a JWT, unverified; None for what is not a JWT."""
     parts = jwt.split(".")
     if len(parts) != _JWT_PARTS:
         return None

@@ -62,7 +62,7 @@ class JobApi(Api):
     @route(
         "POST",
         f"{_JOB}:cancel",
-        note="Asynchronous. For a job that is over: FAILED_PRECONDITION, which is an assumption.",
+        note="Asynchronous. For a job that has ended: FAILED_PRECONDITION, which is an assumption.",
         fault_method="cancel",
         permission="aiplatform.customJobs.cancel",
     )
@@ -75,8 +75,8 @@ class JobApi(Api):
         "DELETE",
         _JOB,
         "simplified",
-        "The operation is done at once. A job that is not over is ended and deleted, which is "
-        "an assumption.",
+        "The operation is done at once. A job that is still active is ended and deleted, which "
+        "is an assumption.",
         fault_method="delete",
         permission="aiplatform.customJobs.delete",
     )

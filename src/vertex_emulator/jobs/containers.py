@@ -92,7 +92,7 @@ class Containers:
         if not isinstance(self._runtime, ImageRuntime):
             return
         self._happened(job.job_id, ImageAwaited())
-        # Nothing can interrupt the engine, so nobody waits for the end of this thread.
+        # The engine cannot be interrupted, so this thread is not joined.
         threading.Thread(
             target=self._pull,
             args=(self._runtime, job),
@@ -110,7 +110,7 @@ class Containers:
         except ImageError as error:
             event = ImageUnavailable(str(error))
         except Exception:
-            logger.exception("The image of %s was lost", job.name)
+            logger.exception("Could not pull the image of %s", job.name)
             event = ImageUnavailable(
                 f"The image {image_uri} cannot be pulled: the container engine failed."
             )
@@ -132,7 +132,7 @@ class Containers:
             args=(self._runtime, job, attempt, running),
             name=f"emulator-job-{job.job_id}",
         )
-        # In one piece: whoever finds it may join its thread.
+        # In one step: another thread that finds it may join its thread.
         with self._lock:
             self._running[job.job_id] = running
             self._threads.add(running.thread)
@@ -160,7 +160,7 @@ class Containers:
         return True
 
     def end_leftovers(self, job_id: str) -> None:
-        """End what an emulator that crashed has left of a job; returns when it is gone."""
+        """End what a crashed emulator has left of a job's containers; returns when it is gone."""
         self._runtime.end_leftovers(job_id)
 
     def end_all(self) -> None:
@@ -177,7 +177,7 @@ class Containers:
             thread.join()
 
     def abandon_all(self) -> None:
-        """Let every container run on without the emulator, as a crash does."""
+        """Leave every container running without the emulator, as a crash does."""
         with self._lock:
             self._is_abandoned = True
             running = list(self._running.values())
@@ -208,7 +208,7 @@ class Containers:
                 self._describe(job, attempt), self._sink_of(job), self._timer, ended
             )
         except Exception:
-            logger.exception("The container of %s was lost", job.name)
+            logger.exception("Could not run the container of %s", job.name)
             self._over(running, InternalError())
             return
         self._started(running, replica)
@@ -220,7 +220,7 @@ class Containers:
             self._started(running, replica)
             event = ReplicaEnded(attempt, replica.wait())
         except Exception:
-            logger.exception("The container of %s was lost", job.name)
+            logger.exception("Could not run the container of %s", job.name)
         self._over(running, event)
         with self._lock:
             self._threads.discard(threading.current_thread())

@@ -1,7 +1,7 @@
-"""Leads jobs through their life: takes events, keeps states, does what they ask for.
+"""Runs jobs: applies events to them, keeps their states, and carries out the effects.
 
-A timer waits for the times of all jobs, one thread for each container that runs. A
-job changes in `_apply` and nowhere else, under one lock.
+One timer serves all jobs; each running container has a thread. A job changes in
+`_apply` and nowhere else, under one lock.
 """
 
 import logging
@@ -73,7 +73,7 @@ class Driver:
         timer: Where time comes from.
         timings: How long phases last.
         metadata_host: `host:port` of the metadata server.
-        scripts: What happens to jobs besides.
+        scripts: Where planned incidents of jobs come from.
         ids: Draws the IDs of jobs.
     """
 
@@ -110,9 +110,9 @@ class Driver:
         )
 
     def start(self) -> None:
-        """Take up the jobs of the store, and go on.
+        """Load the jobs of the store and continue them.
 
-        To a job that ran when an emulator ended, this is an internal error of the
+        For a job that ran when an emulator ended, this is an internal error of the
         platform: it is started again, twice at most.
         """
         with self._changed:
@@ -138,14 +138,14 @@ class Driver:
         self._containers.end_all()
 
     def crash(self) -> None:
-        """Do nothing any more, and end nothing."""
+        """Do nothing from now on, and leave containers running."""
         with self._changed:
             self._is_stopping = self._is_crashed = True
             self._changed.notify_all()
         self._containers.abandon_all()
 
     def clear(self) -> None:
-        """End every container and forget every job and its logs; returns when all is over."""
+        """End every container and forget every job and its logs; returns when it is done."""
         with self._changed:
             jobs = list(self._jobs.values())
             for job in jobs:
@@ -195,11 +195,11 @@ class Driver:
         return sorted(jobs, key=lambda job: (job.create_time, job.job_id), reverse=True)
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to end."""
+        """Cancel a job; returns before it has ended."""
         self._apply(job_id, CancelRequested())
 
     def add_script(self, job_id: str, acts: tuple[Act, ...]) -> None:
-        """Have more happen to a job."""
+        """Add to what will happen to a job."""
         self._apply(job_id, Scripted(acts))
 
     def delete(self, job_id: str) -> None:
@@ -211,14 +211,14 @@ class Driver:
                 self._remove(job)
 
     def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
-        """Wait until something holds; it is asked again whenever a job changes.
+        """Wait until a condition is true; it is checked whenever a job changes.
 
         Args:
-            predicate: What to wait for.
-            seconds: Of the machine's own clock; at most so long.
+            predicate: The condition.
+            seconds: How long to wait at most, by the machine's own clock.
 
         Returns:
-            Whether it holds.
+            Whether it is true.
         """
         with self._changed:
             return self._changed.wait_for(predicate, seconds)
@@ -229,7 +229,7 @@ class Driver:
         except Exception:
             with self._changed:
                 job = self._jobs[job_id]
-                # The other jobs go on; this one waits for the next start of the emulator.
+                # The other jobs continue; this one waits for the next start of the emulator.
                 logger.exception("%s is stuck", job.name)
                 self._jobs[job_id] = replace(job, due=None, script=(), later=())
                 self._changed.notify_all()

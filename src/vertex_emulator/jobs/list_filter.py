@@ -47,11 +47,11 @@ def compile_filter(text: str) -> Callable[[Job], bool]:
 
 def _check(leaf: Comparison | Text) -> None:
     if isinstance(leaf, Text):
-        raise invalid_filter(f"`{leaf.value}` is no comparison")
+        raise invalid_filter(f"`{leaf.value}` is not a comparison")
     field, written = snake_case(leaf.path[0]) if leaf.path else "", ".".join(leaf.path)
     parts = _LABEL_PATH_PARTS if field == "labels" else 1
     if field not in _OPERATORS or len(leaf.path) != parts:
-        raise invalid_filter(f"there is no field `{written}`")
+        raise invalid_filter(f"unknown field `{written}`")
     if leaf.operator not in _OPERATORS[field]:
         raise invalid_filter(f"`{written}` has no operator `{leaf.operator}`")
     if field == "create_time":
@@ -77,7 +77,7 @@ def _holds(leaf: Comparison | Text, job: Job) -> bool:
 
 
 def _has(value: str, wanted: str) -> bool:
-    """`*` stands for anything; without one, a part of the text is asked for."""
+    """Whether a text matches: `*` stands for any text; without one, a part of it is enough."""
     if "*" not in wanted:
         return wanted in value
     return fnmatchcase(value, wanted.replace("[", "[[]").replace("?", "[?]"))
@@ -87,4 +87,4 @@ def _read_time(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as exc:
-        raise invalid_filter(f"`{text}` is no RFC 3339 time") from exc
+        raise invalid_filter(f"`{text}` is not an RFC 3339 time") from exc

@@ -44,9 +44,9 @@ _SYSTEM_PARAMETERS = frozenset(
 class JobService:
     """The calls of the service."""
 
-    # Leads the jobs.
+    # Runs the jobs.
     driver: Driver
-    # Says what it can run.
+    # Says which jobs it can run.
     runtime: AnyRuntime
     operations: Operations
     # Gives the IDs of those jobs that a list does not have yet.
@@ -83,7 +83,7 @@ class JobService:
         """A page of jobs, the newest first.
 
         Raises:
-            ApiError: INVALID_ARGUMENT for a filter, page size, token or mask that is none.
+            ApiError: INVALID_ARGUMENT for an invalid filter, page size, page token or mask.
         """
         asked = read_list_query(query)
         text, mask = asked.get("filter", ""), read_mask(asked.get("readMask", ""))
@@ -110,7 +110,7 @@ class JobService:
     def cancel(self, parent: Parent, job_id: str) -> Json:
         """Ask a job to end; returns before it has.
 
-        What the service says of a job that is over is not documented; here it is
+        What the service answers for a job that has ended is not documented; here it is
         FAILED_PRECONDITION.
 
         Raises:
@@ -128,8 +128,8 @@ class JobService:
     def delete(self, parent: Parent, job_id: str, *, version: str) -> Json:
         """Delete a job; the operation is already done.
 
-        What the service says of a job that is not over is not documented; here it
-        is ended and deleted.
+        What the service does with a job that is still active is not documented; here
+        the job is ended and deleted.
 
         Raises:
             ApiError: NOT_FOUND.
@@ -141,7 +141,7 @@ class JobService:
         return self.operations.finish(operation["name"], EMPTY)
 
     def _check_image(self, parent: Parent, job_spec: Json) -> None:
-        """Refuse a repository that may not be read, as the service does before there is a job.
+        """Refuse a repository that cannot be read, as the service does before it creates a job.
 
         Raises:
             ApiError: INVALID_ARGUMENT.

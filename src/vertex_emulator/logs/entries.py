@@ -60,7 +60,7 @@ class _Log:
 class JobLogs:
     """The entries of every job, in order; safe to use from several threads.
 
-    A log is known by the ID of its job. What is written to a log that is not open is
+    A log is known by the ID of its job. Lines for a log that is not open are
     dropped.
 
     Args:
@@ -81,7 +81,7 @@ class JobLogs:
             job_id: Numeric ID of the job.
             project: ID of its project, as entries show it.
             number: Number of its project.
-            file: Keeps the entries, those of before included; None for in memory.
+            file: Keeps the entries, and may have earlier ones; None keeps them in memory.
         """
         with self._lock:
             self._logs[job_id] = _Log(project, number, file)
@@ -137,8 +137,8 @@ class JobLogs:
 
         Args:
             job_id: Numeric ID of the job.
-            text: What to wait for.
-            seconds: Of the machine's own clock; at most so long.
+            text: The text to wait for.
+            seconds: How long to wait at most, by the machine's own clock.
 
         Returns:
             Whether the line is there.
@@ -152,12 +152,12 @@ class JobLogs:
             )
 
     def forget(self, job_id: str) -> None:
-        """Drop the log of a job whose folder is gone."""
+        """Drop the log of a deleted job."""
         with self._lock:
             self._logs.pop(job_id, None)
 
     def close(self) -> None:
-        """Write nothing any more."""
+        """Write nothing from now on."""
         with self._lock:
             self._is_closed = True
 

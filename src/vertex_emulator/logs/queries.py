@@ -65,14 +65,14 @@ def read_query(body: Json) -> Json:
 
 
 def list_entries(entries: Iterable[Json], query: Json) -> Json:
-    """A page of the entries that a query asks for.
+    """A page of the entries that a query selects.
 
     Args:
-        entries: The entries to choose from.
+        entries: The entries to select from.
         query: As `read_query` returns it.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for a filter, order, page size or token that is none.
+        ApiError: INVALID_ARGUMENT for an invalid filter, order, page size or page token.
     """
     text = query.get("filter", "")
     if len(text) > MAX_FILTER_CHARACTERS:
@@ -105,7 +105,7 @@ def list_entries(entries: Iterable[Json], query: Json) -> Json:
 
 
 def wanted_job_ids(filter_text: str) -> set[str] | None:
-    """The jobs that a filter is confined to by its outermost ANDs; None for all."""
+    """The IDs of the jobs that a filter is limited to by its outermost ANDs; None for all."""
     node = parse_filter(filter_text)
     for term in node.terms if isinstance(node, And) else (node,):
         if (
@@ -130,7 +130,7 @@ def _check(node: Node) -> None:
                 raise invalid_filter(f"a time has no operator `{leaf.operator}`")
             _read_time(leaf.value)
         if leaf.path == ("severity",) and leaf.value.upper() not in SEVERITIES:
-            raise invalid_filter(f"`{leaf.value}` is no severity")
+            raise invalid_filter(f"`{leaf.value}` is not a severity")
         if leaf.operator in {"=~", "!~"}:
             _read_pattern(leaf.value)
 
@@ -142,7 +142,7 @@ def _holds(entry: Json, leaf: Comparison | Text) -> bool:
     for part in leaf.path:
         value = value.get(part) if isinstance(value, dict) else None
     if value is None:
-        # A field that is missing fulfils `!=` and no other comparison.
+        # Of a missing field only `!=` and `!~` are true.
         return leaf.operator in {"!=", "!~"}
     return _compare(leaf, value)
 
@@ -165,11 +165,11 @@ def _read_time(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as exc:
-        raise invalid_filter(f"`{text}` is no RFC 3339 time") from exc
+        raise invalid_filter(f"`{text}` is not an RFC 3339 time") from exc
 
 
 def _read_pattern(text: str) -> "re.Pattern[str]":
     try:
         return re.compile(text)
     except re.error as exc:
-        raise invalid_filter(f"`{text}` is no regular expression") from exc
+        raise invalid_filter(f"`{text}` is not a regular expression") from exc

@@ -55,7 +55,8 @@ def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_boundary_is_drawn() -> None:
     """A SIGKILL at each in each mode, and an interruption wherever one can come."""
-    killed, interrupted = Counter(), Counter()
+    killed: Counter[tuple[str, str]] = Counter()
+    interrupted: Counter[str] = Counter()
     for trial in TRIALS:
         for cut in trial.hazards:
             if isinstance(cut, Cut) and cut.how == "SIGKILL":

@@ -36,10 +36,7 @@ pytestmark = [
 
 def _trial(*hazards: Hazard | Fault, step: Step | None = None, **fields: Any) -> Trial:
     fields = {"mode": "static", "delay": 0.0, **fields}
-    wrapped = tuple(
-        VertexHazard((one,)) if isinstance(one, Fault) else one  # type: ignore[arg-type]
-        for one in hazards
-    )
+    wrapped = tuple(VertexHazard((one,)) if isinstance(one, Fault) else one for one in hazards)
     return Trial(
         index=0, seed="test", step=step or Step("reports", 600.0), hazards=wrapped, **fields
     )

@@ -31,7 +31,7 @@ class Renewing(Credentials):
     """Credentials that always have another token."""
 
     def __init__(self) -> None:
-        super().__init__("token-0")
+        super().__init__("token-0")  # type: ignore[no-untyped-call]
 
     def refresh(self, request: Any) -> None:
         del request

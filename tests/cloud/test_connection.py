@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,8 @@ def test_no_secret_is_logged_or_shown(
             connection.jobs.get(f"{connection.parent}/customJobs/1")
         with pytest.raises(RequestRejected) as refused:
             connection.jobs.create(connection.parent, job)
-        credentials = connection.jobs._client.transport._session.credentials
+        transport: Any = connection.jobs._client.transport
+        credentials = transport._session.credentials
         shown += [repr(connection), repr(connection.identity), repr(credentials), str(credentials)]
         shown += traceback.format_exception(missing.value)
         shown += traceback.format_exception(refused.value)
@@ -145,6 +147,6 @@ def test_without_googles_client_the_operator_names_the_extra() -> None:
 def test_another_missing_module_is_not_googles() -> None:
     """A broken installation of something else is shown as it is."""
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), client_required():
-        import no_such_module  # noqa: F401
+        import no_such_module  # type: ignore[import-not-found]  # noqa: F401
     with pytest.raises(VertexStepOperatorError, match=r"zenml-vertex\[client\]"), client_required():
         import google.no_such_module  # noqa: F401

@@ -316,7 +316,8 @@ def test_a_keys_token_is_renewed_before_its_end(
     emulator.reset()
     connection = connected(key_file=str(write_key(TOKEN_URL)), api_endpoint=emulator.url)
     read(connection.jobs)
-    credentials = connection.jobs._client.transport._session.credentials
+    transport: Any = connection.jobs._client.transport
+    credentials = transport._session.credentials
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     credentials.expiry = now + timedelta(minutes=1)
     read(connection.jobs)

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ def build_job(*command: str, **spec: Any) -> Json:
         },
         **spec.pop("pool", {}),
     }
-    head = {
+    head: Json = {
         key: spec.pop(key) for key in ("displayName", "labels", "encryptionSpec") if key in spec
     }
     return {"displayName": "a job", **head, "jobSpec": {"workerPoolSpecs": [pool], **spec}}
@@ -61,7 +61,8 @@ def submit() -> Callable[[VertexEmulator, Json], Json]:
     def submit(emulator: VertexEmulator, job: Json) -> Json:
         answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        created: Json = answer.json()
+        return created
 
     return submit
 
@@ -102,7 +103,8 @@ class Simulation:
         """The state of a job, without its prefix; for a number without a name, the number."""
         # The attribute `state` warns of a number that it does not know.
         number = api.CustomJob.pb(self.get(name)).state
-        names = {int(state): state.name for state in api.JobState}
+        states: Iterable[Any] = api.JobState
+        names = {int(state): str(state.name) for state in states}
         return names.get(number, str(number)).removeprefix("JOB_STATE_")
 
     def listed(self) -> list[str]:

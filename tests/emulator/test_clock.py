@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -68,7 +69,7 @@ def test_calls_of_one_time_come_in_the_order_of_their_setting(
     """A hundred at once are not mixed up."""
     seen: list[int] = []
     for number in range(100):
-        timer.set(number, at(5), lambda number=number: seen.append(number))
+        timer.set(number, at(5), partial(seen.append, number))
     clock.advance(5)
     assert seen == list(range(100))
 
@@ -77,7 +78,7 @@ def test_a_wish_is_replaced_and_taken_back(clock: ManualClock, timer: Timer) -> 
     """A key has one wish at a time; thousands of old ones do not stay."""
     seen: list[int] = []
     for number in range(5000):
-        timer.set("key", at(100 + number), lambda number=number: seen.append(number))
+        timer.set("key", at(100 + number), partial(seen.append, number))
     assert len(timer._entries) < 200
     timer.set("gone", at(1), lambda: seen.append(-1))
     timer.cancel("gone")
@@ -118,10 +119,13 @@ def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:
     """The sum of what they advance has passed, and every call has come once."""
     seen: list[int] = []
     for number in range(200):
-        timer.set(number, at(number + 1), lambda number=number: seen.append(number))
-    threads = [
-        threading.Thread(target=lambda: [clock.advance(1) for _ in range(100)]) for _ in range(2)
-    ]
+        timer.set(number, at(number + 1), partial(seen.append, number))
+
+    def advance() -> None:
+        for _ in range(100):
+            clock.advance(1)
+
+    threads = [threading.Thread(target=advance) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -173,7 +177,7 @@ def test_any_way_of_advancing_is_the_same(
                 timer.set(index, moment, lambda: note(index, 0))
 
         for index, (moment, again) in enumerate(wishes):
-            timer.set(index, at(moment), lambda i=index, a=again: note(i, a))
+            timer.set(index, at(moment), partial(note, index, again))
         timer.start()
         for step in steps:
             clock.advance(step)

@@ -65,7 +65,8 @@ class Process:
         return str(answer.json()["name"])
 
     def get(self, name: str) -> Json:
-        return requests.get(f"{self.url}/v1/{name}", timeout=10).json()
+        job: Json = requests.get(f"{self.url}/v1/{name}", timeout=10).json()
+        return job
 
 
 @pytest.fixture

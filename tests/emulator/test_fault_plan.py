@@ -69,11 +69,17 @@ def test_no_count_is_no_limit() -> None:
 def test_a_call_is_hit_by_what_it_is_about() -> None:
     """Job, labels, name and identity must all be as planned."""
     plan = FaultPlan()
-    wanted = {"job_id": "1", "labels": {"a": "b"}, "display_name": "n"}
+    wanted: dict[str, Any] = {"job_id": "1", "labels": {"a": "b"}, "display_name": "n"}
     plan.plan(ErrorAnswer("get", 500, count=0, identity="anonymous", **wanted))
     right: dict[str, Any] = {**wanted, "labels": {"a": "b", "c": "d"}}
     assert hits(plan, asked("get", **right)) == [1]
-    for wrong in ({"job_id": "2"}, {"labels": {}}, {"labels": {"a": "c"}}, {"display_name": None}):
+    wrongs: tuple[dict[str, Any], ...] = (
+        {"job_id": "2"},
+        {"labels": {}},
+        {"labels": {"a": "c"}},
+        {"display_name": None},
+    )
+    for wrong in wrongs:
         assert hits(plan, asked("get", **{**right, **wrong})) == [0]
     assert len(plan.strike(FaultTarget(method="get", identity="somebody", **right), NOW)) == 0
 

@@ -25,7 +25,7 @@ def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> re
 def error_of(answer: requests.Response) -> Json:
     """The error of an answer, which has its HTTP status in it."""
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    error = answer.json()["error"]
+    error: Json = answer.json()["error"]
     assert error["code"] == answer.status_code
     return error
 
@@ -322,7 +322,13 @@ def test_logs_are_read_by_their_labels(
     }
     body["resourceNames"] = ["projects/other"]
     assert call(emulator, "POST", "/v2/entries:list", json=body).json() == {}
-    for wrong in ({}, {"resourceNames": []}, {"resourceNames": [5]}, {"colour": 1}):
+    wrongs: tuple[Json, ...] = (
+        {},
+        {"resourceNames": []},
+        {"resourceNames": [5]},
+        {"colour": 1},
+    )
+    for wrong in wrongs:
         answer = call(emulator, "POST", "/v2/entries:list", json=wrong)
         assert error_of(answer)["status"] == "INVALID_ARGUMENT"
 
@@ -383,7 +389,8 @@ def test_many_clients_at_once(emulator: VertexEmulator, job_of: JobOf) -> None:
 
     def create(number: int) -> str:
         job = job_of("true", labels={"n": str(number)})
-        return call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job).json()["name"]
+        answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
+        return str(answer.json()["name"])
 
     with ThreadPoolExecutor(8) as threads:
         names = list(threads.map(create, range(16)))

@@ -104,7 +104,7 @@ def test_the_image_is_for_the_machine(
     """A4X machines are Arm; an image is pulled for the machine of the job."""
     runtime = PullingRuntime()
     runtime.may_go_on.set()
-    machine = {"machineType": machine_type}
+    machine: Json = {"machineType": machine_type}
     if architecture == "arm64":
         machine |= {"acceleratorType": "NVIDIA_GB200", "acceleratorCount": 4}
     with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:

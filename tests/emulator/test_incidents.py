@@ -44,7 +44,9 @@ MAY_FOLLOW = {
 }  # fmt: skip
 
 seconds = st.none() | st.sampled_from([0.0, 1.0, 20.0, 500.0])
-statuses = st.builds(dict, code=st.just(13), message=st.just("It is gone."))
+statuses: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict, code=st.just(13), message=st.just("It is gone.")
+)
 incidents = st.one_of(
     st.builds(
         events.Restart,

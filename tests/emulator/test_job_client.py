@@ -31,7 +31,8 @@ def client(emulator: VertexEmulator) -> Iterator[api.JobServiceClient]:
 
 def job_from(job: Json) -> api.CustomJob:
     """A CustomJob of Google's from JSON."""
-    return api.CustomJob.from_json(json.dumps(job))
+    read: api.CustomJob = api.CustomJob.from_json(json.dumps(job))
+    return read
 
 
 def test_a_job_lives(emulator: VertexEmulator, client: api.JobServiceClient, job_of: JobOf) -> None:

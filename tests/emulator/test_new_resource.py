@@ -115,7 +115,8 @@ def create(emulator: VertexEmulator, toy_id: str, colour: str = "red") -> Json:
     """Create a toy; the operation."""
     answer = call(emulator, "POST", f"{PARENT}/toys?toyId={toy_id}", json={"colour": colour})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    operation: Json = answer.json()
+    return operation
 
 
 def test_an_operation_is_done_when_its_resource_is(

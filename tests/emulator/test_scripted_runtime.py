@@ -1,5 +1,6 @@
 """Containers that are played, not run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def test_a_step_reports_and_hangs(simulation: Any) -> None:
 
 def test_a_container_that_is_ended_does_nothing_more(simulation: Any) -> None:
     """After its end no action is called; until then, in its grace period, they are."""
-    reported: list[str] = []
-    actions = tuple((at, lambda at=at: reported.append(at)) for at in (10.0, 20.0, 40.0))
+    reported: list[float] = []
+    actions = tuple((at, partial(reported.append, at)) for at in (10.0, 20.0, 40.0))
     simulation.script = lambda _: Script(None, actions=actions, grace=15.0)
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 15)

@@ -110,7 +110,7 @@ def test_a_job_that_lingers_out_of_sight_of_lists_is_ended_too(world: Watched) -
     """Whoever may not list jobs reads it; one that has ended by itself is left alone."""
 
     class Unlisted(InMemoryJobs):
-        def list(self, *_: str, **__: bool) -> JobList:
+        def list(self, *_: object, **__: object) -> JobList:
             raise PermissionDenied("you may not list", code=403)
 
     world.jobs = Unlisted()

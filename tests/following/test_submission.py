@@ -332,7 +332,7 @@ def test_an_impatient_ctrl_c_leaves_no_job_that_can_be_seen(hidden: int) -> None
     """The second one, while the job of the first is looked for or cancelled."""
     world = Submitted(CreateFault(KeyboardInterrupt(), has_effect=True))
     world.jobs.hidden_lists = hidden
-    pressed = []
+    pressed: list[float] = []
 
     class Impatient(ManualClock):
         def sleep(self, seconds: float) -> None:

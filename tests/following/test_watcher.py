@@ -165,7 +165,7 @@ def test_failures_of_one_kind_use_up_no_patience_with_another(world: Watched) ->
     """An outage of an hour, and then a job that is not found for a moment: it is followed."""
 
     class Down(InMemoryJobs):
-        def list(self, *_: str, **__: bool) -> JobList:
+        def list(self, *_: object, **__: object) -> JobList:
             if world.elapsed < 3600:
                 raise ServiceUnavailable("Vertex AI gave no answer.")
             raise PermissionDenied("you may not list", code=403)
@@ -225,8 +225,8 @@ def test_a_server_that_never_comes_back_does_not_hold_the_step(
     def unreachable(*_: object) -> str:
         raise ServerUnreachable("The ZenML server is down.")
 
-    world.step_runs.status = unreachable  # type: ignore[method-assign]
-    world.step_runs.fail = unreachable  # type: ignore[method-assign]
+    world.step_runs.status = unreachable  # type: ignore[method-assign, assignment]
+    world.step_runs.fail = unreachable  # type: ignore[method-assign, assignment]
     assert world.wait("JOB_STATE_SUCCEEDED") == "failed"
     assert 2 * 3600 <= world.elapsed < 8 * 3600
     assert "The ZenML server is down." in caplog.text

@@ -73,7 +73,7 @@ def test_a_path_belongs_to_one_field() -> None:
 
 
 # What a reader returns -> type of the field in Google's own messages, and whether it is a list.
-GOOGLES_TYPES = {
+GOOGLES_TYPES: dict[readers.Reader, tuple[int, bool]] = {
     readers.read_string: (FieldDescriptor.TYPE_STRING, False),
     readers.read_enum: (FieldDescriptor.TYPE_ENUM, False),
     readers.read_duration: (FieldDescriptor.TYPE_MESSAGE, False),

@@ -197,13 +197,14 @@ def test_what_is_documented_to_work_brings_no_advice(settings: dict[str, Any]) -
 
 def test_the_command_line_gives_strings() -> None:
     """`--key=value` of the CLI becomes numbers, lists and objects."""
-    config = VertexStepOperatorConfig(
-        region="europe-west4",
-        accelerator_count="2",
-        disk_size_gb="200",
-        additional_training_job_args='{"timeout": "3600s"}',
-        reserved_ip_ranges="a,b",
-    )
+    arguments: dict[str, Any] = {
+        "region": "europe-west4",
+        "accelerator_count": "2",
+        "disk_size_gb": "200",
+        "additional_training_job_args": '{"timeout": "3600s"}',
+        "reserved_ip_ranges": "a,b",
+    }
+    config = VertexStepOperatorConfig(**arguments)
     assert config.accelerator_count == 2
     assert config.boot_disk_size_gb == 200
     assert config.additional_training_job_args == {"timeout": "3600s"}
@@ -217,7 +218,8 @@ def test_a_secret_reference_is_not_looked_up_to_be_checked() -> None:
 
 def test_a_registered_component_loads_whatever_an_older_version_left_in_it() -> None:
     """ZenML refuses unknown keys at registration; loading must not."""
-    config = VertexStepOperatorConfig(region="europe-west4", gone_since_0_1="x")
+    body: dict[str, Any] = {"region": "europe-west4", "gone_since_0_1": "x"}
+    config = VertexStepOperatorConfig(**body)
     assert not hasattr(config, "gone_since_0_1")
 
 

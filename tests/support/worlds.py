@@ -68,7 +68,7 @@ class Watched:
                 return status
             return real(name)
 
-        self.step_runs.status = read  # type: ignore[method-assign]
+        self.step_runs.status = read  # type: ignore[method-assign, assignment]
 
     @property
     def elapsed(self) -> float:

@@ -7,7 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from zenml import CommandStep, pipeline
 from zenml.client import Client
@@ -88,7 +90,13 @@ def try_settings() -> None:
     note("gpu-without-type", lambda: run_static(make_step("train", settings=gpu)))
     settings = {"step_operator": type_alone}
     note("type-without-count", lambda: run_static(make_step("train", settings=settings)))
-    note("unknown-setting", lambda: VertexStepOperatorSettings(machine_typ="n1-standard-4"))
+    unknown: Any = {"machine_typ": "n1-standard-4"}
+    note("unknown-setting", lambda: VertexStepOperatorSettings(**unknown))
+
+
+def run_one(name: str) -> None:
+    """Run a pipeline of one step."""
+    run_static(make_step(name))
 
 
 def try_connectors(client: Client, parts: Parts) -> None:
@@ -97,13 +105,14 @@ def try_connectors(client: Client, parts: Parts) -> None:
         "project_id": "demo-project",
         "service_account_json": Path(os.environ["KEY_FILE"]).read_text("utf-8"),
     }
-    connector, _ = client.create_service_connector(
+    created = client.create_service_connector(
         "gcp",
         "gcp",
         resource_type="gcp-generic",
         auth_method="service-account",
         configuration=configuration,
     )
+    connector: Any = created[0]
     for name, project in (
         ("connected", {}),
         ("torn", {"project": "another-project"}),
@@ -113,7 +122,7 @@ def try_connectors(client: Client, parts: Parts) -> None:
         client.update_stack_component(name, Kind.STEP_OPERATOR, connector_id=connector.id)
         stack = client.create_stack(f"refusals-{name}", {**parts, Kind.STEP_OPERATOR: name})
         os.environ["ZENML_ACTIVE_STACK_ID"] = str(stack.id)
-        note(name, lambda name=name: run_static(make_step(name)))
+        note(name, partial(run_one, name))
 
 
 def main() -> None:

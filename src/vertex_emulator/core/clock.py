@@ -162,9 +162,9 @@ class ManualClock:
             self._changed.wait_for(self._is_settled)
             moments = [member.until for member in self._members.values() if member.until]
             moment = min([*moments, target])
-            is_over = self._now == moment == target
+            is_done = self._now == moment == target
             self._now = moment
-            return not is_over
+            return not is_done
 
     def _is_settled(self) -> bool:
         return all(

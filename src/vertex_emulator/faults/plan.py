@@ -51,15 +51,21 @@ class Planned:
         self._forget(self.id)
 
     def hits_call(self, target: FaultTarget, now: datetime, *, is_taken: bool) -> bool:
-        """Count a call that matches; whether it is hit. `is_taken`: another fault has hit it."""
+        """Count a call that matches, and say whether it is hit.
+
+        Args:
+            target: The call.
+            now: The emulator's time.
+            is_taken: Whether another fault has hit it already.
+        """
         fault = self.fault
         if not isinstance(fault, RequestFault) or not fault.matches(target):
             return False
         self._seen += 1
-        is_over = (self._end is not None and now >= self._end) or (
+        is_spent = (self._end is not None and now >= self._end) or (
             fault.limit is not None and self.hits >= fault.limit
         )
-        if is_over or self._seen < fault.call or is_taken:
+        if is_spent or self._seen < fault.call or is_taken:
             return False
         if fault.chance < 1 and self._draw.random() >= fault.chance:
             return False
@@ -69,7 +75,7 @@ class Planned:
         return True
 
     def hits_job(self, job: Job) -> bool:
-        """Count a created job that matches; whether it is hit."""
+        """Count a new job that matches, and say whether it is hit."""
         fault = self.fault
         if not isinstance(fault, JobFault) or fault.job_id is not None:
             return False

@@ -210,6 +210,12 @@ def test_the_command_line_gives_strings() -> None:
     assert config.additional_training_job_args == {"timeout": "3600s"}
 
 
+def test_an_empty_spelling_is_unset() -> None:
+    """ZenML keeps empty strings in components; the setting itself is what counts then."""
+    settings = VertexStepOperatorSettings(disk_type="", boot_disk_type="pd-standard")
+    assert settings.boot_disk_type == "pd-standard"
+
+
 def test_a_secret_reference_is_not_looked_up_to_be_checked() -> None:
     """A component may hold `{{secret.key}}` where a value would be checked."""
     config = VertexStepOperatorConfig(region="europe-west4", service_account="{{gcp.account}}")

@@ -122,7 +122,7 @@ def test_every_path_leads_to_a_field_of_googles_job(name: str) -> None:
         ({"accelerator_type": "", "accelerator_count": 0}, None, (None, None)),
     ],
 )
-def test_who_says_how_many_accelerators(
+def test_what_sets_the_number_of_accelerators(
     arguments: dict[str, Any],
     gpu_count: int | None,
     accelerator: tuple[str | None, int | None],

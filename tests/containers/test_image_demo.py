@@ -128,7 +128,7 @@ def test_an_interrupted_start_leaves_no_engine(tmp_path: Path, services: Contain
 
     The engine that it has started, its mounts and its folder are gone.
     """
-    if not services.is_engine_ours:
+    if not services.is_engine_started_here:
         pytest.skip("an engine answers on this machine, so that none is started")
     demo = [sys.executable, "-m", "tests.support.containers"]
     with start(tmp_path, None, *demo) as process:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
+from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 
 if TYPE_CHECKING:
     from zenml_vertex.local_stack.images import ImagePlan
@@ -63,7 +63,7 @@ def demo(
     from zenml_vertex.local_stack.processes.servers import StartError
 
     images = _plan_images(runtime, registry, parent_image)
-    leave_tidily()
+    exit_cleanly_on_signals()
     start = time.monotonic()
 
     def say(line: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, leave_tidily
+from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
 _END_SECONDS = 30.0
@@ -45,7 +45,7 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     program = command or [os.environ.get("SHELL") or "sh"]
     if shutil.which(program[0], path=_build_path(os.environ)) is None:
         raise click.ClickException(f"Command not found: `{program[0]}`.")
-    leave_tidily()
+    exit_cleanly_on_signals()
     plan = StackPlan(step_operator="" if without_step_operator else "vertex")
     folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-stack-"))
     try:

@@ -9,12 +9,12 @@ SIGNAL_BASE = 128
 INTERRUPTED = SIGNAL_BASE + signal.SIGINT
 
 
-def leave_tidily() -> None:
+def exit_cleanly_on_signals() -> None:
     """Turn SIGTERM and SIGHUP into a SystemExit, so that everything is cleaned up on the way."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     del frame
     sys.exit(SIGNAL_BASE + number)

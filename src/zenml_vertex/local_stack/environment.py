@@ -119,7 +119,7 @@ def build_base_environment(
     Args:
         environ: The environment of the caller.
         layout: Where things lie.
-        user_base: Where Python looks for packages of the user; it goes by HOME otherwise.
+        user_base: Where Python looks for packages of the user; by default below HOME.
     """
     kept = {
         name: value

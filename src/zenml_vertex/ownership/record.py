@@ -39,8 +39,8 @@ class Owner(Enum):
 
     ZENML_VERTEX = "zenml-vertex"
     BUILTIN = "ZenML's built-in flavor"
-    SOMEBODY_ELSE = "another custom flavor"
-    NOBODY = "nobody: there is no record"
+    OTHER = "another custom flavor"
+    NONE = "nobody: there is no record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ def read_record() -> FlavorRecord:
         wanted = FlavorFilter(name=FLAVOR_NAME, type=StackComponentType.STEP_OPERATOR.value)
         found = Client().zen_store.list_flavors(wanted, hydrate=True).items
     if not found:
-        return FlavorRecord(None, Owner.NOBODY, "", is_custom=False, has_our_schema=False)
+        return FlavorRecord(None, Owner.NONE, "", is_custom=False, has_our_schema=False)
     flavor = found[0]
     owner = {OUR_SOURCE: Owner.ZENML_VERTEX, BUILTIN_SOURCE: Owner.BUILTIN}.get(
-        flavor.source, Owner.SOMEBODY_ELSE
+        flavor.source, Owner.OTHER
     )
     return FlavorRecord(
         flavor.id,
@@ -100,7 +100,7 @@ def install_record() -> bool:
         FlavorOwnershipError: If the server refuses, or another package owns the name.
     """
     record = read_record()
-    if record.owner is Owner.SOMEBODY_ELSE:
+    if record.owner is Owner.OTHER:
         raise FlavorOwnershipError(
             f"The flavor `{FLAVOR_NAME}` of {describe_server()} is loaded from `{record.source}`, "
             "which belongs neither to ZenML nor to zenml-vertex. Run `zenml-vertex flavor restore` "

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from tests.support.containers.services import CACHE, ContainerServices, open_container_services
-from zenml_vertex.cli.signals import INTERRUPTED, leave_tidily
+from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 from zenml_vertex.local_stack.processes.servers import StartError
 
 _COMMAND = Path(sys.executable).with_name("zenml-vertex")
@@ -22,7 +22,7 @@ _COMMAND = Path(sys.executable).with_name("zenml-vertex")
 
 def main() -> int:
     """Run the demo; its exit status."""
-    leave_tidily()
+    exit_cleanly_on_signals()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="zenml-vertex-images-") as logs,

@@ -34,11 +34,11 @@ class DockerEngine:
 
     Args:
         host: Its address, the value for DOCKER_HOST.
-        is_ours: Whether it was started here, and ends here.
+        is_started_here: Whether it was started here, and ends here.
     """
 
     host: str
-    is_ours: bool
+    is_started_here: bool
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def open_docker_engine(
 
     Raises:
         ToolsMissingError: If there is none, and none can be started here.
-        StartError: If a new one does not come up.
+        StartError: If a new one does not start.
     """
     host = environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if is_answering(host):
-        yield DockerEngine(host, is_ours=False)
+        yield DockerEngine(host, is_started_here=False)
         return
     path = f"{environment.get('PATH', '')}:{_SYSTEM_PATH}"
     dockerd = shutil.which("dockerd", path=path)
@@ -87,7 +87,7 @@ def open_docker_engine(
             )
             try:
                 server.wait_until_ready(_READY_SECONDS)
-                yield DockerEngine(host, is_ours=True)
+                yield DockerEngine(host, is_started_here=True)
             finally:
                 with hold_signals():
                     server.stop()

@@ -28,7 +28,7 @@ class ContainerServices:
 
     # Address of the Docker engine: the value for DOCKER_HOST.
     docker_host: str
-    is_engine_ours: bool
+    is_engine_started_here: bool
     # `host:port`.
     registry: str
     # The registry's log, with every request.
@@ -56,8 +56,10 @@ def open_container_services(
         StartError: If something cannot be had.
     """
     with open_docker_engine(cache, logs / "docker.log", environment) as engine:
-        progress(f"Docker engine: {engine.host}{' (started here)' if engine.is_ours else ''}.")
-        # What is in there goes by its content: several registries may share it.
+        progress(
+            f"Docker engine: {engine.host}{' (started here)' if engine.is_started_here else ''}."
+        )
+        # It stores content by its digest: several registries can share the folder.
         registry = start_registry(
             cache / "registry", logs / "registry.json", logs / "registry.log", environment
         )
@@ -70,10 +72,12 @@ def open_container_services(
             try:
                 parent = push(engine.host, base, f"{host}/base")
                 progress(f"Base image: {parent}.")
-                yield ContainerServices(engine.host, engine.is_ours, host, registry.log, parent)
+                yield ContainerServices(
+                    engine.host, engine.is_started_here, host, registry.log, parent
+                )
             finally:
-                # An engine of ours keeps the layers for the next time.
-                remove_images(engine.host, f"{host}/", with_layers=not engine.is_ours)
+                # An engine that is started here keeps the layers for the next time.
+                remove_images(engine.host, f"{host}/", with_layers=not engine.is_started_here)
         finally:
             registry.stop()
 

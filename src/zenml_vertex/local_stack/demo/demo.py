@@ -52,7 +52,7 @@ def run_demo(
         operator: As in `start_local_stack`.
 
     Raises:
-        StartError: If a server does not come up.
+        StartError: If a server does not start.
         DemoError: If the pipeline or its job does not succeed.
     """
     phases = Phases()

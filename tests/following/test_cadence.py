@@ -1,4 +1,4 @@
-"""How often to look."""
+"""How often to poll."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from zenml_vertex.following.cadence import (
 HOUR = 3600.0
 
 
-def test_looks_become_rarer_while_nothing_changes() -> None:
+def test_polls_become_rarer_while_nothing_changes() -> None:
     """From 12 a minute at first to one a minute for a job that has run for hours."""
     intervals = [
         choose_interval(PollContext(seconds)) for seconds in (0, 119, 120, 600, HOUR, 99 * HOUR)
@@ -21,22 +21,22 @@ def test_looks_become_rarer_while_nothing_changes() -> None:
     assert intervals == [5, 5, 15, 30, 60, 60]
 
 
-def test_a_job_that_is_about_to_change_is_looked_at_often() -> None:
+def test_a_job_that_is_about_to_change_is_polled_often() -> None:
     """Queued or provisioning, it will run within minutes; after that it is stuck."""
     assert choose_interval(PollContext(500, is_starting=True)) == QUICKEST_SECONDS
     assert choose_interval(PollContext(HOUR, is_starting=True)) == 60
 
 
-def test_a_command_that_reports_nothing_is_looked_at_often() -> None:
+def test_a_command_that_reports_nothing_is_polled_often() -> None:
     """Only Vertex AI tells of its end."""
     assert choose_interval(PollContext(500, is_silent=True)) == QUICKEST_SECONDS
 
 
 @pytest.mark.parametrize("jobs_elsewhere", [99, 999, 9_999])
 def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> None:
-    """One process for each step: two reads a look, 600 a minute for everybody."""
-    stakes = PollContext(0, is_starting=True, jobs_elsewhere=jobs_elsewhere)
-    reads_a_minute = 2 * (1 + jobs_elsewhere) * 60 / choose_interval(stakes)
+    """One process for each step: two reads a poll, 600 a minute for everybody."""
+    context = PollContext(0, is_starting=True, jobs_elsewhere=jobs_elsewhere)
+    reads_a_minute = 2 * (1 + jobs_elsewhere) * 60 / choose_interval(context)
     assert reads_a_minute < 600
 
 
@@ -58,7 +58,7 @@ def test_many_processes_do_not_flood_the_server(jobs_elsewhere: int) -> None:
 
 
 def test_failures_are_answered_with_patience() -> None:
-    """Each look after a failure is later than the last, to a limit; Retry-After is kept to."""
+    """Each poll after a failure is later than the last, to a limit; Retry-After is kept to."""
     waits = [back_off(5, failures) for failures in (1, 2, 3, 50)]
     assert waits == [10, 20, 40, 300]
     assert back_off(5, 1, retry_after=77) == 77

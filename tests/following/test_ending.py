@@ -61,7 +61,7 @@ def test_a_deleted_job_is_ended() -> None:
 @pytest.mark.parametrize(
     "fault", [PermissionDenied("no", code=403), CredentialsError("no token"), None]
 )
-def test_a_job_that_does_not_end_is_named_with_the_command_to_look_at_it(
+def test_a_job_that_does_not_end_is_named_with_the_command_to_inspect_it(
     fault: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Never silently left running."""

@@ -51,7 +51,7 @@ def test_a_job_that_ends_within_its_grace_is_left_alone(world: Watched) -> None:
 
 
 def _linger(world: Watched, *script: str, seconds: float = 300) -> str:
-    """A job that outlives its step; looked after until nothing lingers."""
+    """A job that outlives its step; polled for until nothing lingers."""
     world.report(at=START)
     follower = world.follow(*script)
     assert world.watcher.wait(STEP) == "completed"

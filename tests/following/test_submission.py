@@ -71,7 +71,7 @@ def test_a_list_that_lags_is_given_time() -> None:
         CredentialsError("no token"),
     ],
 )
-def test_a_failed_look_is_no_look(
+def test_a_failed_list_proves_nothing(
     error: Exception, minutes: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the list fails too, nothing is known, and nothing is created: one line says so."""
@@ -92,10 +92,12 @@ def test_a_failed_look_is_no_look(
     assert caplog.text.count("Trying again for up to 600 s.") == 1
 
 
-def test_nothing_is_created_again_while_nobody_can_look(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_created_again_while_jobs_cannot_be_listed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Neither the create nor a list is answered: a second create might be a second job.
 
-    In the end the step fails, and the log says how to look later.
+    In the end the step fails, and the log says how to check later.
     """
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     world.jobs.list_errors = [NO_ANSWER] * 1000
@@ -108,10 +110,10 @@ def test_nothing_is_created_again_while_nobody_can_look(caplog: pytest.LogCaptur
     assert "zenml-vertex jobs list --orphans" in caplog.text
 
 
-def test_an_older_job_that_cannot_be_looked_for_is_left_to_the_watcher() -> None:
+def test_an_older_job_that_cannot_be_searched_for_is_left_to_the_watcher() -> None:
     """A job that was created is not given up because of one that may not exist."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=False))
-    looks = len(SETTLE_SECONDS)
+    searches = len(SETTLE_SECONDS)
     world.jobs.list_errors = []
     name = world.submit()
     assert str(name) == world.recorded["zenml_vertex.job_name"]
@@ -119,7 +121,7 @@ def test_an_older_job_that_cannot_be_looked_for_is_left_to_the_watcher() -> None
 
     class FailingLater(InMemoryJobs):
         def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
-            if self.lists >= looks:
+            if self.lists >= searches:
                 raise NO_ANSWER
             return super().list(parent, job_filter, first_page_only=first_page_only)
 
@@ -131,7 +133,7 @@ def test_an_older_job_that_cannot_be_looked_for_is_left_to_the_watcher() -> None
 
 
 def test_a_create_without_effect_is_tried_again() -> None:
-    """After the looks found nothing, one more create is right."""
+    """After the searches found nothing, one more create is right."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=False))
     name = world.submit()
     assert world.alive == [str(name)]
@@ -299,7 +301,7 @@ def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
 
 
 def test_ctrl_c_during_the_create_leaves_no_job() -> None:
-    """Nobody knows whether the job was made; it is looked for, and ended."""
+    """Nobody knows whether the job was made; it is searched for, and cancelled."""
     world = Submitted(CreateFault(KeyboardInterrupt(), has_effect=True))
     with pytest.raises(KeyboardInterrupt):
         world.submit()
@@ -329,7 +331,7 @@ def test_a_cancel_that_fails_too_does_not_hide_the_first_error(
 
 @pytest.mark.parametrize("hidden", [0, 3])
 def test_an_impatient_ctrl_c_leaves_no_job_that_can_be_seen(hidden: int) -> None:
-    """The second one, while the job of the first is looked for or cancelled."""
+    """The second one, while the job of the first is searched for or cancelled."""
     world = Submitted(CreateFault(KeyboardInterrupt(), has_effect=True))
     world.jobs.hidden_lists = hidden
     pressed: list[float] = []

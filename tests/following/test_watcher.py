@@ -1,4 +1,4 @@
-"""Watching jobs: one look for everybody, and an end for every step."""
+"""Watching jobs: one poll for all steps, and an end for every step."""
 
 import logging
 import threading
@@ -290,7 +290,7 @@ def test_an_extra_job_of_a_step_is_cancelled(
     assert "is a duplicate for its step" in caplog.text
 
 
-def test_a_status_is_answered_without_a_call_unless_a_look_is_due(world: Watched) -> None:
+def test_a_status_is_answered_without_a_call_unless_a_poll_is_due(world: Watched) -> None:
     """The dynamic runner asks for each of a thousand steps, one after the other."""
     for number in range(1000):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
@@ -314,7 +314,7 @@ def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, m
 
 
 def test_a_process_among_many_takes_its_share(world: Watched) -> None:
-    """A process for each step: the list shows how many they are, and each looks rarely."""
+    """A process for each step: the list shows how many they are, and each polls rarely."""
     for number in range(1000):
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
         world.jobs.script("JOB_STATE_RUNNING", labels=labels)
@@ -351,8 +351,8 @@ def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world
     assert world.jobs.lists == 2
 
 
-def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_look(world: Watched) -> None:
-    """The look goes on in one thread; until it is done, the answer is what is known."""
+def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_poll(world: Watched) -> None:
+    """The poll goes on in one thread; until it is done, the answer is what is known."""
     for number in range(3):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     answered = threading.Event()
@@ -368,13 +368,13 @@ def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_look(world: Watched)
         assert world.watcher.poll(f"step-{number}", patience=0.01) == "provisioning"
     assert threading.active_count() == before + 1
     answered.set()
-    (look,) = [each for each in threading.enumerate() if each.name == "zenml-vertex-poll"]
-    look.join(60)
+    (poll,) = [each for each in threading.enumerate() if each.name == "zenml-vertex-poll"]
+    poll.join(60)
     assert world.jobs.lists == 1
     assert world.watcher.poll("step-2", patience=0.01) == "running"
 
 
-def test_a_look_that_is_quick_is_waited_for(world: Watched) -> None:
+def test_a_poll_that_is_quick_is_waited_for(world: Watched) -> None:
     """With few steps, the answer is what Vertex AI says now, in the context of who asks."""
     asked_as = ContextVar("asked_as", default="nobody")
     seen: list[str] = []

@@ -42,7 +42,7 @@ class CreateFault:
 
 
 class InMemoryJobs:
-    """Vertex AI in memory: each look at a job takes the next item of its script.
+    """Vertex AI in memory: each read of a job takes the next item of its script.
 
     A script's item is a state, a whole job, or an exception that a read of it raises
     (a list leaves such a job out); the last item stays.

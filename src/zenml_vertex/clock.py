@@ -1,18 +1,18 @@
-"""Time, so that tests need none of it."""
+"""Time, as something that tests can replace."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, so that tests need none."""
+    """Where time comes from."""
 
     def monotonic(self) -> float:
         """Seconds since an arbitrary start; never goes back."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let the given seconds pass."""
+        """Wait for the given seconds."""
         ...
 
 

@@ -68,7 +68,9 @@ def test_a_file_that_is_no_key_is_named_with_the_reason(
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     """The two most common slips."""
-    assert "no such file on this machine" in str(find_key_file_problem(str(tmp_path / "key.json")))
+    assert "does not exist on this machine" in str(
+        find_key_file_problem(str(tmp_path / "key.json"))
+    )
     assert "cannot be read" in str(find_key_file_problem(str(tmp_path)))
 
 

@@ -31,7 +31,7 @@ def jobs() -> None:
 
 
 @jobs.command(name="list")
-@click.option("--orphans", is_flag=True, help="Only jobs that nobody waits for.")
+@click.option("--orphans", is_flag=True, help="Only orphans.")
 @_step_operator_option
 def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
     """List the active jobs."""
@@ -51,7 +51,7 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
 
 @jobs.command()
 @click.argument("job", nargs=-1, metavar="[JOB_ID]...")
-@click.option("--orphans", is_flag=True, help="Every job that nobody waits for.")
+@click.option("--orphans", is_flag=True, help="Every orphan.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_step_operator_option
 def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str | None) -> None:

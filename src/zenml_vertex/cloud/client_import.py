@@ -3,9 +3,9 @@
 `google.cloud.aiplatform_v1` imports the clients of all its services when it is
 imported, and its package of types the types of them all: most of the time and memory
 that the import takes, for one service and some twenty of 124 modules of types. Both
-are put in place here without running that code. Whoever asks one for anything but a
-submodule, such as a script that uses more of Vertex AI, finds all of it, imported at
-that moment.
+are put in place here without running that code. If anything but a submodule is asked of
+them, such as by a script that uses more of Vertex AI, all of it is imported at that
+moment.
 """
 
 import sys

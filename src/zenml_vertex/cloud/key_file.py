@@ -37,7 +37,7 @@ def _find_problem(path: str) -> str | None:
             return "which cannot be read: it is not a regular file. Give the path of the key file."
         text = file.read_bytes()
     except FileNotFoundError:
-        return f"and there is no such file on this machine. {_MAKE_ONE}"
+        return f"which does not exist on this machine. {_MAKE_ONE}"
     except OSError as error:
         return f"which cannot be read: {error.strerror}. Check its permissions."
     except (RuntimeError, ValueError):

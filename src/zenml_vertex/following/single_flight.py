@@ -54,7 +54,7 @@ class SingleFlight:
     def _run(self, future: "Future[None]") -> None:
         try:
             self._task()
-        except BaseException as error:  # noqa: BLE001 - it is raised in whoever waits
+        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
             future.set_exception(error)
         else:
             future.set_result(None)

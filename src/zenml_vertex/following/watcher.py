@@ -69,7 +69,7 @@ class Watcher:
     _lingering: LingeringJobs = field(init=False)
     _canceller: Canceller = field(init=False)
     _single_flight: SingleFlight = field(init=False)
-    # Held by whoever polls, while Vertex AI and the ZenML server are asked.
+    # Held during a poll, while Vertex AI and the ZenML server are asked.
     _poll_lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     # Guards `_followers`; held for moments.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)

@@ -114,7 +114,7 @@ class Attempt:
     def read(cls, labels: Mapping[str, str]) -> "Attempt | None":
         """Read the labels of a job; None if they name no attempt.
 
-        A job with the label of a step run and none of an attempt is the first.
+        A job with the label of a step run but without one of an attempt is the first.
         """
         step_run_id = labels.get(STEP_RUN_LABEL)
         number = labels.get(ATTEMPT_LABEL, "1")

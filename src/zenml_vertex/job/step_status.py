@@ -31,7 +31,7 @@ class StatusMeaning:
 
     @property
     def is_active(self) -> bool:
-        """Whether a job is still wanted for the step: it has not finished and may go on."""
+        """Whether the step needs its job: it has not finished, and was not told to stop."""
         return not (self.is_finished or self.is_ending)
 
 
@@ -58,7 +58,7 @@ STATUSES: dict[str, StatusMeaning] = {
     "cancelled": StatusMeaning("stopped"),
 }
 
-# Those that whoever waits for a step wants to hear of.
+# The news for a client that waits for steps.
 INACTIVE_STATUSES = tuple(status for status, meaning in STATUSES.items() if not meaning.is_active)
 
 

@@ -1,11 +1,11 @@
-"""The step operator: ZenML's verbs, each a few lines that call the rooms that do the work.
+"""The step operator: ZenML's verbs, each a few lines that call the modules that do the work.
 
 ZenML calls `get_docker_builds` when it compiles a pipeline, then for each step
-`submit`, and `wait` (static pipelines) or `get_status` again and again (dynamic
-ones), `cancel` when a step must end early, and `cleanup_step_submission` at last.
+`submit`, and `wait` (static pipelines) or `get_status` repeatedly (dynamic ones),
+`cancel` when a step must end early, and finally `cleanup_step_submission`.
 
-This module is imported in every step container: Google's client is loaded when a
-job is submitted or asked about, and not before.
+This module is imported in every step container: Google's client is imported when a job
+is first submitted or read, not before.
 """
 
 import logging
@@ -55,7 +55,7 @@ class VertexStepOperator(BaseStepOperator):
     """Runs a step as a Vertex AI CustomJob.
 
     Args:
-        clock: Where time comes from; the machine's own by default. ZenML gives none.
+        clock: Where time comes from; the machine's own by default, which ZenML uses.
         pool: Connections and watchers; those of the process by default.
     """
 
@@ -90,7 +90,7 @@ class VertexStepOperator(BaseStepOperator):
 
     @property
     def requirements(self) -> set[str]:
-        """What the images of a stack with this component need: this package, nothing of Google."""
+        """What the images of a stack with this component need: this package, without Google's."""
         return set(find_image_parts().requirements)
 
     @property
@@ -99,10 +99,10 @@ class VertexStepOperator(BaseStepOperator):
         return build_stack_validator()
 
     def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
-        """One image per step that runs here, after a look at what each of them asks for.
+        """One image for each step that runs here, after checking what each of them asks for.
 
-        ZenML calls this before it builds anything, so this is where a mistake in
-        the settings is cheapest.
+        ZenML calls this before it builds anything, so this is where a mistake in the
+        settings costs least.
 
         Raises:
             ConfigurationError: If a step's settings cannot work.
@@ -117,7 +117,7 @@ class VertexStepOperator(BaseStepOperator):
             self._preflight.check_build(step, name)
         builds = build_configurations(steps)
         if steps:
-            # Last: a thread that imports slows down whatever reads many files beside it.
+            # Last: a thread that imports slows down other code that reads many files.
             self._pool.prepare()
         return builds
 
@@ -134,7 +134,7 @@ class VertexStepOperator(BaseStepOperator):
         Raises:
             ConfigurationError: If the settings cannot work.
             CredentialsError: If there is no identity, or no project.
-            VertexApiError: If Vertex AI does not take the job.
+            VertexApiError: If Vertex AI rejects the job.
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
@@ -172,14 +172,14 @@ class VertexStepOperator(BaseStepOperator):
                 raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """The status of a submitted step run now; dynamic pipelines ask for it.
+        """The current status of a submitted step run; dynamic pipelines ask for it.
 
         Returns:
-            PROVISIONING, RUNNING, COMPLETED, FAILED or STOPPED. In the last two
-            cases the step run on the server says why.
+            PROVISIONING, RUNNING, COMPLETED, FAILED or STOPPED. For the last two, the step
+            run on the server has the reason.
 
         Raises:
-            VertexStepOperatorError: If it cannot be told now; ZenML then asks again.
+            VertexStepOperatorError: If it is not known now; ZenML then asks again.
         """
         watcher = self._watch(step_run)
         if watcher is None:
@@ -187,9 +187,9 @@ class VertexStepOperator(BaseStepOperator):
         return ExecutionStatus(watcher.poll(str(step_run.id), patience=self._pool.patience))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Wait until a submitted step run is over; static pipelines call it.
+        """Wait until a submitted step run has finished; static pipelines call it.
 
-        Whatever interrupts it ends the job too, unless `on_client_exit` is `detach`.
+        An interruption cancels the job too, unless `on_client_exit` is `detach`.
 
         Returns:
             COMPLETED, FAILED or STOPPED.
@@ -215,7 +215,7 @@ class VertexStepOperator(BaseStepOperator):
                 raise
 
     def cancel(self, step_run: "StepRunResponse") -> None:
-        """Ask for the job of a step run to be cancelled; `get_status` tells when it is over.
+        """Ask for the job of a step run to be cancelled; `get_status` tells when it has ended.
 
         Raises:
             VertexApiError: If the job may still be running and cannot be cancelled.
@@ -224,11 +224,11 @@ class VertexStepOperator(BaseStepOperator):
             watcher.cancel(str(step_run.id))
 
     def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
-        """Make sure that the job of a finished step run does not go on without it.
+        """Make sure that the job of a finished step run ends.
 
-        A step that has reported its result ends its container by itself, and gets
-        some time for that; any other job is cancelled. Both are seen to in the background
-        until they are over, while this process lives.
+        The container of a step that has reported its result exits by itself, and gets some
+        time for that; any other job is cancelled. Both are followed in the background until
+        they have ended, as long as this process lives.
         """
         step_run_id = str(step_run.id)
         watcher = self._watchers.pop(step_run.id, None)
@@ -258,10 +258,10 @@ class VertexStepOperator(BaseStepOperator):
         return self._step_runs
 
     def _end_job(self, watcher: Watcher, step_run_id: str, error: BaseException) -> None:
-        """Cancel a job that nobody waits for any more, and see that it ends.
+        """Cancel a job that is no longer waited for, and verify that it ends.
 
-        Should an impatient second Ctrl-C come in between, the job is not over as far as
-        is known, and `cleanup_step_submission` cancels it.
+        If an impatient second Ctrl-C comes in between, the job has not ended as far as is
+        known, and `cleanup_step_submission` cancels it again.
         """
         if follower := watcher.find(step_run_id):
             name = follower.name
@@ -307,10 +307,10 @@ class VertexStepOperator(BaseStepOperator):
         return watcher
 
     def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
-        """The watcher of a step run's job; None if it has none.
+        """The watcher of a step run's job; None if it has no job.
 
-        The dynamic runner asks the stack's default step operator also for steps of
-        another one, so the job's own name says in which region it is.
+        The dynamic runner asks the stack's default step operator even for steps of another
+        one, so the region is read from the job's own name.
         """
         with self._lock:
             if watcher := self._watchers.get(step_run.id):

@@ -16,10 +16,12 @@ _ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Run the campaign; 1 if anything is wrong with this operator."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
-    parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="run the trial of this number alone")
-    parser.add_argument("--without-builtin", action="store_true")
+    parser.add_argument("--trials", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--seed", type=int, default=1, help="default: 1")
+    parser.add_argument("--only", type=int, help="run the trial of this number only")
+    parser.add_argument(
+        "--without-builtin", action="store_true", help="leave out ZenML's own operator"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-zenml-") as folder:
         os.environ["ZENML_CONFIG_PATH"] = folder
@@ -35,11 +37,11 @@ def _start_builtin(options: argparse.Namespace) -> "subprocess.Popen[str]":
 
 
 def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -> int:
-    # Google warns of Python versions, and proto-plus of a state that it does not know.
+    # Google warns about Python versions, and proto-plus about states that it does not know.
     warnings.simplefilter("ignore")
     import logging
 
-    from campaign.campaign import opened, run_campaign
+    from campaign.campaign import open_runner, run_campaign
     from campaign.drawing import draw_trial
     from campaign.operators import PluginSubject
     from campaign.oracle import Verdict
@@ -59,7 +61,7 @@ def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -
     def show(trial: Trial, verdict: Verdict) -> None:
         print(f"seed {options.seed}, {render_failure(trial, verdict)}", flush=True)
 
-    with opened(PluginSubject()) as run:
+    with open_runner(PluginSubject()) as run:
         tally = run_campaign(run, (draw_trial(options.seed, n) for n in numbers), show)
     tallies = {"zenml-vertex": tally}
     if builtin is not None:

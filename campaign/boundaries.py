@@ -1,8 +1,8 @@
 """The boundaries between a client's process and the world, at which it can be cut off.
 
-A boundary is called `phase: call before` or `phase: call after`. A phase is one of ZenML's
-verbs; `tidy` is what a process does beside its steps, and `runner` and `launcher` are
-ZenML itself.
+A boundary is named `phase: call before` or `phase: call after`. A phase is one of ZenML's
+verbs; `tidy` is the operator's background work, and `runner` and `launcher` are ZenML
+itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ from vertex_emulator.faults import AnswerLost, ErrorAnswer, RequestLost
 
 def _name(phase: str, calls: Iterable[str]) -> list[str]:
     names = [f"{phase}: {call} {when}" for call in calls for when in ("before", "after")]
-    # Reading a clock has no effect that could be cut off from its answer.
+    # Reading a clock has no effect, so it cannot be cut off from its result.
     return [name for name in names if name != f"{phase}: clock.monotonic after"]
 
 
@@ -90,36 +90,33 @@ KILLABLE: Mapping[Mode, Sequence[str]] = {
 """Where a process can be killed."""
 
 INTERRUPTIBLE: Sequence[str] = (*_SUBMIT, *_WAIT, *_CLEANUP)
-"""Where an interruption can come to the operator, in a static pipeline."""
+"""Where the operator can be interrupted, in a static pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundarySetup:
-    """What a process needs to come to a boundary that most never see.
+    """What it takes for a process to reach a boundary that most never reach."""
 
-    Args:
-        step: Kind of the step; None for any.
-        hazards: What has to happen before.
-        seconds: How long the step's program runs; None for any time.
-        process: Which process comes there.
-        has_key: Whether it needs a key.
-    """
-
+    # None for any kind.
     step: StepKind | None = None
+    # What has to happen before.
     hazards: tuple[Hazard, ...] = ()
+    # How long the step's program runs; None for any time.
     seconds: float | None = None
+    # Which of the processes that follow each other reaches it, from 1.
     process: int = 1
+    # Whether the client needs a key file.
     has_key: bool = False
 
 
 _UNANSWERED = VertexHazard((AnswerLost("create"),))
 _BAD_GATEWAY = VertexHazard((ErrorAnswer("cancel", 502, body="html"),))
-# Google's client asks again for this one by itself.
+# Google's client retries this one by itself.
 _UNAVAILABLE = VertexHazard((ErrorAnswer("cancel", 503),))
-_NOT_CANCELLED = VertexHazard((ErrorAnswer("cancel", 400),), is_harsh=True)
-_REFUSED = VertexHazard((ErrorAnswer("create", 400),), is_harsh=True)
-# What a step reports that was stopped is no sign that its container is about to end.
-_STOPPED = RunStops(1.0, is_heeded=True)
+_NOT_CANCELLED = VertexHazard((ErrorAnswer("cancel", 400),), exceeds_patience=True)
+_REFUSED = VertexHazard((ErrorAnswer("create", 400),), exceeds_patience=True)
+# A step that was stopped reports it, but its container does not exit soon after.
+_STOPPED = RunStops(1.0, ends_step=True)
 _AFTER_RECORD = Cut("Ctrl-C", "submit: create_run_metadata after", 2)
 _BEFORE_CREATE = Cut("Ctrl-C", "submit: jobs.create before")
 _SIBLING = SiblingFails(1.0)
@@ -144,12 +141,12 @@ _SETUPS: Mapping[str, BoundarySetup] = {
     ),
     "wait: jobs.get": BoundarySetup("dies"),
     "wait: logs.list": BoundarySetup("dies"),
-    # Google's client signs its own tokens; only who reads logs asks for one.
+    # Google's client signs its own tokens; a token is requested for logs only.
     "wait: token": BoundarySetup("dies", has_key=True),
     "get_status: token": BoundarySetup("dies", has_key=True),
     "wait: update_run_step": BoundarySetup("dies"),
     "get_status: jobs.cancel": BoundarySetup(
-        "reports", (RunStops(1.0, is_heeded=False),), seconds=1200.0
+        "reports", (RunStops(1.0, ends_step=False),), seconds=1200.0
     ),
     "get_status: jobs.get": BoundarySetup("dies"),
     "get_status: logs.list": BoundarySetup("dies"),
@@ -173,7 +170,7 @@ _SETUPS: Mapping[str, BoundarySetup] = {
     "cancel: clock.sleep": BoundarySetup("reports", (_SIBLING, _UNAVAILABLE), seconds=600.0),
     "cancel: jobs.get": BoundarySetup("reports", (_SIBLING, _NOT_CANCELLED), seconds=600.0),
     "cancel: ": BoundarySetup("reports", (_SIBLING,), seconds=600.0),
-    # Another process looks for a job whose name the first one has not recorded.
+    # Another process looks for a job whose name the first one did not record.
     "get_status: clock.sleep": _NEXT,
     "get_status: create_run_metadata": _NEXT,
     "tidy: clock": BoundarySetup("reports"),
@@ -186,6 +183,6 @@ _SETUPS: Mapping[str, BoundarySetup] = {
 }
 
 
-def find_setup(place: str) -> BoundarySetup | None:
-    """What a process needs to come to a boundary; None for nothing in particular."""
-    return next((setup for start, setup in _SETUPS.items() if place.startswith(start)), None)
+def find_setup(boundary: str) -> BoundarySetup | None:
+    """What it takes for a process to reach a boundary; None for nothing in particular."""
+    return next((setup for start, setup in _SETUPS.items() if boundary.startswith(start)), None)

@@ -18,7 +18,7 @@ from google.oauth2 import service_account
 from zenml.integrations.gcp.flavors.vertex_step_operator_flavor import VertexStepOperatorConfig
 from zenml.integrations.gcp.step_operators.vertex_step_operator import VertexStepOperator
 
-from campaign.campaign import opened, run_campaign
+from campaign.campaign import open_runner, run_campaign
 from campaign.drawing import draw_trial
 from campaign.operators import PROJECT, REGION, build_component
 from campaign.process import Process
@@ -29,15 +29,15 @@ _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 
 class BuiltinSubject:
-    """The flavor `vertex` of ZenML's `gcp` integration."""
+    """The step operator of ZenML's `gcp` integration."""
 
-    # Longer than whatever delays a step or a job in a trial.
-    most_seconds = 4 * 60 * 60.0
+    # Longer than anything that delays a step or a job in a trial.
+    max_seconds = 4 * 60 * 60.0
 
     def build(self, process: Process, trial: Trial, world: World, key_file: Path) -> Any:
-        """A step operator in a process of its own, whose client speaks to the emulator.
+        """A step operator in a process of its own.
 
-        The client is the operator's own kind, over REST, which the emulator speaks.
+        Its client is of the same class as otherwise, over REST, which the emulator speaks.
         """
         del process
         credentials: Any = AnonymousCredentials()
@@ -56,7 +56,7 @@ class BuiltinSubject:
         return VertexStepOperator(**build_component(config))
 
     def sweep(self, operator: Any, process: Process, world: World) -> None:
-        """It has no such thing."""
+        """ZenML's operator offers nothing of the kind."""
 
 
 def main() -> int:
@@ -67,7 +67,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    with opened(BuiltinSubject()) as run:
+    with open_runner(BuiltinSubject()) as run:
         trials = (draw_trial(options.seed, number) for number in range(options.trials))
         tally = run_campaign(run, trials)
     print(json.dumps(tally.to_json()))

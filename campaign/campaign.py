@@ -1,4 +1,4 @@
-"""Runs trials one after the other in one world."""
+"""Runs trials one after the other in one world, and shrinks those that fail."""
 
 import json
 import os
@@ -25,7 +25,7 @@ OnFailure = Callable[[Trial, Verdict], None]
 
 
 @contextmanager
-def opened_world() -> Iterator[tuple[World, CurrentProcess]]:
+def open_world() -> Iterator[tuple[World, CurrentProcess]]:
     """A world, and the process that runs in it."""
     with ExitStack() as stack:
         world = stack.enter_context(World())
@@ -34,14 +34,14 @@ def opened_world() -> Iterator[tuple[World, CurrentProcess]]:
 
 
 @contextmanager
-def opened(subject: Subject) -> Iterator[Run]:
-    """A world in which trials can be run.
+def open_runner(subject: Subject) -> Iterator[Run]:
+    """Open a world, and return a function that runs a trial in it.
 
     Args:
-        subject: The step operator that is tried.
+        subject: The step operator under test.
     """
     with (
-        opened_world() as (world, current),
+        open_world() as (world, current),
         TemporaryDirectory(prefix="faults-") as folder,
     ):
         key_file = _write_key(Path(folder) / "key.json", world.url)
@@ -65,7 +65,7 @@ def _variable(name: str, value: str) -> Iterator[None]:
 
 
 def _write_key(path: Path, url: str) -> Path:
-    """Write a service account's key that is good for nothing but the emulator."""
+    """Write a service account's key, which only the emulator accepts."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -86,12 +86,12 @@ def _write_key(path: Path, url: str) -> Path:
 
 
 def run_campaign(run: Run, trials: Iterable[Trial], on_failure: OnFailure | None = None) -> Tally:
-    """Run trials, and count.
+    """Run trials, and count the outcomes.
 
     Args:
-        run: Runs one.
-        trials: They.
-        on_failure: Called with each that goes wrong, made small; None for nothing.
+        run: Runs a trial.
+        trials: The trials.
+        on_failure: Is called with each trial that fails, made as small as possible.
     """
     tally = Tally()
     for trial in trials:
@@ -104,14 +104,14 @@ def run_campaign(run: Run, trials: Iterable[Trial], on_failure: OnFailure | None
     return tally
 
 
-def shrink(trial: Trial, goes_wrong: Callable[[Trial], bool]) -> Trial:
-    """Drop one hazard after the other while the trial still goes wrong.
+def shrink(trial: Trial, fails: Callable[[Trial], bool]) -> Trial:
+    """Drop one hazard after the other while the trial still fails.
 
     Args:
-        trial: A trial that goes wrong.
-        goes_wrong: Runs a trial.
+        trial: A trial that fails.
+        fails: Runs a trial; whether it fails.
     """
-    while smaller := next((one for one in _iter_smaller(trial) if goes_wrong(one)), None):
+    while smaller := next((one for one in _iter_smaller(trial) if fails(one)), None):
         trial = smaller
     return trial
 
@@ -129,7 +129,7 @@ def _iter_smaller(trial: Trial) -> Iterator[Trial]:
 
 
 def _iter_parts(hazard: Hazard) -> Iterator[Hazard]:
-    """A hazard of several faults with one of them less."""
+    """A hazard of several faults, with one of them left out."""
     if isinstance(hazard, VertexHazard) and len(hazard.faults) > 1:
         for index in range(len(hazard.faults)):
             rest = (*hazard.faults[:index], *hazard.faults[index + 1 :])

@@ -1,8 +1,8 @@
 """Draws trials from a seed: the same seed, the same trials. Pure.
 
-What is drawn stays within what the operator promises to bear, unless it is harsh. A
-create whose effect comes more than half a minute after its answer was lost is not
-drawn: docs/explanation/exactly-one-job.md.
+What is drawn stays within the operator's patience unless it says otherwise. A create
+that takes effect more than half a minute after its answer was lost is not drawn:
+docs/explanation/exactly-one-job.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,12 +69,12 @@ _STEPS: dict[StepKind, int] = {
     "bad command": 4,
 }
 _SEQUELS: tuple[Sequel, ...] = ("resume", "submit", "sweep step", "sweep run")
-# One trial in so many is cut off at a certain boundary, and meets little else, so that
-# each boundary has its turn.
+# One trial in so many is cut off at a given boundary, and meets little else, so that each
+# boundary gets its turn.
 _DIRECTED = 5
 _EVERY_BOUNDARY: Sequence[tuple[Mode, Cut]] = [
-    *((mode, Cut("SIGKILL", place)) for mode, places in KILLABLE.items() for place in places),
-    *(("static", Cut("Ctrl-C", place)) for place in INTERRUPTIBLE),
+    *((mode, Cut("SIGKILL", name)) for mode, names in KILLABLE.items() for name in names),
+    *(("static", Cut("Ctrl-C", name)) for name in INTERRUPTIBLE),
 ]
 # How Google's client sees a connection end.
 _HOW: tuple[Literal["reset", "close"], ...] = ("reset", "close")
@@ -92,21 +92,18 @@ _SPREADING = (
     "The service agent does not have permission to access Artifact Registry repository "
     "projects/p/locations/r/repositories/x."
 )
-# What a server, or a proxy in its place, answers.
+# Status codes of a server, or of a proxy before it.
 _BAD_GATEWAY = 502
 _STATUSES = (500, _BAD_GATEWAY, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """One thing that may go wrong, in one of several ways.
+    """Something that can go wrong, in one of several ways."""
 
-    Args:
-        chance: How often it does.
-        draw: Draws the way.
-    """
-
+    # Probability that it does.
     chance: float
+    # Draws the way.
     draw: Callable[[Random, Step], Hazard]
 
 
@@ -124,7 +121,7 @@ def draw_trial(seed: int, index: int) -> Trial:
     if is_directed:
         mode, cut = _EVERY_BOUNDARY[index // _DIRECTED % len(_EVERY_BOUNDARY)]
         cuts = [cut]
-    setup = next((setup for cut in cuts if (setup := find_setup(cut.place))), BoundarySetup())
+    setup = next((setup for cut in cuts if (setup := find_setup(cut.boundary))), BoundarySetup())
     cuts = [replace(cut, process=max(cut.process, setup.process)) for cut in cuts]
     kind: StepKind = setup.step or _weigh(rng, _STEPS)
     step = Step(
@@ -155,7 +152,7 @@ def draw_trial(seed: int, index: int) -> Trial:
 
 
 def _bound(hazards: list[Hazard], drawn: Sequence[Hazard]) -> list[Hazard]:
-    """The hazards that together leave one create of those that are tried."""
+    """The hazards, as far as they leave one create of those that the operator tries."""
     left = MAX_CREATES - 1 - sum(map(_count_creates, hazards))
     for hazard in drawn:
         creates = _count_creates(hazard)
@@ -166,10 +163,10 @@ def _bound(hazards: list[Hazard], drawn: Sequence[Hazard]) -> list[Hazard]:
 
 
 def _count_creates(hazard: Hazard) -> int:
-    """How many creates a hazard leaves without an answer; none of one that is harsh."""
+    """How many creates a hazard costs; none if it exceeds the operator's patience anyway."""
     if isinstance(hazard, EmulatorCrash):
         return int(hazard.method == "create")
-    if not isinstance(hazard, VertexHazard) or hazard.is_harsh:
+    if not isinstance(hazard, VertexHazard) or hazard.exceeds_patience:
         return 0
     return sum(
         fault.limit or 1
@@ -207,10 +204,10 @@ def _draw_create(rng: Random, _: Step) -> VertexHazard:
         lambda: _of(ErrorAnswer("create", 429, count=rng.randint(1, 2), retry_after=7)),
         lambda: _of(ErrorAnswer("create", 429, count=rng.randint(1, 2))),
         lambda: _of(ErrorAnswer("create", 400, message=_SPREADING, lasts=rng.uniform(1, 50))),
-        lambda: _of(ErrorAnswer("create", 400), is_harsh=True),
-        lambda: _of(QuotaExceeded(), is_harsh=True),
-        lambda: _of(PermissionWithdrawn("create"), is_harsh=True),
-        lambda: _of(RequestLost("create", lasts=900), is_harsh=True),
+        lambda: _of(ErrorAnswer("create", 400), exceeds_patience=True),
+        lambda: _of(QuotaExceeded(), exceeds_patience=True),
+        lambda: _of(PermissionWithdrawn("create"), exceeds_patience=True),
+        lambda: _of(RequestLost("create", lasts=900), exceeds_patience=True),
     )
     return rng.choice(draws)()
 
@@ -261,13 +258,13 @@ def _draw_cancel(rng: Random, _: Step) -> VertexHazard:
 
 
 def _draw_outage(rng: Random, _: Step) -> VertexHazard:
-    """Vertex AI is out of reach for everything, or may not be read for longer than is borne."""
+    """Every call fails, or reads are refused for longer than the operator's patience."""
     if _happens(rng, 0.4):
         long = (PermissionWithdrawn("get", lasts=3600), PermissionWithdrawn("list", lasts=3600))
-        return _of(*long, is_harsh=True)
+        return _of(*long, exceeds_patience=True)
     seconds = rng.choice((rng.uniform(1, 20), rng.uniform(20, 600)))
     fault = RequestLost("*", call=rng.randint(1, 20), lasts=seconds)
-    return _of(fault, is_harsh=seconds > _LATEST_EFFECT)
+    return _of(fault, exceeds_patience=seconds > _LATEST_EFFECT)
 
 
 def _draw_life(rng: Random, step: Step) -> VertexHazard:
@@ -276,7 +273,7 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
     minutes = rng.uniform(1, 30) * 60
 
     def forever_or(seconds: float) -> float | None:
-        # A job that runs for ever is waited for, unless its step has told the end.
+        # A job that runs for ever is waited for unless its step has reported its end.
         return rng.choice((None, seconds)) if step.report else seconds
 
     draws: tuple[Callable[[], VertexHazard], ...] = (
@@ -291,10 +288,10 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
         lambda: _of(Paused(seconds=minutes, after=after)),
         lambda: _of(Updating(seconds=minutes, after=after)),
         lambda: _of(UnknownState(seconds=minutes, after=after)),
-        lambda: _of(UnknownState(after=after), is_harsh=True),
+        lambda: _of(UnknownState(after=after), exceeds_patience=True),
         lambda: _of(
             Deleted(
-                # Before that, nobody may have seen it yet, and another is created rightly.
+                # Before that, the client possibly never saw it, and creates another one rightly.
                 at=rng.choice(("running", "tearing_down", "over")),
                 after=after,
             )
@@ -307,8 +304,8 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
         ),
     )
     others = [kind for kind in find_kinds(JobFault) if kind not in _VARIED]
-    # What the operator owes then is not known.
-    harsh = [lambda kind=kind: _of(kind(), is_harsh=True) for kind in others]
+    # What the operator promises then is not known.
+    harsh = [lambda kind=kind: _of(kind(), exceeds_patience=True) for kind in others]
     return rng.choice((*draws, *harsh))()
 
 
@@ -332,7 +329,7 @@ def _draw_server_hazard(rng: Random, _: Step) -> ServerHazard:
     return ServerHazard(
         rng.choice(("create_run_metadata", "update_run_step", "get_run_step")),
         rng.randint(1, 3),
-        rng.choice(("lost", "unheard", "repeated")),
+        rng.choice(("request lost", "answer lost", "repeated")),
     )
 
 
@@ -346,17 +343,17 @@ def _draw_crash(rng: Random, _: Step) -> EmulatorCrash:
 
 
 def _draw_stop(rng: Random, _: Step) -> RunStops:
-    return RunStops(rng.uniform(0, 600), is_heeded=_happens(rng, 0.7))
+    return RunStops(rng.uniform(0, 600), ends_step=_happens(rng, 0.7))
 
 
 def _draw_cuts(rng: Random, index: int, mode: Mode) -> Sequence[Cut]:
-    """Where the process is cut off: the boundaries take turns, so that each is met."""
+    """Where the process is cut off: the boundaries take turns, so that each gets its turn."""
     if _happens(rng, 0.5):
-        places = KILLABLE[mode]
+        boundaries = KILLABLE[mode]
         nth = rng.choice((1, 1, 1, 1, 2, 5))
-        cuts = [Cut("SIGKILL", places[index % len(places)], nth)]
+        cuts = [Cut("SIGKILL", boundaries[index % len(boundaries)], nth)]
         if _happens(rng, 0.2):
-            cuts.append(Cut("SIGKILL", rng.choice(places), process=2))
+            cuts.append(Cut("SIGKILL", rng.choice(boundaries), process=2))
         return cuts
     if mode == "static" and _happens(rng, 0.6):
         how: CutKind = rng.choice(("Ctrl-C", "SIGTERM", "stop"))
@@ -383,8 +380,8 @@ _SLOTS = (
 )
 
 
-def _of(*faults: Any, is_harsh: bool = False) -> VertexHazard:
-    return VertexHazard(tuple(faults), is_harsh)
+def _of(*faults: Any, exceeds_patience: bool = False) -> VertexHazard:
+    return VertexHazard(tuple(faults), exceeds_patience)
 
 
 def _weigh(rng: Random, weights: dict[Any, int]) -> Any:

@@ -24,12 +24,12 @@ from campaign.zenml_server import STEP_RUN_ID, ZenMLClient
 logger = logging.getLogger(__name__)
 
 _MONITORING_SECONDS = 10.0
-_AT_WORK = (
+_ACTIVE = (
     ExecutionStatus.INITIALIZING,
     ExecutionStatus.PROVISIONING,
     ExecutionStatus.RUNNING,
 )
-_NOT_RUN = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING, ExecutionStatus.QUEUED)
+_UNFINISHED = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING, ExecutionStatus.QUEUED)
 
 
 class StepOperator(Protocol):
@@ -46,22 +46,17 @@ class StepOperator(Protocol):
 
 @dataclass(slots=True)
 class Launcher:
-    """ZenML in one process.
-
-    Args:
-        process: The process.
-        client: ZenML's client in it.
-        operator: The step operator.
-        submit: Submits a step run with it.
-        sibling: A failure of another step of the run.
-    """
+    """ZenML in one process."""
 
     process: Process
     client: ZenMLClient
     operator: StepOperator
+    # Submits a step run with the operator.
     submit: Callable[[StepRunResponse], None]
     sibling: SiblingFails | None = None
+    # Statuses that the operator returned at the end of a step.
     returned: list[str] = field(default_factory=list)
+    # Whether ZenML cancelled the step.
     has_cancelled: bool = False
 
     def run_static(self, step_run: StepRunResponse) -> None:
@@ -88,7 +83,7 @@ class Launcher:
             raise
 
     def run_dynamic(self, step_run: StepRunResponse) -> None:
-        """Submit a step run, and watch it.
+        """Submit a step run, and monitor it.
 
         Raises:
             BaseException: Whatever ends the step.
@@ -100,12 +95,12 @@ class Launcher:
         except Exception:
             self._publish_failure()
             raise
-        self.watch(step_run)
+        self.monitor(step_run)
 
-    def watch(self, step_run: StepRunResponse) -> None:
-        """Ask for the status of a step run until it is over."""
+    def monitor(self, step_run: StepRunResponse) -> None:
+        """Get the status of a step run until it is finished."""
         start = self.process.time()
-        while not self._look(step_run):
+        while not self._monitor_once(step_run):
             elapsed = self.process.time() - start
             if self.sibling and not self.has_cancelled and elapsed >= self.sibling.seconds:
                 self.has_cancelled = True
@@ -116,24 +111,24 @@ class Launcher:
             self.process.phase = "runner"
             self.process.sleep(_MONITORING_SECONDS)
 
-    def _look(self, step_run: StepRunResponse) -> bool:
-        """One round of the monitoring loop; whether the step is over."""
+    def _monitor_once(self, step_run: StepRunResponse) -> bool:
+        """One round of the monitoring loop; whether the step is finished."""
         infra: ExecutionStatus | None = None
         try:
             infra = self._call("get_status", self.operator.get_status, step_run)
         except Exception:
             logger.exception("Failed to get infra status")
-        if infra in _AT_WORK:
+        if infra in _ACTIVE:
             return False
         self.process.phase = "runner"
         status = self._read_status()
-        if infra is None and status in _AT_WORK:
+        if infra is None and status in _ACTIVE:
             return False
         if infra is not None:
             self.returned.append(infra.value)
         if status == ExecutionStatus.STOPPING:
             self._publish(ExecutionStatus.STOPPED)
-        elif infra in (ExecutionStatus.FAILED, ExecutionStatus.STOPPED) and status in _AT_WORK:
+        elif infra in (ExecutionStatus.FAILED, ExecutionStatus.STOPPED) and status in _ACTIVE:
             self._publish(ExecutionStatus.FAILED)
         elif (infra, status) == (ExecutionStatus.COMPLETED, ExecutionStatus.RUNNING) and (
             step_run.config.command is not None
@@ -143,17 +138,17 @@ class Launcher:
         return True
 
     def _read_status(self) -> ExecutionStatus:
-        return self._ask(lambda: self.client.get_run_step(STEP_RUN_ID)).status
+        return self._retry(lambda: self.client.get_run_step(STEP_RUN_ID)).status
 
     def _publish(self, status: ExecutionStatus) -> None:
         update = StepRunUpdate(status=status)
         try:
-            self._ask(lambda: self.client.update_run_step(STEP_RUN_ID, update))
+            self._retry(lambda: self.client.update_run_step(STEP_RUN_ID, update))
         except IllegalOperationError:
             logger.exception("The status could not be published")
 
-    def _ask(self, call: Callable[[], StepRunResponse]) -> StepRunResponse:
-        """Ask the server; ZenML's client asks again while it is down."""
+    def _retry(self, call: Callable[[], StepRunResponse]) -> StepRunResponse:
+        """Call the server until it answers, as ZenML's client does."""
         while True:
             try:
                 return call()
@@ -167,21 +162,21 @@ class Launcher:
             raise RuntimeError(f"Step `train` failed with status `{status}`.")
         if step_run.config.command is not None:
             update = StepRunUpdate(status=ExecutionStatus.COMPLETED)
-            self._ask(lambda: self.client.update_run_step(STEP_RUN_ID, update))
+            self._retry(lambda: self.client.update_run_step(STEP_RUN_ID, update))
 
     def _publish_failure(self) -> None:
         self.process.phase = "launcher"
         status = self._read_status()
         if status == ExecutionStatus.STOPPING:
             self._publish(ExecutionStatus.STOPPED)
-        elif status in _NOT_RUN:
+        elif status in _UNFINISHED:
             self._publish(ExecutionStatus.FAILED)
 
     def _clean_up(self, step_run: StepRunResponse) -> None:
         try:
             self._call("cleanup", self.operator.cleanup_step_submission, step_run)
         except Exception:
-            # ZenML catches what its own handler of signals raises here, too.
+            # ZenML also catches what its own signal handler raises here.
             logger.exception("Failed to clean up")
 
     def _call(self, phase: str, call: Callable[..., Any], *args: Any) -> Any:

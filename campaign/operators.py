@@ -1,4 +1,4 @@
-"""What a step operator is to a campaign, and how ZenML makes and calls one."""
+"""The step operators under test, and how ZenML creates and calls one."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -28,29 +28,29 @@ _COMMAND = ["python", "-m", "zenml.entrypoints.entrypoint"]
 
 
 class Subject(Protocol):
-    """A kind of step operator that is tried.
+    """A kind of step operator under test.
 
     Args:
-        most_seconds: How long a process of its may go on before it counts as one that
-            never ends.
+        max_seconds: How long one of its processes can run before it counts as never
+            ending.
     """
 
-    most_seconds: float
+    max_seconds: float
 
     def build(self, process: Process, trial: Trial, world: World, key_file: Path) -> Any:
         """A step operator in a process of its own."""
         ...
 
     def sweep(self, operator: Any, process: Process, world: World) -> None:
-        """What it offers to end the jobs that clients have left behind."""
+        """Cancel the jobs that clients left behind, by the means that the operator offers."""
         ...
 
 
 class PluginSubject:
-    """The flavor `vertex` of this package."""
+    """The step operator of this package."""
 
-    # It waits six hours for a state that it does not know to pass.
-    most_seconds = 9 * 60 * 60.0
+    # It waits six hours for the end of a state that it does not know.
+    max_seconds = 9 * 60 * 60.0
 
     def build(
         self, process: Process, trial: Trial, world: World, key_file: Path
@@ -77,7 +77,7 @@ class PluginSubject:
 
 
 def build_component(config: Any) -> dict[str, Any]:
-    """The arguments that every stack component takes."""
+    """The arguments of every stack component."""
     return {
         "name": "vertex",
         "id": _COMPONENT_ID,
@@ -85,13 +85,13 @@ def build_component(config: Any) -> dict[str, Any]:
         "flavor": "vertex",
         "type": StackComponentType.STEP_OPERATOR,
         "user": None,
-        "created": datetime(2026, 1, 1),  # noqa: DTZ001 - ZenML's are without a zone
+        "created": datetime(2026, 1, 1),  # noqa: DTZ001 - ZenML's have no time zone
         "updated": datetime(2026, 1, 1),  # noqa: DTZ001
     }
 
 
 def build_submit(operator: Any) -> Callable[[StepRunResponse], None]:
-    """What submits a step run with an operator, as ZenML's launcher does."""
+    """A function that submits a step run with an operator, as ZenML's launcher does."""
 
     def submit(step_run: StepRunResponse) -> None:
         info = StepRunInfo.model_construct(

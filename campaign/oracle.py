@@ -10,7 +10,7 @@ from zenml_vertex.following.patience import SERVER_RESTART
 _CLIENT = frozenset({"operator", "zenml"})
 _FINISHED = frozenset({"completed", "failed", "stopped"})
 _ENDED_BADLY = frozenset({"JOB_STATE_FAILED", "JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"})
-# Hazards that may end a job, or what runs in it, before its step is done.
+# Hazards that can end a job, or what runs in it, before its step has finished.
 _ENDS_OF_JOBS = (
     "Stockout",
     "Preemption",
@@ -26,15 +26,10 @@ _ENDS_OF_JOBS = (
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job that was created for the step run.
-
-    Args:
-        job_id: Its ID.
-        states: Every state with the time of its entry.
-        is_deleted: Whether somebody has deleted it.
-    """
+    """A job that was created for the step run."""
 
     job_id: str
+    # Every state, with the time at which it began.
     states: tuple[tuple[str, datetime], ...]
     is_deleted: bool = False
 
@@ -46,81 +41,69 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class EndRecord:
-    """An attempt to end the step run.
-
-    Args:
-        moment: When.
-        writer: Who: `step`, `operator`, `zenml` or `user`.
-        status: What it is afterwards.
-    """
+    """The change of status that ended the step run."""
 
     moment: datetime
+    # Who made it: `step`, `operator`, `zenml` or `user`.
     writer: str
+    # The status afterwards.
     status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """What came of a trial.
-
-    Args:
-        trial: The trial.
-        jobs: Every job that was created for the step run.
-        leaked: IDs of the jobs that go on although nobody will end them.
-        status: The step run's status at the end.
-        ended: The change of status that ended the step run; None if nothing did.
-        returned: What the operator told last; None if nothing.
-        error: What ended the last process; None if nothing did.
-        was_interrupted: Whether the last process was cut off by something that it
-            could notice.
-        was_killed: Whether the first process was killed.
-        was_detached: Whether the job was left to itself on purpose.
-        was_cancelled: Whether ZenML has asked for the job's cancellation.
-        was_stopped: Whether the run was stopped on the ZenML server.
-        met_harsh: Whether something has lasted longer than is promised to be borne.
-        unheard_writes: How often the ZenML server could not be told the step's end.
-        is_endless: Whether a process went on without end.
-        hits: Kind of a hazard -> how often it has happened.
-        seen: Every boundary that was crossed.
-        cut: The boundaries at which a process was killed.
-    """
+    """What happened in a trial, as Vertex AI and the ZenML server recorded it."""
 
     trial: Trial
+    # Every job that was created for the step run.
     jobs: tuple[JobRecord, ...] = ()
+    # IDs of jobs that run on although nobody will cancel them.
     leaked: tuple[str, ...] = ()
+    # The step run's status at the end.
     status: str = "running"
+    # None if nothing ended the step run.
     ended: EndRecord | None = None
+    # The last status that the operator returned; None if it returned none.
     returned: str | None = None
+    # The error that ended the last process; None if there was none.
     error: str | None = None
+    # Whether a process was interrupted by something that it could notice.
     was_interrupted: bool = False
+    # Whether a process was killed.
     was_killed: bool = False
+    # Whether the job was detached on purpose.
     was_detached: bool = False
+    # Whether ZenML called `cancel`.
     was_cancelled: bool = False
+    # Whether the run was stopped on the ZenML server.
     was_stopped: bool = False
-    met_harsh: bool = False
-    unheard_writes: int = 0
+    # Whether a hazard lasted longer than the operator promises to wait it out.
+    exceeded_patience: bool = False
+    # How often the update that ends the step run did not reach the ZenML server.
+    lost_updates: int = 0
+    # Whether a process never ended.
     is_endless: bool = False
+    # Kind of a hazard -> how often it happened.
     hits: Counter[str] = field(default_factory=Counter)
-    seen: frozenset[str] = frozenset()
-    cut: tuple[str, ...] = ()
+    # Every boundary that was crossed.
+    crossed: frozenset[str] = frozenset()
+    # The boundaries at which a process was killed.
+    killed_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with a trial.
+    """What is wrong with a trial."""
 
-    Args:
-        jobs: Jobs that were created.
-        duplicates: Those beyond the first.
-        leaked: Those that go on although nobody will end them.
-        wrong: Why the final status is wrong; empty if it is right.
-        endless: Whether a wait had no end.
-    """
-
+    # Jobs that were created.
     jobs: int
+    # Those beyond the first.
     duplicates: int
+    # Those that run on although nobody will cancel them.
     leaked: int
+    # Why the final status is wrong; empty if it is right.
     wrong: str
+    # Whether a wait never ended.
     endless: bool
 
     @property
@@ -135,46 +118,46 @@ def judge(record: TrialRecord) -> Verdict:
         jobs=len(record.jobs),
         duplicates=max(0, len(record.jobs) - 1),
         leaked=len(record.leaked),
-        wrong="" if record.is_endless else find_wrong(record),
+        wrong="" if record.is_endless else explain_wrong_status(record),
         endless=record.is_endless,
     )
 
 
-def find_wrong(record: TrialRecord) -> str:
-    """Why the final status of the step run, or what the operator told, is wrong; or nothing."""
+def explain_wrong_status(record: TrialRecord) -> str:
+    """Why the step run's final status, or what the operator returned, is wrong; empty if right."""
     if record.status not in _FINISHED:
-        return "" if _may_be_open(record) else f"the step run is still {record.status}"
-    expected = expect(record)
+        return "" if _can_stay_unfinished(record) else f"the step run is still {record.status}"
+    expected = expect_status(record)
     if expected not in {None, record.status}:
-        return f"the step run is {record.status}, and should be {expected}"
+        return f"the step run is {record.status}, expected {expected}"
     if record.ended is None:
-        return f"the step run is {record.status}, and nobody has ended it"
+        return f"the step run is {record.status}, and nobody ended it"
     return _find_contradiction(record, record.ended)
 
 
 def _find_contradiction(record: TrialRecord, ended: EndRecord) -> str:
     if ended.writer in _CLIENT and not _is_justified(record, ended):
         return f"the step run is {ended.status} without a reason"
-    # What ZenML makes of a status is ZenML's: a run that is being stopped stops a step
-    # whose command has succeeded.
+    # What ZenML makes of a status is its own affair: a run that is being stopped stops a
+    # step whose command succeeded.
     if ended.writer == "zenml":
         return ""
-    if record.returned not in {None, record.status} and not record.unheard_writes:
-        return f"the operator said {record.returned}, and the step run is {record.status}"
-    has_failed = record.error and not record.was_interrupted and not record.met_harsh
+    if record.returned not in {None, record.status} and not record.lost_updates:
+        return f"the operator returned {record.returned}, but the step run is {record.status}"
+    has_failed = record.error and not record.was_interrupted and not record.exceeded_patience
     if has_failed and record.status == "completed":
-        return f"the step is completed, and the client ended with {record.error}"
+        return f"the step run is completed, but the client ended with {record.error}"
     return ""
 
 
-def expect(record: TrialRecord) -> str | None:
-    """The final status by the trial's own script; None where it depends on what came first."""
+def expect_status(record: TrialRecord) -> str | None:
+    """The final status by the trial's script; None where it depends on what happened first."""
     was_disturbed = (
         record.was_killed
         or record.was_interrupted
         or record.was_cancelled
         or record.was_stopped
-        or record.met_harsh
+        or record.exceeded_patience
         or _was_cut_off(record)
     )
     if was_disturbed or any(kind.startswith(_ENDS_OF_JOBS) for kind in record.hits):
@@ -191,36 +174,36 @@ def _was_cut_off(record: TrialRecord) -> bool:
     )
 
 
-def _may_be_open(record: TrialRecord) -> bool:
-    """Whether there is nobody who could have ended the step run."""
+def _can_stay_unfinished(record: TrialRecord) -> bool:
+    """Whether nobody was able to end the step run."""
     never_reports = record.trial.step.report is None or any(
         job.is_deleted or job.state in _ENDED_BADLY for job in record.jobs
     )
     return (
         (record.was_detached and never_reports)
         or (record.was_killed and record.trial.sequel == "sweep run")
-        or record.unheard_writes > 0
+        or record.lost_updates > 0
     )
 
 
 def _is_justified(record: TrialRecord, ended: EndRecord) -> bool:
-    """Whether what has happened is a reason for the client to end the step run so."""
+    """Whether the client had a reason to end the step run with that status."""
     if ended.status == "stopped":
         return record.was_interrupted or record.was_cancelled or record.was_stopped
     if ended.status == "completed":
         return record.trial.step.kind == "command" and any(
             job.state == "JOB_STATE_SUCCEEDED" for job in record.jobs
         )
-    # ZenML takes an interruption that an operator lets pass for a failure.
+    # ZenML treats an interruption that the operator lets through as a failure.
     was_interrupted = record.was_interrupted and ended.writer == "zenml"
     had_no_job = record.was_killed and not record.jobs
-    if record.met_harsh or _was_cut_off(record) or was_interrupted or had_no_job:
+    if record.exceeded_patience or _was_cut_off(record) or was_interrupted or had_no_job:
         return True
     return any(_has_ended_badly(record, ended, job.job_id) for job in record.jobs)
 
 
 def _has_ended_badly(record: TrialRecord, ended: EndRecord, job_id: str) -> bool:
-    """Whether a job had ended by then without the step's success."""
+    """Whether a job had ended by then without success of the step."""
     job = next(one for one in record.jobs if one.job_id == job_id)
     if job.is_deleted:
         return True

@@ -1,4 +1,4 @@
-"""A client's process: it can be cut off at every boundary between it and the world."""
+"""A client's process, which can be cut off at every boundary between it and the world."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,16 +7,16 @@ from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 from campaign.trial import Cut, CutKind
 
-# What a process may do before it counts as one that never ends.
-MOST_CROSSINGS = 400_000
+# How many boundaries a process can cross before it counts as never ending.
+MAX_CROSSINGS = 400_000
 
 
 class Killed(BaseException):
-    """SIGKILL: nothing that the process still does has an effect."""
+    """SIGKILL: nothing that the process does from now on has an effect."""
 
 
-class Endless(BaseException):
-    """The process has gone on for too long."""
+class NeverEnding(BaseException):
+    """The process runs for too long."""
 
 
 def _build_error(how: CutKind) -> BaseException:
@@ -30,14 +30,14 @@ def _build_error(how: CutKind) -> BaseException:
 
 
 class Process:
-    """A process of a client.
+    """A process of a client; implements `zenml_vertex.clock.Clock`.
 
     Args:
         cuts: Where it is cut off.
         sleep: Lets time pass.
         monotonic: Seconds since an arbitrary start.
-        most_seconds: How long it may go on before it counts as one that never ends.
-        most_crossings: How many boundaries it may cross before that.
+        max_seconds: How long it can run before it counts as never ending.
+        max_crossings: How many boundaries it can cross before that.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Process:
         sleep: Callable[[float], None],
         monotonic: Callable[[], float],
         *,
-        most_seconds: float,
-        most_crossings: float = MOST_CROSSINGS,
+        max_seconds: float,
+        max_crossings: float = MAX_CROSSINGS,
     ) -> None:
         self.phase = "start"
-        self.seen: Counter[str] = Counter()
-        self.hit: list[Cut] = []
+        self.crossed: Counter[str] = Counter()
+        self.cuts_met: list[Cut] = []
         self.background: list[Callable[[], None]] = []
         self._cuts = list(cuts)
         self._sleep = sleep
@@ -59,12 +59,12 @@ class Process:
         self._begin = monotonic()
         self._end: BaseException | None = None
         self._crossings = 0
-        self._most_seconds = most_seconds
-        self._most_crossings = most_crossings
+        self._most_seconds = max_seconds
+        self._most_crossings = max_crossings
 
     @property
-    def is_over(self) -> bool:
-        """Whether it was killed, or has gone on for too long."""
+    def has_ended(self) -> bool:
+        """Whether it was killed, or ran for too long."""
         return self._end is not None
 
     @property
@@ -74,32 +74,32 @@ class Process:
 
     @property
     def is_endless(self) -> bool:
-        """Whether it has gone on for too long."""
-        return isinstance(self._end, Endless)
+        """Whether it ran for too long."""
+        return isinstance(self._end, NeverEnding)
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether it was cut off by something that it could notice."""
-        return any(cut.how != "SIGKILL" for cut in self.hit)
+        """Whether it was cut off in a way that it could notice."""
+        return any(cut.how != "SIGKILL" for cut in self.cuts_met)
 
     def cross(self, call: str, when: str) -> None:
         """Cross a boundary.
 
         Raises:
-            BaseException: Whatever cuts the process off here.
+            BaseException: What cuts the process off here.
         """
         if self._end is not None:
             raise self._end
-        place = f"{self.phase}: {call} {when}"
-        self.seen[place] += 1
+        boundary = f"{self.phase}: {call} {when}"
+        self.crossed[boundary] += 1
         self._crossings += 1
         is_late = self._monotonic() - self._begin > self._most_seconds
         if is_late or self._crossings > self._most_crossings:
-            self._end = Endless()
+            self._end = NeverEnding()
             raise self._end
         for cut in self._cuts:
-            if cut.place == place and cut.nth == self.seen[place]:
-                self.hit.append(cut)
+            if cut.boundary == boundary and cut.nth == self.crossed[boundary]:
+                self.cuts_met.append(cut)
                 error = _build_error(cut.how)
                 if isinstance(error, Killed):
                     self._end = error
@@ -117,5 +117,5 @@ class Process:
         self.cross("clock.sleep", "after")
 
     def time(self) -> float:
-        """Time as `time.time` has it."""
+        """Like `monotonic`, without crossing a boundary."""
         return self._monotonic()

@@ -1,4 +1,4 @@
-"""Runs one trial to its end, and takes down what the witnesses have seen."""
+"""Runs one trial to its end, and records what Vertex AI and the ZenML server saw."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,13 +30,13 @@ from campaign.zenml_server import ZenMLClient, ZenMLServer
 from vertex_emulator.faults import ListLag
 from zenml_vertex.following.submission import LEAVING_SECONDS
 
-# A late effect, or a job that is being torn down, shows itself by then.
+# A late effect has happened by then, and a job has been torn down.
 _AFTERMATH_SECONDS = 45.0
-# For a container that lingers, its end, and the job's.
+# For a container that lingers, its exit, and the job's teardown.
 _LINGERING_SECONDS = 300.0 + 50.0 + 60.0
 # Longer than anything that a step or a job is delayed by.
 _LONG_SECONDS = 6 * 60 * 60.0
-# A person tries again while Vertex AI or the ZenML server is out of reach.
+# A person tries again while Vertex AI or the ZenML server cannot be reached.
 _SWEEPS = 4
 _MOST_SWEEPS = 12
 _BETWEEN_SWEEPS_SECONDS = 400.0
@@ -44,13 +44,13 @@ _OPEN = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING)
 
 
 class TrialRun:
-    """One trial while it is run.
+    """One trial.
 
     Args:
         world: The world.
         current: Which process the operator runs in.
         trial: The trial.
-        subject: The step operator that is tried.
+        subject: The step operator under test.
         key_file: A service account's key.
     """
 
@@ -73,7 +73,7 @@ class TrialRun:
         self._was_cancelled = False
         self._was_detached = False
         self._is_endless = False
-        self._is_left_for_good = False
+        self._has_no_successor = False
         self._stops = 0
         self._leaked: set[str] = set()
         is_dynamic = trial.mode == "dynamic" and not trial.step.is_command
@@ -87,13 +87,13 @@ class TrialRun:
         )
 
     def run(self) -> TrialRecord:
-        """Run it."""
+        """Run the trial."""
         self._prepare()
-        is_left = self._run_process(self._launch)
-        while is_left and not self._is_left_for_good:
+        is_abandoned = self._run_process(self._launch)
+        while is_abandoned and not self._has_no_successor:
             self._world.sleep(self._trial.delay)
-            is_left = self._follow_up()
-        self._see_aftermath(is_left=is_left)
+            is_abandoned = self._follow_up()
+        self._check_aftermath(is_abandoned=is_abandoned)
         return self._collect()
 
     def _prepare(self) -> None:
@@ -105,7 +105,7 @@ class TrialRun:
             elif isinstance(hazard, EmulatorCrash):
                 self._world.plan_crash(id(hazard), hazard)
         if stop:
-            self._world.do_later(stop.seconds, self._stop_run)
+            self._world.schedule(stop.seconds, self._stop_run)
 
     def _stop_run(self) -> None:
         if self._server.status in _OPEN:
@@ -118,9 +118,7 @@ class TrialRun:
         trial, world = self._trial, self._world
         number = len(self._processes) + 1
         cuts = [cut for cut in self._pick(Cut) if cut.process == number]
-        process = Process(
-            cuts, world.sleep, world.monotonic, most_seconds=self._subject.most_seconds
-        )
+        process = Process(cuts, world.sleep, world.monotonic, max_seconds=self._subject.max_seconds)
         self._processes.append(process)
         client = ZenMLClient(self._server, process)
         self._current.enter(process, client)
@@ -140,14 +138,14 @@ class TrialRun:
                 for task in process.background:
                     task()
         except BaseException as error:  # noqa: BLE001 - whatever ends a process ends it
-            # The code under test may have put another error in the place of the end.
-            self._error = None if process.is_over else type(error).__name__
+            # The code under test can replace the error that ended the process.
+            self._error = None if process.has_ended else type(error).__name__
         self._is_endless |= process.is_endless
-        has_told = bool(launcher.returned) and not process.was_killed
-        self._returned = launcher.returned[-1] if has_told else None
+        has_returned = bool(launcher.returned) and not process.was_killed
+        self._returned = launcher.returned[-1] if has_returned else None
         self._was_cancelled |= launcher.has_cancelled
         if process.was_interrupted and trial.detaches:
-            self._was_detached |= process.hit[0].place.startswith(("wait", "cleanup"))
+            self._was_detached |= process.cuts_met[0].boundary.startswith(("wait", "cleanup"))
         return process.was_killed
 
     def _launch(self, launcher: Launcher) -> None:
@@ -158,12 +156,12 @@ class TrialRun:
             launcher.run_dynamic(step_run)
 
     def _follow_up(self) -> bool:
-        """What comes after a SIGKILL; whether another one follows."""
+        """Run what comes after a SIGKILL; whether the step run is abandoned again."""
         if self._server.status in _OPEN and self._trial.sequel == "submit":
             return self._run_process(self._launch)
         if self._server.status in _OPEN and self._trial.sequel == "resume":
-            return self._run_process(lambda launcher: launcher.watch(self._server.read()))
-        self._is_left_for_good = True
+            return self._run_process(lambda launcher: launcher.monitor(self._server.read()))
+        self._has_no_successor = True
         if self._trial.sequel == "sweep run":
             self._server.run_status = ExecutionStatus.FAILED
         elif not self._server.status.is_finished:
@@ -171,27 +169,28 @@ class TrialRun:
                 self._server.write("user", ExecutionStatus.FAILED)
         return True
 
-    def _see_aftermath(self, *, is_left: bool) -> None:
-        """Find the jobs that go on although nobody will end them."""
+    def _check_aftermath(self, *, is_abandoned: bool) -> None:
+        """Find the jobs that run on although nobody will cancel them."""
         self._world.sleep(_AFTERMATH_SECONDS)
-        is_left = is_left or self._met_harsh() or self._was_detached or self._was_left_in_trouble()
-        if not is_left and not self._has_reported():
-            self._leaked |= self._find_alive()
-        if is_left and not self._was_detached:
+        is_abandoned |= self._exceeded_patience() or self._was_detached
+        is_abandoned |= self._left_unable_to_cancel()
+        if not is_abandoned and not self._has_reported():
+            self._leaked |= self._find_live_jobs()
+        if is_abandoned and not self._was_detached:
             self._run_sweeps()
             if not self._has_reported():
-                self._leaked |= self._find_alive()
+                self._leaked |= self._find_live_jobs()
         self._world.sleep(_LONG_SECONDS if self._was_detached else _LINGERING_SECONDS)
         last = self._processes[-1]
-        # A process that has ended looks after nothing any more.
-        if is_left or last.is_over or last.was_interrupted or self._error:
+        # A process that has ended no longer looks after its jobs.
+        if is_abandoned or last.has_ended or last.was_interrupted or self._error:
             self._run_sweeps()
-        self._leaked |= self._find_alive()
+        self._leaked |= self._find_live_jobs()
 
     def _run_sweeps(self) -> None:
         returned, error = self._returned, self._error
-        for _ in range(_MOST_SWEEPS if self._met_harsh() else _SWEEPS):
-            if not self._find_alive():
+        for _ in range(_MOST_SWEEPS if self._exceeded_patience() else _SWEEPS):
+            if not self._find_live_jobs():
                 break
             self._run_process(
                 lambda launcher: self._subject.sweep(
@@ -201,11 +200,11 @@ class TrialRun:
             self._world.sleep(_BETWEEN_SWEEPS_SECONDS)
         self._returned, self._error = returned, error
 
-    def _find_alive(self) -> set[str]:
-        """The jobs that nobody has ended, or asked to end."""
+    def _find_live_jobs(self) -> set[str]:
+        """IDs of the jobs that nobody ended or cancelled."""
         return {
             job.job_id
-            for job, is_deleted in self._world.store.jobs_seen()
+            for job, is_deleted in self._world.store.list_jobs()
             if not is_deleted
             and not job.is_terminal
             and job.state.name != "CANCELLING"
@@ -215,19 +214,19 @@ class TrialRun:
     def _has_reported(self) -> bool:
         return any(write.writer == "step" and write.result for write in self._server.writes)
 
-    def _met_harsh(self) -> bool:
+    def _exceeded_patience(self) -> bool:
         return any(
-            hazard.is_harsh and self._world.count_hits(id(hazard))
+            hazard.exceeds_patience and self._world.count_hits(id(hazard))
             for hazard in self._pick(VertexHazard)
         )
 
-    def _was_left_in_trouble(self) -> bool:
-        """Whether somebody has left while Vertex AI did not let the job be seen, or ended.
+    def _left_unable_to_cancel(self) -> bool:
+        """Whether a client left while it could not find or cancel its job.
 
-        Who is asked to leave tries for a minute or two, and who insists leaves at once:
-        the log then names `zenml-vertex jobs list --orphans`.
+        After an interruption, the operator tries for a minute or two; after a second one,
+        it leaves at once. Its log then names `zenml-vertex jobs list --orphans`.
         """
-        places = [cut.place for cut in self._processes[0].hit if cut.how != "SIGKILL"]
+        boundaries = [cut.boundary for cut in self._processes[0].cuts_met if cut.how != "SIGKILL"]
         faults = [
             fault
             for hazard in self._pick(VertexHazard)
@@ -241,9 +240,9 @@ class TrialRun:
             one.seconds or 0 for one in faults if isinstance(one, ListLag)
         )
         is_unseen = hidden > LEAVING_SECONDS or bool(methods & {"list", "*"})
-        if any(place.startswith("submit") for place in places) and is_unseen:
+        if any(boundary.startswith("submit") for boundary in boundaries) and is_unseen:
             return True
-        return len(places) > 1 and (hidden > 0 or bool(methods & {"list", "cancel", "*"}))
+        return len(boundaries) > 1 and (hidden > 0 or bool(methods & {"list", "cancel", "*"}))
 
     def _pick(self, kind: type) -> Sequence[Any]:
         return [hazard for hazard in self._trial.hazards if isinstance(hazard, kind)]
@@ -252,7 +251,7 @@ class TrialRun:
         ended = next(
             (w for w in self._server.writes if w.result in {"completed", "failed", "stopped"}), None
         )
-        hit = [cut for process in self._processes for cut in process.hit]
+        hit = [cut for process in self._processes for cut in process.cuts_met]
         return TrialRecord(
             trial=self._trial,
             jobs=tuple(
@@ -261,7 +260,7 @@ class TrialRun:
                     tuple((state.value, moment) for state, moment in job.history),
                     is_deleted,
                 )
-                for job, is_deleted in self._world.store.jobs_seen()
+                for job, is_deleted in self._world.store.list_jobs()
             ),
             leaked=tuple(sorted(self._leaked)),
             status=self._server.status.value,
@@ -273,12 +272,12 @@ class TrialRun:
             was_detached=self._was_detached,
             was_cancelled=self._was_cancelled,
             was_stopped=self._stops > 0,
-            met_harsh=self._met_harsh(),
-            unheard_writes=self._server.unheard_writes,
+            exceeded_patience=self._exceeded_patience(),
+            lost_updates=self._server.lost_updates,
             is_endless=self._is_endless,
             hits=self._count_hits(),
-            seen=frozenset(place for process in self._processes for place in process.seen),
-            cut=tuple(cut.place for cut in hit if cut.how == "SIGKILL"),
+            crossed=frozenset(name for process in self._processes for name in process.crossed),
+            killed_at=tuple(cut.boundary for cut in hit if cut.how == "SIGKILL"),
         )
 
     def _count_hits(self) -> Counter[str]:
@@ -289,7 +288,7 @@ class TrialRun:
             elif isinstance(hazard, (ServerOutage, ServerHazard)):
                 hits[hazard.kind] += self._server.hits.get(id(hazard), 0)
             elif isinstance(hazard, Cut):
-                hits[hazard.kind] += any(hazard in one.hit for one in self._processes)
+                hits[hazard.kind] += any(hazard in one.cuts_met for one in self._processes)
             elif isinstance(hazard, SiblingFails):
                 hits[hazard.kind] += self._was_cancelled
             else:

@@ -1,7 +1,7 @@
-"""`python -m campaign.soak`: one step is waited for, for days, at the real cadence.
+"""`python -m campaign.soak`: one step runs for days, polled at the real cadence.
 
 Time is simulated; the operator, Google's client and the emulator of Vertex AI are real.
-Prints one line of figures, and fails if the client's memory has grown by a megabyte.
+Prints one line of figures, and fails if the client's memory grew by a megabyte.
 """
 
 import argparse
@@ -22,21 +22,18 @@ _MOST_GROWTH_KB = 1024
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory of the process at one time, in KB; the emulator is in it, too.
+    """Memory of the process, which includes the emulator, in KiB."""
 
-    Args:
-        python: What Python has allocated.
-        resident: What the process has of the machine.
-    """
-
+    # Allocated by Python.
     python: float
+    # Resident set size.
     resident: float
 
 
 def main() -> int:
-    """Wait, and print the figures; 1 if memory has grown too much."""
+    """Wait, and print the figures; 1 if memory grew too much."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--days", type=float, default=7.0)
+    parser.add_argument("--days", type=float, default=7.0, help="default: 7")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="soak-zenml-") as folder:
@@ -45,7 +42,7 @@ def main() -> int:
 
 
 def _soak(days: float) -> int:
-    from campaign.campaign import opened_world
+    from campaign.campaign import open_world
     from campaign.launcher import Launcher
     from campaign.operators import PluginSubject, build_submit
     from campaign.process import Process
@@ -57,24 +54,24 @@ def _soak(days: float) -> int:
     lines = _Lines()
     logging.getLogger().handlers = [lines]
     memory: list[Memory] = []
-    with opened_world() as (world, current):
+    with open_world() as (world, current):
         server = ZenMLServer(now=world.now, begin=world.now())
         world.begin(build_play(trial.step, server, None))
         process = Process(
-            (), world.sleep, world.monotonic, most_seconds=2 * days * _DAY, most_crossings=1e9
+            (), world.sleep, world.monotonic, max_seconds=2 * days * _DAY, max_crossings=1e9
         )
         client = ZenMLClient(server, process)
         current.enter(process, client)
 
         def take(hours: float) -> None:
-            # The emulator remembers what it was asked, which is not the client's memory.
+            # The emulator records its calls, which is not the client's memory.
             world.forget_calls()
             memory.append(_measure())
             if hours < days * 24:
-                world.do_later(_HOUR, lambda: take(hours + 1))
+                world.schedule(_HOUR, lambda: take(hours + 1))
 
-        # By then, everything has been imported and connected.
-        world.do_later(_HOUR, lambda: take(1.0))
+        # By then, everything is imported and connected.
+        world.schedule(_HOUR, lambda: take(1.0))
         operator = PluginSubject().build(process, trial, world, Path())
         tracemalloc.start(1)
         launcher = Launcher(process, client, operator, build_submit(operator))
@@ -82,13 +79,13 @@ def _soak(days: float) -> int:
         tracemalloc.stop()
     before, after = memory[0], memory[-1]
     growth = after.python - before.python
-    asked = {
-        kind: sum(n for place, n in process.seen.items() if kind in place and "before" in place)
+    calls = {
+        kind: sum(n for name, n in process.crossed.items() if kind in name and "before" in name)
         for kind in (": jobs.", ": get_run_step")
     }
     print(
-        f"soak: days={days:g} status={server.status.value} vertex_calls={asked[': jobs.']} "
-        f"server_questions={asked[': get_run_step']} log_lines={lines.count} "
+        f"soak: days={days:g} status={server.status.value} vertex_calls={calls[': jobs.']} "
+        f"server_calls={calls[': get_run_step']} log_lines={lines.count} "
         f"python_growth_kb={growth:.0f} rss_growth_kb={after.resident - before.resident:.0f}"
     )
     has_grown = max(growth, after.resident - before.resident) > _MOST_GROWTH_KB
@@ -96,7 +93,7 @@ def _soak(days: float) -> int:
 
 
 class _Lines(logging.Handler):
-    """Counts the lines that a person would see."""
+    """Counts the log lines that a person sees."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -1,4 +1,4 @@
-"""What a step's container does, as a script: ZenML's part of it against the server in memory."""
+"""What a step's container does, as a script: ZenML's part of it, with the server in memory."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,12 +24,12 @@ def build_play(
     Args:
         step: The step's program.
         server: What it reports to.
-        stop: A stop of the run that it may heed.
+        stop: A stop of the run, which can end the step.
     """
 
     def play(container: Container) -> Script:
-        # This package's own entrypoint tells the container how long it may linger,
-        # and does not run a step that is over.
+        # This package's entrypoint limits how long a container lingers, and does not run
+        # a step that is finished.
         lingering = container.environment.get(LINGERING_VARIABLE)
         is_ours = lingering is not None
         if is_ours and server.status.is_finished and not step.is_command:
@@ -40,11 +40,11 @@ def build_play(
         if step.report:
             status = ExecutionStatus(step.report)
             actions.append((moment, lambda: _report(server, status, is_ours=is_ours)))
-        if stop and stop.is_heeded and not step.is_command:
+        if stop and stop.ends_step and not step.is_command:
             stopped = (server.begin - server.now()).total_seconds() + stop.seconds
             beat = _find_moment_to_report(max(0.0, stopped) + _HEARTBEAT_SECONDS, server)
             if beat < moment:
-                stops = ((beat, lambda: _end_what_is_to_end(server, is_ours=is_ours)),)
+                stops = ((beat, lambda: _report_stopped(server, is_ours=is_ours)),)
                 return Script(seconds=beat + 1.0, status=1, actions=stops, grace=_GRACE_SECONDS)
         return Script(
             seconds=_find_end(step, moment, lingering),
@@ -70,7 +70,7 @@ def _start_running(server: ZenMLServer) -> None:
 
 
 def _find_moment_to_report(seconds: float, server: ZenMLServer) -> float:
-    """When the report gets through: ZenML's client asks again while the server is down."""
+    """When the report arrives: ZenML's client retries while the server is down."""
     outage = server.find_outage(server.now() + timedelta(seconds=seconds))
     if outage is None:
         return seconds
@@ -82,10 +82,10 @@ def _report(server: ZenMLServer, status: ExecutionStatus, *, is_ours: bool) -> N
     try:
         server.write("step", status)
     except IllegalOperationError:
-        _end_what_is_to_end(server, is_ours=is_ours)
+        _report_stopped(server, is_ours=is_ours)
 
 
-def _end_what_is_to_end(server: ZenMLServer, *, is_ours: bool) -> None:
-    """What the end of a step that is to end is on the server: ZenML's own entrypoint tells none."""
+def _report_stopped(server: ZenMLServer, *, is_ours: bool) -> None:
+    """Report a step that was told to stop as stopped; ZenML's own entrypoint does not."""
     if is_ours and server.status == ExecutionStatus.STOPPING:
         server.write("step", ExecutionStatus.STOPPED)

@@ -1,4 +1,4 @@
-"""What a campaign has come to, and how it is told. Pure."""
+"""The numbers of a campaign, and how they are printed. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,28 +22,25 @@ _HEADINGS = (
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers of a campaign.
+    """Numbers of a campaign."""
 
-    Args:
-        trials: Trials that were run.
-        jobs: Jobs that were created.
-        duplicates: Those beyond one for each step run.
-        leaked: Those that go on although nobody will end them.
-        wrong: Trials with a wrong final state.
-        endless: Trials with a wait that has no end.
-        hits: Kind of a hazard -> how often it has happened.
-        crossed: The boundaries that were crossed.
-        killed: Boundary -> how often a process was killed there.
-    """
-
+    # Trials that were run.
     trials: int = 0
+    # Jobs that were created.
     jobs: int = 0
+    # Those beyond one for each step run.
     duplicates: int = 0
+    # Those that run on although nobody will cancel them.
     leaked: int = 0
+    # Trials with a wrong final status.
     wrong: int = 0
+    # Trials with a wait that never ends.
     endless: int = 0
+    # Kind of a hazard -> how often it happened.
     hits: Counter[str] = field(default_factory=Counter)
+    # The boundaries that were crossed.
     crossed: set[str] = field(default_factory=set)
+    # Boundary -> how often a process was killed there.
     killed: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: TrialRecord, verdict: Verdict) -> None:
@@ -55,8 +52,8 @@ class Tally:
         self.wrong += bool(verdict.wrong)
         self.endless += verdict.endless
         self.hits.update(record.hits)
-        self.crossed |= record.seen
-        self.killed.update(record.cut)
+        self.crossed |= record.crossed
+        self.killed.update(record.killed_at)
 
     @property
     def is_clean(self) -> bool:
@@ -64,17 +61,17 @@ class Tally:
         return not (self.duplicates or self.leaked or self.wrong or self.endless)
 
     @property
-    def unmet(self) -> list[str]:
+    def never_killed_at(self) -> list[str]:
         """The boundaries of the operator at which no process was killed."""
-        every = {place for places in KILLABLE.values() for place in places}
+        every = {name for names in KILLABLE.values() for name in names}
         return sorted(every - set(self.killed))
 
     @property
     def unlisted(self) -> list[str]:
-        """The boundaries that were crossed and can never be met."""
-        every = {place for places in KILLABLE.values() for place in places}
+        """The boundaries that were crossed and are missing in the lists of boundaries."""
+        every = {name for names in KILLABLE.values() for name in names}
         return sorted(
-            place for place in self.crossed - every if not place.startswith(("start", "sweep"))
+            name for name in self.crossed - every if not name.startswith(("start", "sweep"))
         )
 
     def to_numbers(self) -> list[int]:
@@ -88,7 +85,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Tally":
-        """Read what `to_json` has written."""
+        """Read what `to_json` wrote."""
         numbers = {
             one.name: body[one.name] for one in fields(cls) if isinstance(body[one.name], int)
         }
@@ -111,11 +108,12 @@ def render_table(tallies: Mapping[str, Tally]) -> str:
 
 
 def render_hits(tally: Tally) -> str:
-    """How often each kind of hazard has happened, and where processes were killed."""
+    """How often each kind of hazard happened, and where processes were killed."""
     kinds = [f"  {count:>6}  {kind}" for kind, count in sorted(tally.hits.items())]
     met = f"{len(tally.killed)} boundaries, {tally.killed.total()} times"
-    unmet = f"; never at: {', '.join(tally.unmet)}" if tally.unmet else ", every one there is"
-    return "\n".join(["What has happened, and how often:", *kinds, f"Killed at {met}{unmet}"])
+    never = ", ".join(tally.never_killed_at)
+    rest = f"; never at: {never}" if never else ", which are all"
+    return "\n".join(["Hazards, and how often they happened:", *kinds, f"Killed at {met}{rest}"])
 
 
 def render_summary(tally: Tally) -> str:
@@ -125,7 +123,7 @@ def render_summary(tally: Tally) -> str:
 
 
 def render_failure(trial: Trial, verdict: Verdict) -> str:
-    """A trial that has gone wrong, so that it can be run again."""
+    """A trial that failed, so that it can be run again."""
     parts = {
         "duplicates": verdict.duplicates,
         "leaked": verdict.leaked,

@@ -10,36 +10,32 @@ Mode = Literal["static", "dynamic"]
 StepKind = Literal["reports", "hangs", "stuck", "fails", "dies", "silent", "command", "bad command"]
 """What the step's program does.
 
-`reports`: it reports that it is completed, and ends. `hangs`: it does not end by itself
-after that, and is ended as its container's entrypoint does it, where there is one that
-does. `stuck`: nothing ends it but Vertex AI. `fails`: it reports that it failed. `dies`:
-it ends with status 1 without a report. `silent`: with status 0 without a report.
-`command`, `bad command`: no code of ZenML's runs, so that nothing reports.
+`reports`: it reports that it is completed, and exits. `hangs`: it does not exit after
+that, until its container's entrypoint ends it, if there is one that does. `stuck`: only
+Vertex AI can end it. `fails`: it reports that it failed. `dies`: it exits with status 1
+without a report. `silent`: with status 0 without a report. `command`, `bad command`:
+ZenML's code does not run, so nothing is reported.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step's program.
-
-    Args:
-        kind: What it does.
-        seconds: After how long, from its container's start.
-        ending: Seconds from its report to its end.
-    """
+    """A step's program."""
 
     kind: StepKind
+    # From the start of its container to its report, or to its exit without one.
     seconds: float
+    # From its report to its exit.
     ending: float = 2.0
 
     @property
     def is_command(self) -> bool:
-        """Whether no code of ZenML's runs."""
+        """Whether it runs without ZenML's code."""
         return self.kind in {"command", "bad command"}
 
     @property
     def report(self) -> str | None:
-        """What it tells the ZenML server; None for nothing."""
+        """The status that it reports to the ZenML server; None for none."""
         if self.kind in {"reports", "hangs", "stuck"}:
             return "completed"
         return "failed" if self.kind == "fails" else None
@@ -47,20 +43,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class VertexHazard:
-    """Faults of Vertex AI that come together.
-
-    Args:
-        faults: They.
-        is_harsh: Whether they last longer than the operator promises to bear, so that
-            the step may fail for them.
-    """
+    """Faults of Vertex AI that come together."""
 
     faults: tuple[Fault, ...]
-    is_harsh: bool = False
+    # Whether they last longer than the operator promises to wait, so that the step can fail.
+    exceeds_patience: bool = False
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         fault = self.faults[0]
         if isinstance(fault, JobFault):
             return type(fault).__name__
@@ -74,27 +65,24 @@ OutageForm = Literal["refused", "proxy"]
 
 @dataclass(frozen=True, slots=True)
 class ServerOutage:
-    """The ZenML server cannot be reached for a while.
+    """The ZenML server cannot be reached for a while."""
 
-    Args:
-        start: Seconds from the trial's beginning.
-        seconds: How long.
-        form: Whether connections are `refused`, or a `proxy` answers 502.
-    """
-
+    # From the beginning of the trial.
     start: float
+    # How long.
     seconds: float
+    # Connections are `refused`, or a `proxy` answers 502.
     form: OutageForm = "refused"
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return f"ZenML server: {self.form}"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerHazard:
-    """One call to the ZenML server goes wrong.
+    """One call to the ZenML server fails.
 
     Args:
         call: Method of ZenML's client or store.
@@ -105,37 +93,33 @@ class ServerHazard:
 
     call: Literal["create_run_metadata", "update_run_step", "get_run_step"]
     nth: int
-    form: Literal["lost", "unheard", "repeated"]
+    form: Literal["request lost", "answer lost", "repeated"]
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return f"ZenML server: {self.call} {self.form}"
 
 
 CutKind = Literal["SIGKILL", "Ctrl-C", "SIGTERM", "stop"]
-"""How a process is cut off; the last two are what ZenML's handler of signals raises."""
+"""How a process is cut off; ZenML's signal handler raises an error for the last two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The client's process is cut off at a boundary.
-
-    Args:
-        how: By what.
-        place: Name of the boundary: `phase: call before` or `phase: call after`.
-        nth: Which time it is crossed, from 1.
-        process: Which of the processes that come one after the other, from 1.
-    """
+    """The client's process is cut off at a boundary."""
 
     how: CutKind
-    place: str
+    # `phase: call before` or `phase: call after`.
+    boundary: str
+    # At which crossing, from 1.
     nth: int = 1
+    # Which of the processes that follow each other, from 1.
     process: int = 1
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return self.how
 
 
@@ -144,57 +128,47 @@ JobMethod = Literal["create", "get", "list", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class EmulatorCrash:
-    """Vertex AI itself dies in the middle of a call, and comes back.
-
-    Args:
-        method: The call, as faults name it.
-        nth: Which one, from 1.
-        seconds: Until it is back.
-        after_effect: Whether the call has had its effect.
-    """
+    """Vertex AI itself crashes in the middle of a call, and comes back."""
 
     method: JobMethod
+    # Which call of the method, from 1.
     nth: int
+    # Until it is back.
     seconds: float
+    # Whether the call took effect before the crash.
     after_effect: bool = False
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return f"crash of Vertex AI in {self.method}"
 
 
 @dataclass(frozen=True, slots=True)
 class SiblingFails:
-    """Another step of a dynamic run fails, and ZenML cancels this one.
+    """Another step of a dynamic run fails, and ZenML cancels this one."""
 
-    Args:
-        seconds: From the first question about the step's status.
-    """
-
+    # From the first `get_status` of the step.
     seconds: float
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return "a sibling fails"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStops:
-    """Somebody stops the run on the ZenML server.
+    """Somebody stops the run on the ZenML server."""
 
-    Args:
-        seconds: From the trial's beginning.
-        is_heeded: Whether the step's heartbeat sees it, so that the step ends.
-    """
-
+    # From the beginning of the trial.
     seconds: float
-    is_heeded: bool
+    # Whether the step's heartbeat notices, so that the step ends.
+    ends_step: bool
 
     @property
     def kind(self) -> str:
-        """What it is called in the tally."""
+        """Its name in the tally."""
         return "the run is stopped"
 
 
@@ -203,35 +177,31 @@ Hazard = VertexHazard | ServerOutage | ServerHazard | Cut | EmulatorCrash | Sibl
 Sequel = Literal["resume", "submit", "sweep step", "sweep run"]
 """What comes after a SIGKILL.
 
-`resume`: another process goes on watching the step run, as the dynamic runner does.
+`resume`: another process continues to monitor the step run, as the dynamic runner does.
 `submit`: another process submits it again. `sweep step`: the step run is ended on the
-ZenML server, and `zenml-vertex jobs cancel --orphans` is run. `sweep run`: the same, with
-the pipeline run alone ended.
+ZenML server, and `zenml-vertex jobs cancel --orphans` is run. `sweep run`: the same, but
+only the pipeline run is ended.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One trial.
+    """One trial."""
 
-    Args:
-        index: Its number in the campaign.
-        seed: Of what the world draws in it.
-        mode: How ZenML runs the pipeline.
-        step: The step.
-        hazards: What goes wrong.
-        detaches: Whether `on_client_exit` is `detach`.
-        has_key: Whether the client has a key file; else it is anonymous.
-        sequel: What comes after a SIGKILL.
-        delay: Seconds from the SIGKILL to the sequel.
-    """
-
+    # Its number in the campaign.
     index: int
+    # Of what the emulator draws in it.
     seed: str
+    # How ZenML runs the pipeline.
     mode: Mode
     step: Step
+    # What goes wrong.
     hazards: tuple[Hazard, ...] = ()
+    # Whether `on_client_exit` is `detach`.
     detaches: bool = False
+    # Whether the client has a key file; otherwise it is anonymous.
     has_key: bool = False
+    # What comes after a SIGKILL.
     sequel: Sequel = "resume"
+    # Seconds from the SIGKILL to the sequel.
     delay: float = 30.0

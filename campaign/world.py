@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 TIMINGS = Timings(queueing=5, provisioning=60, teardown=50)
 
 
-class WitnessedStore(MemoryStore):
-    """Remembers every job that was ever created, deleted ones too."""
+class RecordingStore(MemoryStore):
+    """Keeps every job that was ever created, also deleted ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ class WitnessedStore(MemoryStore):
         self._names_deleted.add(name)
         super().remove(name)
 
-    def jobs_seen(self) -> list[tuple[Job, bool]]:
-        """Every job as it was last, with whether it was deleted."""
+    def list_jobs(self) -> list[tuple[Job, bool]]:
+        """Every job in its last state, and whether it was deleted."""
         return [
             (job_from_json(document), name in self._names_deleted)
             for name, document in self._documents_seen.items()
@@ -57,14 +57,14 @@ class WitnessedStore(MemoryStore):
         ]
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Forget every job."""
         self._documents_seen.clear()
         self._names_deleted.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Something that happens at a moment, in the thread that moves the clock."""
+    """An action at a moment, in the thread that moves the clock."""
 
     moment: datetime
     act: Callable[[], object]
@@ -81,7 +81,7 @@ class World:
         self._events: list[_Event] = []
         self._planned: dict[int, list[Planned]] = {}
         self._crashes: dict[int, int] = {}
-        self.store = WitnessedStore()
+        self.store = RecordingStore()
         self._emulator = self._build(port=0)
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class World:
         return self._emulator.url
 
     def begin(self, play: Callable[[Container], Script]) -> None:
-        """Forget the last trial.
+        """Begin a trial; nothing is left of the last one.
 
         Args:
             play: What containers do from now on.
@@ -123,36 +123,36 @@ class World:
         self._play = play
 
     def plan(self, key: int, faults: Sequence[Fault], seed: str) -> None:
-        """Have faults happen.
+        """Plan faults.
 
         Args:
-            key: By which their hits are asked for.
-            faults: They.
+            key: Under which `count_hits` counts them.
+            faults: The faults.
             seed: Of what they draw.
         """
         number = sum(map(ord, seed))
         self._planned[key] = list(self._emulator.faults.plan_all(faults, seed=number))
 
     def plan_crash(self, key: int, crash: EmulatorCrash) -> None:
-        """Have Vertex AI die in the middle of a call."""
+        """Let Vertex AI crash in the middle of a call."""
 
         def act() -> None:
             if not self._is_down:
                 self._is_down = True
                 self._crashes[key] = 1
                 self._emulator.crash()
-                self.do_later(crash.seconds, self._come_back)
+                self.schedule(crash.seconds, self._come_back)
 
         fault = Interruption(crash.method, call=crash.nth, act=act, after_effect=crash.after_effect)
         self._emulator.faults.plan(fault)
 
     def count_hits(self, key: int) -> int:
-        """How often what was planned under a key has happened."""
+        """How often what was planned under a key happened."""
         planned = self._planned.get(key, [])
         return sum(one.hits for one in planned) + self._crashes.get(key, 0)
 
     def forget_calls(self) -> None:
-        """Let Vertex AI not remember what it was asked, which takes memory of its own."""
+        """Drop the record of calls, which takes memory."""
         self._emulator.forget_calls()
 
     def now(self) -> datetime:
@@ -164,8 +164,8 @@ class World:
         return (self.clock.now() - self._beginning).total_seconds()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass; what is to happen meanwhile happens."""
-        # A clock that counts microseconds would stand still for less than one.
+        """Let time pass; what is scheduled meanwhile happens."""
+        # The clock counts microseconds and would not move for less than one.
         end = self.clock.now() + timedelta(microseconds=math.ceil(max(0.0, seconds) * 1e6))
         while event := min(
             (one for one in self._events if one.moment <= end),
@@ -177,12 +177,12 @@ class World:
             event.act()
         self._advance_to(end)
 
-    def do_later(self, seconds: float, act: Callable[[], object]) -> None:
-        """Have something happen in the thread that moves the clock.
+    def schedule(self, seconds: float, act: Callable[[], object]) -> None:
+        """Schedule an action in the thread that moves the clock.
 
         Args:
             seconds: From now.
-            act: What.
+            act: The action.
         """
         self._events.append(_Event(self.clock.now() + timedelta(seconds=seconds), act))
 

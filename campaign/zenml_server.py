@@ -34,45 +34,42 @@ Cross = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Somebody wanted to change the status of the step run.
-
-    Args:
-        moment: When.
-        writer: Who: `step`, `operator`, `zenml` or `user`.
-        status: To what.
-        result: What it is afterwards; None if the server refused.
-    """
+    """An attempt to change the status of the step run."""
 
     moment: datetime
+    # Who made it: `step`, `operator`, `zenml` or `user`.
     writer: str
+    # The status that was asked for.
     status: str
+    # The status afterwards; None if the server refused.
     result: str | None
 
 
 @dataclass(slots=True)
 class ZenMLServer:
-    """The server's record of one step run.
+    """The server's record of one step run."""
 
-    Args:
-        now: Where time comes from; with a time zone.
-        begin: When the trial begins.
-        is_command: Whether the step is a command step.
-        status: Status of the step run.
-        outages: When it cannot be reached.
-        hazards: Which calls go wrong.
-    """
-
+    # The time, with a time zone.
     now: Callable[[], datetime]
+    # When the trial began.
     begin: datetime
+    # Whether the step is a command step.
     is_command: bool = False
+    # Of the step run, and of its pipeline run.
     status: ExecutionStatus = ExecutionStatus.RUNNING
     run_status: ExecutionStatus = ExecutionStatus.RUNNING
+    # When the server cannot be reached.
     outages: Sequence[ServerOutage] = ()
+    # Which calls fail.
     hazards: Sequence[ServerHazard] = ()
+    # Of the step run, in UTC without a time zone.
     end_time: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    # Every attempt to change the step run's status.
     writes: list[Write] = field(default_factory=list)
-    unheard_writes: int = 0
+    # How often an update of the step run did not arrive.
+    lost_updates: int = 0
+    # `id` of an outage or a hazard -> how often it happened.
     hits: dict[int, int] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _config: StepConfiguration = field(init=False)
@@ -86,7 +83,7 @@ class ZenMLServer:
         )
 
     def find_outage(self, moment: datetime) -> ServerOutage | None:
-        """The outage at a time."""
+        """The outage at a moment; None if the server can be reached."""
         seconds = (moment - self.begin).total_seconds()
         return next((o for o in self.outages if o.start <= seconds < o.start + o.seconds), None)
 
@@ -119,7 +116,7 @@ class ZenMLServer:
         """Change the status of the step run.
 
         Raises:
-            IllegalOperationError: If ZenML's rules do not allow it.
+            IllegalOperationError: If ZenML's rules forbid it.
         """
         try:
             self._verify(status)
@@ -130,7 +127,7 @@ class ZenMLServer:
             status = ExecutionStatus.STOPPED
         self.status = status
         if status.is_finished:
-            # The server keeps UTC without saying so.
+            # The server keeps UTC without a time zone.
             self.end_time = self.now().replace(tzinfo=None)
         self.writes.append(Write(self.now(), writer, status.value, status.value))
 
@@ -144,11 +141,11 @@ class ZenMLServer:
             )
 
     def serve(self, cross: Cross, call: str, effect: Callable[[], Any]) -> Any:
-        """Answer a call of a client, as far as the hazards let it.
+        """Answer a client's call, unless a hazard prevents it.
 
         Raises:
             ConnectionError: If no answer comes.
-            RuntimeError: As ZenML's client raises it for a proxy's answer.
+            RuntimeError: If a proxy answers, as ZenML's client raises it.
         """
         cross(call, "before")
         try:
@@ -160,7 +157,7 @@ class ZenMLServer:
         outage = self.find_outage(self.now())
         if outage:
             self._hit(outage)
-            self.unheard_writes += call == "update_run_step"
+            self.lost_updates += call == "update_run_step"
             if outage.form == "proxy":
                 raise RuntimeError("502 Bad Gateway")
             raise NoConnection("connection refused")
@@ -171,8 +168,8 @@ class ZenMLServer:
         if hazard is None:
             return effect()
         self._hit(hazard)
-        if hazard.form == "lost":
-            self.unheard_writes += call == "update_run_step"
+        if hazard.form == "request lost":
+            self.lost_updates += call == "update_run_step"
         else:
             effect()
         if hazard.form == "repeated":
@@ -184,7 +181,7 @@ class ZenMLServer:
 
 
 class ZenMLClient:
-    """What ZenML's `Client()` is in a process: as much of it as the operators call.
+    """What `Client()` returns in a process: as much of ZenML's client as the operators call.
 
     Args:
         server: The server.
@@ -197,7 +194,7 @@ class ZenMLClient:
 
     @property
     def zen_store(self) -> "ZenMLClient":
-        """The store's methods are here, too."""
+        """The store, whose methods are here as well."""
         return self
 
     def _serve(self, call: str, effect: Callable[[], Any]) -> Any:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def run() -> Iterator["Run"]:
     """Runs a trial with this package's operator."""
-    from campaign.campaign import opened
+    from campaign.campaign import open_runner
     from campaign.operators import PluginSubject
 
     logging.disable(logging.CRITICAL)
     try:
-        with opened(PluginSubject()) as run_trial:
+        with open_runner(PluginSubject()) as run_trial:
             yield run_trial
     finally:
         logging.disable(logging.NOTSET)

@@ -73,7 +73,7 @@ def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
     )
     assert first_states == second_states
     assert first.hits == second.hits
-    assert first.seen == second.seen
+    assert first.crossed == second.crossed
 
 
 LOST = _vertex(AnswerLost("create"))
@@ -104,8 +104,8 @@ def test_a_client_that_does_not_cancel_leaves_jobs_running(
 ) -> None:
     """After Ctrl-C in the wait, and after one in the submission."""
     trials = [
-        _trial(Cut("Ctrl-C", place))
-        for place in ("wait: clock.sleep before", "submit: jobs.create after")
+        _trial(Cut("Ctrl-C", boundary))
+        for boundary in ("wait: clock.sleep before", "submit: jobs.create after")
     ]
     assert all(judge(run(trial)).is_right for trial in trials)
     for module in (operator, submission):

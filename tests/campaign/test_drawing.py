@@ -50,7 +50,7 @@ def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(hazard, VertexHazard) and type(hazard.faults[0]) is Overheated
     ]
     assert hazards
-    assert all(hazard.is_harsh for hazard in hazards)
+    assert all(hazard.exceeds_patience for hazard in hazards)
 
 
 def test_every_boundary_is_drawn() -> None:
@@ -60,10 +60,10 @@ def test_every_boundary_is_drawn() -> None:
     for trial in TRIALS:
         for cut in trial.hazards:
             if isinstance(cut, Cut) and cut.how == "SIGKILL":
-                killed[trial.mode, cut.place] += 1
+                killed[trial.mode, cut.boundary] += 1
             elif isinstance(cut, Cut):
-                interrupted[cut.place] += 1
-    assert set(killed) == {(mode, place) for mode, places in KILLABLE.items() for place in places}
+                interrupted[cut.boundary] += 1
+    assert set(killed) == {(mode, name) for mode, names in KILLABLE.items() for name in names}
     assert set(interrupted) == set(INTERRUPTIBLE)
 
 
@@ -82,7 +82,7 @@ def test_one_create_is_left_of_those_that_are_tried() -> None:
         failing = [
             fault.limit or 1
             for hazard in trial.hazards
-            if isinstance(hazard, VertexHazard) and not hazard.is_harsh
+            if isinstance(hazard, VertexHazard) and not hazard.exceeds_patience
             for fault in hazard.faults
             if isinstance(fault, RequestFault) and fault.method in {"create", "*"}
             # Google's client gets another token by itself.

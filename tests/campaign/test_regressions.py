@@ -59,7 +59,7 @@ TRIALS = {
         KILLED, ListLag(seconds=20.0), mode="dynamic", sequel="resume"
     ),
     "the server has no answer for the intent": _trial(
-        ServerHazard("create_run_metadata", 1, "unheard")
+        ServerHazard("create_run_metadata", 1, "answer lost")
     ),
     "the server is restarted while a job is submitted": _trial(ServerOutage(0.0, 45.0, "proxy")),
     "a step run is submitted again while the server is down": _trial(
@@ -69,19 +69,19 @@ TRIALS = {
         sequel="submit",
     ),
     "a step fails while its run is stopped": _trial(
-        RunStops(30.0, is_heeded=False), step=Step("silent", 25.0), mode="dynamic"
+        RunStops(30.0, ends_step=False), step=Step("silent", 25.0), mode="dynamic"
     ),
     "a run is stopped before its step has a job": _trial(
         Cut("SIGKILL", "submit: jobs.create before"),
-        RunStops(30.0, is_heeded=False),
+        RunStops(30.0, ends_step=False),
         mode="dynamic",
         sequel="resume",
     ),
     "a stuck container does not heed the stop of its run": _trial(
-        RunStops(40.0, is_heeded=False), step=Step("stuck", 5.0), mode="dynamic"
+        RunStops(40.0, ends_step=False), step=Step("stuck", 5.0), mode="dynamic"
     ),
     "a run is stopped that nobody waits for any more": _trial(
-        RunStops(25.0, is_heeded=False),
+        RunStops(25.0, ends_step=False),
         Cut("Ctrl-C", "wait: get_run_step before"),
         step=Step("reports", 5.0, ending=50.0),
         detaches=True,

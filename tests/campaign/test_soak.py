@@ -16,6 +16,6 @@ def test_a_day_of_waiting_costs_little_and_says_little() -> None:
     figures = dict(re.findall(r"(\w+)=(\S+)", done.stdout))
     assert figures["status"] == "completed"
     assert 24 * 60 / 2 < int(figures["vertex_calls"]) < 24 * 60 * 1.2
-    assert int(figures["server_questions"]) < 24 * 60 * 60 / 8
+    assert int(figures["server_calls"]) < 24 * 60 * 60 / 8
     assert int(figures["log_lines"]) < 10
     assert int(figures["python_growth_kb"]) < 1024

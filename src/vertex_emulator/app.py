@@ -28,7 +28,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Injector(Protocol):
-    """Answers the calls of routes, and lets planned faults happen to them."""
+    """Answers calls, with the faults that are planned for them."""
 
     async def answer(
         self, route: Route, request: ApiRequest, perform: Callable[[], Response]

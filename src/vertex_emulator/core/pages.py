@@ -16,7 +16,7 @@ Position = tuple[str, str]
 
 
 def read_page_size(value: Any, default: int, most: int) -> int:
-    """The number of items on a page; 0 asks for the default, more than `most` for `most`.
+    """The number of items on a page; 0 stands for the default, more than `most` for `most`.
 
     Raises:
         ApiError: INVALID_ARGUMENT for what is not a number of items.

@@ -15,14 +15,14 @@ MAX_CALLS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A request that the emulator has answered; never with its token or body.
+    """A request that the emulator has answered, without its token and body.
 
     Args:
-        time: When it came.
+        time: When it arrived.
         identity: Whose token it bore, `anonymous` or `unknown token`.
         method: HTTP method.
         path: Path without the query.
-        route: Pattern of the route that served it; None for none.
+        route: Pattern of the route that served it; None if no route did.
         status: HTTP status of the answer; 0 where the connection was cut instead.
     """
 
@@ -46,19 +46,19 @@ class CallRecord:
 
 
 class Calls:
-    """The last calls, the oldest first; safe to use from several threads."""
+    """Records of the last calls, the oldest first; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._calls: deque[CallRecord] = deque(maxlen=MAX_CALLS)
         self._lock = threading.Lock()
 
     def add(self, call: CallRecord) -> None:
-        """Remember a call."""
+        """Add a record."""
         with self._lock:
             self._calls.append(call)
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Drop all records."""
         with self._lock:
             self._calls.clear()
 

@@ -23,7 +23,7 @@ CONNECTION = "emulator.connection"
 
 
 class Connection:
-    """The connection that a request has come on.
+    """The connection that a request has arrived on.
 
     Args:
         transport: Its transport.
@@ -33,7 +33,7 @@ class Connection:
         self._transport = transport
 
     def reset(self) -> None:
-        """End it with RST, which clients see as a reset."""
+        """Cut it with RST, which clients see as a reset."""
         peer = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -45,7 +45,7 @@ class Connection:
 
 
 class _Protocol(H11Protocol):
-    """Hands each request its connection."""
+    """Gives each request access to its connection."""
 
     connection: Connection
 
@@ -71,7 +71,7 @@ class HttpServer(uvicorn.Server):
 
     Args:
         app: The application.
-        listener: Listens already; closed at the end.
+        listener: Its socket, which is listening; closed at the end.
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:

@@ -39,10 +39,10 @@ class _Running:
     """A container.
 
     Args:
-        job: Whose it is, as it was at the start.
-        thread: Waits for it; None for one that lives by the timer.
+        job: Its job, as it was when the container was started.
+        thread: Waits for its end; None for a scripted one, which the timer ends.
         replica: None until it has started.
-        must_end: What is to be done to it as soon as it has started.
+        must_end: Called with its replica as soon as that has started; None to let it run.
     """
 
     job: Job
@@ -58,10 +58,10 @@ class Containers:
         runtime: Runs them.
         store: Gives them folders.
         logs: Takes their output.
-        timer: What scripted ones live by.
+        timer: Starts and ends scripted ones.
         metadata_host: `host:port` of the metadata server.
-        ended: Called when a job's container has ended, without a lock.
-        happened: Called with what happens to a job's image, without a lock.
+        ended: Called, without a lock, when a job's container has ended.
+        happened: Called, without a lock, with the events of a job's image.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Containers:
 
         Args:
             job_id: Numeric ID of the job.
-            at_once: Whether it gets no time to end by itself.
+            at_once: Whether to kill it, without a grace period.
 
         Returns:
             Whether it had one.
@@ -186,21 +186,21 @@ class Containers:
                 one.replica.abandon()
 
     def _forget(self, running: _Running) -> None:
-        """End one that lives by the timer: it is not there any more."""
+        """Drop a scripted container, which has no thread to wait for."""
         self._timer.cancel(running)
         with self._lock:
             running.must_end = _abandon
             replica = running.replica
         if replica:
             replica.abandon()
-        self._over(running, InternalError())
+        self._report_end(running, InternalError())
 
     def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
         def ended(end: Exit) -> None:
-            self._over(running, ReplicaEnded(attempt, end))
+            self._report_end(running, ReplicaEnded(attempt, end))
 
         if running.must_end:
-            # As a container that is ended while it starts.
+            # Like a container that is ended while it starts.
             ended(Exit(TERMINATED))
             return
         try:
@@ -209,7 +209,7 @@ class Containers:
             )
         except Exception:
             logger.exception("Could not run the container of %s", job.name)
-            self._over(running, InternalError())
+            self._report_end(running, InternalError())
             return
         self._started(running, replica)
 
@@ -221,7 +221,7 @@ class Containers:
             event = ReplicaEnded(attempt, replica.wait())
         except Exception:
             logger.exception("Could not run the container of %s", job.name)
-        self._over(running, event)
+        self._report_end(running, event)
         with self._lock:
             self._threads.discard(threading.current_thread())
 
@@ -235,7 +235,7 @@ class Containers:
         if must_end:
             must_end(replica)
 
-    def _over(self, running: _Running, event: Event) -> None:
+    def _report_end(self, running: _Running, event: Event) -> None:
         job_id = running.job.job_id
         with self._lock:
             if self._running.get(job_id) is running:

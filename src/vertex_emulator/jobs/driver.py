@@ -56,7 +56,7 @@ class Scripts:
 
     Args:
         write: Gives the script of a job that is created.
-        happened: Told the fault of each act that was done.
+        happened: Called with the fault of each act that was carried out.
     """
 
     write: Callable[[Job], tuple[Act, ...]] = _no_script
@@ -105,7 +105,7 @@ class Driver:
             logs=logs,
             timer=timer,
             metadata_host=metadata_host,
-            ended=self._on_container_over,
+            ended=self._on_container_ended,
             happened=self._apply,
         )
 
@@ -199,11 +199,11 @@ class Driver:
         self._apply(job_id, CancelRequested())
 
     def add_script(self, job_id: str, acts: tuple[Act, ...]) -> None:
-        """Add to what will happen to a job."""
+        """Add acts to the script of a job."""
         self._apply(job_id, Scripted(acts))
 
     def delete(self, job_id: str) -> None:
-        """Forget a job; its container is ended, and its folder goes with that end."""
+        """Delete a job; its container is ended, and its folder is removed once it has ended."""
         with self._changed:
             job = self._jobs.pop(job_id, None)
             self._timer.cancel(job_id)
@@ -245,7 +245,7 @@ class Driver:
             if changed is not job:
                 self._keep(changed)
             self._do(changed, effects)
-            # Behind the start of a container, which goes first at the same time.
+            # After the start of a container, which comes first if both are due at once.
             if job_id in self._jobs:
                 self._set_timer(self._jobs[job_id])
 
@@ -277,7 +277,7 @@ class Driver:
             elif isinstance(effect, FaultHappened):
                 self._scripts.happened(effect.fault)
 
-    def _on_container_over(self, job: Job, event: Event) -> None:
+    def _on_container_ended(self, job: Job, event: Event) -> None:
         with self._changed:
             if self._is_crashed:
                 return

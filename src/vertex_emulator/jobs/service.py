@@ -108,7 +108,7 @@ class JobService:
         return answer
 
     def cancel(self, parent: Parent, job_id: str) -> Json:
-        """Ask a job to end; returns before it has.
+        """Cancel a job; returns before it has ended.
 
         What the service answers for a job that has ended is not documented; here it is
         FAILED_PRECONDITION.

@@ -104,7 +104,7 @@ class JobLogs:
             job_id: Numeric ID of the job.
             task: The replica.
             stream: `stdout` or `stderr`.
-            line: Without its end.
+            line: The line, without its line break.
         """
         severity, payload = parse_output(stream, line)
         self._append(job_id, task, severity, payload)

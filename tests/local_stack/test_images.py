@@ -14,19 +14,28 @@ import pytest
 
 from zenml_vertex.local_stack.images import ImagePlan, find_docker_host, open_image_services
 from zenml_vertex.local_stack.processes.loopback import open_listener
-from zenml_vertex.local_stack.processes.servers import ToolsMissingError
+from zenml_vertex.local_stack.processes.servers import StartError, ToolsMissingError
 
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 
 
 @pytest.fixture
 def engine() -> Iterator[str]:
-    """The address of something that answers as a Docker engine does."""
+    """The address of something that answers as a Docker engine does, with no image and no hub."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b"OK" if self.path.endswith("/_ping") else b'{"ApiVersion": "1.44"}'
-            self.send_response(200)
+            if "/images/" in self.path:
+                self.reply(404, b'{"message": "No such image"}')
+            else:
+                is_ping = self.path.endswith("/_ping")
+                self.reply(200, b"OK" if is_ping else b'{"ApiVersion": "1.44"}')
+
+        def do_POST(self) -> None:
+            self.reply(500, b'{"message": "registry-1.docker.io: no such host"}')
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -104,6 +113,16 @@ def test_a_registry_that_is_named_is_used(engine: str, tmp_path: Path) -> None:
         assert services.registry == "127.0.0.1:5000/team"
         assert services.parent_image == "python:3.12"
     assert not log.exists()
+
+
+def test_a_registry_that_cannot_be_pulled_has_a_cure(engine: str, tmp_path: Path) -> None:
+    """The error has the engine's reason, and the option that does without the pull."""
+    environment = {**os.environ, "DOCKER_HOST": engine}
+    with (
+        pytest.raises(StartError, match=r"no such host.*--registry HOST:PORT"),
+        open_image_services(ImagePlan(), tmp_path / "registry.log", environment),
+    ):
+        pass
 
 
 def test_no_engine_is_an_error_of_its_own(unused: str) -> None:

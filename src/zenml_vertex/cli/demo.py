@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--parent-image", metavar="IMAGE",
-    help="Parent of the step's image, with --runtime docker: Python and uv. [default: ZenML's own, "
+    help="Parent of the step's image, with --runtime docker. [default: ZenML's own choice, from "
     "zenmldocker/zenml]",
 )  # fmt: skip
 def demo(

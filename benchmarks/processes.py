@@ -18,7 +18,7 @@ _SECONDS = 600.0
 
 
 def run_alone(module: str, *arguments: str, operator: Operator) -> Any:
-    """Run a module of this package without a stack; what it prints last.
+    """Run a module of this package without a stack, and return the JSON that it prints last.
 
     Args:
         module: Name of the module in this package.
@@ -26,7 +26,7 @@ def run_alone(module: str, *arguments: str, operator: Operator) -> Any:
         operator: Whose flavor `vertex` is in that process.
 
     Raises:
-        RuntimeError: If it fails; shows what it wrote.
+        RuntimeError: If it fails; with its output.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("ZENML_")}
@@ -37,17 +37,17 @@ def run_alone(module: str, *arguments: str, operator: Operator) -> Any:
 def run_on_stack(
     module: str, *arguments: str, stack: LocalStack, emulator_host: str, content: Any = None
 ) -> Any:
-    """Run a module of this package in the environment of a stack; what it prints last.
+    """Run a module of this package on a stack, and return the JSON that it prints last.
 
     Args:
         module: Name of the module in this package.
         arguments: Its command line.
         stack: The stack.
-        emulator_host: Where Vertex AI is.
-        content: What it reads as JSON.
+        emulator_host: `host:port` of Vertex AI.
+        content: What it reads from stdin as JSON.
 
     Raises:
-        RuntimeError: If it fails; shows what it wrote.
+        RuntimeError: If it fails; with its output.
     """
     variables = {**stack.environment, "AIPLATFORM_EMULATOR_HOST": emulator_host}
     return _run(module, arguments, variables, json.dumps(content))
@@ -58,7 +58,7 @@ def _run(
 ) -> Any:
     path = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     variables = {**environment, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
-    # Whoever writes no bytecode reads none that fits, and imports 4 times slower.
+    # A Python that writes no bytecode imports 4 times slower.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],

@@ -33,7 +33,7 @@ class Figure:
 class Machine:
     """What figures depend on; no names and no paths."""
 
-    # That this process may use.
+    # Cores that this process can use.
     cores: int
     # The model.
     cpu: str
@@ -59,7 +59,7 @@ class Results:
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def updated(self, newer: "Results") -> "Results":
-        """These figures, replaced by newer ones; those alone if they come from another machine."""
+        """These figures, updated by newer ones; the newer ones alone if the machine differs."""
         if newer.machine != self.machine:
             return newer
         return replace(self, figures={**self.figures, **newer.figures})
@@ -172,6 +172,6 @@ def load(folder: Path) -> Results | None:
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write the figures, and the table of them, into a folder."""
+    """Write the figures, and their table, into a folder."""
     (folder / JSON_NAME).write_text(results.to_json(), "utf-8")
     (folder / TABLE_NAME).write_text(render(results), "utf-8")

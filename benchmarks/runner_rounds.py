@@ -93,7 +93,7 @@ def measure_rounds(harness: Harness, wanted: Collection[str]) -> Mapping[str, Sa
 
 @dataclass(frozen=True, slots=True)
 class _WaitingSteps:
-    """Steps that wait, and the operator that is asked for their status."""
+    """Steps that wait on a stack for their jobs."""
 
     stack: LocalStack
     emulator_host: str

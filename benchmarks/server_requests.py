@@ -163,7 +163,7 @@ def count_requests(clock: StoppingClock, step_run_ids: Sequence[str]) -> int:
 def main() -> None:
     """Count for the operator, the steps and the minutes of the command line.
 
-    The server knows the first step only: it is never asked for the others by their IDs.
+    The server knows the first step only: the others are never read by their IDs.
     """
     operator, text, minutes, step_run_id = sys.argv[1:]
     clock, steps = StoppingClock(int(minutes) * MINUTE), int(text)

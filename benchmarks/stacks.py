@@ -12,21 +12,18 @@ from zenml_vertex.local_stack.registration import StackPlan
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.start import start_local_stack
 
-# What the stacks' step operators are registered with.
+# Of the stacks' step operators.
 PROJECT_OF_STACKS, REGION_OF_STACKS = StackPlan().project, StackPlan().region
 PIPELINE = Path(__file__).parent / "pipelines" / "timed.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """A stack for each operator.
+    """A stack for each operator."""
 
-    Args:
-        stacks: The stacks, which have an emulator each that nobody uses here.
-        folder: Folder for gates.
-    """
-
+    # The emulator of each is not used here.
     stacks: Mapping[Operator, LocalStack]
+    # For the files that steps wait for.
     folder: Path
 
     def __getitem__(self, operator: Operator) -> LocalStack:
@@ -35,17 +32,18 @@ class Stacks:
 
 @contextmanager
 def open_stacks(say: Say) -> Iterator[Stacks]:
-    """Start a stack for each operator; all is gone at the end."""
+    """Start a stack for each operator; both are stopped at the end."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stacks: dict[Operator, LocalStack] = {}
         for operator in OPERATORS:
-            say(f"Starting a ZenML server, with the operator `{operator}`.")
+            say(f"Starting a ZenML server with the step operator `{operator}`.")
             stack = start_local_stack(folder / operator, operator=operator)
             stacks[operator] = running.enter_context(stack)
             expected = "zenml_vertex." if operator == "plugin" else "zenml.integrations."
             if not stacks[operator].flavor_source.startswith(expected):
-                raise RuntimeError(f"`vertex` is {stacks[operator].flavor_source}")
+                source = stacks[operator].flavor_source
+                raise RuntimeError(f"The flavor `vertex` is {source}, expected {expected}*.")
         yield Stacks(stacks, folder)
 
 

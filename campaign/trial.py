@@ -82,17 +82,14 @@ class ServerOutage:
 
 @dataclass(frozen=True, slots=True)
 class ServerHazard:
-    """One call to the ZenML server fails.
+    """One call to the ZenML server fails."""
 
-    Args:
-        call: Method of ZenML's client or store.
-        nth: Which call of it, from 1.
-        form: `lost`: nothing happens. `unheard`: it has its effect, and no answer comes.
-            `repeated`: the same, and ZenML's client asks a second time by itself.
-    """
-
+    # Method of ZenML's client or store.
     call: Literal["create_run_metadata", "update_run_step", "get_run_step"]
+    # Which call of the method, from 1.
     nth: int
+    # `request lost`: it has no effect. `answer lost`: it takes effect, but no answer comes.
+    # `repeated`: the same, and ZenML's client retries by itself.
     form: Literal["request lost", "answer lost", "repeated"]
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_the_built_in_operator_reads_at_its_own_pace() -> None:
-    """1, 2, 4, 8, 16 and then every 16 s; the unmodified class of ZenML says so itself."""
+    """After 1, 2, 4, 8 and 16 s, and then every 16 s: measured with ZenML's unmodified class."""
     assert run_alone("reads", "2", operator="builtin") == [
         0,
         1,
@@ -35,7 +35,7 @@ def test_the_built_in_operator_reads_at_its_own_pace() -> None:
     ]
 
 
-def test_processes_that_read_as_one_are_added_up_by_the_minute() -> None:
+def test_reads_of_equal_processes_are_added_up_by_the_minute() -> None:
     """One creation a second: the second process is a second late."""
     assert spread_reads([0, 1, 59, 61], 2, 3) == [5, 3, 0]
     assert spread_reads([0], 150, 3) == [60, 60, 30]
@@ -44,7 +44,7 @@ def test_processes_that_read_as_one_are_added_up_by_the_minute() -> None:
 
 @pytest.mark.parametrize(("steps", "pages"), [(1, 1), (100, 1), (101, 2)])
 def test_one_process_reads_lists(steps: int, pages: int) -> None:
-    """At most 12 a minute, a page for each hundred jobs, as the emulator has counted them."""
+    """At most 12 a minute, a page for each hundred jobs, as counted by the emulator."""
     reads = count_reads(steps, 2)
     assert len(reads) == 2
     assert all(10 * pages <= count <= 12 * pages for count in reads), reads
@@ -67,7 +67,7 @@ def test_a_wait_that_returns_early_fails_the_row() -> None:
 
 
 def test_many_processes_share_the_quota() -> None:
-    """Each process is created in its second, and all together read less than they would alone."""
+    """Each starts in its own second, and together they read less than they would alone."""
     with open_simulated_vertex() as vertex:
         reads = count_reads_of_processes(vertex, 60, 4)
         created = [call for call in vertex.emulator.calls if call.method == "POST"]

@@ -49,7 +49,7 @@ def test_every_committed_count_meets_its_target() -> None:
 
 
 def test_no_figure_tells_where_it_was_measured() -> None:
-    """Cores, CPU and versions are enough; names and paths are nobody's business."""
+    """Cores, CPU and versions are enough: no names, no paths."""
     text = (FOLDER / "results.json").read_text("utf-8")
     assert set(json.loads(text)["machine"]) == {"cores", "cpu", "python", "zenml", "aiplatform"}
     assert not re.search(r'": "/|/home/|/tmp/|/work', text)
@@ -83,7 +83,7 @@ def test_a_target_is_kept_to_the_letter(
 
 
 def test_rows_are_chosen_by_name() -> None:
-    """In the order of the table; none means all; a slip of the pen is refused with the names."""
+    """In the order of the table; none means all; a typo is refused, and every ID named."""
     chosen = choose_rows(" lag_seconds_45, import_seconds,")
     assert [row.id for row in chosen] == ["import_seconds", "lag_seconds_45"]
     assert choose_rows("") == list(ROWS)
@@ -92,7 +92,7 @@ def test_rows_are_chosen_by_name() -> None:
 
 
 def test_an_unknown_row_ends_the_command_before_anything_is_measured(tmp_path: Path) -> None:
-    """Status 2, and no file."""
+    """It exits with status 2 and writes no file."""
     command = [sys.executable, "-m", "benchmarks", "--rows=import", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
     assert done.returncode == 2
@@ -101,7 +101,7 @@ def test_an_unknown_row_ends_the_command_before_anything_is_measured(tmp_path: P
 
 
 def test_a_part_run_replaces_its_rows_only(tmp_path: Path) -> None:
-    """On the same machine; on another one, figures of two machines would stand in one table."""
+    """On the same machine; on another one, it replaces all: a table is of one machine."""
     first = {"import_seconds": Figure(2.0, 0.02), "lag_seconds_0": Figure(9.0, 0.5)}
     save(Results(MACHINE, first), tmp_path)
     older = load(tmp_path)
@@ -113,7 +113,7 @@ def test_a_part_run_replaces_its_rows_only(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """JSON has the four fields of a row, and rows that exist no longer are left out."""
+    """JSON has the four fields of a row, and rows that no longer exist are left out."""
     save(Results(MACHINE, {"import_seconds": Figure(2.0, 0.02)}), tmp_path)
     content = json.loads((tmp_path / "results.json").read_text("utf-8"))
     row = {"id": "import_seconds", "builtin": 2.0, "ours": 0.02, "unit": "s"}
@@ -140,7 +140,7 @@ def test_figures_have_three_digits() -> None:
 
 
 def test_the_figure_of_a_row_is_the_median_of_its_samples() -> None:
-    """One slow run in five does not show."""
+    """One slow run in five does not matter."""
     samples = Samples(builtin=(9.0, 1.0, 3.0, 2.0, 99.0), plugin=(0.1, 7.0, 0.3, 0.2, 0.2))
     assert samples.medians == (3.0, 0.2)
     assert Figure.of(samples) == Figure(builtin=3.0, ours=0.2)

@@ -1,4 +1,4 @@
-"""A world in which trials are run in this process."""
+"""A world in which this process runs trials."""
 
 import logging
 from collections.abc import Iterator

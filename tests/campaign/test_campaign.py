@@ -45,7 +45,7 @@ def _trial(*hazards: Hazard, step: Step | None = None, **fields: Any) -> Trial:
     )
 
 
-def test_sixty_trials_leave_nothing_to_complain_of(run: Run) -> None:
+def test_sixty_trials_go_right(run: Run) -> None:
     """One job for each step run, none left running, every status right, and an end to each wait."""
     failures = []
 
@@ -64,7 +64,7 @@ def test_sixty_trials_leave_nothing_to_complain_of(run: Run) -> None:
 
 
 def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
-    """What is drawn, what happens, and when: a failure can be looked at again."""
+    """What is drawn, what happens, and when: a failure can be reproduced."""
     assert draw_trial(7, 12) == draw_trial(7, 12)
     assert draw_trial(7, 12) != draw_trial(8, 12)
     first, second = (run(draw_trial(7, 12)) for _ in range(2))
@@ -82,7 +82,7 @@ LOST = _vertex(AnswerLost("create"))
 def test_a_client_that_creates_again_blindly_makes_duplicates(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever does not look the job up after a lost answer pays twice, and is found out."""
+    """A client that does not look for the job after a lost answer pays twice, and is caught."""
     assert judge(run(_trial(LOST))).is_right
     monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     verdict = judge(run(_trial(LOST)))
@@ -92,7 +92,7 @@ def test_a_client_that_creates_again_blindly_makes_duplicates(
 def test_a_client_that_waits_too_shortly_makes_duplicates(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A late effect that a list shows later still is what the waits are for."""
+    """The waits are for a late effect that a list shows even later."""
     late = _trial(_vertex(AnswerLost("create", late=20.0)), _vertex(ListLag(seconds=20.0)))
     assert judge(run(late)).is_right
     monkeypatch.setattr(submission, "SETTLE_SECONDS", (0.0, 1.0, 3.0))
@@ -116,7 +116,7 @@ def test_a_client_that_does_not_cancel_leaves_jobs_running(
 def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job is found by its labels however little the killed client has recorded."""
+    """A job is found by its labels, however little the killed client recorded."""
     killed = _trial(
         Cut("SIGKILL", "submit: jobs.create after"),
         step=Step("reports", 3600.0),
@@ -128,10 +128,10 @@ def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
     assert judge(run(killed)).leaked == 1
 
 
-def test_a_client_that_says_something_else_is_found_out(
+def test_a_client_that_says_something_else_is_caught(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that has failed is not told to be completed, nor the other way round."""
+    """A failed step that is reported as completed is caught, and so is the opposite."""
     dies = _trial(step=Step("dies", 60.0))
     assert judge(run(dies)).is_right
     with monkeypatch.context() as broken:
@@ -155,10 +155,8 @@ class _Nonsense:
 _NONSENSE = _Nonsense()
 
 
-def test_a_client_that_waits_for_ever_is_found_out(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A job that somebody has deleted ends its step."""
+def test_a_client_that_waits_for_ever_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that somebody deleted ends its step."""
     deleted = _trial(_vertex(Deleted(after=30.0)), step=Step("reports", 3600.0))
     assert judge(run(deleted)).is_right
     monkeypatch.setattr(JobFollower, "note_failure", lambda *_: None)
@@ -166,7 +164,7 @@ def test_a_client_that_waits_for_ever_is_found_out(
 
 
 def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has nothing to do with it is dropped, one by one."""
+    """Hazards that do not matter for the failure are dropped, one by one."""
     monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     lost = AnswerLost("create", late=0.0)
     trial = _trial(
@@ -182,13 +180,13 @@ def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_hazard_that_did_not_happen_does_not_count(run: Run) -> None:
-    """A plan is no proof: the tally has what was met."""
+    """A plan proves nothing: the tally counts what happened."""
     record = run(_trial(_vertex(RequestLost("cancel")), LOST))
     assert record.hits == {"AnswerLost create": 1}
 
 
 def test_the_command_prints_both_operators_and_a_last_line() -> None:
-    """`make faults` is this; its end can be read by a program."""
+    """`make faults` runs it; a program can read the last line."""
     command = [sys.executable, "-m", "campaign", "--trials", "16", "--seed", "7"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Trials are drawn within what the operator promises to bear, and everything is drawn."""
+"""Trials stay within the operator's patience, and every fault and boundary is drawn."""
 
 from collections import Counter
 
@@ -37,7 +37,7 @@ def test_every_fault_of_the_emulator_is_drawn() -> None:
 
 
 def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kind that the campaign does not vary is drawn as it is by default, in harsh trials."""
+    """A kind without variants is drawn with its defaults, and the step is allowed to fail."""
     monkeypatch.setattr(FaultKind, "registry", dict(FaultKind.registry))
 
     class Overheated(JobFault):
@@ -54,7 +54,7 @@ def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_boundary_is_drawn() -> None:
-    """A SIGKILL at each in each mode, and an interruption wherever one can come."""
+    """A SIGKILL at each in each mode, and an interruption wherever one is possible."""
     killed: Counter[tuple[str, str]] = Counter()
     interrupted: Counter[str] = Counter()
     for trial in TRIALS:
@@ -68,7 +68,7 @@ def test_every_boundary_is_drawn() -> None:
 
 
 def test_an_effect_that_comes_later_than_is_waited_for_is_not_drawn() -> None:
-    """It is documented to be impossible: nothing tells it from a create without effect."""
+    """It is documented as impossible: nothing distinguishes it from a create without effect."""
     late = max(fault.late for fault in FAULTS if isinstance(fault, AnswerLost))
     lag = max(fault.seconds or 0 for fault in FAULTS if isinstance(fault, ListLag))
     assert late > 15
@@ -77,7 +77,7 @@ def test_an_effect_that_comes_later_than_is_waited_for_is_not_drawn() -> None:
 
 
 def test_one_create_is_left_of_those_that_are_tried() -> None:
-    """More failures of creates than the operator tries would fail the step rightly."""
+    """With more failures than creates that the operator tries, the step would fail rightly."""
     for trial in TRIALS:
         failing = [
             fault.limit or 1

@@ -49,7 +49,7 @@ TRIALS = {
     "lists fail for minutes after a lost answer": _trial(
         AnswerCut("create", share=0.04), AnswerCut("list", lasts=270.0)
     ),
-    "lists may not be read for minutes after a lost answer": _trial(
+    "lists are refused for minutes after a lost answer": _trial(
         AnswerLost("create"), PermissionWithdrawn("list", lasts=200.0)
     ),
     "a late effect that is listed late": _trial(
@@ -58,7 +58,7 @@ TRIALS = {
     "the next process comes before the list": _trial(
         KILLED, ListLag(seconds=20.0), mode="dynamic", sequel="resume"
     ),
-    "the server has no answer for the intent": _trial(
+    "the server does not answer when the intent is recorded": _trial(
         ServerHazard("create_run_metadata", 1, "answer lost")
     ),
     "the server is restarted while a job is submitted": _trial(ServerOutage(0.0, 45.0, "proxy")),
@@ -77,10 +77,10 @@ TRIALS = {
         mode="dynamic",
         sequel="resume",
     ),
-    "a stuck container does not heed the stop of its run": _trial(
+    "a stuck container ignores the stop of its run": _trial(
         RunStops(40.0, ends_step=False), step=Step("stuck", 5.0), mode="dynamic"
     ),
-    "a run is stopped that nobody waits for any more": _trial(
+    "a run is stopped that nobody follows any longer": _trial(
         RunStops(25.0, ends_step=False),
         Cut("Ctrl-C", "wait: get_run_step before"),
         step=Step("reports", 5.0, ending=50.0),
@@ -89,7 +89,7 @@ TRIALS = {
     "the cancel after Ctrl-C meets a bad gateway": _trial(
         IN_THE_WAIT, ErrorAnswer("cancel", 502, body="html", count=4)
     ),
-    "the cancel after Ctrl-C is not permitted for a moment": _trial(
+    "the cancel after Ctrl-C is refused for a moment": _trial(
         IN_THE_WAIT, PermissionWithdrawn("cancel", lasts=30.0)
     ),
     "a second Ctrl-C while the step run is being stopped": _trial(
@@ -98,7 +98,7 @@ TRIALS = {
     "a second Ctrl-C while the job of a submission is cancelled": _trial(
         UNRECORDED, Cut("stop", "submit: jobs.cancel before")
     ),
-    "a second Ctrl-C while the job of a submission is looked for": _trial(
+    "a second Ctrl-C while the job of a submission is searched for": _trial(
         AnswerLost("create"),
         Cut("Ctrl-C", "submit: jobs.list after"),
         Cut("Ctrl-C", "submit: jobs.list before"),
@@ -108,13 +108,13 @@ TRIALS = {
         ErrorAnswer("get", 404),
         step=Step("command", 5.0, ending=0.0),
     ),
-    "a state that nobody knows, for ever": _trial(UnknownState(), step=Step("dies", 5.0)),
+    "an unknown state, for ever": _trial(UnknownState(), step=Step("dies", 5.0)),
 }
 
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_trial_that_went_wrong_goes_right(run: Run, name: str) -> None:
-    """One job, the right status, nothing left running; and what was planned has happened."""
+    """One job, the right status, nothing left running; and every planned hazard happened."""
     record = run(TRIALS[name])
     verdict = judge(record)
     assert verdict.is_right, verdict

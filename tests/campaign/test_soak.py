@@ -1,4 +1,4 @@
-"""A step that is waited for for a long time."""
+"""A step that runs for a long time."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_day_of_waiting_costs_little_and_says_little() -> None:
-    """Some calls an hour, one line for each state, and no memory."""
+    """Some calls an hour, one line for each state, and no growth of memory."""
     command = [sys.executable, "-m", "campaign.soak", "--days", "1"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -273,7 +273,7 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
     minutes = rng.uniform(1, 30) * 60
 
     def forever_or(seconds: float) -> float | None:
-        # A job that runs for ever is waited for unless its step has reported its end.
+        # A job that runs forever is waited for unless its step has reported its end.
         return rng.choice((None, seconds)) if step.report else seconds
 
     draws: tuple[Callable[[], VertexHazard], ...] = (

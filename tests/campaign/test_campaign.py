@@ -155,7 +155,7 @@ class _Nonsense:
 _NONSENSE = _Nonsense()
 
 
-def test_a_client_that_waits_for_ever_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_waits_forever_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that somebody deleted ends its step."""
     deleted = _trial(_vertex(Deleted(after=30.0)), step=Step("reports", 3600.0))
     assert judge(run(deleted)).is_right

@@ -108,7 +108,7 @@ TRIALS = {
         ErrorAnswer("get", 404),
         step=Step("command", 5.0, ending=0.0),
     ),
-    "an unknown state, for ever": _trial(UnknownState(), step=Step("dies", 5.0)),
+    "an unknown state, forever": _trial(UnknownState(), step=Step("dies", 5.0)),
 }
 
 

@@ -152,7 +152,7 @@ def test_a_state_of_the_future_is_read(jobs_at: JobsAt, state: Any, read: str) -
     "body",
     [b"", b"{", b"[]", b"null", b"5", b"\xff\xfe", b"<html>Log in</html>", b'{"name": 5}', b"{}"],
 )
-def test_an_answer_that_is_no_job_is_service_unavailable(jobs_at: JobsAt, body: bytes) -> None:
+def test_an_answer_that_is_not_a_job_is_service_unavailable(jobs_at: JobsAt, body: bytes) -> None:
     """A login page with status 200, half a JSON, an empty object: none of it is a job."""
     with Canned(200, body) as server:
         jobs = jobs_at(server.url)
@@ -209,7 +209,7 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(jobs_at: JobsAt) -> None:
     assert token not in "".join(traceback.format_exception(error))
 
 
-def test_a_token_that_is_no_header_is_not_shown(jobs_at: JobsAt) -> None:
+def test_a_token_that_is_not_a_valid_header_is_not_shown(jobs_at: JobsAt) -> None:
     """Requests shows the whole header in its error; nothing is sent, and none of it is shown."""
     token = "ya29.a0AfB_secret\ntoken"
     jobs = jobs_at("http://127.0.0.1:1", Credentials(token))

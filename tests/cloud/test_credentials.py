@@ -122,7 +122,7 @@ def test_sources_are_taken_in_their_order(
 
 
 @pytest.mark.smoke
-def test_an_emulator_gets_nobodys_credentials(
+def test_an_emulator_gets_no_credentials_of_the_machine(
     emulator: VertexEmulator,
     fake_gcloud: FakeGcloud,
     write_key: WriteKey,
@@ -300,7 +300,7 @@ def test_whatever_a_connector_raises_is_an_error_of_this_package(
         jobs_at("http://127.0.0.1:1", ConnectorCredentials(fetch)).get(NAME)
 
 
-def test_a_stop_of_the_run_is_no_error_of_a_connector(jobs_at: JobsAt) -> None:
+def test_a_stop_of_the_run_is_not_an_error_of_a_connector(jobs_at: JobsAt) -> None:
     """ZenML's handler of SIGTERM raises it wherever the process is; the job is cancelled then."""
     jobs = jobs_at(
         "http://127.0.0.1:1", ConnectorCredentials(lambda: raise_(RunStoppedException("stop")))

@@ -23,7 +23,7 @@ def test_an_emulator_is_found_by_its_variable(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  "])
-def test_an_empty_variable_is_none(value: str) -> None:
+def test_an_empty_variable_counts_as_unset(value: str) -> None:
     """As a shell leaves one behind."""
     environ = {"AIPLATFORM_EMULATOR_HOST": value}
     endpoint = choose_endpoint(region="us-central1", api_endpoint=value, environ=environ)
@@ -91,7 +91,7 @@ def test_credentials_never_leave_the_machine_in_clear_text(url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("where", ["api_endpoint", "AIPLATFORM_EMULATOR_HOST"])
-def test_what_is_no_address_is_an_error(address: str, where: str) -> None:
+def test_an_invalid_address_is_an_error(address: str, where: str) -> None:
     """It says which of the two is wrong, and repeats no password that is part of it."""
     is_setting = where == "api_endpoint"
     with pytest.raises(ConfigurationError, match=f"`{where}` is not a valid address") as caught:

@@ -123,7 +123,7 @@ def test_what_the_token_endpoint_answered_is_not_shown() -> None:
 @pytest.mark.parametrize(
     "interruption", [KeyboardInterrupt(), SystemExit(1), RunStoppedException()]
 )
-def test_an_interruption_is_none_of_them(interruption: BaseException) -> None:
+def test_an_interruption_is_not_translated(interruption: BaseException) -> None:
     """Ctrl-C, and what ZenML raises at SIGTERM, have to reach whoever cancels the job."""
     with pytest.raises(type(interruption)), translated("reading a job"):
         raise interruption

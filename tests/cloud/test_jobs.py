@@ -101,9 +101,7 @@ def test_what_the_installed_client_does_not_know_is_named(
 
 
 @pytest.mark.parametrize("name", ["", "rubbish", f"{PARENT}/customJobs/1/more", "../../etc"])
-def test_a_name_that_is_none_is_refused(
-    emulator: VertexEmulator, jobs_at: JobsAt, name: str
-) -> None:
+def test_an_invalid_name_is_refused(emulator: VertexEmulator, jobs_at: JobsAt, name: str) -> None:
     """The client's own ValueError does not end the step that waits."""
     jobs = jobs_at(emulator.url)
     for call in (jobs.get, jobs.cancel):
@@ -137,7 +135,7 @@ def test_a_refused_connection_is_service_unavailable(jobs_at: JobsAt) -> None:
 
 @pytest.mark.timeout(20)
 def test_a_server_that_never_answers_is_left(jobs_at: JobsAt) -> None:
-    """Every call has a timeout: without one, this test would hang for ever."""
+    """Every call has a timeout: without one, this test would hang forever."""
     with silent_server() as url:
         for error in call_each(jobs_at(url, timeouts=SHORT)):
             assert error.retryable

@@ -26,7 +26,9 @@ KEY = {
         {"type": "authorized_user"},
     ],
 )
-def test_what_google_loads_is_no_problem(tmp_path: Path, content: dict[str, str]) -> None:
+def test_credentials_that_google_loads_are_not_a_problem(
+    tmp_path: Path, content: dict[str, str]
+) -> None:
     """Every kind of credentials file that the built-in operator takes."""
     file = tmp_path / "key.json"
     file.write_text(json.dumps(content))
@@ -52,7 +54,7 @@ def test_what_google_loads_is_no_problem(tmp_path: Path, content: dict[str, str]
         (json.dumps({**KEY, "private_key": ""}).encode(), "without `private_key`"),
     ],
 )
-def test_a_file_that_is_no_key_is_named_with_the_reason(
+def test_a_file_that_is_not_a_key_is_named_with_the_reason(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     """And with the command that makes a key."""
@@ -75,7 +77,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["~nobody-has-this-home/key.json", "key\0.json"])
-def test_what_is_no_path_is_named(path: str) -> None:
+def test_a_path_without_a_file_is_named(path: str) -> None:
     """Python raises for these what is no OSError."""
     assert "is not a valid path on this machine" in str(find_key_file_problem(path))
 

@@ -74,7 +74,7 @@ def test_the_first_container_runs_the_step_at_once() -> None:
     assert clock.sleeps == []
 
 
-def test_a_step_that_is_over_is_not_run_again() -> None:
+def test_a_finished_step_is_not_run_again() -> None:
     """A second start after the step has reported does nothing, and claims nothing."""
     store = InMemoryClaim()
     assert not _claim(store, is_finished=lambda: True).acquire()
@@ -131,7 +131,7 @@ def test_of_two_that_take_over_one_does() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"holder": 1}', "\0", '"x"'])
-def test_a_text_that_is_no_claim_is_none(text: str) -> None:
+def test_a_text_that_is_not_a_claim_counts_as_no_claim(text: str) -> None:
     """Half a file of a container that died while writing blocks nobody."""
     store = InMemoryClaim(text)
     assert _claim(store).acquire()

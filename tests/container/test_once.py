@@ -64,7 +64,7 @@ def test_a_second_start_after_the_step_has_reported_runs_nothing(
 def test_a_container_that_hangs_after_its_step_ends_itself(
     local_stack: LocalStack, run_pipeline: RunPipeline
 ) -> None:
-    """A thread that the step left behind would keep the machine, and the bill, for ever.
+    """A thread that the step left behind would keep the machine, and the bill, forever.
 
     The pipeline does not wait for it, and is over before the job is.
     """

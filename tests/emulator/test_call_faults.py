@@ -277,7 +277,7 @@ def test_the_token_endpoint_fails(simulation: Any) -> None:
     assert requests.post(url, data=form, timeout=10).status_code == 503
 
 
-def test_the_clock_goes_on_while_a_call_is_under_way(simulation: Any) -> None:
+def test_the_clock_continues_during_a_call(simulation: Any) -> None:
     """A delay that is `advanced` moves the clock on before the call has its effect."""
     name = simulation.create()
     simulation.emulator.faults.plan(Delay("get", 265, clock="advanced"))

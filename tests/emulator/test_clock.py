@@ -134,7 +134,7 @@ def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:
     assert seen == list(range(200))
 
 
-def test_a_clock_goes_on_without_those_who_have_left(clock: ManualClock) -> None:
+def test_a_clock_continues_without_those_that_have_left(clock: ManualClock) -> None:
     """A timer that was stopped is not waited for."""
     timer = Timer(clock)
     timer.start()

@@ -110,7 +110,7 @@ def test_it_says_that_it_is_ready_and_ends_cleanly(
     assert process.end(number) == 0
 
 
-def test_an_end_ends_the_jobs_and_a_start_goes_on(
+def test_an_end_ends_the_jobs_and_a_start_continues_them(
     begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
 ) -> None:
     """SIGTERM ends the programs of jobs; the next emulator in the folder starts them again."""

@@ -56,7 +56,7 @@ def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: Job
             assert session.get(url, timeout=10).json()["state"] == "JOB_STATE_QUEUED"
 
 
-def test_a_crash_ends_nothing_and_the_next_goes_on(
+def test_a_crash_ends_nothing_and_the_next_emulator_continues(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
     """The program outlives the emulator; the next one ends it, and starts the job again.

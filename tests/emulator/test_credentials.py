@@ -108,7 +108,7 @@ def test_a_users_refresh_token_gets_tokens(request_: Request) -> None:
         ),
     ],
 )
-def test_a_grant_that_is_none_is_refused(
+def test_an_unknown_grant_is_refused(
     emulator: VertexEmulator, form: dict[str, str], code: str
 ) -> None:
     """The endpoint refuses in OAuth's own shape."""

@@ -54,7 +54,7 @@ def test_calls_are_counted_from_the_planning_on() -> None:
     assert plan.unconsumed() == ()
 
 
-def test_no_count_is_no_limit() -> None:
+def test_without_a_count_there_is_no_limit() -> None:
     """`count=0` hits until it is withdrawn, and is consumed by the first call."""
     plan = FaultPlan()
     planned = plan.plan(ErrorAnswer("get", 500, count=0))

@@ -98,7 +98,7 @@ def test_jobs_are_chosen(text: str, holds: bool) -> None:
         "NOT " * 60 + "state=x",
     ],
 )
-def test_what_is_no_filter_is_an_invalid_argument(text: str) -> None:
+def test_an_invalid_filter_is_an_invalid_argument(text: str) -> None:
     """A malformed filter is INVALID_ARGUMENT, and says so."""
     with pytest.raises(ApiError, match="Invalid filter") as error:
         compile_filter(text)
@@ -245,7 +245,7 @@ def test_entries_are_chosen(text: str, numbers: str) -> None:
         {"pageToken": "WzEsMiwzXQ=="},
     ],
 )
-def test_what_is_no_query_is_an_invalid_argument(query: dict[str, Any]) -> None:
+def test_an_invalid_query_is_an_invalid_argument(query: dict[str, Any]) -> None:
     """A malformed query is INVALID_ARGUMENT."""
     with pytest.raises(ApiError) as error:
         list_entries(ENTRIES, query)

@@ -140,7 +140,7 @@ def test_a_job_without_its_image_fails(
 def test_a_pull_is_begun_again_by_the_next_emulator(
     tmp_path: Path, submit: Submit, job_of: JobOf
 ) -> None:
-    """A job that waited for its image when its emulator ended does not wait for ever."""
+    """A job that waited for its image when its emulator ended does not wait forever."""
     runtime = PullingRuntime()
     with VertexEmulator(data_dir=tmp_path, timings=NO_WAITING, runtime=runtime) as emulator:
         name = submit(emulator, job_of("true"))["name"]

@@ -214,7 +214,7 @@ def test_a_job_is_paused_for_a_while(simulation: Any) -> None:
 
 
 @pytest.mark.parametrize("at", ["queued", "provisioning", "running"])
-def test_a_job_is_paused_for_ever(simulation: Any, at: Any) -> None:
+def test_a_job_is_paused_forever(simulation: Any, at: Any) -> None:
     """PAUSED stays for a week, and can be cancelled."""
     simulation.emulator.faults.plan(Paused(at=at))
     name = simulation.create()

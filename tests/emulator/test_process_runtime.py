@@ -93,7 +93,7 @@ def test_a_signal_is_its_shells_status(start: Start, number: str, status: int) -
 
 
 @pytest.mark.parametrize("command", ["no-such-program", "/etc/passwd", "null\0byte"])
-def test_a_command_that_is_none_is_a_start_error(start: Start, command: str) -> None:
+def test_a_command_that_cannot_be_run_is_a_start_error(start: Start, command: str) -> None:
     """What cannot be started ends with 128 and a reason like containerd's."""
     replica, _ = start(command)
     end = replica.wait()

@@ -195,7 +195,7 @@ def test_a_newer_accelerator_number_travels() -> None:
     [b"{", b"[]", b"null", b"NaN", b'{"a": Infinity}', b"\xff\xfe", b'"\\ud800"',
      b'{"displayName": "\\ud800"}', b"[" * 100_000],
 )  # fmt: skip
-def test_a_body_that_is_no_object_is_an_invalid_argument(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_an_invalid_argument(body: bytes) -> None:
     """Whatever the bytes are, the answer is 400."""
     with pytest.raises(ApiError, match="Invalid JSON payload received"):
         load_body(body)

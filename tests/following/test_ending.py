@@ -31,7 +31,7 @@ def test_a_cancel_is_verified_to_a_terminal_state() -> None:
     assert jobs.cancelled == [str(name)]
 
 
-def test_a_job_that_is_over_already_needs_no_cancel() -> None:
+def test_a_job_that_has_ended_needs_no_cancel() -> None:
     """What the API answers then is not documented; the state decides."""
     jobs = InMemoryJobs()
     name = JobName.parse(jobs.script("JOB_STATE_SUCCEEDED"))

@@ -90,7 +90,7 @@ def test_a_job_that_lingers_and_cannot_be_cancelled_yet_is_cancelled_later(
         RequestRejected("cannot be cancelled in this state", code=400),
     ],
 )
-def test_a_job_that_lingers_and_cannot_be_cancelled_is_not_tried_for_ever(
+def test_a_lingering_job_that_cannot_be_cancelled_is_given_up(
     world: Watched, refusal: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the end the person is told how to cancel it."""
@@ -163,7 +163,7 @@ def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> Non
     assert world.jobs.cancelled == []
 
 
-def test_whoever_cancels_many_steps_in_an_outage_asks_for_each(
+def test_in_an_outage_every_step_gets_its_cancel(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ZenML's dynamic runner cancels one after the other; those that fail are tried again."""

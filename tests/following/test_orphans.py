@@ -66,13 +66,13 @@ def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
         ("queued", "provisioning"),
     ],
 )
-def test_a_step_under_way_is_no_orphan(status: str, run_status: str) -> None:
+def test_a_step_under_way_is_not_an_orphan(status: str, run_status: str) -> None:
     """Whoever runs the pipeline may be another machine."""
     assert explain_orphan(StepRunRecord(status, run_status, None), NOW) is None
 
 
 def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
-    """Vertex AI tidies up for a minute; a container that hangs does so for ever."""
+    """Vertex AI tidies up for a minute; a container that hangs does so forever."""
     just_now = StepRunRecord("completed", "completed", NOW - timedelta(seconds=60))
     assert explain_orphan(just_now, NOW) is None
     long_ago = StepRunRecord("completed", "completed", NOW - TEARDOWN)

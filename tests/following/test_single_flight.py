@@ -15,7 +15,7 @@ def _join() -> None:
             thread.join(LONG)
 
 
-def test_what_a_poll_raises_reaches_whoever_waits_for_it() -> None:
+def test_what_a_poll_raises_reaches_its_caller() -> None:
     """A defect is not swallowed by a thread, once or ever."""
 
     def poll() -> None:
@@ -27,8 +27,8 @@ def test_what_a_poll_raises_reaches_whoever_waits_for_it() -> None:
             flight.run(LONG)
 
 
-def test_what_nobody_waited_for_is_raised_at_the_next_poll() -> None:
-    """Otherwise a runner would ask for ever and be told what was known at first."""
+def test_an_error_without_a_caller_is_raised_at_the_next_poll() -> None:
+    """Otherwise a runner would ask forever and be told what was known at first."""
     may_go_on = threading.Event()
     polls = []
 

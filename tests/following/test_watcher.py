@@ -29,7 +29,7 @@ def world() -> Watched:
     return Watched()
 
 
-def test_a_step_is_over_when_it_has_reported(world: Watched) -> None:
+def test_a_step_has_finished_when_it_has_reported(world: Watched) -> None:
     """Vertex AI still tidies up; nobody waits for that, and nothing is written."""
     world.report(at=START + 30)
     assert world.wait("JOB_STATE_PENDING", "JOB_STATE_RUNNING") == "completed"
@@ -88,7 +88,7 @@ def test_a_cancelled_job_stops_its_step(world: Watched) -> None:
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])
 def test_every_other_end_is_a_failure(world: Watched, state: str) -> None:
-    """States at which other operators wait for ever."""
+    """States at which other operators wait forever."""
     assert world.wait(state) == "failed"
 
 
@@ -125,7 +125,7 @@ def test_a_step_run_that_is_not_found_for_a_moment_is_followed(world: Watched) -
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_FAILED", "JOB_STATE_CANCELLED"])
-def test_a_step_run_that_was_deleted_is_nobody_elses_trouble(world: Watched, state: str) -> None:
+def test_a_deleted_step_run_does_not_disturb_the_others(world: Watched, state: str) -> None:
     """Those who wait beside it see the end of their own steps."""
     world.report(at=START + 200)
     other = world.follow("JOB_STATE_RUNNING", state, step_run_id="deleted")
@@ -154,7 +154,7 @@ def test_a_permission_that_comes_back_is_enough(world: Watched) -> None:
 @pytest.mark.parametrize(
     "error", [PermissionDenied("no", code=403), RequestRejected("no such filter", code=400)]
 )
-def test_whoever_may_not_list_reads(world: Watched, error: Exception) -> None:
+def test_jobs_that_cannot_be_listed_are_read(world: Watched, error: Exception) -> None:
     """`customJobs.get` is enough to follow a job."""
     world.jobs.list_errors = [error] * 1000
     assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_FAILED") == "failed"
@@ -194,7 +194,7 @@ def test_a_login_that_is_renewed_in_time_is_followed(world: Watched) -> None:
     assert world.wait("JOB_STATE_RUNNING") == "completed"
 
 
-def test_ten_minutes_without_an_answer_are_borne_in_one_line(
+def test_ten_minutes_without_an_answer_are_one_log_line(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The wait goes on, calmly, also if the ZenML server is away as long."""
@@ -210,7 +210,7 @@ def test_ten_minutes_without_an_answer_are_borne_in_one_line(
 
 
 def test_a_day_without_an_answer_ends_the_step(world: Watched) -> None:
-    """Nothing waits for ever: two hours and sixty tries, then a diagnosis."""
+    """Nothing waits forever: two hours and sixty tries, then a diagnosis."""
     world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 10_000
     assert world.wait("JOB_STATE_RUNNING") == "failed"
     assert 2 * 3600 <= world.elapsed < 8 * 3600
@@ -351,7 +351,7 @@ def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world
     assert world.jobs.lists == 2
 
 
-def test_whoever_asks_for_a_status_does_not_wait_for_a_slow_poll(world: Watched) -> None:
+def test_a_status_does_not_wait_for_a_slow_poll(world: Watched) -> None:
     """The poll goes on in one thread; until it is done, the answer is what is known."""
     for number in range(3):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
@@ -388,7 +388,7 @@ def test_a_poll_that_is_quick_is_waited_for(world: Watched) -> None:
 
 
 def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:
-    """Fifty jobs end at one time: none waits for ever, and no round reads them all."""
+    """Fifty jobs end at one time: none waits forever, and no round reads them all."""
     for number in range(50):
         world.follow(
             "JOB_STATE_RUNNING",
@@ -442,7 +442,7 @@ def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: Watched)
         world.watcher.poll("unknown")
 
 
-def test_a_job_of_another_attempt_is_no_duplicate(world: Watched) -> None:
+def test_a_job_of_another_attempt_is_not_a_duplicate(world: Watched) -> None:
     """Attempts at one step run have one job each; one of an earlier version is the first's."""
     world.report(at=START + 20)
     first = {RUN_LABEL: RUN, STEP_RUN_LABEL: STEP, ATTEMPT_LABEL: "1"}

@@ -27,7 +27,7 @@ def test_a_resource_name_is_taken_apart_and_put_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "456", "projects/1/locations/l/customJobs/", "a/b/c/d/e/f"])
-def test_anything_else_is_no_resource_name(text: str) -> None:
+def test_anything_else_is_not_a_resource_name(text: str) -> None:
     """A name that cannot be followed is refused where it is read."""
     with pytest.raises(VertexStepOperatorError):
         JobName.parse(text)

@@ -44,7 +44,7 @@ def test_a_job_that_waits_has_no_end() -> None:
     assert build_history(job, []) == [StateChange("QUEUED", _at(0))]
 
 
-def test_a_job_is_over_in_its_last_states_only() -> None:
+def test_only_the_last_states_are_terminal() -> None:
     """CANCELLING is not the end."""
     assert is_terminal({"state": "JOB_STATE_CANCELLED"})
     assert not is_terminal({"state": "JOB_STATE_CANCELLING"})

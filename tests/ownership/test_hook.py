@@ -101,7 +101,7 @@ assert builtin.GCP_VERTEX_STEP_OPERATOR_FLAVOR == "vertex"
     assert done.returncode == 0, done.stderr
 
 
-def test_import_zenml_loads_none_of_it(tmp_path: Path) -> None:
+def test_import_zenml_does_not_load_the_package(tmp_path: Path) -> None:
     """`import zenml` alone loads the hook and nothing else of this package."""
     program = (
         "import sys, zenml; print(sorted(name for name in sys.modules if 'zenml_vertex' in name))"

@@ -191,7 +191,7 @@ def _own_record(stack: LocalStack, user_name: str | None) -> None:
         database.commit()
 
 
-def test_a_user_who_may_not_is_told(
+def test_a_user_without_the_permission_is_told(
     stack: LocalStack, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     """The refusal names the server and who can help; nothing is changed, nothing secret shown.

@@ -88,10 +88,10 @@ def test_a_client_that_detaches_leaves_the_job_to_its_step(
     assert answer.status == 200
 
 
-def test_a_step_that_nobody_waits_for_says_itself_that_it_was_stopped(
+def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
     local_stack: LocalStack, start_pipeline: StartPipeline, tmp_path: Path
 ) -> None:
-    """ZenML's client would say it, and there is none any more: it would be `stopping` for ever."""
+    """ZenML's client would say it, and there is none any more: it would be `stopping` forever."""
     gate = tmp_path / "gate"
     process = start_pipeline(STOPPED, str(gate))
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]

@@ -79,7 +79,7 @@ def test_a_process_that_ends_meanwhile_ends_well() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
 
 
-def test_a_client_that_cannot_be_imported_is_whoever_connects_business() -> None:
+def test_a_client_that_cannot_be_imported_fails_the_connect() -> None:
     """The background says nothing; the connection says what to install."""
     done = _run(before=_WALL, after=_CONNECT)
     assert done.returncode == 0, done.stderr

@@ -72,7 +72,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
     assert local_stack.jobs.wait_until_terminal(name, 30)["state"] == "JOB_STATE_CANCELLED"
 
 
-def test_what_a_proxy_does_not_find_is_no_step_run_that_was_deleted(
+def test_a_404_of_a_proxy_does_not_mean_that_a_step_run_was_deleted(
     local_stack: LocalStack,
 ) -> None:
     """A restart of the ZenML server behind an ingress ends no job."""

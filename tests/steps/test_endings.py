@@ -70,7 +70,7 @@ def ended(request: pytest.FixtureRequest, runs: dict[str, Ended]) -> Ended:
     return runs[request.param]
 
 
-def test_every_step_is_over(ended: Ended) -> None:
+def test_every_step_has_finished(ended: Ended) -> None:
     """None is left provisioning, running, stopping or retrying, and neither is the run.
 
     A dynamic pipeline that goes on after failures is completed in the end.

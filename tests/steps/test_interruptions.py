@@ -130,7 +130,7 @@ def test_an_interruption_before_the_job_exists_creates_none(started: Started) ->
 @pytest.mark.parametrize(
     ("which", "number"), [("ctrl_c", signal.SIGINT), ("sigterm", signal.SIGTERM)]
 )
-def test_an_interruption_cancels_the_job_and_is_no_reason_to_retry(
+def test_an_interruption_cancels_the_job_and_starts_no_retry(
     started: Started, which: str, number: int
 ) -> None:
     """The only job is cancelled before the process ends, though the step has retries left.
@@ -150,7 +150,7 @@ def test_an_interruption_cancels_the_job_and_is_no_reason_to_retry(
     interrupted.assert_ended_with(["CANCELLED"])
 
 
-def test_an_impatient_ctrl_c_is_no_reason_to_retry_either(started: Started) -> None:
+def test_a_second_ctrl_c_starts_no_retry_either(started: Started) -> None:
     """A second Ctrl-C ends the wait for the job's end; the job is cancelled all the same."""
     interrupted = started.impatient
     interrupted.wait_until_running()

@@ -32,7 +32,7 @@ _LISTED = FieldMask(paths=["name", "state", "labels", "create_time"])
 class Timeouts:
     """Seconds that a call may wait for the next part of its response; more than 0.
 
-    The client has no timeout of its own: without one, a call can hang for ever.
+    The client has no timeout of its own: without one, a call can hang forever.
     """
 
     create: float = 60.0

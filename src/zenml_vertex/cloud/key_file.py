@@ -33,7 +33,7 @@ def _find_problem(path: str) -> str | None:
     try:
         file = Path(path).expanduser()
         if file.exists() and not file.is_file():
-            # To open a pipe or a device might wait for ever.
+            # To open a pipe or a device might wait forever.
             return "which cannot be read: it is not a regular file. Give the path of the key file."
         text = file.read_bytes()
     except FileNotFoundError:

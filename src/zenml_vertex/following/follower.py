@@ -141,7 +141,7 @@ class JobFollower:
         """Count a failed read of the job, or of the step run; too many fail the step.
 
         Once the patience with this kind of error is spent, the step fails even if the
-        ZenML server cannot be told: no step waits for ever.
+        ZenML server cannot be told: no step waits forever.
         """
         if not self._failures.note(choose_patience(Task.FOLLOW, error)):
             return

@@ -62,7 +62,7 @@ class Watcher:
     # Project and region, as the API names them.
     parent: str
     # A random number from 0 to 1, so that processes that start together do not poll
-    # together for ever.
+    # together forever.
     draw: Callable[[], float] = random.random
     _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
     _outages: OutageLog = field(default_factory=OutageLog, init=False)

@@ -23,7 +23,7 @@ class StateMeaning:
 
 
 # CANCELLING is `running`: ZenML's dynamic runner drops a step that is `stopping`
-# from its monitoring and then waits for it for ever.
+# from its monitoring and then waits for it forever.
 # No call of the API resumes a PAUSED CustomJob, and none is known to pause one.
 STATES: dict[str, StateMeaning] = {
     "JOB_STATE_UNSPECIFIED": StateMeaning("provisioning", is_terminal=False, phase="accepted"),

@@ -17,7 +17,7 @@ def hold_signals() -> Iterator[None]:
     """Put off what would end this process until the block is done.
 
     An exception out of a signal handler, between the start of a process and the
-    line that remembers it, would leave it running for ever. Python handles signals
+    line that remembers it, would leave it running forever. Python handles signals
     in the main thread only, so that others have nothing to put off.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -152,7 +152,7 @@ def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Pa
             if container.command == ("late",):
                 is_starting.set()
                 may_start.wait()
-            sink("stdout", "up")
+            sink("stdout", "it runs")
             return Waiting(container.command[0])
 
         def end_leftovers(self, job_id: str) -> None:
@@ -179,7 +179,7 @@ def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Pa
 
     with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0), runtime=Slow()) as emulator:
         early = submit(emulator, job_of("early"))["name"]
-        emulator.wait_for_line(early, "up")
+        emulator.wait_for_line(early, "it runs")
         submit(emulator, job_of("late"))
         assert is_starting.wait(10)
         emulator.crash()

@@ -260,7 +260,7 @@ def test_a_plan_over_http(simulation: Any) -> None:
         ({"fault": "AnswerLost", "method": "get", "call": "1"}, "call: '1' is of the wrong type"),
         (
             {"fault": "AnswerLost", "method": "get", "colour": 1},
-            "colour: not a field of Ans",
+            "colour: not a field of AnswerLost",
         ),
         ({"fault": "AnswerLost", "method": "get", "labels": {"a": 1}}, "labels: "),
         ({"fault": "AnswerLost", "method": "get", "chance": 2}, "chance: must be"),

@@ -1,4 +1,4 @@
-"""The catalogue of known causes, and what diagnoses and refusals make of it."""
+"""The catalogue of known causes, and the diagnoses and errors that are made from it."""
 
 from typing import get_args
 
@@ -15,8 +15,8 @@ from zenml_vertex.job.diagnosis import (
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.pattern.pattern)
-def test_each_cause_fits_into_a_sentence(cause: Cause) -> None:
-    """`Vertex AI job 123 <what>`, and `Next: <cure>`; a job's cause says what happened."""
+def test_each_cause_reads_as_a_sentence(cause: Cause) -> None:
+    """Each cause reads well in `Vertex AI job 123 <what>` and `Next: <cure>`."""
     assert bool(cause.what) == bool(cause.source & (Source.JOB | Source.LOG))
     assert not cause.what or (cause.what[0].islower() and cause.what[-1] == ".")
     assert cause.cure[0].islower()
@@ -45,13 +45,13 @@ def test_each_cause_fits_into_a_sentence(cause: Cause) -> None:
     ],
 )
 def test_a_failed_job_has_its_category(message: str, category: Category) -> None:
-    """What a program can decide on, where people read the sentences."""
+    """A diagnosis carries a category that a program can act on, beside the sentences for people."""
     job = {"state": "JOB_STATE_FAILED", "error": {"code": 8, "message": message}}
     assert diagnose(job).category == category
 
 
 def test_every_end_without_success_has_a_category() -> None:
-    """Also those that no text of the service explains."""
+    """Every unsuccessful job has a category, even one that no text of the service explains."""
     assert diagnose({"state": "JOB_STATE_CANCELLED"}).category == "cancelled"
     assert diagnose({"state": "JOB_STATE_EXPIRED"}).category == "expired"
     assert diagnose({"state": "JOB_STATE_PARTIALLY_SUCCEEDED"}).category == "unknown"
@@ -62,8 +62,8 @@ def test_every_end_without_success_has_a_category() -> None:
     assert {cause.category for cause in CAUSES} <= set(get_args(Category))
 
 
-def test_a_missing_role_of_the_agents_has_one_cure() -> None:
-    """Whether the create is refused for it or the job fails of it, the sentence is the same."""
+def test_a_missing_role_of_the_service_agents_has_one_cure() -> None:
+    """A refused create and a failed job that lack the same role give the same cure."""
     text = (
         "Vertex AI Service Agent service-1@gcp-sa-aiplatform-cc.iam.gserviceaccount.com does not "
         "have permission to access Artifact Registry repository projects/p/locations/l/r"
@@ -75,8 +75,11 @@ def test_a_missing_role_of_the_agents_has_one_cure() -> None:
     assert refused.is_spreading
 
 
-def test_a_quota_of_machines_is_told_from_one_of_calls() -> None:
-    """Only the one has a cause in the catalogue: waiting does not change it."""
+def test_a_machine_quota_is_told_apart_from_a_call_quota() -> None:
+    """Only an exceeded machine quota has a cause in the catalogue.
+
+    A call quota recovers by itself.
+    """
     of_machines = find_cause(Source.REFUSAL, "The following quota metrics exceed quota limits: x")
     assert of_machines is not None
     assert of_machines.is_of_machines

@@ -1,4 +1,4 @@
-"""The step's container: its variables, and what Vertex AI would make of them."""
+"""The environment of a step's container, and what Vertex AI would expand in it."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ GPU = {
 def build(
     settings: VertexStepOperatorSettings, gpu_count: int | None = None, **environment: str
 ) -> dict[str, str]:
-    """The variables of a container."""
+    """Build the environment variables of a container."""
     return build_environment(settings.to_job_fields(gpu_count=gpu_count), environment)
 
 
-def test_a_gpus_variables_are_the_users_where_they_set_them() -> None:
-    """What slim images need is set for an NVIDIA accelerator, and never over the step's own."""
+def test_the_users_gpu_variables_are_kept() -> None:
+    """The variables of an NVIDIA GPU are added, but never replace a variable of the step's own."""
     settings = VertexStepOperatorSettings(accelerator_type="NVIDIA_L4", accelerator_count=1)
     assert build(settings, LD_LIBRARY_PATH="/opt/cuda") == GPU | {"LD_LIBRARY_PATH": "/opt/cuda"}
 
@@ -36,10 +36,10 @@ def test_a_gpus_variables_are_the_users_where_they_set_them() -> None:
         ({"accelerator_type": "TPU_V3", "accelerator_count": 8}, {"accelerator_type": "NVIDIA_L4"}),
     ],
 )
-def test_an_additional_arguments_gpu_has_its_variables_too(
+def test_a_gpu_from_additional_arguments_gets_its_variables(
     settings: dict[str, Any], arguments: dict[str, Any]
 ) -> None:
-    """It is the same GPU, wherever it was asked for."""
+    """A GPU requested by `additional_training_job_args` gets the same variables as any other."""
     asked = VertexStepOperatorSettings(**settings, additional_training_job_args=arguments)
     assert build(asked) == GPU
 
@@ -53,16 +53,16 @@ def test_an_additional_arguments_gpu_has_its_variables_too(
         ("TPU_V3", 8, None),
     ],
 )
-def test_without_a_gpu_no_variable_of_one_is_set(
+def test_no_gpu_variable_is_set_without_a_gpu(
     accelerator: str | None, count: int, gpu_count: int | None
 ) -> None:
-    """No accelerator, one that the step turns off, and a TPU: the image is left as it is."""
+    """A job without an accelerator, with a disabled one or with a TPU gets no GPU variables."""
     settings = VertexStepOperatorSettings(accelerator_type=accelerator, accelerator_count=count)
     assert build(settings, gpu_count, A="b") == {"A": "b"}
 
 
-def test_an_additional_argument_that_turns_a_gpu_off_takes_its_variables_away() -> None:
-    """A count of 0 wins over the settings' accelerator, as `gpu_count` does."""
+def test_an_additional_argument_that_disables_the_gpu_removes_its_variables() -> None:
+    """An accelerator count of 0 in the additional arguments disables the GPU of the settings."""
     settings = VertexStepOperatorSettings(
         accelerator_type="NVIDIA_L4",
         accelerator_count=1,
@@ -71,7 +71,7 @@ def test_an_additional_argument_that_turns_a_gpu_off_takes_its_variables_away() 
     assert build(settings, A="b") == {"A": "b"}
 
 
-def test_references_to_variables_stay_text() -> None:
+def test_variable_references_are_not_expanded() -> None:
     """`$(NAME)` in a value or a command reaches the container as it was written."""
     container = build_container_spec(
         "i",
@@ -82,8 +82,8 @@ def test_references_to_variables_stay_text() -> None:
     assert container["command"] == ["sh", "-c", "echo $$(TOKEN) $(date)"]
 
 
-def test_a_variable_can_be_the_empty_string() -> None:
-    """A program that looks whether it is set finds it."""
+def test_a_variable_can_be_empty() -> None:
+    """A variable that is set to the empty string reaches the container; it is not dropped."""
     assert build_container_spec("i", [], {"FLAG": ""})["env"] == [{"name": "FLAG", "value": ""}]
 
 
@@ -94,17 +94,17 @@ def test_a_variable_can_be_the_empty_string() -> None:
         ({"my-name": "x"}, "`my-name`"),
     ],
 )
-def test_environments_that_the_api_refuses_are_refused_first(
+def test_environments_that_the_api_would_refuse_are_refused_early(
     environment: dict[str, str], message: str
 ) -> None:
-    """More than 100 variables, or a name that is not a C identifier, is said beforehand."""
+    """More than 100 variables, or a name that is not a C identifier, is refused early."""
     with pytest.raises(ConfigurationError) as raised:
         build_container_spec("i", [], environment)
     assert message in str(raised.value)
 
 
 def test_an_error_about_the_environment_shows_no_value() -> None:
-    """Values may be secrets; only names are named."""
+    """Errors about environment variables give their names and never their values."""
     with pytest.raises(ConfigurationError) as raised:
         build_container_spec("i", [], {"my-name": "hunter2"})
     assert "hunter2" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The table of fields, and what a step asks for after everything that has a say in it."""
+"""The table of fields, and how a step's settings are resolved through it."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from zenml_vertex.job import readers
 from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields, resolve_fields
 from zenml_vertex.job.readers import read_names
 
-# Settings of the step operator itself, which say nothing of the job.
+# Settings of the step operator itself, which are not part of the job.
 OPERATOR_SETTINGS = {
     "on_client_exit",
     "lingering_seconds",
@@ -47,13 +47,13 @@ DOCUMENTED_ARGUMENTS = {
 
 
 def resolve(arguments: dict[str, Any], gpu_count: int | None = None, **settings: Any) -> JobFields:
-    """What a step asks for."""
+    """Resolve what a step asks for."""
     asked = VertexStepOperatorSettings(**settings, additional_training_job_args=arguments)
     return asked.to_job_fields(gpu_count=gpu_count)
 
 
-def test_every_setting_is_a_row_or_the_operators_own() -> None:
-    """A setting that no row reads would be accepted and ignored."""
+def test_every_setting_has_a_row_or_belongs_to_the_operator() -> None:
+    """No setting is accepted and then ignored: each has a row or concerns the operator itself."""
     settings = set(VertexStepOperatorSettings.model_fields) - OPERATOR_SETTINGS
     assert settings == set(ROWS) & settings | set(SPELLINGS)
     assert set(VertexStepOperatorConfig.model_fields) == set(
@@ -61,13 +61,13 @@ def test_every_setting_is_a_row_or_the_operators_own() -> None:
     )
 
 
-def test_every_documented_argument_is_taken() -> None:
-    """ZenML's page sends people to the arguments of Google's pipeline components."""
+def test_every_documented_argument_is_accepted() -> None:
+    """Every argument of Google's pipeline components, to which ZenML's page refers, is accepted."""
     assert set(ARGUMENTS) >= DOCUMENTED_ARGUMENTS
 
 
 def test_a_path_belongs_to_one_field() -> None:
-    """Two rows for one place in the request would hide one another."""
+    """No two rows write to the same place in the request."""
     paths = [row.path for row in ROWS.values() if row.path]
     assert len(paths) == len(set(paths))
 
@@ -88,8 +88,8 @@ GOOGLES_TYPES: dict[readers.Reader, tuple[int, bool]] = {
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.path])
-def test_every_path_leads_to_a_field_of_googles_job(name: str) -> None:
-    """Of the type that the row's reader returns; 64-bit integers are written as strings."""
+def test_every_path_is_a_field_of_googles_custom_job(name: str) -> None:
+    """Each path is a CustomJob field of the type that its reader returns; int64 is a string."""
     row = ROWS[name]
     message, found = CustomJob.pb(CustomJob()).DESCRIPTOR, None
     for part in row.path.replace("[0]", "").split("."):
@@ -122,12 +122,12 @@ def test_every_path_leads_to_a_field_of_googles_job(name: str) -> None:
         ({"accelerator_type": "", "accelerator_count": 0}, None, (None, None)),
     ],
 )
-def test_what_sets_the_number_of_accelerators(
+def test_precedence_of_the_accelerator_count(
     arguments: dict[str, Any],
     gpu_count: int | None,
     accelerator: tuple[str | None, int | None],
 ) -> None:
-    """The settings, over them `gpu_count`, over both the additional arguments; 0 is none."""
+    """`gpu_count` overrides the settings, an additional argument overrides both, and 0 disables."""
     job = resolve(arguments, gpu_count, accelerator_type="NVIDIA_L4", accelerator_count=2)
     assert (job.accelerator_type, job.accelerator_count) == accelerator
 
@@ -151,17 +151,15 @@ def test_what_sets_the_number_of_accelerators(
         ({"region": "us-central1"}, "has no argument `region`."),
     ],
 )
-def test_an_argument_of_another_type_is_told_by_its_name(
-    arguments: dict[str, Any], words: str
-) -> None:
-    """Vertex AI's client would name neither the setting nor the argument."""
+def test_an_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], words: str) -> None:
+    """An argument of the wrong type is an error that names the argument."""
     (problem,) = resolve(arguments).unreadable
     assert words in problem
     assert all(f"`{name}`" in problem for name in (*arguments, "additional_training_job_args"))
 
 
-def test_arguments_are_read_as_settings_are() -> None:
-    """Upper or lower case, a comma list, 64-bit integers as strings: wherever it is written."""
+def test_arguments_are_parsed_like_settings() -> None:
+    """Arguments accept either case, comma-separated lists and int64 strings, as settings do."""
     written = {"strategy": "flex_start", "reserved_ip_ranges": "a, b", "boot_disk_size_gb": "200"}
     job = resolve(written)
     assert (job.strategy, job.reserved_ip_ranges, job.boot_disk_size_gb) == (
@@ -172,15 +170,15 @@ def test_arguments_are_read_as_settings_are() -> None:
 
 
 def test_the_name_of_a_field_says_where_it_was_set() -> None:
-    """A message sends nobody to a setting that has been overridden."""
+    """A message names the setting or argument that supplied the value, not an overridden one."""
     job = resolve({"network": "default"}, 2)
     assert job.cite("network") == "`network` in `additional_training_job_args`"
     assert job.cite("accelerator_count") == "`gpu_count` of ResourceSettings"
     assert job.cite("boot_disk_type") == "`boot_disk_type`"
 
 
-def test_nothing_asked_is_nothing_set() -> None:
-    """But for the one replica, and the restarts that run a step's code again."""
+def test_without_settings_only_replica_count_and_restarts_are_set() -> None:
+    """Without settings, only the single replica and the restart policy are set."""
     assert resolve_fields({}) == JobFields(disable_retries=True)
 
 
@@ -188,8 +186,8 @@ def test_nothing_asked_is_nothing_set() -> None:
     "written",
     ["a,b", " a , b ", '["a", "b"]', "['a', 'b']", "[a, b]", ["a", "b"]],
 )
-def test_reserved_ip_ranges_take_every_documented_form(written: str | list[str]) -> None:
-    """A comma list and a JSON list say the same."""
+def test_reserved_ip_ranges_accept_every_documented_form(written: str | list[str]) -> None:
+    """A comma-separated list and a JSON list of reserved IP ranges give the same result."""
     assert read_names(written) == ["a", "b"]
 
 
@@ -199,5 +197,5 @@ def test_reserved_ip_ranges_take_every_documented_form(written: str | list[str])
 def test_reserved_ip_ranges_can_be_one_name_or_none(
     written: str | list[str] | None, names: list[str] | None
 ) -> None:
-    """One name needs no comma; nothing is unset."""
+    """A single range name needs no comma, and an empty value leaves the field unset."""
     assert read_names(written) == names

@@ -18,8 +18,8 @@ from zenml_vertex.job.identity import (
 )
 
 
-def test_a_resource_name_is_taken_apart_and_put_together() -> None:
-    """Project, region and ID of a job are read from its name alone."""
+def test_a_resource_name_is_parsed_and_formatted() -> None:
+    """A resource name is parsed into project, region and job ID, and formats back unchanged."""
     name = JobName.parse("projects/123/locations/europe-west4/customJobs/456")
     assert (name.project, name.location, name.job_id) == ("123", "europe-west4", "456")
     assert str(name) == "projects/123/locations/europe-west4/customJobs/456"
@@ -27,30 +27,30 @@ def test_a_resource_name_is_taken_apart_and_put_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "456", "projects/1/locations/l/customJobs/", "a/b/c/d/e/f"])
-def test_anything_else_is_not_a_resource_name(text: str) -> None:
-    """A name that cannot be followed is refused where it is read."""
+def test_an_invalid_resource_name_is_refused(text: str) -> None:
+    """Text that is not the resource name of a custom job is refused when it is parsed."""
     with pytest.raises(VertexStepOperatorError):
         JobName.parse(text)
 
 
 @given(run_name=st.text(max_size=300), step_name=st.text(min_size=1, max_size=300))
-def test_a_display_name_never_passes_128_characters(run_name: str, step_name: str) -> None:
-    """However long run and step are called."""
+def test_a_display_name_never_exceeds_128_characters(run_name: str, step_name: str) -> None:
+    """A display name has at most 128 characters, however long the names of run and step are."""
     display_name = build_display_name(run_name, step_name)
     assert 1 <= len(display_name) <= 128
     assert step_name[:128] in display_name
 
 
 @given(st.text(max_size=200))
-def test_a_label_value_is_always_one_that_the_api_takes(text: str) -> None:
-    """At most 63 characters, all of `[a-z0-9_-]`."""
+def test_a_label_value_is_always_valid(text: str) -> None:
+    """A label value has at most 63 characters, all of `[a-z0-9_-]`."""
     value = clean_label_value(text)
     assert len(value) <= 63
     assert set(value) <= set(string.ascii_lowercase + string.digits + "_-")
 
 
 def test_labels_say_which_run_step_and_attempt_a_job_belongs_to() -> None:
-    """A job can be found by each of them."""
+    """A job's labels hold its run, step and attempt, so it can be found by each of them."""
     assert build_labels(
         server_id="B2A0C0F2-29C1-445A-909A-7E2F899A4049",
         run_id="0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -69,8 +69,8 @@ def test_labels_say_which_run_step_and_attempt_a_job_belongs_to() -> None:
     }
 
 
-def test_an_attempt_is_read_from_the_labels_that_name_it() -> None:
-    """Compared as labels have it: they take no capitals."""
+def test_an_attempt_is_read_from_its_labels() -> None:
+    """The attempt read from a job's labels is the one that wrote them, whatever its case."""
     attempt = Attempt("Step-Run", 2)
     labels = build_labels(
         server_id="s", run_id="r", attempt=attempt, step_name="n", pipeline_name="p", version="1"
@@ -79,16 +79,16 @@ def test_an_attempt_is_read_from_the_labels_that_name_it() -> None:
     assert Attempt.read(labels) != Attempt("Step-Run").as_labelled
 
 
-def test_a_job_without_an_attempt_is_the_first() -> None:
-    """Earlier versions of this package have written no such label."""
+def test_a_job_without_an_attempt_label_is_the_first_attempt() -> None:
+    """A job of an earlier version, which wrote no attempt label, counts as the first attempt."""
     assert Attempt.read({"zenml-step-run-id": "a"}) == Attempt("a", 1)
 
 
 @pytest.mark.parametrize(
     "labels", [{}, {"zenml-attempt": "1"}, {"zenml-step-run-id": "a", "zenml-attempt": "first"}]
 )
-def test_labels_that_name_no_attempt_are_nobodys(labels: dict[str, str]) -> None:
-    """A job of another program, or of a version that counts in another way."""
+def test_labels_without_a_valid_attempt_belong_to_no_attempt(labels: dict[str, str]) -> None:
+    """Labels of another program, or with an attempt number that cannot be read, give no attempt."""
     assert Attempt.read(labels) is None
 
 
@@ -102,7 +102,7 @@ def test_labels_that_name_no_attempt_are_nobodys(labels: dict[str, str]) -> None
 def test_a_container_knows_which_replica_it_is(
     task: dict[str, object], pool: int, index: int
 ) -> None:
-    """By Vertex AI's own variable, and by the number of the attempt on the job."""
+    """A container knows its replica from Vertex AI's CLUSTER_SPEC, and its attempt from the job."""
     spec = json.dumps({"cluster": {}, "environment": "cloud", "task": task})
     replica = Replica.read("a", {"ZENML_VERTEX_ATTEMPT": "2", "CLUSTER_SPEC": spec})
     assert replica == Replica(Attempt("a", 2), pool, index)
@@ -113,7 +113,7 @@ def test_a_container_knows_which_replica_it_is(
 @pytest.mark.parametrize(
     "spec", [None, "", "{", "[]", "null", '{"task": {}}', '{"task": {"type": "chief", "index": 0}}']
 )
-def test_a_container_that_is_not_told_is_the_primary_replica(spec: str | None) -> None:
-    """Of the first attempt, as every job of one machine is."""
+def test_a_container_without_replica_information_is_the_primary_replica(spec: str | None) -> None:
+    """Without that information, a container is the primary replica of the first attempt."""
     environ = {} if spec is None else {"CLUSTER_SPEC": spec}
     assert Replica.read("a", environ) == Attempt("a").primary

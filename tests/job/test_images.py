@@ -1,4 +1,4 @@
-"""What is told of an image before it is built, and of one that a job could not use."""
+"""Advice about an image before it is built, and the diagnosis of a job that could not use one."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ PLAN = ImagePlan(
 def advise(
     plan: ImagePlan, machine_type: str = "n1-standard-4", accelerator: str | None = None
 ) -> str:
-    """All that is said, as one text."""
+    """Join all advice into one text."""
     job = JobFields(
         machine_type=machine_type,
         accelerator_type=accelerator,
@@ -43,8 +43,8 @@ def advise(
         (replace(PLAN, parent_image="python@sha256:0"), "n1-standard-4"),
     ],
 )
-def test_nothing_is_said_of_an_image_that_fits(plan: ImagePlan, machine_type: str) -> None:
-    """The right platform, a build elsewhere, the same Python, and names that only look like one."""
+def test_a_suitable_image_brings_no_advice(plan: ImagePlan, machine_type: str) -> None:
+    """A matching platform, a remote build, the same Python or a lookalike name brings no advice."""
     assert advise(plan, machine_type) == ""
 
 
@@ -57,10 +57,10 @@ def test_nothing_is_said_of_an_image_that_fits(plan: ImagePlan, machine_type: st
         (replace(PLAN, platform="linux/arm64"), "n1-standard-4", "platform='linux/amd64'"),
     ],
 )
-def test_an_image_for_other_machines_is_found_before_it_is_built(
+def test_an_image_for_another_architecture_is_found_before_it_is_built(
     plan: ImagePlan, machine_type: str, cure: str
 ) -> None:
-    """A laptop with an Arm processor builds images that no x86 machine runs."""
+    """A local build on an Arm machine, whose images cannot run on x86, brings a warning."""
     said = advise(plan, machine_type)
     assert "exec format error" in said
     assert cure in said
@@ -74,22 +74,22 @@ def test_an_image_for_other_machines_is_found_before_it_is_built(
         ("registry:5000/team/python3.12:1", "3.12"),
     ],
 )
-def test_another_python_is_found_before_the_image_is_built(image: str, python: str) -> None:
-    """The name of a parent image tells its Python; the two do not read each other's pickles."""
+def test_another_python_version_is_found_before_the_image_is_built(image: str, python: str) -> None:
+    """A parent image whose name tells another Python version brings a warning about pickling."""
     said = advise(replace(PLAN, parent_image=image))
     assert f"Python {python}" in said
     assert "3.11" in said
 
 
 def test_a_gpu_without_cuda_is_found_before_the_image_is_built() -> None:
-    """ZenML's default image has no CUDA libraries; the warning says what to set."""
+    """A GPU step on ZenML's default image, which lacks CUDA, brings a warning with a cure."""
     said = advise(PLAN, accelerator="NVIDIA_TESLA_T4")
     assert "CUDA" in said
     assert "DockerSettings(parent_image=" in said
 
 
-def test_an_additional_arguments_gpu_needs_cuda_too() -> None:
-    """The advice is the same wherever the GPU was asked for."""
+def test_a_gpu_from_additional_arguments_needs_cuda_too() -> None:
+    """A GPU requested by the additional arguments brings the same advice about CUDA."""
     arguments = {"accelerator_type": "nvidia_tesla_t4", "accelerator_count": 1}
     job = resolve_fields({"additional_training_job_args": arguments})
     (said,) = advise_image(PLAN, job)
@@ -105,8 +105,8 @@ def test_an_additional_arguments_gpu_needs_cuda_too() -> None:
         (replace(PLAN, has_dockerfile=True), "NVIDIA_TESLA_T4"),
     ],
 )
-def test_cuda_is_not_asked_for_without_need(plan: ImagePlan, accelerator: str | None) -> None:
-    """No GPU, a TPU, or an image of the user's own choice."""
+def test_cuda_is_not_advised_without_need(plan: ImagePlan, accelerator: str | None) -> None:
+    """No GPU, a TPU or an image chosen by the user brings no advice about CUDA."""
     assert advise(plan, accelerator=accelerator) == ""
 
 
@@ -147,9 +147,10 @@ EXIT = "The replica workerpool0-0 exited with a non-zero status of 1. To find ou
     ],
 )
 def test_the_end_of_the_log_explains_an_exit_status(line: str, what: str, cure: str) -> None:
-    """Each problem of an image that only its log tells is named, quoted, and has a cure.
+    """Each problem that only the log reveals is named, quoted and given a cure.
 
-    The same is found in the service's message, which sometimes has the log's end in it.
+    The same text in the service's message, which sometimes holds the log's end, is recognised
+    too.
     """
     job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": EXIT}}
     found = diagnose(job, ["starting", line, "bye"])
@@ -172,8 +173,8 @@ def test_the_end_of_the_log_explains_an_exit_status(line: str, what: str, cure: 
         "the image of the cat was not found",
     ],
 )
-def test_a_log_that_says_something_else_is_not_taken_for_it(line: str) -> None:
-    """A wrong cure costs more than none."""
+def test_an_unrelated_log_gives_no_cause(line: str) -> None:
+    """Log lines that only resemble a known problem give no cause: a wrong cure does harm."""
     job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": EXIT}}
     assert diagnose(job, [line]).what == "failed: the step's container exited with status 1."
 
@@ -211,8 +212,8 @@ def test_a_log_that_says_something_else_is_not_taken_for_it(line: str) -> None:
         ),
     ],
 )
-def test_an_image_that_cannot_be_had_is_explained(message: str, what: str, cure: str) -> None:
-    """Refused, missing and foreign images are three things, with three cures."""
+def test_an_image_that_cannot_be_pulled_is_explained(message: str, what: str, cure: str) -> None:
+    """A forbidden, a missing and a wrong-architecture image each have their own cause and cure."""
     found = diagnose({"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}})
     assert what in found.what
     assert cure in found.cure

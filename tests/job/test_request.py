@@ -12,7 +12,7 @@ from zenml_vertex.job.request import JobJson, build_custom_job
 def build(
     settings: VertexStepOperatorSettings, gpu_count: int | None = None, **changes: Any
 ) -> JobJson:
-    """Build a job around the settings, everything else being ordinary."""
+    """Build a job from the settings, with ordinary values for everything else."""
     arguments: dict[str, Any] = {
         "display_name": "run-train",
         "image": "europe-west4-docker.pkg.dev/p/zenml/zenml@sha256:0",
@@ -24,7 +24,7 @@ def build(
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
-    """Without settings: n1-standard-4, pd-ssd, 100 GB; the step's code is started once."""
+    """Without settings, a job has n1-standard-4, pd-ssd, 100 GB and no restarts."""
     assert build(VertexStepOperatorSettings()) == {
         "displayName": "run-train",
         "labels": {"zenml-step": "train"},
@@ -47,7 +47,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 
 def test_every_field_reaches_the_job() -> None:
-    """Each setting of the built-in operator has its place in the request."""
+    """Each setting of the built-in operator appears at its place in the request."""
     settings = VertexStepOperatorSettings(
         machine_type="n1-standard-8",
         accelerator_type="nvidia_tesla_t4",
@@ -115,10 +115,10 @@ def test_every_field_reaches_the_job() -> None:
         ({"additional_training_job_args": {"restart_job_on_worker_restart": True}}, (False, True)),
     ],
 )
-def test_vertex_ai_restarts_a_job_only_if_it_is_asked_to(
+def test_vertex_ai_restarts_a_job_only_on_request(
     settings: dict[str, Any], expected: tuple[bool, bool]
 ) -> None:
-    """A restart runs the step's code from its beginning."""
+    """Vertex AI's restarts, which run the step from its beginning, are off by default."""
     scheduling = build(VertexStepOperatorSettings(**settings))["jobSpec"]["scheduling"]
     assert (scheduling["disableRetries"], scheduling["restartJobOnWorkerRestart"]) == expected
 
@@ -131,10 +131,10 @@ def test_vertex_ai_restarts_a_job_only_if_it_is_asked_to(
         (0, {}),
     ],
 )
-def test_gpu_count_of_the_step_goes_before_the_accelerator_count(
+def test_gpu_count_overrides_the_accelerator_count(
     gpu_count: int | None, expected: dict[str, Any]
 ) -> None:
-    """ResourceSettings win where they say something, and 0 is something."""
+    """`gpu_count` of ResourceSettings overrides `accelerator_count`, also when it is 0."""
     settings = VertexStepOperatorSettings(accelerator_type="NVIDIA_TESLA_T4", accelerator_count=2)
 
     machine = build(settings, gpu_count)["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]
@@ -142,8 +142,8 @@ def test_gpu_count_of_the_step_goes_before_the_accelerator_count(
     assert machine == {"machineType": "n1-standard-4"} | expected
 
 
-def test_additional_arguments_become_fields_and_win() -> None:
-    """`additional_training_job_args` are read under the names that ZenML documents."""
+def test_additional_arguments_override_the_settings() -> None:
+    """`additional_training_job_args` override the settings, under the names ZenML documents."""
     settings = VertexStepOperatorSettings(
         machine_type="n1-standard-8",
         additional_training_job_args={
@@ -171,7 +171,7 @@ def test_additional_arguments_become_fields_and_win() -> None:
         "restartJobOnWorkerRestart": True,
     }
     assert spec["baseOutputDirectory"] == {"outputUriPrefix": "gs://bucket/out"}
-    # The label by which the job is found again stays what it is.
+    # The label by which the job is found again cannot be overridden.
     assert job["labels"] == {"team": "vision", "zenml-step": "train"}
 
 
@@ -187,18 +187,18 @@ def test_additional_arguments_become_fields_and_win() -> None:
         ),
     ],
 )
-def test_a_value_is_sent_however_falsy_it_is(
+def test_falsy_values_are_sent(
     arguments: dict[str, Any], path: tuple[str | int, ...], value: object
 ) -> None:
-    """False and 0 are values, and what is inside an object is sent as it is written."""
+    """False and 0 are sent, and the contents of an object are sent as they are written."""
     found: Any = build(VertexStepOperatorSettings(additional_training_job_args=arguments))
     for key in ("jobSpec", *path):
         found = found[key]
     assert found == value
 
 
-def test_a_label_can_be_the_empty_string() -> None:
-    """Google's labels can; so it is a value, and not an unset one."""
+def test_a_label_can_be_empty() -> None:
+    """An empty label value is sent, because Google's labels allow it."""
     settings = VertexStepOperatorSettings(additional_training_job_args={"labels": {"team": ""}})
     assert build(settings)["labels"] == {"team": "", "zenml-step": "train"}
 
@@ -212,8 +212,8 @@ def test_a_label_can_be_the_empty_string() -> None:
         {"service_account": "a@b.c", "additional_training_job_args": {"service_account": ""}},
     ],
 )
-def test_what_is_unset_is_left_out(settings: dict[str, Any]) -> None:
-    """None, the empty string and an empty list mean unset: Vertex AI's own default holds."""
+def test_unset_fields_are_left_out(settings: dict[str, Any]) -> None:
+    """None, an empty string and an empty list are left out, so Vertex AI's own default applies."""
     job = build(VertexStepOperatorSettings(**settings))
     disk = {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
     if settings.get("boot_disk_type") == "":
@@ -235,8 +235,8 @@ def test_what_is_unset_is_left_out(settings: dict[str, Any]) -> None:
         ({"env": {"A": "1"}}, "must be a list of"),
     ],
 )
-def test_wrong_additional_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
-    """Nothing in `additional_training_job_args` is dropped in silence."""
+def test_invalid_additional_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    """An invalid entry in `additional_training_job_args` is an error and is never dropped."""
     with pytest.raises(ConfigurationError) as raised:
         build(VertexStepOperatorSettings(additional_training_job_args=arguments))
     assert message in str(raised.value)

@@ -1,4 +1,4 @@
-"""What is refused beforehand, and what is only advice."""
+"""Settings that are refused before anything is built, and settings that only bring advice."""
 
 from typing import Any
 
@@ -31,9 +31,7 @@ pytestmark = pytest.mark.smoke
         ({"disk_type": "pd-ssd", "boot_disk_type": "pd-standard"}, "Keep `boot_disk_type`"),
     ],
 )
-def test_a_value_that_cannot_work_is_refused_with_its_cure(
-    settings: dict[str, Any], cure: str
-) -> None:
+def test_an_invalid_value_is_refused_with_a_cure(settings: dict[str, Any], cure: str) -> None:
     """The error names the setting and says what to write instead."""
     with pytest.raises(ConfigurationError) as raised:
         VertexStepOperatorSettings(**settings)
@@ -41,8 +39,8 @@ def test_a_value_that_cannot_work_is_refused_with_its_cure(
     assert any(f"`{name}`" in str(raised.value) for name in (*settings, "boot_disk_size_gb"))
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """One run of the pipeline shows every mistake."""
+def test_all_problems_are_reported_at_once() -> None:
+    """One run of the pipeline reports every mistake."""
     with pytest.raises(ConfigurationError) as raised:
         VertexStepOperatorSettings(boot_disk_size_gb=1, network="vpc", region="mars")
     assert len(raised.value.problems) == 3
@@ -62,17 +60,17 @@ def test_all_problems_are_told_at_once() -> None:
         ({"region": ""}, None, "`region` is not set"),
     ],
 )
-def test_values_that_cannot_go_together_are_refused(
+def test_incompatible_values_are_refused(
     settings: dict[str, Any], gpu_count: int | None, cure: str
 ) -> None:
-    """A GPU that was half asked for is an error, not a silent CPU job."""
+    """An incomplete GPU request is an error, rather than a job that silently runs on the CPU."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
     (problem,) = find_problems(merged.to_job_fields(gpu_count=gpu_count))
     assert cure in problem
 
 
-def test_a_gpu_count_of_zero_turns_the_accelerator_off() -> None:
-    """A component with a GPU can run one step without."""
+def test_a_gpu_count_of_zero_disables_the_accelerator() -> None:
+    """One step of a component with a GPU can run without it."""
     merged = VertexStepOperatorSettings(region="europe-west4", accelerator_type="NVIDIA_TESLA_T4")
     assert find_problems(merged.to_job_fields(gpu_count=0)) == []
 
@@ -95,10 +93,10 @@ def test_a_gpu_count_of_zero_turns_the_accelerator_off() -> None:
         ({}, {"timeout": 1}, "must be a string"),
     ],
 )
-def test_additional_arguments_are_checked_as_settings_are(
+def test_additional_arguments_are_checked_like_settings(
     settings: dict[str, Any], arguments: dict[str, Any], words: str
 ) -> None:
-    """Before an image is built, and with the name that the argument was written by."""
+    """An invalid argument is refused before an image is built, under the name the user wrote."""
     merged = VertexStepOperatorSettings(
         region="europe-west4", **settings, additional_training_job_args=arguments
     )
@@ -114,10 +112,10 @@ def test_additional_arguments_are_checked_as_settings_are(
         ({"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}, {"accelerator_count": 0}),
     ],
 )
-def test_an_additional_argument_can_make_settings_right(
+def test_an_additional_argument_can_correct_a_setting(
     settings: dict[str, Any], arguments: dict[str, Any]
 ) -> None:
-    """What is checked is what the job asks for, not what has been overridden."""
+    """The resolved values are checked, not settings that an argument overrides."""
     merged = VertexStepOperatorSettings(
         region="europe-west4", **settings, additional_training_job_args=arguments
     )
@@ -139,8 +137,8 @@ def test_an_additional_argument_can_make_settings_right(
         ({"region": "us-east9"}, "list of training regions"),
     ],
 )
-def test_what_google_may_add_any_day_is_only_advice(settings: dict[str, Any], hint: str) -> None:
-    """An unknown machine, accelerator, disk or region warns and goes through."""
+def test_unknown_google_names_bring_only_advice(settings: dict[str, Any], hint: str) -> None:
+    """An unknown machine, accelerator, disk or region brings a warning and is accepted."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
     job = merged.to_job_fields()
     assert find_problems(job) == []
@@ -169,7 +167,7 @@ def test_what_google_may_add_any_day_is_only_advice(settings: dict[str, Any], hi
     ],
 )
 def test_additional_arguments_bring_the_same_advice(arguments: dict[str, Any], hint: str) -> None:
-    """An accelerator is looked at wherever it was asked for."""
+    """An unknown accelerator brings the same warning when an additional argument requests it."""
     merged = VertexStepOperatorSettings(
         region="europe-west4", additional_training_job_args=arguments
     )
@@ -189,14 +187,14 @@ def test_additional_arguments_bring_the_same_advice(arguments: dict[str, Any], h
         {"machine_type": "ct5lp-hightpu-1t"},
     ],
 )
-def test_what_is_documented_to_work_brings_no_advice(settings: dict[str, Any]) -> None:
-    """A right choice is not commented on."""
+def test_documented_values_bring_no_advice(settings: dict[str, Any]) -> None:
+    """A documented value brings no warning."""
     merged = VertexStepOperatorSettings(**({"region": "europe-west4"} | settings))
     assert advise(merged.to_job_fields()) == []
 
 
-def test_the_command_line_gives_strings() -> None:
-    """`--key=value` of the CLI becomes numbers, lists and objects."""
+def test_strings_from_the_command_line_are_parsed() -> None:
+    """`--key=value` strings of ZenML's CLI are parsed into numbers, lists and objects."""
     arguments: dict[str, Any] = {
         "region": "europe-west4",
         "accelerator_count": "2",
@@ -210,27 +208,27 @@ def test_the_command_line_gives_strings() -> None:
     assert config.additional_training_job_args == {"timeout": "3600s"}
 
 
-def test_an_empty_spelling_is_unset() -> None:
-    """ZenML keeps empty strings in components; the setting itself is what counts then."""
+def test_an_empty_alias_is_unset() -> None:
+    """An empty alias, which ZenML keeps in components, does not hide the setting itself."""
     settings = VertexStepOperatorSettings(disk_type="", boot_disk_type="pd-standard")
     assert settings.boot_disk_type == "pd-standard"
 
 
-def test_a_secret_reference_is_not_looked_up_to_be_checked() -> None:
-    """A component may hold `{{secret.key}}` where a value would be checked."""
+def test_a_secret_reference_is_not_resolved_by_validation() -> None:
+    """A component may hold `{{secret.key}}`; loading its config does not resolve the secret."""
     config = VertexStepOperatorConfig(region="europe-west4", service_account="{{gcp.account}}")
     assert config.model_dump(exclude_unset=True)["service_account"] == "{{gcp.account}}"
 
 
-def test_a_registered_component_loads_whatever_an_older_version_left_in_it() -> None:
-    """ZenML refuses unknown keys at registration; loading must not."""
+def test_a_component_with_unknown_keys_loads() -> None:
+    """A registered component loads even if an older version left unknown keys in it."""
     body: dict[str, Any] = {"region": "europe-west4", "gone_since_0_1": "x"}
     config = VertexStepOperatorConfig(**body)
     assert not hasattr(config, "gone_since_0_1")
 
 
-def test_a_registered_component_loads_whatever_its_additional_arguments_are() -> None:
-    """They are refused when a pipeline is about to run, with the step that they belong to."""
+def test_a_component_with_invalid_additional_arguments_loads() -> None:
+    """Invalid additional arguments are refused when a pipeline is about to run, naming the step."""
     config = VertexStepOperatorConfig(
         region="europe-west4",
         additional_training_job_args={"network": "default", "time_out": "1s", "timeout": 1},

@@ -1,4 +1,4 @@
-"""What job states mean."""
+"""The meaning of each job state."""
 
 import pytest
 from google.cloud.aiplatform_v1.types import JobState
@@ -14,8 +14,8 @@ def test_every_state_of_the_api_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(STATES))
-def test_every_meaning_is_a_status_that_zenml_may_be_told(state: str) -> None:
-    """Never STOPPING, RETRYING or CANCELLING: ZenML's dynamic runner hangs on them."""
+def test_every_meaning_is_a_status_that_zenml_accepts(state: str) -> None:
+    """No state means STOPPING, RETRYING or CANCELLING, which would hang ZenML's dynamic runner."""
     assert ExecutionStatus(interpret(state).status) in {
         ExecutionStatus.PROVISIONING,
         ExecutionStatus.RUNNING,
@@ -28,6 +28,6 @@ def test_every_meaning_is_a_status_that_zenml_may_be_told(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["JOB_STATE_DREAMING", "42", ""])
 def test_an_unknown_state_counts_as_running(state: str) -> None:
-    """A state that Google adds tomorrow does not end a step."""
+    """A state that Google adds later counts as running and does not end a step."""
     assert interpret(state).status == "running"
     assert not interpret(state).is_terminal

@@ -25,14 +25,14 @@ BY_ID = {row.id: row for row in ROWS}
 
 
 class UnknownRowError(Exception):
-    """There is no row with such an ID."""
+    """An ID that no row has."""
 
 
 def choose_rows(text: str) -> list[Row]:
     """The rows of a list like `import_seconds,lag_seconds_45`; all, if it is empty.
 
     Raises:
-        UnknownRowError: If there is no such row.
+        UnknownRowError: If no row has one of the IDs.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in BY_ID]:

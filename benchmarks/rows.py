@@ -24,7 +24,7 @@ class Target:
 
 
 def below(limit: float, unit: str = "") -> Target:
-    """Less than a limit; the unit is for people."""
+    """Less than a limit; the unit is for the text only."""
     return Target(f"under {limit:g} {unit}".strip(), lambda _, ours: ours < limit)
 
 
@@ -69,7 +69,7 @@ class Measurement:
 def measures(*rows: Row) -> Callable[[Measure], Measurement]:
     """Register rows with the function that measures them.
 
-    The result belongs into `measurements.MEASUREMENTS`.
+    List the result in `measurements.MEASUREMENTS`.
     """
 
     def register(measure: Measure) -> Measurement:

@@ -1,4 +1,4 @@
-"""One step on Vertex AI that says when it begins, and ends when it may.
+"""One step on Vertex AI that says when it begins, and waits for a file to end.
 
 The step gets the settings that a job as a process needs in its environment, since
 a job inherits nothing of the process that submits it.
@@ -26,7 +26,7 @@ CLIENTS = ("google.cloud.aiplatform", "google.cloud.aiplatform_v1")
     settings={"step_operator": {"machine_type": "n1-standard-4", "boot_disk_size_gb": 100}},
 )
 def timed(gate: str) -> None:
-    """Say that user code runs, then wait for a file."""
+    """Print that user code runs, then wait for a file, if one is named."""
     loaded = sorted(set(CLIENTS) & set(sys.modules))
     print(f"first line of user code, with {loaded} loaded", flush=True)
     while gate and not Path(gate).exists():

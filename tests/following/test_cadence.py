@@ -1,4 +1,4 @@
-"""How often to poll."""
+"""How often jobs and step runs are polled."""
 
 import pytest
 
@@ -14,7 +14,7 @@ HOUR = 3600.0
 
 
 def test_polls_become_rarer_while_nothing_changes() -> None:
-    """From 12 a minute at first to one a minute for a job that has run for hours."""
+    """Polls slow down from 12 a minute to one a minute for a job that has run for hours."""
     intervals = [
         choose_interval(PollContext(seconds)) for seconds in (0, 119, 120, 600, HOUR, 99 * HOUR)
     ]
@@ -22,26 +22,26 @@ def test_polls_become_rarer_while_nothing_changes() -> None:
 
 
 def test_a_job_that_is_about_to_change_is_polled_often() -> None:
-    """Queued or provisioning, it will run within minutes; after that it is stuck."""
+    """A queued or provisioning job is polled often for some minutes, then rarely."""
     assert choose_interval(PollContext(500, is_starting=True)) == QUICKEST_SECONDS
     assert choose_interval(PollContext(HOUR, is_starting=True)) == 60
 
 
 def test_a_command_that_reports_nothing_is_polled_often() -> None:
-    """Only Vertex AI tells of its end."""
+    """A command step is polled often, because only Vertex AI reports its end."""
     assert choose_interval(PollContext(500, is_silent=True)) == QUICKEST_SECONDS
 
 
 @pytest.mark.parametrize("jobs_elsewhere", [99, 999, 9_999])
 def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> None:
-    """One process for each step: two reads a poll, 600 a minute for everybody."""
+    """Many processes with one step each make fewer than 600 reads a minute together."""
     context = PollContext(0, is_starting=True, jobs_elsewhere=jobs_elsewhere)
     reads_a_minute = 2 * (1 + jobs_elsewhere) * 60 / choose_interval(context)
     assert reads_a_minute < 600
 
 
 def test_the_server_is_asked_twice_a_second_at_first() -> None:
-    """A short step is noticed at once, a long one some seconds late; ten at most."""
+    """The ZenML server is polled twice a second at first, and every ten seconds in the long run."""
     assert choose_server_interval(0) == 0.5
     assert choose_server_interval(5 * 60) == 0.5
     assert choose_server_interval(10 * 60) == 1
@@ -52,13 +52,13 @@ def test_the_server_is_asked_twice_a_second_at_first() -> None:
 
 @pytest.mark.parametrize("jobs_elsewhere", [49, 99, 499])
 def test_many_processes_do_not_flood_the_server(jobs_elsewhere: int) -> None:
-    """One process for each step: 50 questions a second together."""
+    """Processes with one step each send the ZenML server at most 50 requests a second together."""
     questions = (1 + jobs_elsewhere) / choose_server_interval(0, jobs_elsewhere)
     assert questions == pytest.approx(50, rel=0.05)
 
 
-def test_failures_are_answered_with_patience() -> None:
-    """Each poll after a failure is later than the last, to a limit; Retry-After is kept to."""
+def test_polls_slow_down_after_failures() -> None:
+    """Each failure makes the next poll later, up to a limit, and Retry-After is respected."""
     waits = [back_off(5, failures) for failures in (1, 2, 3, 50)]
     assert waits == [10, 20, 40, 300]
     assert back_off(5, 1, retry_after=77) == 77

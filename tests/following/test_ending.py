@@ -1,4 +1,4 @@
-"""Ending a job, and seeing that it happens."""
+"""Cancelling a job and verifying that it ends."""
 
 import logging
 
@@ -24,7 +24,10 @@ from zenml_vertex.job.request import JobJson
 
 
 def test_a_cancel_is_verified_to_a_terminal_state() -> None:
-    """CancelCustomJob is only a wish; the job's state is the fact."""
+    """A cancel is complete only when the job's state is terminal.
+
+    CancelCustomJob only requests it.
+    """
     jobs, clock = InMemoryJobs(), ManualClock()
     name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
     assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
@@ -32,14 +35,14 @@ def test_a_cancel_is_verified_to_a_terminal_state() -> None:
 
 
 def test_a_job_that_has_ended_needs_no_cancel() -> None:
-    """What the API answers then is not documented; the state decides."""
+    """A job in a terminal state counts as ended, whatever the API answers to the cancel."""
     jobs = InMemoryJobs()
     name = JobName.parse(jobs.script("JOB_STATE_SUCCEEDED"))
     cancel_job(jobs, name, ManualClock())
 
 
 def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
-    """A refusal is believed only if the job is over."""
+    """A refused cancel is raised unless the job is in a terminal state."""
 
     class Refusing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -51,8 +54,8 @@ def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
         cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), ManualClock())
 
 
-def test_a_deleted_job_is_ended() -> None:
-    """There is nothing left to pay for."""
+def test_a_deleted_job_counts_as_ended() -> None:
+    """Cancelling a job that no longer exists succeeds, because it costs nothing."""
     cancel_job(InMemoryJobs(), JobName.parse(f"{PARENT}/customJobs/77"), ManualClock())
     name = JobName.parse(f"{PARENT}/customJobs/77")
     assert cancel_and_verify(InMemoryJobs(), name, ManualClock()) is None
@@ -64,7 +67,7 @@ def test_a_deleted_job_is_ended() -> None:
 def test_a_job_that_does_not_end_is_named_with_the_command_to_inspect_it(
     fault: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Never silently left running."""
+    """A job that keeps running after its cancel is reported with the command to inspect it."""
 
     class Stubborn(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -89,10 +92,10 @@ def test_a_job_that_does_not_end_is_named_with_the_command_to_inspect_it(
         CredentialsError("no token"),
     ],
 )
-def test_a_cancel_that_fails_for_a_while_is_asked_for_again(
+def test_a_failed_cancel_is_retried(
     fault: VertexStepOperatorError, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever leaves after one failure leaves a job running; one line says that it goes on."""
+    """A cancel that fails for a while is retried until it works, with one line in the log."""
 
     class Failing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -112,8 +115,8 @@ def test_a_cancel_that_fails_for_a_while_is_asked_for_again(
     assert "may still be running" not in caplog.text
 
 
-def test_a_cancel_that_keeps_failing_has_an_end() -> None:
-    """The person is told in the end, and told how to cancel the job."""
+def test_a_cancel_that_keeps_failing_is_given_up() -> None:
+    """Retries of a cancel end, and the error tells the user how to cancel the job."""
 
     class Failing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -128,8 +131,8 @@ def test_a_cancel_that_keeps_failing_has_an_end() -> None:
     assert patience <= clock.now - 1000 < patience + 10
 
 
-def test_an_impatient_ctrl_c_does_not_keep_a_job_alive() -> None:
-    """The second one comes in the middle of the cancel: the job is cancelled, at once."""
+def test_a_second_ctrl_c_does_not_keep_a_job_alive() -> None:
+    """A second Ctrl-C in the middle of the cancel still cancels the job, and at once."""
 
     class Interrupted(InMemoryJobs):
         presses = 1

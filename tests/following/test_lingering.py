@@ -1,4 +1,4 @@
-"""Jobs that go on although their step is over, or was to end."""
+"""Jobs that keep running although their step has finished or was told to stop."""
 
 import logging
 from collections import Counter
@@ -14,14 +14,14 @@ from zenml_vertex.following.protocols import JobList
 
 @pytest.fixture
 def world() -> Watched:
-    """An empty world whose step runs are running."""
+    """A watcher without jobs, whose step runs are running."""
     return Watched()
 
 
-def test_a_job_that_lingers_is_ended_after_its_grace(
+def test_a_lingering_job_is_cancelled_after_its_grace_period(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its container hangs after the step has reported: it costs money for nothing."""
+    """A job that keeps running after its step has reported is cancelled after the grace period."""
     world.report(at=START)
     follower = world.follow("JOB_STATE_RUNNING")
     assert world.watcher.wait(STEP) == "completed"
@@ -36,8 +36,8 @@ def test_a_job_that_lingers_is_ended_after_its_grace(
     assert "is still running after its step finished" in caplog.text
 
 
-def test_a_job_that_ends_within_its_grace_is_left_alone(world: Watched) -> None:
-    """Vertex AI needs a minute from the container's end to its own."""
+def test_a_job_that_ends_within_its_grace_period_is_not_cancelled(world: Watched) -> None:
+    """A job that Vertex AI tears down within the grace period is not cancelled."""
     world.report(at=START)
     follower = world.follow(*["JOB_STATE_RUNNING"] * 3, "JOB_STATE_SUCCEEDED")
     assert world.watcher.wait(STEP) == "completed"
@@ -51,7 +51,7 @@ def test_a_job_that_ends_within_its_grace_is_left_alone(world: Watched) -> None:
 
 
 def _linger(world: Watched, *script: str, seconds: float = 300) -> str:
-    """A job that outlives its step; polled for until nothing lingers."""
+    """Let a job outlive its step, and poll until nothing lingers; return the job's name."""
     world.report(at=START)
     follower = world.follow(*script)
     assert world.watcher.wait(STEP) == "completed"
@@ -64,10 +64,10 @@ def _linger(world: Watched, *script: str, seconds: float = 300) -> str:
     return str(follower.name)
 
 
-def test_a_job_that_lingers_and_cannot_be_cancelled_yet_is_cancelled_later(
+def test_a_failed_cancel_of_a_lingering_job_is_retried(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A cancel that fails for some minutes leaves no job running; one line says so."""
+    """A cancel that fails for some minutes is retried until it works, with one line in the log."""
 
     class Failing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -93,7 +93,7 @@ def test_a_job_that_lingers_and_cannot_be_cancelled_yet_is_cancelled_later(
 def test_a_lingering_job_that_cannot_be_cancelled_is_given_up(
     world: Watched, refusal: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the end the person is told how to cancel it."""
+    """When the cancel of a lingering job keeps failing, the user is told how to cancel the job."""
 
     class Refusing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -106,8 +106,11 @@ def test_a_lingering_job_that_cannot_be_cancelled_is_given_up(
     assert "gcloud ai custom-jobs cancel" in caplog.text
 
 
-def test_a_job_that_lingers_out_of_sight_of_lists_is_ended_too(world: Watched) -> None:
-    """Whoever may not list jobs reads it; one that has ended by itself is left alone."""
+def test_a_lingering_job_that_cannot_be_listed_is_cancelled_too(world: Watched) -> None:
+    """Without permission to list, a lingering job is read by name.
+
+    It is cancelled after its grace period, unless it ends by itself.
+    """
 
     class Unlisted(InMemoryJobs):
         def list(self, *_: object, **__: object) -> JobList:
@@ -124,10 +127,10 @@ def test_a_job_that_lingers_out_of_sight_of_lists_is_ended_too(world: Watched) -
     assert world.jobs.cancelled == []
 
 
-def test_a_job_that_was_asked_to_end_is_seen_to_until_it_has(
+def test_a_cancelled_job_is_polled_until_it_has_ended(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says when it is over, and nobody is kept waiting for that."""
+    """The log reports the end of a cancelled job, although nothing waits for it."""
     caplog.set_level(logging.INFO)
     follower = world.follow("JOB_STATE_RUNNING")
     world.watcher.forget(STEP)
@@ -142,10 +145,10 @@ def test_a_job_that_was_asked_to_end_is_seen_to_until_it_has(
 
 
 @pytest.mark.parametrize("status", ["stopping", "cancelling"])
-def test_a_step_that_is_to_end_and_does_not_is_ended(
+def test_a_step_that_does_not_stop_when_told_to_is_cancelled(
     world: Watched, status: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run is stopped on the ZenML server, and the container is stuck or runs none of its code."""
+    """A step that was stopped on the ZenML server is cancelled if its container does not exit."""
     world.report(at=START + 60, status=status)
     follower = world.follow("JOB_STATE_RUNNING")
     assert world.watcher.wait(STEP) == "stopped"
@@ -154,8 +157,8 @@ def test_a_step_that_is_to_end_and_does_not_is_ended(
     assert caplog.text.count("was told to stop and has not") == 1
 
 
-def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> None:
-    """Its heartbeat has told it."""
+def test_a_step_that_stops_when_told_to_is_not_cancelled(world: Watched) -> None:
+    """A step that stops by itself, as its heartbeat told it to, is stopped without a cancel."""
     world.report(at=START + 60, status="stopping")
     world.report(at=START + 120, status="stopped")
     world.follow("JOB_STATE_RUNNING")
@@ -166,7 +169,7 @@ def test_a_step_that_ends_when_it_is_to_end_is_left_alone(world: Watched) -> Non
 def test_in_an_outage_every_step_gets_its_cancel(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """ZenML's dynamic runner cancels one after the other; those that fail are tried again."""
+    """Failing cancels do not hold up ZenML's dynamic runner, and each of them is retried."""
     tries: Counter[str] = Counter()
 
     class Failing(InMemoryJobs):
@@ -187,13 +190,13 @@ def test_in_an_outage_every_step_gets_its_cancel(
     assert [world.watcher.wait(step) for step in steps] == ["stopped"] * 3
     assert 600 < world.elapsed < 600 + STOP_PATIENCE_SECONDS + 60
     assert set(world.jobs.cancelled) == set(names)
-    # The pauses grow with the time that it has failed.
+    # The pauses grow with the time that the cancel has failed.
     assert max(tries.values()) <= 12
     assert caplog.text.count("Bad Gateway") == 3
 
 
-def test_a_cancel_that_is_refused_is_raised_at_once(world: Watched) -> None:
-    """It would be refused again; ZenML shows the reason."""
+def test_a_refused_cancel_is_raised_at_once(world: Watched) -> None:
+    """A refused cancel is not retried; it is raised, so that ZenML shows the reason."""
 
     class Refusing(InMemoryJobs):
         def cancel(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The end of a failed job's log explains what the service does not."""
+"""The end of a failed job's log explains what the service's message does not."""
 
 import pytest
 
@@ -12,7 +12,7 @@ RUN = "step-run"
 
 
 def follow(logs: InMemoryLogs | None) -> JobFollower:
-    """A follower of a job whose step has not reported."""
+    """Follow a job whose step has not reported."""
     return JobFollower(
         name=JobName.parse(f"{PARENT}/customJobs/1"),
         attempt=Attempt(RUN),
@@ -25,18 +25,18 @@ def follow(logs: InMemoryLogs | None) -> JobFollower:
 
 
 def said(follower: JobFollower) -> str:
-    """What stands on the step run."""
+    """Return the message on the step run."""
     assert isinstance(follower.step_runs, InMemoryStepRuns)
     return follower.step_runs.messages[RUN]
 
 
 def failed(message: str) -> JobJson:
-    """A job that has failed with this message."""
+    """Build a failed job with this message."""
     return {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}}
 
 
 def test_the_log_of_a_failed_job_explains_it() -> None:
-    """An exit status says nothing; the container's last lines are read, once, and say why."""
+    """The container's last log lines, which are read once, explain an exit status."""
     logs = InMemoryLogs(["Traceback", "ModuleNotFoundError: No module named 'zenml_vertex'"])
     follower = follow(logs)
     follower.see_job(failed("exited with a non-zero status of 1."))
@@ -46,7 +46,7 @@ def test_the_log_of_a_failed_job_explains_it() -> None:
 
 
 def test_a_log_that_cannot_be_read_hides_nothing() -> None:
-    """Without the permission to read logs, the step still fails with what the service says."""
+    """Without permission to read logs, the step still fails with the service's own message."""
     follower = follow(InMemoryLogs(PermissionDenied("no logs for you", code=403)))
     follower.see_job(failed("exited with a non-zero status of 139."))
     assert "SIGSEGV" in said(follower)
@@ -54,7 +54,7 @@ def test_a_log_that_cannot_be_read_hides_nothing() -> None:
 
 @pytest.mark.parametrize("state", ["JOB_STATE_SUCCEEDED", "JOB_STATE_CANCELLED"])
 def test_no_log_is_read_without_need(state: str) -> None:
-    """Reads of logs are few for a whole project: a job that did not fail costs none."""
+    """The log of a job that did not fail is not read: the quota of log reads is small."""
     logs = InMemoryLogs([])
     follow(logs).see_job({"state": state})
     assert logs.reads == 0

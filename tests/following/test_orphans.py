@@ -1,4 +1,4 @@
-"""Jobs that nobody waits for."""
+"""Orphaned jobs: those that no client follows."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -27,8 +27,11 @@ def _job(number: int, step_run_id: str, state: str = "JOB_STATE_RUNNING") -> Job
     }
 
 
-def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
-    """Each with its reason; a job without our label, and one that is over, is left alone."""
+def test_orphans_are_told_apart_from_followed_jobs() -> None:
+    """Each orphan is listed with a reason.
+
+    Terminal jobs and jobs without our label are not listed.
+    """
     step_runs = InMemoryStepRuns()
     step_runs.found = {
         "awaited": StepRunRecord("running", "running", None),
@@ -67,12 +70,12 @@ def test_orphans_are_told_from_the_jobs_that_somebody_waits_for() -> None:
     ],
 )
 def test_a_step_under_way_is_not_an_orphan(status: str, run_status: str) -> None:
-    """Whoever runs the pipeline may be another machine."""
+    """The job of an unfinished step is not an orphan: another machine may run the pipeline."""
     assert explain_orphan(StepRunRecord(status, run_status, None), NOW) is None
 
 
 def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
-    """Vertex AI tidies up for a minute; a container that hangs does so forever."""
+    """A job that outlives its step by more than Vertex AI's teardown is an orphan."""
     just_now = StepRunRecord("completed", "completed", NOW - timedelta(seconds=60))
     assert explain_orphan(just_now, NOW) is None
     long_ago = StepRunRecord("completed", "completed", NOW - TEARDOWN)
@@ -81,8 +84,8 @@ def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
     assert explain_orphan(unknown, NOW) is not None
 
 
-def test_only_live_jobs_of_this_server_are_asked_for() -> None:
-    """The filter uses what the API documents: labels, `!=` and AND."""
+def test_only_active_jobs_of_this_server_are_listed() -> None:
+    """The filter for active jobs of this server uses documented syntax: labels, `!=` and AND."""
     asked = []
 
     class Recorder(InMemoryJobs):

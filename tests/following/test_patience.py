@@ -1,4 +1,4 @@
-"""What is waited out, for how long, and how a call is tried again."""
+"""Which errors are waited out, for how long, and how a call is retried."""
 
 import pytest
 
@@ -24,13 +24,7 @@ OF_MACHINES = QuotaExceeded("quota metrics exceed", code=429, is_of_machines=Tru
 
 
 class Failing:
-    """A call that fails, for a while or for good.
-
-    Args:
-        clock: Where time comes from.
-        error: What it raises.
-        until: When it begins to work, by the clock.
-    """
+    """A call that fails, temporarily or for good."""
 
     def __init__(self, clock: ManualClock, error: Exception, until: float = float("inf")) -> None:
         self.clock = clock
@@ -49,8 +43,8 @@ def _kinds(kind: type[VertexStepOperatorError]) -> set[type[VertexStepOperatorEr
     return {kind}.union(*(_kinds(derived) for derived in kind.__subclasses__()))
 
 
-def test_what_may_pass_by_itself_is_said_once() -> None:
-    """Of every error that this package raises: no answer, a quota of calls, access on its way."""
+def test_retryable_errors() -> None:
+    """The retryable errors are those without an answer, call quotas, and access that is missing."""
     named = {kind for kind in _kinds(VertexStepOperatorError) if kind.__module__ == errors.__name__}
     assert {kind for kind in named if kind.retryable} == {
         CredentialsError,
@@ -92,20 +86,23 @@ def test_what_may_pass_by_itself_is_said_once() -> None:
 def test_each_kind_of_error_has_its_patience(
     task: Task, error: VertexStepOperatorError, patience: Patience
 ) -> None:
-    """The row of the closest base class; an error without one is raised at once."""
+    """An error has the patience of its closest base class.
+
+    One without patience is raised at once.
+    """
     assert choose_patience(task, error) == patience
 
 
 def test_patience_is_spent_when_both_budgets_are() -> None:
-    """Many failures in a moment are one outage, and so is one failure that is hours old."""
+    """Patience ends only when both the time and the number of tries are spent."""
     patience = Patience(seconds=60, failures=5)
     assert not patience.is_spent(seconds=59, failures=500)
     assert not patience.is_spent(seconds=5000, failures=4)
     assert patience.is_spent(seconds=60, failures=5)
 
 
-def test_a_call_is_tried_again_until_it_works(caplog: pytest.LogCaptureFixture) -> None:
-    """The log says once that it is, and for how long."""
+def test_a_call_is_retried_until_it_works(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says once that the call is retried, and for how long at most."""
     clock = ManualClock()
     call = Failing(clock, NO_ANSWER, until=START + 10)
     assert Retrying(Task.CANCEL, clock)(call) == "done"
@@ -126,7 +123,7 @@ def test_a_call_is_tried_again_until_it_works(caplog: pytest.LogCaptureFixture) 
 def test_the_last_try_is_made_when_patience_ends(
     task: Task, error: VertexStepOperatorError, seconds: float
 ) -> None:
-    """Not before, and not after; what it raises is raised."""
+    """The last try is made exactly when patience ends, and its error is raised."""
     clock = ManualClock()
     call = Failing(clock, error)
     with pytest.raises(type(error)) as caught:
@@ -136,7 +133,7 @@ def test_the_last_try_is_made_when_patience_ends(
 
 
 def test_calls_share_one_budget() -> None:
-    """A second call has what the first has left."""
+    """A second call has only the patience that the first one left."""
     clock = ManualClock()
     retrying = Retrying(Task.CANCEL, clock, seconds=20)
     retrying(Failing(clock, NO_ANSWER, until=START + 15))
@@ -147,8 +144,8 @@ def test_calls_share_one_budget() -> None:
 
 
 @pytest.mark.parametrize("error", [RequestRejected("no", code=400), ValueError("a defect")])
-def test_what_does_not_pass_is_raised_at_once(error: Exception) -> None:
-    """A refusal would be repeated, and a defect is not waited out."""
+def test_permanent_errors_are_raised_at_once(error: Exception) -> None:
+    """Refusals and defects are raised without a retry."""
     clock = ManualClock()
     call = Failing(clock, error)
     with pytest.raises(type(error)):
@@ -156,8 +153,8 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception) -> None:
     assert call.times == [0]
 
 
-def test_a_wait_that_the_service_asks_for_is_not_begun_in_vain() -> None:
-    """A Retry-After beyond the patience with quotas ends the step at once."""
+def test_a_retry_after_beyond_the_patience_is_not_waited_for() -> None:
+    """A Retry-After that is longer than the remaining patience raises the error at once."""
     clock = ManualClock()
     call = Failing(clock, QuotaExceeded("slow down", code=429, retry_after=301))
     with pytest.raises(QuotaExceeded):
@@ -165,16 +162,16 @@ def test_a_wait_that_the_service_asks_for_is_not_begun_in_vain() -> None:
     assert clock.sleeps == []
 
 
-def test_a_cancel_does_not_wait_as_long_as_the_service_asks() -> None:
-    """A job that is to be cancelled costs money meanwhile."""
+def test_a_cancel_does_not_wait_for_the_whole_retry_after() -> None:
+    """A cancel is retried before a long Retry-After has passed, because the job costs money."""
     clock = ManualClock()
     error = QuotaExceeded("slow down", code=429, retry_after=3600)
     Retrying(Task.CANCEL, clock)(Failing(clock, error, until=START + 5))
     assert clock.sleeps == [3, 3]
 
 
-def test_failures_of_one_kind_spend_no_patience_with_another() -> None:
-    """Each run of failures ends by itself."""
+def test_each_kind_of_failure_has_its_own_patience() -> None:
+    """Failures of one kind do not spend the patience with another kind."""
     clock = ManualClock()
     runs = FailureRuns(clock)
     short, long = Patience(10, 2), Patience(100, 2)

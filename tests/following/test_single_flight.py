@@ -1,4 +1,4 @@
-"""A poll goes on without the caller that started it, and nothing that it raises is lost."""
+"""A poll continues without the caller that started it, and none of its errors is lost."""
 
 import threading
 
@@ -16,7 +16,7 @@ def _join() -> None:
 
 
 def test_what_a_poll_raises_reaches_its_caller() -> None:
-    """A defect is not swallowed by a thread, once or ever."""
+    """An error in the polling thread is raised to the caller, every time."""
 
     def poll() -> None:
         raise ValueError("broken")
@@ -28,7 +28,7 @@ def test_what_a_poll_raises_reaches_its_caller() -> None:
 
 
 def test_an_error_without_a_caller_is_raised_at_the_next_poll() -> None:
-    """Otherwise a runner would ask forever and be told what was known at first."""
+    """An error that occurs after its caller has left is raised to the next caller."""
     may_go_on = threading.Event()
     polls = []
 

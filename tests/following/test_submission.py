@@ -1,4 +1,4 @@
-"""Exactly one job for one step run, whatever fails on the way."""
+"""Each step run gets exactly one job, whatever fails on the way."""
 
 import logging
 from typing import Any
@@ -31,7 +31,7 @@ NO_ANSWER = ServiceUnavailable("Vertex AI gave no answer.", code=503)
 
 
 def test_the_job_is_named_on_its_step_run_as_soon_as_it_exists() -> None:
-    """The intent first, then the whole resource name, and links for people."""
+    """The intent is recorded before the create, and the job's name and links right after it."""
     world = Submitted()
     name = world.submit()
     assert world.jobs.created == [JOB]
@@ -45,15 +45,15 @@ def test_the_job_is_named_on_its_step_run_as_soon_as_it_exists() -> None:
     assert world.clock.sleeps == []
 
 
-def test_a_lost_answer_is_found_by_the_label() -> None:
-    """The job exists and nobody was told: it is adopted, and no second one is created."""
+def test_a_job_whose_create_answer_was_lost_is_found_by_its_label() -> None:
+    """A job whose create got no answer is found and adopted, and no second job is created."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     assert str(world.submit()) == world.recorded["zenml_vertex.job_name"]
     assert len(world.jobs.created) == 1
 
 
-def test_a_list_that_lags_is_given_time() -> None:
-    """A job that no list shows at first is not created a second time."""
+def test_a_lagging_list_is_waited_for() -> None:
+    """A job that lists do not show at first is found later and is not created a second time."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     world.jobs.hidden_lists = len(SETTLE_SECONDS) - 1
     world.submit()
@@ -71,10 +71,10 @@ def test_a_list_that_lags_is_given_time() -> None:
         CredentialsError("no token"),
     ],
 )
-def test_a_failed_list_proves_nothing(
+def test_nothing_is_created_while_the_list_fails(
     error: Exception, minutes: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While the list fails too, nothing is known, and nothing is created: one line says so."""
+    """No job is created while lists fail after a lost answer; one log line says so."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     back = world.clock.now + 60 * minutes
 
@@ -92,12 +92,12 @@ def test_a_failed_list_proves_nothing(
     assert caplog.text.count("Trying again for up to 600 s.") == 1
 
 
-def test_nothing_is_created_again_while_jobs_cannot_be_listed(
+def test_the_step_fails_if_the_lists_keep_failing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither the create nor a list is answered: a second create might be a second job.
+    """If lists fail until patience ends, the step fails without a second create.
 
-    In the end the step fails, and the log says how to check later.
+    The log says how to look for a job later.
     """
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     world.jobs.list_errors = [NO_ANSWER] * 1000
@@ -110,8 +110,8 @@ def test_nothing_is_created_again_while_jobs_cannot_be_listed(
     assert "zenml-vertex jobs list --orphans" in caplog.text
 
 
-def test_an_older_job_that_cannot_be_searched_for_is_left_to_the_watcher() -> None:
-    """A job that was created is not given up because of one that may not exist."""
+def test_a_failed_search_for_an_earlier_job_does_not_end_the_new_one() -> None:
+    """A job is kept even if the search for a possible earlier one fails."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=False))
     searches = len(SETTLE_SECONDS)
     world.jobs.list_errors = []
@@ -132,16 +132,16 @@ def test_an_older_job_that_cannot_be_searched_for_is_left_to_the_watcher() -> No
     assert [str(failing.submit())] == failing.alive
 
 
-def test_a_create_without_effect_is_tried_again() -> None:
-    """After the searches found nothing, one more create is right."""
+def test_a_create_without_effect_is_retried() -> None:
+    """When the searches find no job, exactly one more create is sent."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=False))
     name = world.submit()
     assert world.alive == [str(name)]
     assert len(world.jobs.created) == 1
 
 
-def test_an_extra_job_is_ended() -> None:
-    """A job that no list showed in time is found with the next, which is cancelled: one stays."""
+def test_a_duplicate_job_is_cancelled() -> None:
+    """When a late list shows that there are two jobs, the newer one is cancelled."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     world.jobs.hidden_lists = len(SETTLE_SECONDS)
     name = world.submit()
@@ -151,7 +151,7 @@ def test_an_extra_job_is_ended() -> None:
 
 
 def test_an_outage_ends_the_step_after_a_bounded_number_of_creates() -> None:
-    """No endless loop, and the error is the service's own."""
+    """A long outage ends the step with the service's error after a bounded number of creates."""
     world = Submitted(*[CreateFault(NO_ANSWER, has_effect=False)] * 10)
     with pytest.raises(ServiceUnavailable):
         world.submit()
@@ -163,8 +163,8 @@ def test_an_outage_ends_the_step_after_a_bounded_number_of_creates() -> None:
     "error",
     [RequestRejected("bad machine", code=400), PermissionDenied("you may not", code=403)],
 )
-def test_a_refusal_is_not_repeated(error: Exception) -> None:
-    """4xx is an answer: there is no job, and there will be none."""
+def test_a_refused_create_is_not_retried(error: Exception) -> None:
+    """A 4xx answer to a create is raised at once, without a second create."""
     world = Submitted(CreateFault(error, has_effect=False))
     with pytest.raises(type(error)):
         world.submit()
@@ -172,8 +172,8 @@ def test_a_refusal_is_not_repeated(error: Exception) -> None:
     assert world.clock.sleeps == []
 
 
-def test_a_quota_of_calls_is_waited_for() -> None:
-    """429 passes; Retry-After is kept to, and without one the pauses grow."""
+def test_an_exceeded_call_quota_is_waited_out() -> None:
+    """After 429, creates are retried after Retry-After, or else after growing pauses."""
     world = Submitted(
         CreateFault(QuotaExceeded("slow down", code=429, retry_after=17.0), has_effect=False),
         CreateFault(QuotaExceeded("slow down", code=429), has_effect=False),
@@ -185,8 +185,8 @@ def test_a_quota_of_calls_is_waited_for() -> None:
     assert world.clock.sleeps[2] > world.clock.sleeps[1]
 
 
-def test_a_quota_of_calls_is_not_waited_for_without_end() -> None:
-    """After a bounded time the step ends with the service's own words."""
+def test_the_wait_for_a_call_quota_is_bounded() -> None:
+    """After a bounded wait for the quota, the step ends with the service's own message."""
     error = QuotaExceeded("slow down", code=429)
     world = Submitted(*[CreateFault(error, has_effect=False)] * 1000)
     with pytest.raises(QuotaExceeded):
@@ -194,8 +194,8 @@ def test_a_quota_of_calls_is_not_waited_for_without_end() -> None:
     assert sum(world.clock.sleeps) <= choose_patience(Task.CREATE, error).seconds
 
 
-def test_a_quota_of_machines_is_not_waited_for() -> None:
-    """More machines than the project may ever have do not come by waiting."""
+def test_an_exceeded_machine_quota_is_raised_at_once() -> None:
+    """A create beyond the project's machine quota is not retried, because waiting does not help."""
     error = QuotaExceeded("quota metrics exceed", code=429, is_of_machines=True)
     world = Submitted(CreateFault(error, has_effect=False))
     with pytest.raises(QuotaExceeded):
@@ -203,8 +203,8 @@ def test_a_quota_of_machines_is_not_waited_for() -> None:
     assert world.clock.sleeps == []
 
 
-def test_a_permission_that_spreads_is_waited_for() -> None:
-    """An agent that has just been given its role gets some minutes, and no more."""
+def test_a_permission_that_propagates_is_waited_for() -> None:
+    """A role that a service agent was just given is waited for some minutes, and no longer."""
     error = NotYetPermitted("the agent may not read the repository", code=400)
     world = Submitted(*[CreateFault(error, has_effect=False)] * 3)
     world.submit()
@@ -217,7 +217,7 @@ def test_a_permission_that_spreads_is_waited_for() -> None:
 
 
 def test_a_step_run_that_names_its_job_is_not_submitted_again() -> None:
-    """A repeated submit follows the job that is there."""
+    """A repeated submit follows the job that the step run names."""
     world = Submitted()
     first = world.submit()
     assert world.submit(world.recorded) == first
@@ -225,15 +225,15 @@ def test_a_step_run_that_names_its_job_is_not_submitted_again() -> None:
 
 
 @pytest.mark.parametrize("key", ["job_name", "zenml_vertex.job_name"])
-def test_the_builtin_operators_job_is_followed_too(key: str) -> None:
-    """A run that the built-in operator has started goes on."""
+def test_a_job_of_the_builtin_operator_is_followed_too(key: str) -> None:
+    """A job that ZenML's built-in operator submitted is followed instead of submitted again."""
     world = Submitted()
     assert str(world.submit({key: f"{PARENT}/customJobs/77"})) == f"{PARENT}/customJobs/77"
     assert world.jobs.created == []
 
 
-def test_a_client_killed_after_the_create_is_followed_by_the_next() -> None:
-    """The intent is on the step run and the label on the job: the next process finds it."""
+def test_the_job_of_a_client_killed_after_the_create_is_adopted() -> None:
+    """The next client finds the job by the intent on the step run and the label on the job."""
     world = Submitted()
     world.step_runs.record(STEP_RUN, {"zenml_vertex.parent": PARENT})
     created = world.jobs.create(PARENT, JOB)
@@ -241,8 +241,8 @@ def test_a_client_killed_after_the_create_is_followed_by_the_next() -> None:
     assert len(world.jobs.created) == 1
 
 
-def test_a_client_killed_before_the_create_is_followed_by_one_that_creates() -> None:
-    """An intent without a job is no job, once the list has had its time."""
+def test_a_client_killed_before_the_create_is_succeeded_by_one_that_creates() -> None:
+    """An intent whose job does not appear in lists in time leads to a new create."""
     world = Submitted()
     world.submit({"zenml_vertex.parent": PARENT})
     assert len(world.jobs.created) == 1
@@ -250,7 +250,7 @@ def test_a_client_killed_before_the_create_is_followed_by_one_that_creates() -> 
 
 
 def test_nothing_is_created_for_a_step_run_that_cannot_be_written_to() -> None:
-    """The intent comes first: where it cannot be recorded there is no job, after a minute."""
+    """No job is created if its intent cannot be recorded within a minute."""
     world = Submitted()
     world.step_runs.record_errors = [ServerUnreachable("the ZenML server is down")] * 1000
     with pytest.raises(ServerUnreachable):
@@ -260,7 +260,7 @@ def test_nothing_is_created_for_a_step_run_that_cannot_be_written_to() -> None:
 
 
 def test_a_server_that_is_down_for_a_moment_does_not_fail_the_step() -> None:
-    """Neither when it is asked for what the job needs, nor when the intent is recorded."""
+    """A short outage is waited out, both while building the job and while recording the intent."""
     world = Submitted()
     world.step_runs.record_errors = [ServerUnreachable("down")] * 5
     answers: list[Any] = [ServerUnreachable("down"), ServerUnreachable("down"), JOB]
@@ -277,7 +277,7 @@ def test_a_server_that_is_down_for_a_moment_does_not_fail_the_step() -> None:
 
 
 def test_a_server_that_restarts_is_waited_for() -> None:
-    """A job runs already: its name is recorded as soon as the server is back."""
+    """The name of a running job is recorded as soon as the restarted server answers."""
     world = Submitted()
     world.step_runs.record_errors = [None, *[ServerUnreachable("down")] * 5]
     name = world.submit()
@@ -289,7 +289,7 @@ def test_a_server_that_restarts_is_waited_for() -> None:
 def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A step run that does not name its job would leave it running unseen."""
+    """A job whose name cannot be recorded on its step run is cancelled, or it would run unseen."""
     caplog.set_level(logging.INFO)
     world = Submitted()
     world.step_runs.record_errors = [None, error]
@@ -301,7 +301,7 @@ def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
 
 
 def test_ctrl_c_during_the_create_leaves_no_job() -> None:
-    """Nobody knows whether the job was made; it is searched for, and cancelled."""
+    """After a Ctrl-C during the create, the job is searched for and cancelled."""
     world = Submitted(CreateFault(KeyboardInterrupt(), has_effect=True))
     with pytest.raises(KeyboardInterrupt):
         world.submit()
@@ -313,7 +313,7 @@ def test_ctrl_c_during_the_create_leaves_no_job() -> None:
 def test_a_cancel_that_fails_too_does_not_hide_the_first_error(
     refusal: VertexStepOperatorError, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says which job may still be running."""
+    """The first error is raised, and the log says which job may still be running."""
 
     class Refusing(InMemoryJobs):
         def cancel(self, name: str) -> None:
@@ -330,8 +330,8 @@ def test_a_cancel_that_fails_too_does_not_hide_the_first_error(
 
 
 @pytest.mark.parametrize("hidden", [0, 3])
-def test_an_impatient_ctrl_c_leaves_no_job_that_can_be_seen(hidden: int) -> None:
-    """The second one, while the job of the first is searched for or cancelled."""
+def test_a_second_ctrl_c_leaves_no_visible_job(hidden: int) -> None:
+    """A second Ctrl-C, during the search or the cancel, still cancels each job that lists show."""
     world = Submitted(CreateFault(KeyboardInterrupt(), has_effect=True))
     world.jobs.hidden_lists = hidden
     pressed: list[float] = []
@@ -350,8 +350,8 @@ def test_an_impatient_ctrl_c_leaves_no_job_that_can_be_seen(hidden: int) -> None
     assert len(world.alive) == (1 if hidden else 0)
 
 
-def test_a_job_is_found_again_from_what_the_step_run_says() -> None:
-    """By its name, else by the intent and its label; without either there is none."""
+def test_a_job_is_found_from_its_step_run() -> None:
+    """A job is found by its name on the step run, else by the intent and its label."""
     world = Submitted()
     name = world.submit()
     assert world.open().resume(world.recorded) == name
@@ -362,8 +362,8 @@ def test_a_job_is_found_again_from_what_the_step_run_says() -> None:
     assert other.resume({}) is None
 
 
-def test_a_job_that_was_just_created_is_given_time_to_be_found_again() -> None:
-    """The process that created it was killed a moment ago; it is recorded once it is found."""
+def test_a_job_of_a_client_that_was_just_killed_is_waited_for() -> None:
+    """A job that a killed client has just created is waited for, and recorded once it is found."""
     world = Submitted()
     created = world.jobs.create(PARENT, JOB)
     world.jobs.hidden_lists = len(SETTLE_SECONDS) - 1
@@ -371,8 +371,8 @@ def test_a_job_that_was_just_created_is_given_time_to_be_found_again() -> None:
     assert str(name) == created["name"] == world.recorded["zenml_vertex.job_name"]
 
 
-def test_an_intent_is_not_taken_for_no_job_while_jobs_cannot_be_listed() -> None:
-    """Whoever asks is told that it is not known, and asks again."""
+def test_a_job_is_unknown_while_jobs_cannot_be_listed() -> None:
+    """While lists fail, looking for a job raises, rather than saying that there is none."""
     world = Submitted()
     world.jobs.create(PARENT, JOB)
     world.jobs.list_errors = [NO_ANSWER] * 1000
@@ -381,7 +381,7 @@ def test_an_intent_is_not_taken_for_no_job_while_jobs_cannot_be_listed() -> None
 
 
 def test_a_job_of_another_attempt_is_not_taken_for_this_one() -> None:
-    """After a lost answer, the search finds the job of this attempt and cancels no other."""
+    """After a lost answer, the search adopts the job of this attempt and cancels no other."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
     earlier = world.jobs.script(
         "JOB_STATE_FAILED", labels={STEP_RUN_LABEL: STEP_RUN, ATTEMPT_LABEL: "7"}

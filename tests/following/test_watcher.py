@@ -1,4 +1,4 @@
-"""Watching jobs: one poll for all steps, and an end for every step."""
+"""Watching jobs: one poll serves all steps, and every step comes to an end."""
 
 import logging
 import threading
@@ -25,12 +25,12 @@ from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, STEP_RUN_LABEL, 
 
 @pytest.fixture
 def world() -> Watched:
-    """An empty world whose step runs are running."""
+    """A watcher without jobs, whose step runs are running."""
     return Watched()
 
 
 def test_a_step_has_finished_when_it_has_reported(world: Watched) -> None:
-    """Vertex AI still tidies up; nobody waits for that, and nothing is written."""
+    """A step that reported its success is completed, without waiting for Vertex AI's teardown."""
     world.report(at=START + 30)
     assert world.wait("JOB_STATE_PENDING", "JOB_STATE_RUNNING") == "completed"
     assert world.elapsed < 32
@@ -38,7 +38,7 @@ def test_a_step_has_finished_when_it_has_reported(world: Watched) -> None:
 
 
 def test_a_step_that_reported_its_failure_has_failed(world: Watched) -> None:
-    """It has told why itself."""
+    """A step that reported its own failure has failed, and no message is added to it."""
     world.report(at=START + 30, status="failed")
     assert world.wait("JOB_STATE_RUNNING") == "failed"
     assert world.elapsed < 32
@@ -46,28 +46,28 @@ def test_a_step_that_reported_its_failure_has_failed(world: Watched) -> None:
 
 
 def test_a_step_that_will_be_retried_has_failed_this_time(world: Watched) -> None:
-    """RETRYING is the server's word for a failed attempt; ZenML must not be told it."""
+    """A RETRYING step run counts as failed: ZenML must not be told that status."""
     world.report(at=START, status="retrying")
     assert world.wait("JOB_STATE_RUNNING") == "failed"
 
 
 def test_a_job_that_succeeded_without_a_report_fails_its_step(world: Watched) -> None:
-    """The container ended without running the step; nobody knows its result."""
+    """A step whose job succeeded without a report has failed, because its result is unknown."""
     assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED") == "failed"
     assert world.step_runs.ended[STEP] == "failed"
     assert "never reported its result" in world.step_runs.messages[STEP]
 
 
 def test_a_command_step_reports_nothing_and_is_completed(world: Watched) -> None:
-    """No ZenML code runs in its container, so Vertex AI's word is enough, and soon."""
+    """A command step, which reports nothing, is completed soon after its job has succeeded."""
     script = ["JOB_STATE_RUNNING"] * 20
     assert world.wait(*script, "JOB_STATE_SUCCEEDED", reports_itself=False) == "completed"
     assert world.step_runs.messages == {}
     assert world.elapsed <= 21 * 5
 
 
-def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: Watched) -> None:
-    """What failed, why, and what to do, where the person looks."""
+def test_an_infrastructure_failure_is_explained_on_the_step_run(world: Watched) -> None:
+    """The step run says what failed, why, and what to do."""
     error = {"code": 8, "message": "Resources are insufficient in region: europe-west4."}
     follower = world.follow({"state": "JOB_STATE_FAILED", "error": error})
     assert world.watcher.wait(STEP) == "failed"
@@ -80,20 +80,20 @@ def test_a_failure_of_the_infrastructure_is_explained_on_the_step_run(world: Wat
 
 
 def test_a_cancelled_job_stops_its_step(world: Watched) -> None:
-    """And the step run says so."""
+    """The step of a cancelled job is stopped, and its step run says why."""
     assert world.wait("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED") == "stopped"
     assert world.step_runs.ended[STEP] == "stopped"
     assert "was cancelled" in world.step_runs.messages[STEP]
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])
-def test_every_other_end_is_a_failure(world: Watched, state: str) -> None:
-    """States at which other operators wait forever."""
+def test_every_other_terminal_state_is_a_failure(world: Watched, state: str) -> None:
+    """Each remaining terminal state fails the step, rather than being waited on forever."""
     assert world.wait(state) == "failed"
 
 
 def test_a_deleted_job_ends_its_step(world: Watched) -> None:
-    """After a minute and five tries, not never and not at the first."""
+    """A job that is not found ends its step after a minute and five tries, and not before."""
     assert world.wait("JOB_STATE_RUNNING", JobNotFound("gone", code=404)) == "failed"
     assert "does not exist any more" in world.step_runs.messages[STEP]
     assert 60 <= world.elapsed < 120
@@ -101,14 +101,14 @@ def test_a_deleted_job_ends_its_step(world: Watched) -> None:
 
 
 def test_a_job_that_is_not_found_for_a_moment_is_followed(world: Watched) -> None:
-    """Neither a list nor a read may see what was just created."""
+    """A new job is followed even if lists and reads do not show it at first."""
     world.report(at=START + 40)
     lost = JobNotFound("not yet", code=404)
     assert world.wait(lost, lost, lost, "JOB_STATE_RUNNING") == "completed"
 
 
-def test_a_step_run_that_was_deleted_ends_its_job(world: Watched) -> None:
-    """Nobody can be told any result; after five tries the job is not paid for any longer."""
+def test_a_deleted_step_run_ends_its_job(world: Watched) -> None:
+    """A job whose step run is not found five times is cancelled."""
     world.step_runs.deleted = {STEP}
     assert world.wait("JOB_STATE_RUNNING") == "stopped"
     assert 15 <= world.elapsed < 60
@@ -116,7 +116,7 @@ def test_a_step_run_that_was_deleted_ends_its_job(world: Watched) -> None:
 
 
 def test_a_step_run_that_is_not_found_for_a_moment_is_followed(world: Watched) -> None:
-    """However often that happens, if it is found in between."""
+    """Failed reads of a step run end nothing if it is found again in between."""
     world.report(at=START + 200)
     lost = StepRunNotFound("not now")
     world.step_runs.question_errors = [lost, lost, lost, lost, None] * 100
@@ -126,7 +126,7 @@ def test_a_step_run_that_is_not_found_for_a_moment_is_followed(world: Watched) -
 
 @pytest.mark.parametrize("state", ["JOB_STATE_FAILED", "JOB_STATE_CANCELLED"])
 def test_a_deleted_step_run_does_not_disturb_the_others(world: Watched, state: str) -> None:
-    """Those who wait beside it see the end of their own steps."""
+    """When one step run is deleted, the other steps are followed to their own ends."""
     world.report(at=START + 200)
     other = world.follow("JOB_STATE_RUNNING", state, step_run_id="deleted")
     world.step_runs.deleted = {"deleted"}
@@ -135,16 +135,16 @@ def test_a_deleted_step_run_does_not_disturb_the_others(world: Watched, state: s
     assert other.status == "stopped"
 
 
-def test_a_lost_permission_ends_the_step_after_its_grace(world: Watched) -> None:
-    """Fifteen minutes to notice and to give it back."""
+def test_a_lost_permission_ends_the_step_after_its_grace_period(world: Watched) -> None:
+    """A lost permission ends the step after fifteen minutes, in which it can be restored."""
     world.jobs.list_errors = [PermissionDenied("no", code=403)] * 1000
     assert world.wait(PermissionDenied("no", code=403)) == "failed"
     assert world.elapsed >= 15 * 60
     assert "it may still be running" in world.step_runs.messages[STEP]
 
 
-def test_a_permission_that_comes_back_is_enough(world: Watched) -> None:
-    """Nothing is said on the step run; the wait went on."""
+def test_a_permission_that_is_restored_in_time_ends_nothing(world: Watched) -> None:
+    """A permission that is restored in time leaves no trace on the step run."""
     world.report(at=START + 14 * 60)
     world.jobs.list_errors = [PermissionDenied("no", code=403)] * 20
     assert world.wait(*[PermissionDenied("no", code=403)] * 20, "JOB_STATE_RUNNING") == "completed"
@@ -155,14 +155,14 @@ def test_a_permission_that_comes_back_is_enough(world: Watched) -> None:
     "error", [PermissionDenied("no", code=403), RequestRejected("no such filter", code=400)]
 )
 def test_jobs_that_cannot_be_listed_are_read(world: Watched, error: Exception) -> None:
-    """`customJobs.get` is enough to follow a job."""
+    """The permission `customJobs.get` alone is enough to follow a job."""
     world.jobs.list_errors = [error] * 1000
     assert world.wait("JOB_STATE_RUNNING", "JOB_STATE_FAILED") == "failed"
     assert world.elapsed < 30
 
 
-def test_failures_of_one_kind_use_up_no_patience_with_another(world: Watched) -> None:
-    """An outage of an hour, and then a job that is not found for a moment: it is followed."""
+def test_each_kind_of_failure_has_its_own_patience(world: Watched) -> None:
+    """A job that is not found for a moment after a one-hour outage is still followed."""
 
     class Down(InMemoryJobs):
         def list(self, *_: object, **__: object) -> JobList:
@@ -178,8 +178,8 @@ def test_failures_of_one_kind_use_up_no_patience_with_another(world: Watched) ->
     assert world.jobs.reads > 2
 
 
-def test_an_expired_login_ends_the_step_after_the_same_grace(world: Watched) -> None:
-    """Neither at once, which would cancel a job that is well, nor never."""
+def test_an_expired_login_ends_the_step_after_the_same_grace_period(world: Watched) -> None:
+    """An expired login ends the step after fifteen minutes, rather than at once or never."""
     expired = CredentialsError("No access token: run `gcloud auth login` again.")
     world.jobs.list_errors = [expired] * 1000
     assert world.wait("JOB_STATE_RUNNING") == "failed"
@@ -187,8 +187,8 @@ def test_an_expired_login_ends_the_step_after_the_same_grace(world: Watched) -> 
     assert "`gcloud auth login`" in world.step_runs.messages[STEP]
 
 
-def test_a_login_that_is_renewed_in_time_is_followed(world: Watched) -> None:
-    """The job has gone on meanwhile."""
+def test_a_login_that_is_renewed_in_time_ends_nothing(world: Watched) -> None:
+    """A job is followed further when its expired login is renewed in time."""
     world.report(at=START + 60)
     world.jobs.list_errors = [CredentialsError("No access token.")] * 2
     assert world.wait("JOB_STATE_RUNNING") == "completed"
@@ -197,7 +197,7 @@ def test_a_login_that_is_renewed_in_time_is_followed(world: Watched) -> None:
 def test_ten_minutes_without_an_answer_are_one_log_line(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The wait goes on, calmly, also if the ZenML server is away as long."""
+    """The wait goes on through ten minutes without answers from Vertex AI and the ZenML server."""
     caplog.set_level(logging.INFO)
     world.report(at=START + 601)
     world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 8
@@ -210,7 +210,7 @@ def test_ten_minutes_without_an_answer_are_one_log_line(
 
 
 def test_a_day_without_an_answer_ends_the_step(world: Watched) -> None:
-    """Nothing waits forever: two hours and sixty tries, then a diagnosis."""
+    """After two hours and sixty tries without an answer, the step fails with a diagnosis."""
     world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 10_000
     assert world.wait("JOB_STATE_RUNNING") == "failed"
     assert 2 * 3600 <= world.elapsed < 8 * 3600
@@ -220,7 +220,7 @@ def test_a_day_without_an_answer_ends_the_step(world: Watched) -> None:
 def test_a_server_that_never_comes_back_does_not_hold_the_step(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The job is over, and nobody can be asked what that means: in the end it has failed."""
+    """If the job has ended and the ZenML server does not answer, the step fails in the end."""
 
     def unreachable(*_: object) -> str:
         raise ServerUnreachable("The ZenML server is down.")
@@ -232,8 +232,8 @@ def test_a_server_that_never_comes_back_does_not_hold_the_step(
     assert "The ZenML server is down." in caplog.text
 
 
-def test_a_quota_that_is_used_up_is_left_alone(world: Watched) -> None:
-    """429 with Retry-After: no call of Vertex AI before that."""
+def test_an_exhausted_quota_is_respected(world: Watched) -> None:
+    """After 429, Vertex AI is not called before Retry-After has passed."""
     world.report(at=START + 90)
     world.jobs.list_errors = [QuotaExceeded("slow down", code=429, retry_after=60)]
     assert world.wait("JOB_STATE_RUNNING") == "completed"
@@ -243,7 +243,7 @@ def test_a_quota_that_is_used_up_is_left_alone(world: Watched) -> None:
 def test_each_change_of_state_is_one_line_with_the_time_spent(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often the state is read."""
+    """A state is logged once, with the time spent in it, however often it is read."""
     caplog.set_level(logging.INFO)
     world.wait(
         *["JOB_STATE_QUEUED"] * 3,
@@ -264,7 +264,7 @@ def test_each_change_of_state_is_one_line_with_the_time_spent(
 def test_an_unknown_state_warns_once_and_counts_as_running(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A state of tomorrow's API."""
+    """An unknown job state is logged once as a warning and counts as running."""
     world.report(at=START + 20)
     world.follow("99", "JOB_STATE_RUNNING", "99")
     assert world.watcher.poll(STEP) == "running"
@@ -274,10 +274,10 @@ def test_an_unknown_state_warns_once_and_counts_as_running(
     assert "`99`" in warnings[0].getMessage()
 
 
-def test_an_extra_job_of_a_step_is_cancelled(
+def test_a_duplicate_job_of_a_step_is_cancelled(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One that a create whose answer was lost left behind, and that no list had shown yet."""
+    """A job left by a create whose answer was lost is cancelled once a list shows it."""
     world.report(at=START + 20)
     world.follow("JOB_STATE_RUNNING")
     extra = world.jobs.script("JOB_STATE_RUNNING", labels={RUN_LABEL: RUN, STEP_RUN_LABEL: STEP})
@@ -291,7 +291,7 @@ def test_an_extra_job_of_a_step_is_cancelled(
 
 
 def test_a_status_is_answered_without_a_call_unless_a_poll_is_due(world: Watched) -> None:
-    """The dynamic runner asks for each of a thousand steps, one after the other."""
+    """Asking for the statuses of a thousand steps in turn makes no call unless a poll is due."""
     for number in range(1000):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     for _ in range(2):
@@ -303,7 +303,7 @@ def test_a_status_is_answered_without_a_call_unless_a_poll_is_due(world: Watched
 
 @pytest.mark.parametrize(("steps", "most"), [(1, 12), (10, 12), (100, 12), (1000, 120)])
 def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, most: int) -> None:
-    """12 lists, and 12 further pages for each further hundred jobs."""
+    """Watching takes 12 lists a minute, with 12 further pages for each further hundred jobs."""
     for number in range(steps):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     while world.elapsed < 60:
@@ -314,7 +314,7 @@ def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, m
 
 
 def test_a_process_among_many_takes_its_share(world: Watched) -> None:
-    """A process for each step: the list shows how many they are, and each polls rarely."""
+    """Processes with one step each learn from the list how many they are, and share the quota."""
     for number in range(1000):
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
         world.jobs.script("JOB_STATE_RUNNING", labels=labels)
@@ -326,8 +326,8 @@ def test_a_process_among_many_takes_its_share(world: Watched) -> None:
     assert 1000 * reads_a_minute < 600
 
 
-def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world: Watched) -> None:
-    """A runner that starts again asks for its first step before it knows of the next."""
+def test_jobs_not_yet_followed_do_not_count_as_other_processes(world: Watched) -> None:
+    """A restarted runner's own jobs do not count as others' before it follows them."""
     for number in range(200):
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: f"step-{number}"}
         world.jobs.script("JOB_STATE_RUNNING", labels=labels)
@@ -352,7 +352,7 @@ def test_steps_that_are_found_one_after_the_other_are_not_taken_for_others(world
 
 
 def test_a_status_does_not_wait_for_a_slow_poll(world: Watched) -> None:
-    """The poll goes on in one thread; until it is done, the answer is what is known."""
+    """While one thread polls slowly, a status is answered with what is known."""
     for number in range(3):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     answered = threading.Event()
@@ -374,8 +374,8 @@ def test_a_status_does_not_wait_for_a_slow_poll(world: Watched) -> None:
     assert world.watcher.poll("step-2", patience=0.01) == "running"
 
 
-def test_a_poll_that_is_quick_is_waited_for(world: Watched) -> None:
-    """With few steps, the answer is what Vertex AI says now, in the context of who asks."""
+def test_a_quick_poll_is_waited_for(world: Watched) -> None:
+    """A status is answered after a quick poll, which runs in the context of its caller."""
     asked_as = ContextVar("asked_as", default="nobody")
     seen: list[str] = []
     world.jobs.on_read = lambda _: seen.append(asked_as.get())
@@ -387,8 +387,8 @@ def test_a_poll_that_is_quick_is_waited_for(world: Watched) -> None:
     assert seen == ["the runner"]
 
 
-def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:
-    """Fifty jobs end at one time: none waits forever, and no round reads them all."""
+def test_jobs_missing_from_lists_are_read_in_turn(world: Watched) -> None:
+    """When fifty jobs end at once, each is read in time, and no round reads them all."""
     for number in range(50):
         world.follow(
             "JOB_STATE_RUNNING",
@@ -408,23 +408,23 @@ def test_jobs_that_no_list_has_are_read_in_turn(world: Watched) -> None:
 
 
 def test_a_state_that_stays_unknown_ends_the_step_after_hours(world: Watched) -> None:
-    """Nobody waits without end for something that nobody understands."""
+    """A job that stays in an unknown state fails its step after hours."""
     assert world.wait("99") == "failed"
     assert 6 * 3600 <= world.elapsed < 7 * 3600
     assert "pip install -U zenml-vertex" in world.step_runs.messages[STEP]
 
 
 def test_a_state_that_is_unknown_for_a_while_ends_nothing(world: Watched) -> None:
-    """Each time anew, however often."""
+    """A job that returns from an unknown state in time is followed, however often that happens."""
     hours = [*["99"] * 200, "JOB_STATE_RUNNING"] * 5
     world.report(at=START + 20 * 3600)
     assert world.wait(*hours) == "completed"
 
 
-def test_a_step_run_that_was_over_or_stopping_keeps_the_status_that_the_server_gives(
+def test_the_status_of_the_server_wins_over_the_operators(
     world: Watched,
 ) -> None:
-    """What the operator tells is what stands on the step run."""
+    """The operator returns the status that is on the step run, even if it tried to set another."""
 
     class Stopping(InMemoryStepRuns):
         def fail(self, step_run_id: str, message: str) -> str:
@@ -436,14 +436,14 @@ def test_a_step_run_that_was_over_or_stopping_keeps_the_status_that_the_server_g
     assert world.wait("JOB_STATE_FAILED") == "stopped"
 
 
-def test_a_status_of_a_step_run_that_is_not_watched_is_a_mistake(world: Watched) -> None:
-    """Nobody is told that a step runs of which nothing is known."""
+def test_asking_for_an_unwatched_step_run_is_an_error(world: Watched) -> None:
+    """Asking for a step run that is not watched raises, rather than saying that it runs."""
     with pytest.raises(KeyError):
         world.watcher.poll("unknown")
 
 
 def test_a_job_of_another_attempt_is_not_a_duplicate(world: Watched) -> None:
-    """Attempts at one step run have one job each; one of an earlier version is the first's."""
+    """Each attempt has a job of its own; a job without an attempt label belongs to the first."""
     world.report(at=START + 20)
     first = {RUN_LABEL: RUN, STEP_RUN_LABEL: STEP, ATTEMPT_LABEL: "1"}
     second = {**first, ATTEMPT_LABEL: "2"}

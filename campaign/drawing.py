@@ -305,8 +305,8 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
     )
     others = [kind for kind in find_kinds(JobFault) if kind not in _VARIED]
     # What the operator promises then is not known.
-    harsh = [lambda kind=kind: _of(kind(), exceeds_patience=True) for kind in others]
-    return rng.choice((*draws, *harsh))()
+    defaults = [lambda kind=kind: _of(kind(), exceeds_patience=True) for kind in others]
+    return rng.choice((*draws, *defaults))()
 
 
 def _draw_lag(rng: Random, _: Step) -> VertexHazard:

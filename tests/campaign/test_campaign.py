@@ -27,7 +27,7 @@ from zenml_vertex.following.submission import Submission
 from zenml_vertex.steps import operator
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Clients of processes that were killed have nobody to close their connections.
+# The clients of killed processes never close their connections.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -27,7 +27,7 @@ from vertex_emulator.faults import (
     UnknownState,
 )
 
-# Clients of processes that were killed have nobody to close their connections.
+# The clients of killed processes never close their connections.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

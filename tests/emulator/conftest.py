@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def build_job(*command: str, **spec: Any) -> Json:
-    """A CustomJob that runs a command; `spec` goes into its CustomJobSpec, `pool` into its pool."""
+    """Build a CustomJob that runs a command; `spec` extends its CustomJobSpec, `pool` its pool."""
     pool = {
         "machineSpec": {"machineType": "n1-standard-4"},
         "replicaCount": "1",
@@ -36,27 +36,27 @@ def build_job(*command: str, **spec: Any) -> Json:
 
 @pytest.fixture(scope="session")
 def job_of() -> Callable[..., Json]:
-    """`build_job`."""
+    """The function `build_job`."""
     return build_job
 
 
 @pytest.fixture(scope="session")
 def shared_emulator() -> Iterator[VertexEmulator]:
-    """One emulator for many tests: to start and stop it takes a fifth of a second."""
+    """One emulator that many tests share, because starting and stopping takes 0.2 s."""
     with VertexEmulator(timings=NO_WAITING) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def emulator(shared_emulator: VertexEmulator) -> VertexEmulator:
-    """An emulator without jobs and calls, whose jobs take no time but their program's."""
+    """An emulator without jobs and recorded calls, whose stages other than RUNNING take no time."""
     shared_emulator.reset()
     return shared_emulator
 
 
 @pytest.fixture
 def submit() -> Callable[[VertexEmulator, Json], Json]:
-    """Creates a job, and gives the answer."""
+    """Create a job and return the answer."""
 
     def submit(emulator: VertexEmulator, job: Json) -> Json:
         answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
@@ -68,14 +68,7 @@ def submit() -> Callable[[VertexEmulator, Json], Json]:
 
 
 class Simulation:
-    """A Vertex AI that lives by a manual clock and runs nothing, and Google's client for it.
-
-    Args:
-        emulator: The emulator.
-        clock: Its clock. Its jobs are queued for 5 s, provisioned for 180 s and torn
-            down for 50 s.
-        client: Google's client over REST.
-    """
+    """A Vertex AI on a manual clock that runs nothing, with Google's client for it."""
 
     def __init__(
         self, emulator: VertexEmulator, clock: ManualClock, client: api.JobServiceClient
@@ -91,34 +84,34 @@ class Simulation:
         return self.script(container)
 
     def create(self, **spec: Any) -> str:
-        """Create a job; its resource name."""
+        """Create a job and return its resource name."""
         job = api.CustomJob.from_json(json.dumps(build_job(**spec)))
         return self.client.create_custom_job(parent=PARENT, custom_job=job, timeout=10).name
 
     def get(self, name: str) -> api.CustomJob:
-        """A job, as clients see it."""
+        """Read a job as clients see it."""
         return self.client.get_custom_job(name=name, timeout=10)
 
     def state(self, name: str) -> str:
-        """The state of a job, without its prefix; for a number without a name, the number."""
-        # The attribute `state` warns of a number that it does not know.
+        """Return a job's state without its prefix, or the number of a state without a name."""
+        # The attribute `state` warns about a number that it does not know.
         number = api.CustomJob.pb(self.get(name)).state
         states: Iterable[Any] = api.JobState
         names = {int(state): str(state.name) for state in states}
         return names.get(number, str(number)).removeprefix("JOB_STATE_")
 
     def listed(self) -> list[str]:
-        """The names of the jobs in a list."""
+        """Return the names of the jobs in a list."""
         return [job.name for job in self.client.list_custom_jobs(parent=PARENT, timeout=10)]
 
     def states(self, name: str) -> list[str]:
-        """The states that a job has had."""
+        """Return the states that a job has had."""
         return [state.name for state, _ in self.emulator.job(name).history]
 
 
 @pytest.fixture(scope="session")
 def shared_simulation() -> Iterator[Simulation]:
-    """One simulation for many tests."""
+    """One simulation that many tests share."""
     clock = ManualClock()
     played: list[Simulation] = []
 
@@ -139,7 +132,7 @@ def shared_simulation() -> Iterator[Simulation]:
 
 @pytest.fixture
 def simulation(shared_simulation: Simulation) -> Iterator[Simulation]:
-    """A simulation without jobs. A planned fault that has not happened fails the test."""
+    """A simulation without jobs; a planned fault that did not happen fails the test."""
     shared_simulation.emulator.reset()
     shared_simulation.starts.clear()
     shared_simulation.script = lambda _: Script(30.0)
@@ -148,7 +141,7 @@ def simulation(shared_simulation: Simulation) -> Iterator[Simulation]:
 
 
 def connect(emulator: VertexEmulator, credentials: Any = None) -> api.JobServiceClient:
-    """Google's client over REST for an emulator; a context manager."""
+    """Open Google's client over REST for an emulator; a context manager."""
     return api.JobServiceClient(
         credentials=credentials or AnonymousCredentials(),
         transport="rest",
@@ -158,13 +151,13 @@ def connect(emulator: VertexEmulator, credentials: Any = None) -> api.JobService
 
 @pytest.fixture(scope="session")
 def google_client() -> Callable[..., api.JobServiceClient]:
-    """`connect`."""
+    """The function `connect`."""
     return connect
 
 
 @pytest.fixture(scope="session")
 def key_of(private_key: str) -> Callable[[str], Json]:
-    """A service account's key whose token endpoint is an emulator's, by its URL."""
+    """Build a service account's key whose token endpoint is the emulator's, from its URL."""
 
     def key_of(url: str) -> Json:
         return {

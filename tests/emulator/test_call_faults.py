@@ -1,4 +1,4 @@
-"""What Google's client sees of each fault of a call, and what the service has done."""
+"""What Google's client sees of each call fault, and what effect the call has."""
 
 from collections.abc import Callable
 from http.client import HTTPConnection, IncompleteRead
@@ -28,8 +28,8 @@ Json = dict[str, Any]
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])
-def test_a_request_that_is_lost_has_no_effect(simulation: Any, how: Any) -> None:
-    """The connection ends without a byte, as a connection error, and there is no job."""
+def test_a_lost_request_has_no_effect(simulation: Any, how: Any) -> None:
+    """A lost request is a connection error for the client, and no job exists."""
     simulation.emulator.faults.plan(RequestLost("create", how=how))
     with pytest.raises(requests.ConnectionError):
         simulation.create()
@@ -39,8 +39,8 @@ def test_a_request_that_is_lost_has_no_effect(simulation: Any, how: Any) -> None
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])
-def test_an_answer_that_is_lost_has_its_effect(simulation: Any, how: Any) -> None:
-    """The same connection error, but there is a job."""
+def test_a_call_whose_answer_is_lost_has_its_effect(simulation: Any, how: Any) -> None:
+    """A lost answer is the same connection error for the client, but the job exists."""
     simulation.emulator.faults.plan(AnswerLost("create", how=how))
     with pytest.raises(requests.ConnectionError):
         simulation.create()
@@ -48,8 +48,8 @@ def test_an_answer_that_is_lost_has_its_effect(simulation: Any, how: Any) -> Non
     assert len(simulation.listed()) == 1
 
 
-def test_a_reset_is_a_reset_and_a_close_is_not(simulation: Any) -> None:
-    """RST and FIN are told apart by what the client's socket says."""
+def test_a_reset_and_a_close_differ(simulation: Any) -> None:
+    """The client's socket sees a RST for a reset and a FIN for a close."""
     simulation.emulator.faults.plan(RequestLost("list", how="reset"))
     with pytest.raises(requests.ConnectionError, match="Connection reset by peer"):
         simulation.listed()
@@ -59,7 +59,7 @@ def test_a_reset_is_a_reset_and_a_close_is_not(simulation: Any) -> None:
 
 
 def test_an_effect_can_come_after_the_client_has_given_up(simulation: Any) -> None:
-    """With `late`, the job is created so many seconds after the connection was cut."""
+    """With `late`, the job is created that many seconds after the connection was cut."""
     simulation.emulator.faults.plan(AnswerLost("create", late=20))
     with pytest.raises(requests.ConnectionError):
         simulation.create()
@@ -83,10 +83,10 @@ def test_an_effect_can_come_after_the_client_has_given_up(simulation: Any) -> No
     ],
 )
 @pytest.mark.parametrize("after_effect", [False, True])
-def test_an_error_is_the_clients_own(
+def test_an_error_becomes_the_exception_of_googles_client(
     simulation: Any, status: int, error: type[Exception], text: str, after_effect: bool
 ) -> None:
-    """Each status is the exception that Google's client has for it; the job is there or not."""
+    """Google's client raises its own exception for each status, whether or not the job exists."""
     simulation.emulator.faults.plan(ErrorAnswer("create", status, after_effect=after_effect))
     with pytest.raises(error, match=text):
         simulation.create()
@@ -96,7 +96,7 @@ def test_an_error_is_the_clients_own(
 def test_an_error_401_makes_a_client_renew_its_token(
     simulation: Any, google_client: Callable[..., Any], key_of: Callable[[str], Json]
 ) -> None:
-    """Google's client asks once more after a 401, and after two it gives up."""
+    """Google's client retries once with a new token after a 401, and fails after a second."""
     key = key_of(simulation.emulator.url)
     credentials = service_account.Credentials.from_service_account_info(key)
     with google_client(simulation.emulator, credentials) as client:
@@ -107,8 +107,8 @@ def test_an_error_401_makes_a_client_renew_its_token(
             client.list_custom_jobs(parent=PARENT, timeout=10)
 
 
-def test_a_client_is_told_when_to_come_back(simulation: Any) -> None:
-    """Retry-After is there when it is asked for, and only then."""
+def test_retry_after_is_sent_when_planned(simulation: Any) -> None:
+    """An answer has a Retry-After header if and only if the fault asks for one."""
     url = f"{simulation.emulator.url}/v1/{PARENT}/customJobs"
     simulation.emulator.faults.plan(ErrorAnswer("list", 429, retry_after=7))
     answer = requests.get(url, timeout=10)
@@ -119,7 +119,7 @@ def test_a_client_is_told_when_to_come_back(simulation: Any) -> None:
 
 
 def test_a_proxy_answers_in_html(simulation: Any) -> None:
-    """A 502 with a page for people instead of JSON is still a BadGateway, and an empty one too."""
+    """A 502 is BadGateway for the client, whether its body is an HTML page or empty."""
     simulation.emulator.faults.plan(ErrorAnswer("get", 502, body="html"))
     simulation.emulator.faults.plan(ErrorAnswer("get", 503, body="empty"))
     name = simulation.create()
@@ -134,7 +134,7 @@ def test_a_proxy_answers_in_html(simulation: Any) -> None:
 
 
 def test_a_quota_is_exceeded(simulation: Any) -> None:
-    """429 at create with the documented text; there is no job, and the next create works."""
+    """A create over quota gets 429 with the documented text and no job; the next create works."""
     simulation.emulator.faults.plan(QuotaExceeded(metric="custom_model_training_cpus"))
     with pytest.raises(exceptions.TooManyRequests) as caught:
         simulation.create()
@@ -147,16 +147,16 @@ def test_a_quota_is_exceeded(simulation: Any) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_an_answer_ends_on_the_way(simulation: Any, share: float) -> None:
-    """Part of a body, short of its Content-Length, is an error of the client; the job is there."""
+def test_an_answer_is_cut_short(simulation: Any, share: float) -> None:
+    """A body shorter than its Content-Length is an error for the client; the job exists."""
     simulation.emulator.faults.plan(AnswerCut("create", share=share))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         simulation.create()
     assert len(simulation.emulator.jobs) == 1
 
 
-def test_the_part_that_is_sent_arrives(simulation: Any) -> None:
-    """Half a body is half a body, behind a head that promises all of it."""
+def test_the_part_of_a_body_that_is_sent_arrives(simulation: Any) -> None:
+    """Half of the body arrives behind headers that announce all of it."""
     name = simulation.create()
     whole = requests.get(f"{simulation.emulator.url}/v1/{name}", timeout=10).content
     simulation.emulator.faults.plan(AnswerCut("get"))
@@ -170,8 +170,8 @@ def test_the_part_that_is_sent_arrives(simulation: Any) -> None:
     connection.close()
 
 
-def test_permissions_are_withdrawn_and_given_back(simulation: Any) -> None:
-    """403 with IAM_PERMISSION_DENIED and the documented text, until it is withdrawn."""
+def test_permissions_are_withdrawn_and_restored(simulation: Any) -> None:
+    """Calls get the documented 403 with IAM_PERMISSION_DENIED until the fault is withdrawn."""
     name = simulation.create()
     planned = simulation.emulator.faults.plan(PermissionWithdrawn("get", count=0))
     for _ in range(2):
@@ -198,8 +198,8 @@ def test_permissions_are_withdrawn_and_given_back(simulation: Any) -> None:
     ) in caught.value.message
 
 
-def test_a_service_is_away_for_a_while(simulation: Any) -> None:
-    """With `lasts`, every call is hit for so long from the first one on."""
+def test_a_service_is_unavailable_for_a_while(simulation: Any) -> None:
+    """With `lasts`, every call fails for that many seconds from the first one on."""
     name = simulation.create()
     simulation.emulator.faults.plan(ErrorAnswer("*", 503, lasts=600))
     simulation.clock.advance(100)
@@ -216,7 +216,7 @@ def test_a_service_is_away_for_a_while(simulation: Any) -> None:
 def test_one_identity_loses_its_permission(
     simulation: Any, google_client: Callable[..., Any], key_of: Callable[[str], Json]
 ) -> None:
-    """A fault with an identity hits that one's calls, and no other's."""
+    """A fault with an identity hits the calls of that identity only."""
     key = key_of(simulation.emulator.url)
     credentials = service_account.Credentials.from_service_account_info(key)
     name = simulation.create()
@@ -229,7 +229,7 @@ def test_one_identity_loses_its_permission(
 
 
 def test_tokens_expire(simulation: Any, key_of: Callable[[str], Json]) -> None:
-    """Tokens issued before the call are refused, with 401; one that is issued after it holds."""
+    """Tokens issued before the call get 401; a token issued after it is accepted."""
     key = key_of(simulation.emulator.url)
     credentials = service_account.Credentials.from_service_account_info(
         key, scopes=["https://www.googleapis.com/auth/cloud-platform"]
@@ -240,7 +240,7 @@ def test_tokens_expire(simulation: Any, key_of: Callable[[str], Json]) -> None:
     old = {"Authorization": f"Bearer {credentials.token}"}
     assert requests.get(url, headers=old, timeout=10).status_code == 200
     simulation.emulator.faults.plan(TokensExpired("get"))
-    assert simulation.get(name)  # bears no token
+    assert simulation.get(name)  # has no token
     refused = requests.get(url, headers=old, timeout=10)
     assert refused.status_code == 401
     assert refused.json()["error"]["details"][0]["reason"] == "ACCESS_TOKEN_EXPIRED"
@@ -250,10 +250,10 @@ def test_tokens_expire(simulation: Any, key_of: Callable[[str], Json]) -> None:
     assert requests.get(url, headers=new, timeout=10).status_code == 200
 
 
-def test_googles_client_gets_over_expired_tokens(
+def test_googles_client_recovers_from_expired_tokens(
     simulation: Any, google_client: Callable[..., Any], key_of: Callable[[str], Json]
 ) -> None:
-    """The client renews its credentials after the 401, and its caller sees nothing of it."""
+    """Google's client renews its credentials after the 401, and its caller sees no error."""
     key = key_of(simulation.emulator.url)
     credentials = service_account.Credentials.from_service_account_info(key)
     name = simulation.create()
@@ -265,7 +265,7 @@ def test_googles_client_gets_over_expired_tokens(
 
 
 def test_the_token_endpoint_fails(simulation: Any) -> None:
-    """Faults reach `/token` by its own method only: `*` leaves it alone."""
+    """A fault for the method `token` hits the token endpoint; a fault for `*` does not."""
     url = f"{simulation.emulator.url}/token"
     form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": "c"}
     everything = simulation.emulator.faults.plan(ErrorAnswer("*", 503, count=0))
@@ -278,7 +278,7 @@ def test_the_token_endpoint_fails(simulation: Any) -> None:
 
 
 def test_the_clock_continues_during_a_call(simulation: Any) -> None:
-    """A delay that is `advanced` moves the clock on before the call has its effect."""
+    """A delay that is `advanced` moves the clock before the call has its effect."""
     name = simulation.create()
     simulation.emulator.faults.plan(Delay("get", 265, clock="advanced"))
     before = simulation.clock.now()
@@ -290,7 +290,7 @@ def test_the_clock_continues_during_a_call(simulation: Any) -> None:
 
 
 def test_an_answer_waits_for_the_emulators_clock(simulation: Any) -> None:
-    """A call that is delayed on the emulator's clock has its effect when that time has come."""
+    """A call delayed on the emulator's clock has its effect when that clock reaches the time."""
     planned = simulation.emulator.faults.plan(Delay("create", 60))
     with pytest.raises(requests.exceptions.ReadTimeout):
         simulation.client.create_custom_job(parent=PARENT, custom_job={
@@ -306,7 +306,7 @@ def test_an_answer_waits_for_the_emulators_clock(simulation: Any) -> None:
 
 
 def test_a_delay_of_the_machines_clock_is_real(simulation: Any) -> None:
-    """A client with a shorter timeout gives up, and the call has its effect all the same."""
+    """A client with a short timeout gives up on a real delay, and the call has its effect."""
     name = simulation.create()
     simulation.emulator.faults.plan(Delay("cancel", 0.3, clock="machine"))
     with pytest.raises(requests.exceptions.ReadTimeout):
@@ -319,7 +319,7 @@ def test_a_delay_of_the_machines_clock_is_real(simulation: Any) -> None:
 def test_a_test_can_act_in_the_middle_of_a_call(
     simulation: Any, after_effect: bool, jobs: int
 ) -> None:
-    """An interruption is called at the boundary that it names."""
+    """The function of an interruption is called at the point of the call that it names."""
     seen: list[int] = []
     simulation.emulator.faults.plan(
         Interruption(
@@ -332,8 +332,8 @@ def test_a_test_can_act_in_the_middle_of_a_call(
     assert seen == [jobs]
 
 
-def test_a_delay_and_an_error_are_both(simulation: Any) -> None:
-    """Delays are added to one of the other faults; of those, the first planned applies."""
+def test_a_delay_combines_with_an_error(simulation: Any) -> None:
+    """A delay is added to one other fault; of several others, the first planned applies."""
     simulation.emulator.faults.plan(Delay("list", 10, clock="advanced"))
     simulation.emulator.faults.plan(ErrorAnswer("list", 500))
     simulation.emulator.faults.plan(ErrorAnswer("list", 503))
@@ -347,7 +347,7 @@ def test_a_delay_and_an_error_are_both(simulation: Any) -> None:
 
 
 def test_logging_fails_too(simulation: Any) -> None:
-    """`entries:list` can be refused, with the permission of Logging."""
+    """`entries:list` can be refused, with Cloud Logging's permission in the error."""
     simulation.emulator.faults.plan(PermissionWithdrawn("entries:list"))
     body = {"resourceNames": ["projects/my-project"]}
     answer = requests.post(f"{simulation.emulator.url}/v2/entries:list", json=body, timeout=10)
@@ -360,7 +360,7 @@ def test_logging_fails_too(simulation: Any) -> None:
 
 
 def test_a_stop_does_not_wait_for_delayed_answers() -> None:
-    """An emulator that is stopped lets go of calls that wait for its clock."""
+    """Stopping the emulator ends calls that wait for its clock."""
     with VertexEmulator(clock=ManualClock()) as emulator:
         emulator.faults.plan(Delay("list", 1000))
         with pytest.raises(requests.exceptions.ReadTimeout):

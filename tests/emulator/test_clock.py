@@ -1,4 +1,4 @@
-"""Time: the manual clock, and the timer that lives by it."""
+"""The manual clock, and the timer that runs on it."""
 
 import logging
 import threading
@@ -18,13 +18,13 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that stands still."""
+    """A manual clock."""
     return ManualClock(START)
 
 
 @pytest.fixture
 def timer(clock: ManualClock) -> Iterator[Timer]:
-    """A timer that lives by it."""
+    """A timer on that clock."""
     timer = Timer(clock)
     timer.start()
     yield timer
@@ -32,12 +32,12 @@ def timer(clock: ManualClock) -> Iterator[Timer]:
 
 
 def at(seconds: float) -> datetime:
-    """A time, in seconds from the clock's first one."""
+    """Return the time that many seconds after the clock's first one."""
     return START + timedelta(seconds=seconds)
 
 
 def test_everything_due_is_done_when_advance_returns(clock: ManualClock, timer: Timer) -> None:
-    """Each call comes at its own time, in order, also those that calls have brought about."""
+    """All due calls, also those set by other calls, are made at their times and in order."""
     seen: list[tuple[str, float]] = []
 
     def note(name: str) -> None:
@@ -55,7 +55,7 @@ def test_everything_due_is_done_when_advance_returns(clock: ManualClock, timer: 
 
 
 def test_what_is_due_now_is_done_by_settle(clock: ManualClock, timer: Timer) -> None:
-    """Without moving the clock."""
+    """`settle` makes the calls that are due without moving the clock."""
     seen: list[str] = []
     timer.set("a", at(0), lambda: seen.append("a"))
     clock.settle()
@@ -63,10 +63,10 @@ def test_what_is_due_now_is_done_by_settle(clock: ManualClock, timer: Timer) -> 
     assert clock.now() == START
 
 
-def test_calls_of_one_time_come_in_the_order_of_their_setting(
+def test_calls_at_one_time_are_made_in_the_order_they_were_set(
     clock: ManualClock, timer: Timer
 ) -> None:
-    """A hundred at once are not mixed up."""
+    """A hundred calls set for one time are made in the order in which they were set."""
     seen: list[int] = []
     for number in range(100):
         timer.set(number, at(5), partial(seen.append, number))
@@ -74,8 +74,8 @@ def test_calls_of_one_time_come_in_the_order_of_their_setting(
     assert seen == list(range(100))
 
 
-def test_a_wish_is_replaced_and_taken_back(clock: ManualClock, timer: Timer) -> None:
-    """A key has one wish at a time; thousands of old ones do not stay."""
+def test_a_call_is_replaced_and_cancelled(clock: ManualClock, timer: Timer) -> None:
+    """Each key has one call at a time, and thousands of replaced ones do not accumulate."""
     seen: list[int] = []
     for number in range(5000):
         timer.set("key", at(100 + number), partial(seen.append, number))
@@ -88,10 +88,10 @@ def test_a_wish_is_replaced_and_taken_back(clock: ManualClock, timer: Timer) -> 
     assert seen == [4999]
 
 
-def test_a_failing_call_stops_nothing(
+def test_a_failing_call_does_not_stop_the_timer(
     clock: ManualClock, timer: Timer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged, and the next one comes."""
+    """An exception in a call is logged, and the next call is made."""
     seen: list[str] = []
     timer.set("bad", at(1), lambda: 1 / 0)
     timer.set("good", at(2), lambda: seen.append("good"))
@@ -101,8 +101,8 @@ def test_a_failing_call_stops_nothing(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_call_of_the_clock_cannot_advance_it(clock: ManualClock, timer: Timer) -> None:
-    """It would wait for itself: it is refused instead."""
+def test_a_timer_call_cannot_advance_the_clock(clock: ManualClock, timer: Timer) -> None:
+    """A timer call that advances the clock would wait for itself, so `advance` refuses it."""
     refused: list[str] = []
 
     def advance() -> None:
@@ -116,7 +116,7 @@ def test_a_call_of_the_clock_cannot_advance_it(clock: ManualClock, timer: Timer)
 
 
 def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:
-    """The sum of what they advance has passed, and every call has come once."""
+    """Two threads that advance move the clock by their sum, and every call is made once."""
     seen: list[int] = []
     for number in range(200):
         timer.set(number, at(number + 1), partial(seen.append, number))
@@ -134,8 +134,8 @@ def test_two_threads_advance(clock: ManualClock, timer: Timer) -> None:
     assert seen == list(range(200))
 
 
-def test_a_clock_continues_without_those_that_have_left(clock: ManualClock) -> None:
-    """A timer that was stopped is not waited for."""
+def test_a_clock_does_not_wait_for_a_stopped_timer(clock: ManualClock) -> None:
+    """`advance` returns although a timer on the clock was stopped."""
     timer = Timer(clock)
     timer.start()
     timer.set("a", at(1), lambda: None)
@@ -144,8 +144,8 @@ def test_a_clock_continues_without_those_that_have_left(clock: ManualClock) -> N
     assert clock.now() == at(10)
 
 
-def test_a_timer_lives_by_the_machines_clock() -> None:
-    """With the machine's clock, a call comes by itself."""
+def test_a_timer_runs_on_the_system_clock() -> None:
+    """On the system clock, a call is made without any `advance`."""
     clock = SystemClock()
     timer = Timer(clock)
     timer.start()
@@ -160,10 +160,10 @@ def test_a_timer_lives_by_the_machines_clock() -> None:
     st.lists(st.tuples(st.integers(0, 50), st.integers(0, 10)), max_size=30),
     st.lists(st.integers(0, 20), max_size=10),
 )
-def test_any_way_of_advancing_is_the_same(
+def test_the_steps_of_advancing_do_not_matter(
     wishes: list[tuple[int, int]], advances: list[int]
 ) -> None:
-    """In however many steps: the same calls, in the same order, at the same times."""
+    """However time is divided into steps, the same calls are made in order at the same times."""
 
     def play(steps: list[int]) -> list[tuple[int, float]]:
         clock = ManualClock(START)

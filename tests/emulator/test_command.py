@@ -1,4 +1,4 @@
-"""`zenml-vertex emulator` as people start it: a process with options and signals."""
+"""`zenml-vertex emulator` as users start it: a process with options and signals."""
 
 import os
 import re
@@ -71,7 +71,7 @@ class Process:
 
 @pytest.fixture
 def begin() -> Iterator[Callable[..., Process]]:
-    """Starts the command; every one that still runs is killed at the end."""
+    """Start the command; every process that still runs is killed at the end."""
     started: list[Process] = []
 
     def begin(*options: str) -> Process:
@@ -101,19 +101,19 @@ def wait_for_line(process: Process, job_id: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_that_it_is_ready_and_ends_cleanly(
+def test_the_command_reports_readiness_and_exits_cleanly(
     begin: Callable[..., Process], number: signal.Signals
 ) -> None:
-    """One line on stdout when it is ready; SIGTERM and Ctrl-C end it with status 0."""
+    """The command prints one line when it is ready; SIGTERM and Ctrl-C end it with status 0."""
     process = begin()
     assert requests.get(f"{process.url}/emulator/health", timeout=10).json()["status"] == "ok"
     assert process.end(number) == 0
 
 
-def test_an_end_ends_the_jobs_and_a_start_continues_them(
+def test_sigterm_ends_job_programs_and_the_next_start_resumes_the_jobs(
     begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
 ) -> None:
-    """SIGTERM ends the programs of jobs; the next emulator in the folder starts them again."""
+    """SIGTERM ends the programs of jobs; the next emulator on the data folder starts them again."""
     pids = tmp_path / "pids"
     code = (
         "import os, sys, time\n"
@@ -128,7 +128,7 @@ def test_an_end_ends_the_jobs_and_a_start_continues_them(
     assert first.end(signal.SIGTERM) == 0
     assert_gone(pids)
 
-    # This one is killed: its program outlives it, and is ended by the next.
+    # This one is killed: its program outlives it and is ended by the next emulator.
     second = begin(f"--data-dir={tmp_path / 'data'}")
     assert second.get(done)["name"] == done
     wait_for_lines(pids, 2)
@@ -147,7 +147,7 @@ def test_an_end_ends_the_jobs_and_a_start_continues_them(
 def test_faults_are_planned_from_outside(
     begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
 ) -> None:
-    """A plan is gone when the process is killed; what is still to happen to a job is not."""
+    """After a kill the plan of faults is gone, but pending incidents of a job still happen."""
     first = begin(f"--data-dir={tmp_path}")
     faults = [
         {"fault": "Held", "at": "queued"},
@@ -168,22 +168,22 @@ def test_faults_are_planned_from_outside(
 
 
 def wait_for_lines(file: Path, count: int) -> None:
-    """Wait until a file has so many lines."""
+    """Wait until a file has that many lines."""
     pause = threading.Event()
     while not file.exists() or len(file.read_text().splitlines()) < count:
         pause.wait(0.02)
 
 
 def assert_gone(file: Path) -> None:
-    """No process whose ID is in a file is alive."""
+    """Assert that no process whose ID is in a file is alive."""
     for pid in file.read_text().split():
         with suppress(FileNotFoundError):
-            # What nobody has reaped yet is a zombie.
+            # An exited process that has not been reaped yet is a zombie.
             assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..., Json]) -> None:
-    """A job's variables, a caller's token and its own environment are not in its output."""
+    """The output holds no variable of a job, no token of a caller and no secret of the process."""
     process = begin()
     env = [{"name": "ZENML_STORE_API_TOKEN", "value": "t0ken-of-the-job"}]
     command = ["python", "-c", "import os; print(dict(os.environ))"]
@@ -218,17 +218,17 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
         (["--token-lifetime=0"], "0"),
     ],
 )
-def test_a_wrong_option_is_explained(options: list[str], text: str) -> None:
-    """An option that cannot be is a usage error that names it."""
+def test_an_invalid_option_is_explained(options: list[str], text: str) -> None:
+    """An invalid value is a usage error that names the option."""
     result = CliRunner().invoke(command, options)
     assert result.exit_code == 2
     assert text in result.output
 
 
-def test_a_port_and_a_folder_are_one_emulators(
+def test_a_port_or_data_folder_in_use_is_refused(
     begin: Callable[..., Process], tmp_path: Path
 ) -> None:
-    """A port or a folder that is taken is one clear line, not a trace."""
+    """A port or data folder in use is one clear line, without a traceback."""
     process = begin(f"--data-dir={tmp_path}")
     port = process.url.rsplit(":", 1)[-1]
     for option in (f"--port={port}", f"--data-dir={tmp_path}"):
@@ -243,8 +243,8 @@ def test_a_port_and_a_folder_are_one_emulators(
         assert "Traceback" not in done.stderr
 
 
-def test_it_starts_without_zenml_or_google() -> None:
-    """The emulator imports neither ZenML nor Google's packages, so that it starts in no time."""
+def test_the_emulator_does_not_import_zenml_or_google() -> None:
+    """The emulator starts quickly, because it imports neither ZenML nor Google's packages."""
     code = (
         "import sys; before = set(sys.modules)\n"
         "import vertex_emulator, zenml_vertex.cli.emulator\n"

@@ -17,7 +17,7 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def job(container: dict[str, Any], **spec: Any) -> Job:
-    """A job with a container, and with more in its spec."""
+    """Build a job with a container, and with more in its spec."""
     request = {"jobSpec": {"workerPoolSpecs": [{"containerSpec": container}], **spec}}
     return Job(
         project="p",
@@ -30,8 +30,8 @@ def job(container: dict[str, Any], **spec: Any) -> Job:
     )
 
 
-def test_the_environment_is_vertexs() -> None:
-    """Project number, job ID and cluster are always there; AIP_* only with an output directory."""
+def test_the_environment_is_vertex_ais() -> None:
+    """Project number, job ID and cluster are always set, AIP_* only with an output directory."""
     plain = job({"env": [{"name": "A", "value": "1"}, {"name": "EMPTY"}]})
     environment = build_environment(plain)
     cluster = json.loads(environment.pop("CLUSTER_SPEC"))
@@ -63,13 +63,13 @@ def test_the_environment_is_vertexs() -> None:
         ("$(B)", "$(A)"),
     ],
 )
-def test_references_are_replaced(text: str, expanded: str) -> None:
-    """`$(NAME)` is the variable, `$$(NAME)` the text, and a value is not expanded again."""
+def test_references_are_expanded(text: str, expanded: str) -> None:
+    """`$(NAME)` is expanded once, `$$(NAME)` is an escape, and a value is not expanded again."""
     assert expand(text, {"A": "1", "B": "$(A)"}) == expanded
 
 
 def test_variables_see_earlier_ones_and_commands_see_all() -> None:
-    """A variable may refer to those before it and to Vertex AI's; a command to all."""
+    """A variable may refer to Vertex AI's and to earlier ones, and a command to all of them."""
     env = [
         {"name": "FIRST", "value": "$(SECOND)"},
         {"name": "SECOND", "value": "$(CLOUD_ML_JOB_ID)-$(FIRST)"},

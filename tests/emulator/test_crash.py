@@ -1,4 +1,4 @@
-"""An emulator that crashes, and the one that takes its place."""
+"""An emulator that crashes, and the one that replaces it."""
 
 import os
 import threading
@@ -29,13 +29,13 @@ TIMINGS = Timings(queueing=5, provisioning=180, teardown=50)
 
 
 def pids_of(emulator: VertexEmulator, name: str) -> list[int]:
-    """The process IDs that a job's programs have printed."""
+    """Return the process IDs that a job's programs have printed."""
     lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
     return [int(line.split()[1]) for line in lines if line.startswith("pid ")]
 
 
 def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: JobOf) -> None:
-    """A kept connection is dead, a new one refused; an emulator can have the port at once."""
+    """After a crash, kept connections are dead, new ones are refused, and the port is free."""
     store = MemoryStore()
     options: dict[str, Any] = {"runtime": ScriptedRuntime(), "store": store, "timings": TIMINGS}
     with (
@@ -59,9 +59,9 @@ def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: Job
 def test_a_crash_ends_nothing_and_the_next_emulator_continues(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """The program outlives the emulator; the next one ends it, and starts the job again.
+    """A program outlives a crash; the next emulator ends it and starts the job again.
 
-    Nothing that is left of the crashed one touches the second program.
+    Nothing that is left of the crashed emulator touches the second program.
     """
     code = (
         "import os, pathlib, sys, time\n"
@@ -93,8 +93,8 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
             assert len(pids_of(again, name)) == 2
 
 
-def test_a_stop_ends_what_a_crash_has_left(submit: Submit, job_of: JobOf) -> None:
-    """Without a next one, the programs are gone when the emulator is stopped, and its folder."""
+def test_a_stop_after_a_crash_ends_the_leftovers(submit: Submit, job_of: JobOf) -> None:
+    """Stopping a crashed emulator ends the programs that it left and removes its folder."""
     with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
         code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
         name = submit(emulator, job_of("python", "-c", code))["name"]
@@ -109,7 +109,7 @@ def test_a_stop_ends_what_a_crash_has_left(submit: Submit, job_of: JobOf) -> Non
 
 
 def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
-    """What its containers still do does not reach the folder, which may be another's by now."""
+    """A crashed emulator's containers write nothing to the folder, which may be in use again."""
     code = (
         "import pathlib, sys, time\n"
         "print('it runs', flush=True)\n"
@@ -137,7 +137,7 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
 
 
 def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
-    """Those that run are let go of, and so is one that is only starting."""
+    """A crash abandons the containers that run and those that are still starting."""
     told: list[str] = []
     may_start, is_starting = threading.Event(), threading.Event()
 
@@ -156,7 +156,7 @@ def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Pa
             return Waiting(container.command[0])
 
         def end_leftovers(self, job_id: str) -> None:
-            """There are none."""
+            """End nothing; there are no leftovers."""
 
     class Waiting:
         def __init__(self, name: str) -> None:
@@ -189,7 +189,7 @@ def test_a_crash_abandons_containers(submit: Submit, job_of: JobOf, tmp_path: Pa
 
 
 def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
-    """What is still to happen to jobs happens in the next emulator, and is counted in its plan."""
+    """The pending incidents of a job happen in the next emulator and count in its plan."""
     clock = ManualClock()
     starts: list[Container] = []
 
@@ -219,7 +219,7 @@ def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path
         emulator.crash()
         clock.advance(5000)
     with start(faults=faults) as emulator:
-        # Each is taken up where it was left; what was due in the meantime is done now.
+        # Each job resumes where it was; what was due in the meantime is done now.
         clock.settle()
         states = {key: emulator.job(name).shown_state for key, name in names.items()}
         assert states == {
@@ -239,7 +239,7 @@ def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path
 
 
 def test_a_scripted_container_does_not_survive(submit: Submit, job_of: JobOf) -> None:
-    """After a crash no action of a script is called, and the job starts again."""
+    """After a crash no action of the old container's script is called, and the job starts again."""
     clock = ManualClock()
     reported: list[int] = []
     store = MemoryStore()
@@ -269,7 +269,7 @@ def test_a_crash_in_the_middle_of_a_create(
     caplog: pytest.LogCaptureFixture,
     after_effect: bool,
 ) -> None:
-    """The client sees a broken connection, and the job is there if it was kept; quietly."""
+    """The client's connection breaks, the job exists if it was stored, and nothing is logged."""
     clock = ManualClock()
     with VertexEmulator(data_dir=tmp_path, clock=clock) as emulator:
         emulator.faults.plan(Interruption("create", emulator.crash, after_effect=after_effect))
@@ -280,8 +280,8 @@ def test_a_crash_in_the_middle_of_a_create(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_a_crash_within_a_script(submit: Submit, job_of: JobOf) -> None:
-    """A step can take the emulator down with it."""
+def test_a_scripted_action_can_crash_the_emulator(submit: Submit, job_of: JobOf) -> None:
+    """An action of a container's script can crash the emulator."""
     clock = ManualClock()
     store = MemoryStore()
     crashes: list[VertexEmulator] = []
@@ -304,7 +304,7 @@ def test_a_crash_within_a_script(submit: Submit, job_of: JobOf) -> None:
 
 
 def test_a_late_effect_is_lost_with_the_emulator(submit: Submit, job_of: JobOf) -> None:
-    """A create whose effect was still to come has none after a crash."""
+    """A create whose effect was still pending at a crash never has one."""
     clock = ManualClock()
     store = MemoryStore()
     runtime = ScriptedRuntime()

@@ -25,20 +25,20 @@ AGENT = "service-100000000001@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
 
 @pytest.fixture
 def request_() -> Iterator[Request]:
-    """The transport that google-auth refreshes with."""
+    """The transport with which google-auth refreshes credentials."""
     with requests.Session() as session:
         yield Request(session)
 
 
 def identities(emulator: VertexEmulator) -> list[str]:
-    """Who has listed the jobs."""
+    """Return the identities that have listed the jobs."""
     return [call.identity for call in emulator.calls if call.path == JOBS]
 
 
 def test_a_service_accounts_key_gets_a_token(
     emulator: VertexEmulator, key_of: Callable[[str], Json]
 ) -> None:
-    """google-auth exchanges its assertion at `token_uri`; the calls are then that account's."""
+    """A key is exchanged for a token at `token_uri`, and calls with it are that account's."""
     credentials = service_account.Credentials.from_service_account_info(
         key_of(emulator.url), scopes=SCOPES
     )
@@ -51,7 +51,7 @@ def test_a_service_accounts_key_gets_a_token(
 def test_a_self_signed_jwt_is_its_signers(
     emulator: VertexEmulator, key_of: Callable[[str], Json], request_: Request
 ) -> None:
-    """The JWT that Google's clients make of a key, without the endpoint, stands for its issuer."""
+    """A JWT that Google's clients sign with a key is accepted as its issuer's."""
     credentials = service_account.Credentials.from_service_account_info(
         key_of(emulator.url), scopes=SCOPES, always_use_jwt_access=True
     )
@@ -64,7 +64,7 @@ def test_a_self_signed_jwt_is_its_signers(
 def test_a_service_account_gets_an_id_token(
     emulator: VertexEmulator, key_of: Callable[[str], Json], request_: Request
 ) -> None:
-    """An ID token is for the audience that was asked for."""
+    """An ID token has the audience that was requested."""
     credentials = service_account.IDTokenCredentials.from_service_account_info(
         key_of(emulator.url), target_audience="https://me.example"
     )
@@ -75,7 +75,7 @@ def test_a_service_account_gets_an_id_token(
 
 
 def test_a_users_refresh_token_gets_tokens(request_: Request) -> None:
-    """A login's refresh token stands for its client ID, or for the user that a test has named."""
+    """A refresh token stands for its client ID, or for the user that a test has named."""
     with VertexEmulator(user_identities={"refresh-2": "ada@example.com"}) as emulator:
         for refresh_token in ("refresh-1", "refresh-2"):
             credentials = user_credentials.Credentials(
@@ -111,14 +111,14 @@ def test_a_users_refresh_token_gets_tokens(request_: Request) -> None:
 def test_an_unknown_grant_is_refused(
     emulator: VertexEmulator, form: dict[str, str], code: str
 ) -> None:
-    """The endpoint refuses in OAuth's own shape."""
+    """The token endpoint refuses an unknown grant in OAuth's own format."""
     answer = requests.post(f"{emulator.url}/token", data=form, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (400, code)
     assert requests.post(f"{emulator.url}/token", data=b"\xff", timeout=10).status_code == 400
 
 
 def test_tokens_are_not_in_reprs() -> None:
-    """A token that ends up in a log by its repr is a leak."""
+    """The repr of an object that holds a token does not show it."""
     clock = ManualClock()
     tokens = Tokens(clock)
     token = tokens.issue("me")
@@ -151,7 +151,7 @@ with requests.Session() as session:
 
 
 def test_google_auth_finds_the_metadata_server(emulator: VertexEmulator) -> None:
-    """Where GCE_METADATA_HOST points here, google-auth's defaults are the service agent's."""
+    """With GCE_METADATA_HOST set, google-auth's default credentials are the service agent's."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
@@ -187,7 +187,7 @@ def test_gcsfs_in_a_job_finds_credentials_at_once(
     submit: Callable[[VertexEmulator, Json], Json],
     job_of: Callable[..., Json],
 ) -> None:
-    """gcsfs, which loses 15 s where there is no metadata server, takes this one's credentials."""
+    """In a job, gcsfs finds credentials without the 15 s that it loses where no server answers."""
     name = submit(emulator, job_of("python", "-W", "ignore", "-c", GCSFS))["name"]
     job = emulator.wait_for_state(name)
     lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
@@ -211,8 +211,8 @@ def test_gcsfs_in_a_job_finds_credentials_at_once(
         (f"instance/service-accounts/{AGENT}/email", AGENT),
     ],
 )
-def test_metadata_are_text(emulator: VertexEmulator, path: str, text: str) -> None:
-    """Each key is plain text, and a folder lists its keys."""
+def test_metadata_is_plain_text(emulator: VertexEmulator, path: str, text: str) -> None:
+    """Each metadata key is plain text, and a folder lists its keys."""
     answer = requests.get(
         f"{emulator.url}/computeMetadata/v1/{path}",
         headers={"Metadata-Flavor": "Google"},
@@ -222,8 +222,8 @@ def test_metadata_are_text(emulator: VertexEmulator, path: str, text: str) -> No
     assert answer.headers["Metadata-Flavor"] == "Google"
 
 
-def test_metadata_want_their_header(emulator: VertexEmulator) -> None:
-    """Without `Metadata-Flavor: Google` the server refuses, and an unknown key is 404."""
+def test_metadata_requires_its_header(emulator: VertexEmulator) -> None:
+    """A request without `Metadata-Flavor: Google` is refused, and an unknown key is 404."""
     url = f"{emulator.url}/computeMetadata/v1/instance/service-accounts/default/token"
     assert requests.get(url, timeout=10).status_code == 403
     headers = {"Metadata-Flavor": "Google"}

@@ -1,4 +1,4 @@
-"""The store of documents: what every service keeps its resources in."""
+"""The document store in which every service keeps its resources."""
 
 import os
 import stat
@@ -14,12 +14,12 @@ ELSEWHERE = "projects/2/locations/europe-west4"
 
 @pytest.fixture(params=["files", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
-    """A store of either kind."""
+    """A document store of either kind."""
     return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "data")
 
 
 def test_a_document_is_known_by_its_full_name(store: DocumentStore) -> None:
-    """The same ID in another project, region or collection is another resource."""
+    """The same ID in another project, region or collection names another document."""
     names = [f"{parent}/{kind}/x" for parent in (PARENT, ELSEWHERE) for kind in ("dogs", "cats")]
     for name in names:
         assert store.get(name) is None
@@ -34,8 +34,8 @@ def test_a_document_is_known_by_its_full_name(store: DocumentStore) -> None:
     assert list(store.all("birds")) == []
 
 
-def test_a_folder_goes_with_its_resource(store: DocumentStore) -> None:
-    """What is removed takes its files with it, and nothing of others; a second time is no error."""
+def test_removing_a_document_removes_its_folder(store: DocumentStore) -> None:
+    """Removing a document removes its files and no others; removing it twice is no error."""
     name, other = f"{PARENT}/dogs/1", f"{PARENT}/dogs/12"
     for one in (name, other):
         store.put(one, {})
@@ -49,15 +49,15 @@ def test_a_folder_goes_with_its_resource(store: DocumentStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", f"{PARENT}/dogs/..", "/etc/passwd", "", f"{PARENT}//x"])
-def test_a_name_does_not_lead_out_of_the_store(store: DocumentStore, name: str) -> None:
-    """A name with a segment that is not part of a resource name is refused."""
+def test_a_name_cannot_escape_the_store(store: DocumentStore, name: str) -> None:
+    """A name with a segment that cannot be part of a resource name is refused."""
     for call in (store.folder_of, store.remove):
         with pytest.raises(ValueError, match="not a resource name"):
             call(name)
 
 
-def test_folders_on_the_way_are_private(store: DocumentStore) -> None:
-    """Whatever the umask, nobody else may enter any folder of the store."""
+def test_folders_of_the_store_are_private(store: DocumentStore) -> None:
+    """Whatever the umask, only the owner may enter any folder of the store."""
     before = os.umask(0)
     try:
         store.put(f"{PARENT}/dogs/1", {})

@@ -22,7 +22,7 @@ REAL = Timings(queueing=5, provisioning=200, teardown=55)
 
 
 def replica_lines(emulator: VertexEmulator, name: str) -> list[str]:
-    """What the program of a job has written."""
+    """Return what the program of a job has written."""
     return [
         entry["jsonPayload"]["message"]
         for entry in emulator.log_entries(name)
@@ -30,8 +30,8 @@ def replica_lines(emulator: VertexEmulator, name: str) -> list[str]:
     ]
 
 
-def test_time_is_the_clocks(submit: Submit, job_of: JobOf) -> None:
-    """With a clock that stands still nothing goes on, and every time in the API is its time."""
+def test_time_is_the_emulators_clock(submit: Submit, job_of: JobOf) -> None:
+    """On a clock that stands still no state changes, and every time in the API is the clock's."""
     clock = ManualClock(datetime(2026, 3, 1, tzinfo=timezone.utc))
     with VertexEmulator(clock=clock, timings=REAL) as emulator:
         name = submit(emulator, job_of("true"))["name"]
@@ -53,7 +53,7 @@ def test_time_is_the_clocks(submit: Submit, job_of: JobOf) -> None:
 
 
 def test_a_timeout_ends_the_program(submit: Submit, job_of: JobOf) -> None:
-    """A job that reaches its timeout is CANCELLED, and its program is gone."""
+    """A job that reaches its timeout is CANCELLED, and its program has ended."""
     clock = ManualClock()
     timings = Timings(queueing=0, provisioning=0, teardown=0)
     with VertexEmulator(clock=clock, timings=timings) as emulator:
@@ -74,7 +74,7 @@ def test_a_timeout_ends_the_program(submit: Submit, job_of: JobOf) -> None:
 def test_jobs_run_side_by_side(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """Two jobs that wait for each other both end: neither is held up by the other."""
+    """Two jobs that wait for each other both end."""
     code = (
         "import pathlib, sys, time\n"
         "pathlib.Path(sys.argv[1]).touch()\n"
@@ -90,7 +90,7 @@ def test_jobs_run_side_by_side(
 def test_a_crash_of_the_program_restarts_it(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """A program that dies of SIGSEGV twice and then works is run three times, in fresh folders."""
+    """A program that dies of SIGSEGV twice runs three times, each time in a fresh folder."""
     tries = tmp_path / "tries"
     code = (
         "import os, pathlib, signal, sys\n"
@@ -109,7 +109,7 @@ def test_a_crash_of_the_program_restarts_it(
 def test_jobs_survive_a_restart_of_the_emulator(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """Finished jobs and logs are as they were; one that ran is started again, as Vertex AI does."""
+    """A restart keeps finished jobs and logs, and starts a job that was running again."""
     timings = Timings(queueing=0, provisioning=0, teardown=0)
     starts = tmp_path / "starts"
     code = (
@@ -140,7 +140,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
 
 
 class LastingRuntime:
-    """A runtime whose containers run until they are told to end; says what it was asked."""
+    """A runtime whose containers run until they are told to end, and which records its calls."""
 
     name = "lasting"
 
@@ -176,13 +176,13 @@ class LastingReplica:
         self._told.set()
 
     def abandon(self) -> None:
-        """It ends by being told only."""
+        """Do nothing; the container ends only when it is told to."""
 
 
 def test_leftovers_are_ended_before_a_job_runs_again(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """What a crash has left of a job is ended first: two of its programs never run at once."""
+    """A job's leftovers of a crash are ended first: two of its programs never run at once."""
     asked: list[tuple[str, str]] = []
     timings = Timings(0, 0, 0)
     for _ in range(2):
@@ -201,8 +201,8 @@ def test_leftovers_are_ended_before_a_job_runs_again(
     ]
 
 
-def test_a_runtime_says_what_it_cannot_run(job_of: JobOf) -> None:
-    """A field that the runtime does not serve is 501, and no job is made."""
+def test_a_field_that_the_runtime_does_not_serve_is_refused(job_of: JobOf) -> None:
+    """A job with a field that the runtime does not serve gets 501 and is not created."""
     with VertexEmulator(runtime=LastingRuntime([])) as emulator:
         job = job_of("true", network="projects/1/global/networks/n")
         answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
@@ -211,8 +211,8 @@ def test_a_runtime_says_what_it_cannot_run(job_of: JobOf) -> None:
         assert emulator.jobs == ()
 
 
-def test_files_are_for_their_owner(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
-    """Jobs hold tokens: nobody else may read anything in the data folder."""
+def test_files_are_private(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
+    """Only the owner can read the data folder, because jobs hold tokens."""
     name = submit(emulator, job_of("python", "-c", "print(1)"))["name"]
     emulator.wait_for_state(name)
     job_folder = emulator.data_dir / name
@@ -222,16 +222,16 @@ def test_files_are_for_their_owner(emulator: VertexEmulator, submit: Submit, job
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in mine)
 
 
-def test_a_temporary_folder_is_gone_at_the_end() -> None:
-    """Without a data folder nothing stays behind."""
+def test_a_temporary_folder_is_removed() -> None:
+    """An emulator without a data folder leaves nothing on disk."""
     with VertexEmulator() as emulator:
         folder = emulator.data_dir
         assert folder.exists()
     assert not folder.exists()
 
 
-def test_a_folder_is_one_emulators(tmp_path: Path) -> None:
-    """A second emulator in the same folder is refused, and can have it later."""
+def test_a_data_folder_is_used_by_one_emulator(tmp_path: Path) -> None:
+    """A second emulator on a data folder is refused while the first one runs."""
     with (
         VertexEmulator(data_dir=tmp_path),
         pytest.raises(DataDirInUseError, match="data-dir"),
@@ -241,8 +241,8 @@ def test_a_folder_is_one_emulators(tmp_path: Path) -> None:
         pass
 
 
-def test_everything_is_gone_after_a_stop(submit: Submit, job_of: JobOf) -> None:
-    """A stop ends threads, jobs and the port; a second stop does nothing."""
+def test_a_stop_ends_everything(submit: Submit, job_of: JobOf) -> None:
+    """A stop ends threads and jobs and frees the port; a second stop does nothing."""
     before = set(threading.enumerate())
     emulator = VertexEmulator().start()
     submit(emulator, job_of("sleep", "300"))
@@ -257,7 +257,7 @@ def test_everything_is_gone_after_a_stop(submit: Submit, job_of: JobOf) -> None:
 def test_a_deleted_job_leaves_nothing(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """Deleting a job that runs ends its program and removes its folder."""
+    """Deleting a running job ends its program and removes its folder."""
     code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
     name = submit(emulator, job_of("python", "-c", code))["name"]
     emulator.wait_for_line(name, "pid ")
@@ -273,13 +273,13 @@ def test_a_deleted_job_leaves_nothing(
 
 
 def test_a_manual_clock_does_not_go_back() -> None:
-    """A clock that is told to go back refuses."""
+    """Moving a manual clock back raises an error."""
     with pytest.raises(ValueError, match="negative seconds"):
         ManualClock().advance(-1)
 
 
-def test_waiting_has_an_end(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
-    """A job that does not get there in time is a TimeoutError that names its state."""
+def test_waiting_times_out(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
+    """A job that does not reach a state in time is a TimeoutError that names its state."""
     name = submit(emulator, job_of("sleep", "300"))["name"]
     emulator.wait_for_state(name, JobState.RUNNING)
     with pytest.raises(TimeoutError, match="JOB_STATE_RUNNING"):
@@ -287,7 +287,7 @@ def test_waiting_has_an_end(emulator: VertexEmulator, submit: Submit, job_of: Jo
 
 
 def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
-    """A half-written line of a log and a half-written draft of a job do no harm."""
+    """A half-written log line or job document does no harm."""
     with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
         name = submit(emulator, job_of("python", "-c", "print('x')"))["name"]
         job = emulator.wait_for_state(name)
@@ -308,7 +308,7 @@ def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_
 def test_a_disk_that_is_full_stops_one_job_only(
     submit: Submit, job_of: JobOf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A job that cannot be kept is stuck and said to be; the others go on."""
+    """A job that cannot be stored is stuck and reported; the others continue."""
     clock = ManualClock()
     with VertexEmulator(clock=clock, timings=Timings(10, 0, 0)) as emulator:
         stuck = submit(emulator, job_of("true"))["name"]

@@ -1,4 +1,4 @@
-"""The request that the page about faults shows."""
+"""The request on the documentation page about faults."""
 
 import json
 import re
@@ -10,8 +10,8 @@ import requests
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "inject-faults.md"
 
 
-def test_the_pages_request_is_understood(simulation: Any) -> None:
-    """The body of the page's curl is a plan."""
+def test_the_request_on_the_page_is_accepted(simulation: Any) -> None:
+    """The body of the page's curl command is a valid plan of faults."""
     match = re.search(r"-d '(.*?)'", PAGE.read_text("utf-8"), re.DOTALL)
     assert match
     body = json.loads(match.group(1))

@@ -1,4 +1,4 @@
-"""A plan of faults: what is hit, what is counted, and how it is written over HTTP."""
+"""Plans of faults: which calls are hit, what is counted, and their form over HTTP."""
 
 from contextlib import suppress
 from dataclasses import fields
@@ -35,17 +35,17 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def asked(method: str, **more: Any) -> FaultTarget:
-    """A call."""
+    """Build a call."""
     return FaultTarget(method=method, identity="anonymous", **more)
 
 
 def hits(plan: FaultPlan, *calls: FaultTarget) -> list[int]:
-    """How many faults hit each call."""
+    """Return how many faults hit each call."""
     return [len(plan.strike(call, NOW)) for call in calls]
 
 
-def test_calls_are_counted_from_the_planning_on() -> None:
-    """`call` is the first that is hit, `count` how many; others are not counted."""
+def test_calls_are_counted_from_when_the_fault_is_planned() -> None:
+    """`call` is the first matching call that is hit and `count` the number of hits."""
     plan = FaultPlan()
     plan.strike(asked("get"), NOW)
     plan.plan(ErrorAnswer("get", 500, call=2, count=2))
@@ -55,7 +55,7 @@ def test_calls_are_counted_from_the_planning_on() -> None:
 
 
 def test_without_a_count_there_is_no_limit() -> None:
-    """`count=0` hits until it is withdrawn, and is consumed by the first call."""
+    """With `count=0`, a fault hits until it is withdrawn, and its first hit consumes it."""
     plan = FaultPlan()
     planned = plan.plan(ErrorAnswer("get", 500, count=0))
     assert not planned.is_consumed
@@ -66,8 +66,8 @@ def test_without_a_count_there_is_no_limit() -> None:
     assert hits(plan, asked("get")) == [0]
 
 
-def test_a_call_is_hit_by_what_it_is_about() -> None:
-    """Job, labels, name and identity must all be as planned."""
+def test_a_call_is_matched_by_its_target() -> None:
+    """Job, labels, name and identity must all match those of the fault."""
     plan = FaultPlan()
     wanted: dict[str, Any] = {"job_id": "1", "labels": {"a": "b"}, "display_name": "n"}
     plan.plan(ErrorAnswer("get", 500, count=0, identity="anonymous", **wanted))
@@ -109,7 +109,7 @@ def test_chances_are_drawn_with_the_seed() -> None:
 def test_a_fault_that_has_not_happened_is_an_error(
     simulation: Any, faults: list[Fault], text: str
 ) -> None:
-    """The context of a plan ends with an error that names it, and nothing of it stays planned."""
+    """A plan's context ends with an error that names an unused fault, and withdraws all of them."""
     with (
         pytest.raises(UnconsumedFaultError, match=text),
         simulation.emulator.faults.planned(*faults),
@@ -120,7 +120,7 @@ def test_a_fault_that_has_not_happened_is_an_error(
 
 
 def test_another_error_is_not_hidden(simulation: Any) -> None:
-    """A test that fails by itself fails for its own reason."""
+    """An exception in the plan's context is raised, rather than the error about unused faults."""
     with (
         pytest.raises(KeyError),
         simulation.emulator.faults.planned(AnswerLost("create")),
@@ -129,7 +129,7 @@ def test_another_error_is_not_hidden(simulation: Any) -> None:
 
 
 def test_a_restart_is_counted_each_time(simulation: Any) -> None:
-    """A fault of so many times is consumed by the last of them."""
+    """A job fault that happens several times is consumed by the last time."""
     planned = simulation.emulator.faults.plan(Preemption(times=2, after=1))
     simulation.create()
     simulation.clock.advance(5 + 180 + 1)
@@ -140,7 +140,7 @@ def test_a_restart_is_counted_each_time(simulation: Any) -> None:
 
 
 def test_a_lag_is_counted_once_for_each_job(simulation: Any) -> None:
-    """However many lists lack a job, the lag of a second one is still to come."""
+    """A lag counts once for each job, however many lists leave the job out."""
     planned = simulation.emulator.faults.plan(ListLag(seconds=60, count=2))
     simulation.create()
     for _ in range(3):
@@ -152,7 +152,7 @@ def test_a_lag_is_counted_once_for_each_job(simulation: Any) -> None:
 
 
 def test_a_fault_without_effect_has_not_happened(simulation: Any) -> None:
-    """A job that fails does not succeed in part."""
+    """A fault is not consumed by a job that ends before it can have an effect."""
     simulation.script = lambda _: Script(1.0, status=1)
     planned = simulation.emulator.faults.plan(PartiallySucceeded())
     name = simulation.create()
@@ -173,7 +173,7 @@ def test_a_fault_that_comes_too_late_does_not_happen(simulation: Any) -> None:
 
 
 def test_jobs_are_counted(simulation: Any) -> None:
-    """`nth` is the first job that is hit, `count` how many, of those that match."""
+    """`nth` is the first matching job that is hit, and `count` the number of jobs."""
     simulation.emulator.faults.plan(Held(at="queued", nth=2, count=2, labels={"a": "b"}))
     simulation.create()
     names = [simulation.create(labels={"a": "b"}) for _ in range(4)]
@@ -183,8 +183,8 @@ def test_jobs_are_counted(simulation: Any) -> None:
     ]  # fmt: skip
 
 
-def test_a_create_is_hit_by_its_labels(simulation: Any) -> None:
-    """The labels and name of a create are those of its body, in either spelling."""
+def test_a_create_is_matched_by_its_labels(simulation: Any) -> None:
+    """A create is matched by the labels and name in its body, in either spelling."""
     faults = simulation.emulator.faults
     with faults.planned(ErrorAnswer("create", 503, labels={"run": "r1"}, display_name="a job")):
         simulation.create()
@@ -197,8 +197,8 @@ def test_a_create_is_hit_by_its_labels(simulation: Any) -> None:
             assert answer.status_code == (503 if name == "display_name" else 400)
 
 
-def test_a_get_is_hit_by_the_labels_of_its_job(simulation: Any) -> None:
-    """A fault follows a job that is not there yet when it is planned."""
+def test_a_get_is_matched_by_the_labels_of_its_job(simulation: Any) -> None:
+    """A read is matched by its job's labels, even if the job is created after the planning."""
     fault = ErrorAnswer("get", 500, labels={"run": "r1"})
     other = simulation.create()
     with simulation.emulator.faults.planned(fault):
@@ -209,8 +209,8 @@ def test_a_get_is_hit_by_the_labels_of_its_job(simulation: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"", b'{"labels": 5}', b'{"labels": {"a": 1}}'])
-def test_a_request_that_cannot_be_read_is_hit_all_the_same(simulation: Any, body: bytes) -> None:
-    """Faults do not make more of a bad request than it is."""
+def test_a_malformed_request_is_hit_too(simulation: Any, body: bytes) -> None:
+    """A request with a malformed body is hit by a fault like any other."""
     url = f"{simulation.emulator.url}/v1/projects/p/locations/us-central1/customJobs"
     with simulation.emulator.faults.planned(ErrorAnswer("create", 503)):
         simulation.emulator.faults.plan(
@@ -221,12 +221,12 @@ def test_a_request_that_cannot_be_read_is_hit_all_the_same(simulation: Any, body
 
 
 def faults_url(simulation: Any, rest: str = "") -> str:
-    """Where faults are planned over HTTP."""
+    """The URL at which faults are planned."""
     return f"{simulation.emulator.url}/emulator/faults{rest}"
 
 
 def test_a_plan_over_http(simulation: Any) -> None:
-    """What is planned can be read, with what has happened of it, and withdrawn."""
+    """A planned fault can be read over HTTP, with its count of hits, and withdrawn."""
     wanted = [
         {"fault": "ErrorAnswer", "method": "list", "status": 503, "retry_after": 3, "call": 2},
         {"fault": "Stockout", "times": 1, "labels": {"a": "b"}},
@@ -279,8 +279,8 @@ def test_a_plan_over_http(simulation: Any) -> None:
         ({"fault": "Preemption", "job_id": "1"}, "job_id: there is no job 1"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(simulation: Any, wanted: Any, text: str) -> None:
-    """400 that names the field and what it may be; nothing is planned."""
+def test_an_invalid_fault_is_refused(simulation: Any, wanted: Any, text: str) -> None:
+    """An invalid fault gets 400 with the field and its valid values, and nothing is planned."""
     body = {"faults": [{"fault": "Deleted"}, wanted]}
     answer = requests.post(faults_url(simulation), json=body, timeout=10)
     assert answer.status_code == 400
@@ -289,7 +289,7 @@ def test_a_fault_that_makes_no_sense_is_refused(simulation: Any, wanted: Any, te
 
 
 def test_a_seed_over_http(simulation: Any) -> None:
-    """The same seed hits the same calls, and it must be a number."""
+    """A seed planned over HTTP hits the same calls each time, and it must be a number."""
     fault = {"fault": "ErrorAnswer", "method": "list", "status": 503, "count": 0, "chance": 0.5}
 
     def draw(seed: int) -> list[bool]:
@@ -309,7 +309,7 @@ def test_a_seed_over_http(simulation: Any) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"faults": []}, {"faults": {}}, {"fault": "Stockout"}])
 def test_a_plan_without_faults_is_refused(simulation: Any, body: Any) -> None:
-    """400 that shows what the body must be."""
+    """A body without faults gets 400 that shows the expected body."""
     answer = requests.post(faults_url(simulation), json=body, timeout=10)
     assert answer.status_code == 400
     assert '{"faults": [...]}' in answer.json()["error"]["message"]
@@ -317,7 +317,7 @@ def test_a_plan_without_faults_is_refused(simulation: Any, body: Any) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind.registry.values() if kind.has_json])
 def test_every_fault_can_be_written_as_json(kind: Any) -> None:
-    """What is read is written the same again, with every field that is not as by default."""
+    """Each fault is read back from its JSON, which has every field that is not a default."""
     more = {"method": "get", "status": 503, "seconds": 5.0}
     names = {field.name for field in fields(kind)}
     wanted = {name: value for name, value in more.items() if name in names}
@@ -338,7 +338,7 @@ def test_every_fault_can_be_written_as_json(kind: Any) -> None:
         lambda: Stockout(nth=0),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_in_python(make: Any) -> None:
-    """At once, where it is written, and as a ValueError."""
+def test_an_invalid_fault_is_a_value_error_in_python(make: Any) -> None:
+    """An invalid fault is a ValueError when it is constructed."""
     with pytest.raises(FaultError):
         make()

@@ -68,8 +68,8 @@ JOB = Job(
         ('NOT (labels.run="a-1" AND state="JOB_STATE_FAILED")', True),
     ],
 )
-def test_jobs_are_chosen(text: str, holds: bool) -> None:
-    """Documented fields, operators and precedence decide about a job."""
+def test_jobs_are_filtered(text: str, holds: bool) -> None:
+    """Documented fields, operators and precedence decide whether a job matches."""
     assert compile_filter(text)(JOB) is holds
 
 
@@ -99,7 +99,7 @@ def test_jobs_are_chosen(text: str, holds: bool) -> None:
     ],
 )
 def test_an_invalid_filter_is_an_invalid_argument(text: str) -> None:
-    """A malformed filter is INVALID_ARGUMENT, and says so."""
+    """A malformed filter is INVALID_ARGUMENT, with a message that says so."""
     with pytest.raises(ApiError, match="Invalid filter") as error:
         compile_filter(text)
     assert error.value.status == "INVALID_ARGUMENT"
@@ -126,12 +126,12 @@ trees = st.recursive(
 
 
 def quote(text: str) -> str:
-    """A text in quotes."""
+    """Put a text in quotes."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def write(node: Node) -> str:
-    """A tree as a filter."""
+    """Write a tree as a filter."""
     if isinstance(node, Comparison):
         # A field starts with a plain word.
         path = ".".join(["f", *map(quote, node.path)])
@@ -145,7 +145,7 @@ def write(node: Node) -> str:
 
 
 def prefix(node: Node) -> Node:
-    """The tree that `write` writes."""
+    """Return the tree that `write` writes."""
     if isinstance(node, Comparison):
         return Comparison(("f", *node.path), node.operator, node.value)
     if isinstance(node, Not):
@@ -156,14 +156,14 @@ def prefix(node: Node) -> Node:
 
 
 @given(trees)
-def test_what_is_written_is_read_back(tree: Node) -> None:
-    """Every tree, written as a filter, is read as the same tree: quotes, escapes, any text."""
+def test_a_written_filter_is_read_back(tree: Node) -> None:
+    """Every tree that is written as a filter is read as the same tree, whatever its text."""
     assert parse_filter(write(tree)) == prefix(tree)
 
 
 @given(trees, st.integers())
 def test_not_is_the_opposite(tree: Node, seed: int) -> None:
-    """NOT of a filter holds exactly where the filter does not."""
+    """NOT of a filter matches exactly the jobs that the filter does not match."""
 
     def check(leaf: Any) -> bool:
         return hash((str(leaf), seed)) % 2 == 0
@@ -173,7 +173,7 @@ def test_not_is_the_opposite(tree: Node, seed: int) -> None:
 
 @given(st.text(st.sampled_from('ab ()"=<>!:~-\\.\nANDORNOT*'), max_size=30))
 def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
-    """No text makes the reader fail in another way."""
+    """No text makes the parser fail in any other way than INVALID_ARGUMENT."""
     try:
         compile_filter(text)(JOB)
     except ApiError as error:
@@ -181,7 +181,7 @@ def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
 
 
 def entry(number: int, **fields: Any) -> dict[str, Any]:
-    """A log entry of the second `number`."""
+    """Build the log entry of second `number`."""
     return {
         "insertId": f"{number:03d}",
         "timestamp": f"2026-01-01T00:00:{number:02d}.000000Z",
@@ -223,8 +223,8 @@ ENTRIES = [entry(1), entry(2, severity="ERROR"), entry(3, severity="CRITICAL"), 
         ("jsonPayload.message:*", "1234"),
     ],
 )
-def test_entries_are_chosen(text: str, numbers: str) -> None:
-    """The filters that gcloud and people write choose the right entries."""
+def test_entries_are_filtered(text: str, numbers: str) -> None:
+    """Filters as gcloud and users write them match the right entries."""
     answer = list_entries(ENTRIES, {"filter": text})
     assert "".join(item["insertId"][-1] for item in answer.get("entries", [])) == numbers
 
@@ -253,8 +253,8 @@ def test_an_invalid_query_is_an_invalid_argument(query: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("order", ["timestamp asc", "timestamp desc"])
-def test_pages_are_the_whole(order: str) -> None:
-    """Page after page, every entry comes once and in order, also when new ones arrive."""
+def test_pages_are_complete(order: str) -> None:
+    """Successive pages have each entry once and in order, even when new entries arrive."""
     query: dict[str, Any] = {"orderBy": order, "pageSize": 3, "filter": ""}
     first = list_entries(ENTRIES, query)
     token = first["nextPageToken"]
@@ -267,7 +267,7 @@ def test_pages_are_the_whole(order: str) -> None:
 
 
 def test_only_outermost_ands_confine_a_query_to_a_job() -> None:
-    """Logs of other jobs are left unread only where the filter surely excludes them."""
+    """Other jobs' logs are skipped only if the filter certainly excludes them."""
     job = 'resource.labels.job_id="7"'
     assert wanted_job_ids(f'resource.type="ml_job" AND {job}') == {"7"}
     assert wanted_job_ids(job) == {"7"}
@@ -293,5 +293,5 @@ def test_only_outermost_ands_confine_a_query_to_a_job() -> None:
 def test_output_becomes_entries(
     stream: str, line: str, severity: str, payload: dict[str, Any]
 ) -> None:
-    """Stdout is INFO, stderr ERROR, a JSON object is taken apart, anything else stays."""
+    """Stdout is INFO, stderr is ERROR, a JSON object is parsed, and other text is kept as it is."""
     assert parse_output(stream, line) == (severity, payload)

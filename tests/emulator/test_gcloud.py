@@ -1,4 +1,4 @@
-"""The real gcloud CLI, with a configuration of its own."""
+"""The real gcloud CLI, with its own configuration folder."""
 
 import json
 import os
@@ -22,7 +22,7 @@ ACCOUNT = "trainer@my-project.iam.gserviceaccount.com"
 
 @dataclass
 class Gcloud:
-    """gcloud that talks to an emulator, logged in with a key."""
+    """The gcloud CLI, connected to an emulator and logged in with a key."""
 
     emulator: VertexEmulator
     environment: dict[str, str] = field(repr=False)
@@ -50,7 +50,7 @@ class Gcloud:
 def gcloud(
     tmp_path_factory: pytest.TempPathFactory, key_of: Callable[[str], Json]
 ) -> Iterator[Gcloud]:
-    """gcloud, logged in with a key, and the emulator that it talks to."""
+    """The gcloud CLI, logged in with a key, and the emulator that it is connected to."""
     folder = tmp_path_factory.mktemp("gcloud")
     with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
         key_file = folder / "key.json"
@@ -73,7 +73,7 @@ def gcloud(
 
 @pytest.fixture(scope="module")
 def created(gcloud: Gcloud) -> str:
-    """The ID of a job that gcloud has created, and that is over."""
+    """The ID of a job that gcloud has created and that has ended."""
     gcloud.jobs(
         "create",
         "--display-name=from gcloud",
@@ -90,7 +90,7 @@ def created(gcloud: Gcloud) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def streaming(gcloud: Gcloud, created: str) -> Iterator["subprocess.Popen[str]"]:
-    """`stream-logs` takes its time; it starts here, beside the other tests."""
+    """A `stream-logs` process, started early because it is slow."""
     process = gcloud.start(
         "ai", "custom-jobs", "stream-logs", created,
         "--region=us-central1", "--polling-interval=1",
@@ -102,7 +102,7 @@ def streaming(gcloud: Gcloud, created: str) -> Iterator["subprocess.Popen[str]"]
 
 
 def test_gcloud_creates_a_job(gcloud: Gcloud, created: str) -> None:
-    """The job has what the flags say, and its calls bear the identity of the key."""
+    """The job is what the flags say, and its calls have the key's identity."""
     job = gcloud.emulator.job(created)
     assert job.request == {
         "displayName": "from gcloud",
@@ -127,7 +127,7 @@ def test_gcloud_creates_a_job(gcloud: Gcloud, created: str) -> None:
 
 
 def test_gcloud_lists_and_describes(gcloud: Gcloud, created: str) -> None:
-    """`list` and `describe` show the job as it is."""
+    """`list` and `describe` show the job and its state."""
     listed = json.loads(gcloud.jobs("list", "--format=json", "--filter=labels.team=ml"))
     described = json.loads(gcloud.jobs("describe", created, "--format=json"))
     assert listed == [described] == [gcloud.emulator.job(created).to_json()]
@@ -136,7 +136,7 @@ def test_gcloud_lists_and_describes(gcloud: Gcloud, created: str) -> None:
 def test_gcloud_cancels(
     gcloud: Gcloud, job_of: Callable[..., Json], submit: Callable[[VertexEmulator, Json], Json]
 ) -> None:
-    """`cancel` ends a job that runs."""
+    """`cancel` cancels a running job."""
     name = submit(gcloud.emulator, job_of("sleep", "300"))["name"]
     gcloud.emulator.wait_for_state(name, JobState.RUNNING)
     gcloud.jobs("cancel", name.rsplit("/", 1)[-1])
@@ -144,7 +144,7 @@ def test_gcloud_cancels(
 
 
 def test_gcloud_shows_errors(gcloud: Gcloud, tmp_path: Path) -> None:
-    """Gcloud tells its user what the service says of a wrong job."""
+    """Gcloud shows the service's message about an invalid job."""
     config = tmp_path / "job.yaml"
     config.write_text(
         "workerPoolSpecs:\n"
@@ -167,7 +167,7 @@ def test_gcloud_mints_tokens(gcloud: Gcloud) -> None:
 
 
 def test_gcloud_streams_logs(streaming: "subprocess.Popen[str]", created: str) -> None:
-    """`stream-logs` prints the lines of the service and of the replica, and ends with the job."""
+    """`stream-logs` prints the lines of service and replica, and exits when the job has ended."""
     output, errors = streaming.communicate(timeout=60)
     assert streaming.returncode == 0, errors
     lines = [line.split("\t") for line in output.splitlines()]

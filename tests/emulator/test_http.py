@@ -23,7 +23,7 @@ def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> re
 
 
 def error_of(answer: requests.Response) -> Json:
-    """The error of an answer, which has its HTTP status in it."""
+    """Return the error of an answer, whose code has to be the HTTP status."""
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
     error: Json = answer.json()["error"]
     assert error["code"] == answer.status_code
@@ -33,7 +33,7 @@ def error_of(answer: requests.Response) -> Json:
 def test_a_created_job_is_shown_as_the_service_shows_it(
     emulator: VertexEmulator, job_of: JobOf
 ) -> None:
-    """The answer has the project's number, a numeric ID, the defaults, and the state by name."""
+    """The answer has the project number, a numeric ID, the defaults and the state's name."""
     job = job_of("true", labels={"run": "1"})
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
     shown = answer.json()
@@ -67,7 +67,7 @@ def test_a_created_job_is_shown_as_the_service_shows_it(
 def test_a_job_is_found_by_id_and_number_of_its_project(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf, version: str
 ) -> None:
-    """Both versions find a job by project ID or number, and not in another project or region."""
+    """A job is found by project ID or number in both API versions, and in its own region only."""
     name = submit(emulator, job_of("true"))["name"]
     job_id = name.rsplit("/", 1)[-1]
     assert call(emulator, "GET", f"/{version}/{name}").json()["name"] == name
@@ -81,8 +81,8 @@ def test_a_job_is_found_by_id_and_number_of_its_project(
         assert error_of(answer)["status"] == "NOT_FOUND"
 
 
-def test_a_wrong_job_hears_of_everything(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """Violations come as the service's text and as BadRequest, and no job is made."""
+def test_an_invalid_job_gets_all_violations(emulator: VertexEmulator, job_of: JobOf) -> None:
+    """All violations are in the message and in BadRequest details, and no job is created."""
     job = job_of(
         labels={"A": "b"},
         pool={"machineSpec": {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_L4"}},
@@ -106,17 +106,17 @@ def test_a_wrong_job_hears_of_everything(emulator: VertexEmulator, job_of: JobOf
         ({"pool": {"containerSpec": {"imageUri": "i", "args": ["x"]}}}, "container_spec.command"),
     ],
 )
-def test_what_cannot_be_run_is_unimplemented(
+def test_a_job_that_cannot_be_run_here_is_unimplemented(
     emulator: VertexEmulator, job_of: JobOf, spec: Json, named: str
 ) -> None:
-    """A job that is right but cannot be run here is 501, which names the field."""
+    """A valid job that the emulator cannot run gets 501 that names the field."""
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job_of(**spec))
     assert answer.status_code == 501
     assert named in error_of(answer)["message"]
 
 
 def test_several_replicas_are_unimplemented(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """A second worker pool is 501, and a Python package too."""
+    """A second worker pool gets 501, and so does a Python package."""
     job = job_of("true")
     job["jobSpec"]["workerPoolSpecs"].append(job["jobSpec"]["workerPoolSpecs"][0])
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
@@ -134,7 +134,10 @@ def test_several_replicas_are_unimplemented(emulator: VertexEmulator, job_of: Jo
 def test_lists_are_filtered_paged_and_masked(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """Newest first, page after page; filters, masks, and a token that fits its own query only."""
+    """Lists are newest first, with filters and masks.
+
+    A page token is valid for its own query only.
+    """
     names = [submit(emulator, job_of("true", labels={"n": str(n)}))["name"] for n in range(5)]
     seen: list[str] = []
     token = ""
@@ -166,8 +169,10 @@ def test_lists_are_filtered_paged_and_masked(
         ({"orderBy": "name"}, 'Unknown name "orderBy": Cannot bind query parameter.'),
     ],
 )
-def test_a_wrong_list_query_is_refused(emulator: VertexEmulator, query: Json, text: str) -> None:
-    """A query that the service does not have is 400, and is named."""
+def test_an_unknown_list_parameter_is_refused(
+    emulator: VertexEmulator, query: Json, text: str
+) -> None:
+    """A query parameter that the service does not have gets 400 that names it."""
     error = error_of(call(emulator, "GET", f"/v1/{PARENT}/customJobs", params=query))
     assert text in error["message"]
 
@@ -175,9 +180,9 @@ def test_a_wrong_list_query_is_refused(emulator: VertexEmulator, query: Json, te
 def test_cancelling_is_asynchronous(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """A cancel answers at once, and again while the container takes its time to end.
+    """A cancel returns at once, and so does a second one while the container is ending.
 
-    The job ends CANCELLED; a job that is over cannot be cancelled.
+    The job ends CANCELLED, and a job in a terminal state cannot be cancelled.
     """
     gate = tmp_path / "gate"
     patient = f"trap '' TERM; echo deaf; until [ -e {gate} ]; do sleep 0.05; done"
@@ -194,8 +199,10 @@ def test_cancelling_is_asynchronous(
     assert error["status"] == "FAILED_PRECONDITION"
 
 
-def test_a_delete_is_an_operation(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
-    """The operation of a delete is done, can be read again, and the job is gone."""
+def test_a_delete_returns_an_operation(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf
+) -> None:
+    """The operation of a delete is done and can be read again, and the job no longer exists."""
     name = submit(emulator, job_of("true"))["name"]
     emulator.wait_for_state(name)
     operation = call(emulator, "DELETE", f"/v1/{name}").json()
@@ -221,7 +228,7 @@ def test_a_delete_is_an_operation(emulator: VertexEmulator, submit: Submit, job_
 def test_a_route_that_is_not_served_is_named(
     emulator: VertexEmulator, method: str, path: str
 ) -> None:
-    """Every other route is 501 UNIMPLEMENTED, which names it."""
+    """Every unserved route gets 501 UNIMPLEMENTED with its name."""
     error = error_of(call(emulator, method, path))
     assert error["status"] == "UNIMPLEMENTED"
     assert f"{method} /" in error["message"]
@@ -229,8 +236,8 @@ def test_a_route_that_is_not_served_is_named(
 
 
 @pytest.mark.parametrize("job_id", ["..", "0", "x", "%00", "1" * 30, "١٢", "-1", "1;2"])
-def test_an_odd_id_is_not_found(emulator: VertexEmulator, job_id: str) -> None:
-    """What can be no ID is never looked up in the file system."""
+def test_an_invalid_id_is_not_found(emulator: VertexEmulator, job_id: str) -> None:
+    """A job ID that cannot be one is not looked up in the file system."""
     answer = call(emulator, "GET", f"/v1/{PARENT}/customJobs/{job_id}")
     assert answer.status_code in {404, 501}
     assert error_of(answer)["status"] in {"NOT_FOUND", "UNIMPLEMENTED"}
@@ -244,10 +251,10 @@ def test_an_odd_id_is_not_found(emulator: VertexEmulator, job_id: str) -> None:
         ("projects/My Project/locations/us-central1", "PERMISSION_DENIED"),
     ],
 )
-def test_a_wrong_parent_is_refused(
+def test_an_invalid_parent_is_refused(
     emulator: VertexEmulator, job_of: JobOf, parent: str, status: str
 ) -> None:
-    """A region without training, and a name that is no project ID, are errors."""
+    """A region without training and an invalid project ID are errors."""
     answer = call(emulator, "POST", f"/v1/{parent}/customJobs", json=job_of("true"))
     assert error_of(answer)["status"] == status
 
@@ -257,14 +264,14 @@ def test_a_wrong_parent_is_refused(
     [b"{", b"[]", b'"x"', b"\xff", b"[" * 50_000, b'{"displayName": "\\ud800"}', b"",
      json.dumps({"displayName": {"a": 1}}).encode(), b'{"jobSpec": null}'],
 )  # fmt: skip
-def test_a_bad_body_is_a_bad_request(emulator: VertexEmulator, body: bytes) -> None:
-    """Whatever is sent, the answer is 400 in Google's shape."""
+def test_a_malformed_body_is_a_bad_request(emulator: VertexEmulator, body: bytes) -> None:
+    """A malformed body gets 400 in Google's format."""
     error = error_of(call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=body))
     assert error["status"] == "INVALID_ARGUMENT"
 
 
 def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """A body above the limit is refused without harm, and one below it runs."""
+    """A body above the size limit is refused without harm, and one just below it is accepted."""
     url = f"/v1/{PARENT}/customJobs"
     error = error_of(call(emulator, "POST", url, data=b" " * (11 * 1024 * 1024)))
     assert "exceeds the limit" in error["message"]
@@ -274,10 +281,10 @@ def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None
     assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
 
 
-def test_text_of_any_language_comes_back(
+def test_text_in_any_script_is_preserved(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """Names, variables and output in any script are the same on both sides."""
+    """Names, variables and output in any script are returned unchanged."""
     text = 'héllo 漢字 🚀 \u2028 \\ " $(NOT)'
     job = job_of(
         displayName=text,
@@ -300,7 +307,7 @@ def test_text_of_any_language_comes_back(
 def test_logs_are_read_by_their_labels(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """`entries:list` gives the lines of a job's service and replica, for its own project only."""
+    """`entries:list` returns the lines of a job's service and replica in its own project only."""
     code = 'import sys; print(\'out\'); print(\'{"severity": "WARNING", "message": "w"}\')'
     name = submit(emulator, job_of("python", "-c", code))["name"]
     job_id = name.rsplit("/", 1)[-1]
@@ -333,10 +340,10 @@ def test_logs_are_read_by_their_labels(
         assert error_of(answer)["status"] == "INVALID_ARGUMENT"
 
 
-def test_calls_are_remembered_without_secrets(
+def test_calls_are_recorded_without_secrets(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """Method, path and identity of every call can be read; tokens and bodies cannot."""
+    """The record of a call has its method, path and identity, and no token or body."""
     submit(emulator, job_of("true", pool={"machineSpec": {"machineType": "n1-standard-4"}}))
     headers = {"Authorization": "Bearer s3cret-token"}
     call(emulator, "GET", f"/v1/{PARENT}/customJobs?access_token=s3cret", headers=headers)
@@ -354,7 +361,7 @@ def test_calls_are_remembered_without_secrets(
 def test_a_reset_forgets_everything(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """After a reset there are no jobs, logs, calls nor processes, and the emulator works on."""
+    """After a reset there are no jobs, logs, calls or processes, and the emulator still serves."""
     name = submit(emulator, job_of("sleep", "300"))["name"]
     emulator.wait_for_state(name, JobState.RUNNING)
     assert call(emulator, "POST", "/emulator/reset").json() == {}
@@ -374,10 +381,10 @@ def test_a_reset_forgets_everything(
         {"Host": "127.0.0.1.evil.example"},
     ],
 )
-def test_web_pages_are_not_answered(
+def test_requests_from_web_pages_are_refused(
     emulator: VertexEmulator, job_of: JobOf, headers: dict[str, str]
 ) -> None:
-    """A page in a browser cannot make this machine run commands."""
+    """A page in a browser cannot make the emulator run commands."""
     job = json.dumps(job_of("true"))
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=job, headers=headers)
     assert answer.status_code == 403
@@ -385,7 +392,7 @@ def test_web_pages_are_not_answered(
 
 
 def test_many_clients_at_once(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """Jobs that are created from many threads all exist, each with an ID of its own."""
+    """Jobs created from many threads all exist, each with its own ID."""
 
     def create(number: int) -> str:
         job = job_of("true", labels={"n": str(number)})
@@ -401,7 +408,7 @@ def test_many_clients_at_once(emulator: VertexEmulator, job_of: JobOf) -> None:
 
 
 def test_an_expired_token_is_refused() -> None:
-    """A token of the emulator is its owner's until it expires, and 401 from then on."""
+    """A token of the emulator is accepted until it expires, and gets 401 afterwards."""
     clock = ManualClock()
     with VertexEmulator(clock=clock, token_lifetime=5) as emulator:
         form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": "me"}
@@ -416,8 +423,8 @@ def test_an_expired_token_is_refused() -> None:
         assert [item.identity for item in emulator.calls] == ["anonymous", "me", "me"]
 
 
-def test_answers_do_not_wait_for_the_network(emulator: VertexEmulator) -> None:
-    """An answer on a connection that is kept comes at once, not with a delayed ACK's 40 ms."""
+def test_answers_are_not_delayed(emulator: VertexEmulator) -> None:
+    """An answer on a kept connection comes at once, without the 40 ms of a delayed ACK."""
     with requests.Session() as session:
         start = time.monotonic()
         for _ in range(50):

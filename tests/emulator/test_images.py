@@ -1,4 +1,4 @@
-"""How the emulator treats images: when it pulls them, and what becomes of a job without one."""
+"""Images in the emulator: when they are pulled, and what happens to a job without one."""
 
 import threading
 from collections.abc import Callable
@@ -34,17 +34,17 @@ class Ended:
         return Exit(0)
 
     def terminate(self) -> None:
-        """There is nothing to end."""
+        """Do nothing; there is nothing to end."""
 
     def kill(self) -> None:
-        """There is nothing to end."""
+        """Do nothing; there is nothing to end."""
 
     def abandon(self) -> None:
-        """There is nothing that runs on."""
+        """Do nothing; nothing keeps running."""
 
 
 class PullingRuntime:
-    """A runtime whose pulls wait until they are let go, and then succeed or fail."""
+    """A runtime whose pulls block until the test lets them succeed or fail."""
 
     name = "pulling"
 
@@ -74,14 +74,14 @@ class PullingRuntime:
         return Ended()
 
     def end_leftovers(self, job_id: str) -> None:
-        """There are none."""
+        """Do nothing; there are no leftovers."""
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing; nothing was acquired."""
 
 
-def test_a_job_is_pending_until_its_image_is_there(submit: Submit, job_of: JobOf) -> None:
-    """The machine is not ready before the image is; what runs is what the pull has given."""
+def test_a_job_is_pending_until_its_image_is_pulled(submit: Submit, job_of: JobOf) -> None:
+    """A job runs once its image is pulled, and it runs the image that the pull returned."""
     runtime = PullingRuntime()
     with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
         name = submit(emulator, job_of("true"))["name"]
@@ -98,10 +98,10 @@ def test_a_job_is_pending_until_its_image_is_there(submit: Submit, job_of: JobOf
 @pytest.mark.parametrize(
     ("machine_type", "architecture"), [("n1-standard-4", "amd64"), ("a4x-highgpu-4g", "arm64")]
 )
-def test_the_image_is_for_the_machine(
+def test_the_image_is_pulled_for_the_machines_architecture(
     machine_type: str, architecture: str, submit: Submit, job_of: JobOf
 ) -> None:
-    """A4X machines are Arm; an image is pulled for the machine of the job."""
+    """An image for an A4X machine is pulled for Arm, and one for other machines for x86."""
     runtime = PullingRuntime()
     runtime.may_go_on.set()
     machine: Json = {"machineType": machine_type}
@@ -124,7 +124,7 @@ def test_the_image_is_for_the_machine(
 def test_a_job_without_its_image_fails(
     error: Exception, message: str, submit: Submit, job_of: JobOf
 ) -> None:
-    """It never runs, and says why in its error and its log; a broken engine is not waited for."""
+    """A job whose pull fails never runs and gives the reason in its error and log."""
     runtime = PullingRuntime(error)
     runtime.may_go_on.set()
     with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
@@ -137,10 +137,10 @@ def test_a_job_without_its_image_fails(
     assert runtime.started == []
 
 
-def test_a_pull_is_begun_again_by_the_next_emulator(
+def test_a_pull_is_restarted_by_the_next_emulator(
     tmp_path: Path, submit: Submit, job_of: JobOf
 ) -> None:
-    """A job that waited for its image when its emulator ended does not wait forever."""
+    """A pull that an emulator did not finish is started again by the next one."""
     runtime = PullingRuntime()
     with VertexEmulator(data_dir=tmp_path, timings=NO_WAITING, runtime=runtime) as emulator:
         name = submit(emulator, job_of("true"))["name"]
@@ -153,8 +153,8 @@ def test_a_pull_is_begun_again_by_the_next_emulator(
     assert runtime.started == []
 
 
-def test_a_job_is_cancelled_while_its_image_comes(submit: Submit, job_of: JobOf) -> None:
-    """A cancellation does not wait for the pull, whose end then starts nothing."""
+def test_a_job_is_cancelled_during_its_pull(submit: Submit, job_of: JobOf) -> None:
+    """A cancel does not wait for the pull, and the end of the pull starts nothing."""
     runtime = PullingRuntime()
     with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
         name = submit(emulator, job_of("true"))["name"]
@@ -168,7 +168,7 @@ def test_a_job_is_cancelled_while_its_image_comes(submit: Submit, job_of: JobOf)
 
 
 def test_an_unreadable_repository_is_refused_at_once(job_of: JobOf) -> None:
-    """Artifact Registry's refusal is the public 400 with the agent's name, and makes no job."""
+    """A repository that cannot be read gets the public 400 with the agent's name, and no job."""
     runtime = PullingRuntime(ImageError("denied", is_refused=True))
     job = job_of("true", pool={"containerSpec": {"imageUri": ARTIFACT_REGISTRY}})
     with VertexEmulator(runtime=runtime) as emulator:
@@ -184,19 +184,19 @@ def test_an_unreadable_repository_is_refused_at_once(job_of: JobOf) -> None:
 
 
 @pytest.mark.parametrize("image", ["127.0.0.1:5000/zenml:1", "python:3.11", "gcr.io/p/i:1"])
-def test_nothing_is_made_up_for_other_registries(image: str) -> None:
-    """What the service says of a refusal elsewhere is not known."""
+def test_no_refusal_is_invented_for_other_registries(image: str) -> None:
+    """A registry other than Google's is not checked at create: Vertex AI's answer is unknown."""
     assert repository_refused(image, "1") is None
 
 
-def test_a_lack_of_memory_is_an_error_of_its_own() -> None:
-    """A container that the kernel has killed for its memory says so, not only its status."""
+def test_out_of_memory_has_its_own_error() -> None:
+    """The error of a container killed for lack of memory says so."""
     error = exit_error(Exit(137, is_out_of_memory=True), number="1", job_id="2")
     assert "ran out of memory" in error["message"]
 
 
-def test_output_is_cut_into_lines_whatever_its_pieces() -> None:
-    """Characters and lines that come in pieces are whole; the last needs no end."""
+def test_output_is_split_into_lines() -> None:
+    """Characters and lines that arrive in pieces are joined; the last line needs no newline."""
     lines: list[tuple[str, str]] = []
     output = OutputLines(lambda stream, line: lines.append((stream, line)))
     text = "größe\r\n\nend"

@@ -1,4 +1,4 @@
-"""What scripts do to jobs, as a pure function: any script, among any other events."""
+"""Scripts of incidents as a pure function: any script, among any other events."""
 
 import json
 from dataclasses import replace
@@ -92,7 +92,7 @@ stories = st.lists(
 
 
 class Life:
-    """A job with a script, and the container that it asks for: at most one at a time."""
+    """A job with a script and the one container that it may have at a time."""
 
     def __init__(self, script: list[Act], *, no_retries: bool) -> None:
         spec: dict[str, Any] = {"workerPoolSpecs": [{}]}
@@ -148,14 +148,14 @@ class Life:
             self.tell(ReplicaEnded(attempt, Exit(status)))
 
     def crash(self) -> None:
-        """The emulator is gone, the container too, and another emulator takes the job up."""
+        """Lose the emulator and its container, and let another emulator resume the job."""
         self.container = None
         self.job = job_from_json(job_to_json(self.job))
         if not self.job.is_terminal:
             self.tell(InternalError())
 
     def wait(self, length: float) -> None:
-        """Every moment has its turn, as with the timer."""
+        """Process each due time in turn, as the timer does."""
         target = self.now + timedelta(seconds=length)
         for _ in range(1000):
             moment = self.job.next_time
@@ -169,10 +169,10 @@ class Life:
 
 @settings(max_examples=500)
 @given(st.lists(acts, max_size=4), stories, st.booleans())
-def test_any_script_makes_a_life(
+def test_any_script_gives_a_valid_job(
     script: list[Act], story: list[tuple[str, float]], no_retries: bool
 ) -> None:
-    """States follow as they may, containers never overlap, time is finite, and all is kept."""
+    """States follow allowed transitions, containers never overlap, and time is bounded."""
     life = Life(script, no_retries=no_retries)
     for kind, value in story:
         terminal = life.job if life.job.is_terminal else None
@@ -200,7 +200,7 @@ def test_any_script_makes_a_life(
 def test_any_job_can_be_brought_to_an_end(
     script: list[Act], story: list[tuple[str, float]], no_retries: bool
 ) -> None:
-    """After a cancel and its container's exit it becomes terminal, unless it is held forever."""
+    """After a cancel and its container's exit, a job becomes terminal unless it is held forever."""
     life = Life([act for act in script if act.incident != events.Hold(None)], no_retries=no_retries)
     for kind, value in story:
         life.wait(value) if kind == "wait" else life.end(int(value)) if kind == "end" else None
@@ -210,8 +210,8 @@ def test_any_job_can_be_brought_to_an_end(
     assert life.is_deleted or life.job.is_terminal, life.job
 
 
-def test_every_event_can_be_kept() -> None:
-    """A job with each kind of act in its script is read as it was written."""
+def test_every_event_can_be_stored() -> None:
+    """A job with every kind of event in its script is read back as it was written."""
     error = {"code": 13, "message": "m"}
     script = [
         Act("running", 2.5, incident, 3, "7")

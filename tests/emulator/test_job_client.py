@@ -20,7 +20,7 @@ JobOf = Callable[..., Json]
 
 @pytest.fixture
 def client(emulator: VertexEmulator) -> Iterator[api.JobServiceClient]:
-    """Google's client, pointed at the emulator."""
+    """Google's client, connected to the emulator."""
     with api.JobServiceClient(
         credentials=AnonymousCredentials(),
         transport="rest",
@@ -30,13 +30,15 @@ def client(emulator: VertexEmulator) -> Iterator[api.JobServiceClient]:
 
 
 def job_from(job: Json) -> api.CustomJob:
-    """A CustomJob of Google's from JSON."""
+    """Build Google's CustomJob from JSON."""
     read: api.CustomJob = api.CustomJob.from_json(json.dumps(job))
     return read
 
 
-def test_a_job_lives(emulator: VertexEmulator, client: api.JobServiceClient, job_of: JobOf) -> None:
-    """Create, follow, read, list and delete a job, all through the client."""
+def test_the_life_of_a_job(
+    emulator: VertexEmulator, client: api.JobServiceClient, job_of: JobOf
+) -> None:
+    """The client creates, follows, reads, lists and deletes a job."""
     job = job_from(
         job_of(
             "python", "-c", "print(1)",
@@ -68,14 +70,14 @@ def test_a_job_lives(emulator: VertexEmulator, client: api.JobServiceClient, job
 
 
 def test_operations_can_be_read(client: api.JobServiceClient, job_of: JobOf) -> None:
-    """The client's own `get_operation` reads the operation of a delete."""
+    """The client's `get_operation` reads the operation of a delete."""
     created = client.create_custom_job(parent=PARENT, custom_job=job_from(job_of()), timeout=10)
     operation = client.delete_custom_job(name=created.name, timeout=10).operation
     assert client.get_operation({"name": operation.name}).done
 
 
-def test_violations_are_details(client: api.JobServiceClient, job_of: JobOf) -> None:
-    """A refused job is BadRequest (400 over REST), with the fields in its details."""
+def test_violations_are_in_the_details(client: api.JobServiceClient, job_of: JobOf) -> None:
+    """A refused job is BadRequest (400), with the invalid fields in its details."""
     job = job_from(job_of(displayName="x" * 200, labels={"UPPER": "x"}))
     with pytest.raises(exceptions.BadRequest) as error:
         client.create_custom_job(parent=PARENT, custom_job=job, timeout=10)
@@ -95,14 +97,14 @@ def test_violations_are_details(client: api.JobServiceClient, job_of: JobOf) -> 
         (["bash", "-c", "kill -9 $$"], "exited with a non-zero status of 137. "),
     ],
 )  # fmt: skip
-def test_a_failure_is_an_error_of_the_job(
+def test_a_failed_job_has_an_error(
     emulator: VertexEmulator,
     client: api.JobServiceClient,
     job_of: JobOf,
     command: list[str],
     text: str,
 ) -> None:
-    """How the program ended is in `error`, with code 3."""
+    """The `error` of a failed job says how the program ended, with code 3."""
     job = job_from(job_of(*command))
     created = client.create_custom_job(parent=PARENT, custom_job=job, timeout=10)
     emulator.wait_for_state(created.name)
@@ -128,8 +130,8 @@ def test_a_job_is_cancelled(
         client.cancel_custom_job(name=created.name, timeout=10)
 
 
-def test_errors_are_the_clients_own(client: api.JobServiceClient) -> None:
-    """Each status becomes the exception that Google's clients have for it."""
+def test_errors_are_googles_exceptions(client: api.JobServiceClient) -> None:
+    """Each status is raised as the exception that Google's client has for it."""
     missing = f"{PARENT}/customJobs/123"
     for call in (client.get_custom_job, client.cancel_custom_job, client.delete_custom_job):
         with pytest.raises(exceptions.NotFound):
@@ -156,7 +158,7 @@ def test_a_clients_key_is_its_identity(
 
 
 def test_the_sdk_runs_a_job(emulator: VertexEmulator, tmp_path: Path) -> None:
-    """`aiplatform.CustomJob(...).run()` blocks until the job has succeeded, and can delete it."""
+    """`aiplatform.CustomJob(...).run()` returns when the job has succeeded, and can delete it."""
     from google.cloud import aiplatform
 
     aiplatform.init(

@@ -1,4 +1,4 @@
-"""What Google's client sees of a job to which a fault happens, and when its container runs."""
+"""What Google's client sees of a job with a fault, and when the container runs."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ STOCKOUT = (
 
 
 def lines_of(simulation: Any, name: str) -> list[str]:
-    """What a job has written."""
+    """Return the lines that a job has written."""
     return [entry["jsonPayload"]["message"] for entry in simulation.emulator.log_entries(name)]
 
 
-def test_nothing_is_planned(simulation: Any) -> None:
-    """Without a fault a job is queued, provisioned, run and torn down, each for its time."""
+def test_a_job_without_faults(simulation: Any) -> None:
+    """Without a fault, a job is queued, provisioned, run and torn down, each for its usual time."""
     name = simulation.create()
     for seconds, state in [
         (4, "QUEUED"), (1, "PENDING"), (180, "RUNNING"), (79, "RUNNING"), (1, "SUCCEEDED"),
@@ -47,7 +47,7 @@ def test_nothing_is_planned(simulation: Any) -> None:
 
 
 def test_a_stockout_that_stays(simulation: Any) -> None:
-    """Three restarts of the provisioning, then FAILED with code 8; no container is started."""
+    """After three retries of the provisioning, a job FAILED with code 8; no container started."""
     simulation.emulator.faults.plan(Stockout(after=100))
     name = simulation.create()
     simulation.clock.advance(5 + 3 * 100)
@@ -62,7 +62,7 @@ def test_a_stockout_that_stays(simulation: Any) -> None:
 
 
 def test_a_stockout_that_passes(simulation: Any) -> None:
-    """After three times without a machine, the fourth may find one."""
+    """A job that finds no machine three times runs when it finds one the fourth time."""
     simulation.emulator.faults.plan(Stockout(times=3, after=100))
     name = simulation.create()
     simulation.clock.advance(WHOLE_LIFE + 300)
@@ -71,8 +71,8 @@ def test_a_stockout_that_passes(simulation: Any) -> None:
 
 
 @pytest.mark.parametrize(("times", "state"), [(1, "SUCCEEDED"), (6, "SUCCEEDED"), (7, "FAILED")])
-def test_a_spot_machine_is_taken_away(simulation: Any, times: int, state: str) -> None:
-    """The container is started again, six times; the seventh time the job FAILED with code 8."""
+def test_a_spot_machine_is_preempted(simulation: Any, times: int, state: str) -> None:
+    """The container is restarted six times; the seventh preemption fails the job with code 8."""
     simulation.emulator.faults.plan(Preemption(times=times, after=10))
     name = simulation.create()
     simulation.clock.advance(5 + times * 190)
@@ -90,7 +90,7 @@ def test_a_spot_machine_is_taken_away(simulation: Any, times: int, state: str) -
 
 
 def test_a_container_has_ended_before_the_next_starts(simulation: Any) -> None:
-    """A restart waits for the end of the preempted container, which may take its time."""
+    """A restart waits for the preempted container to exit, however long that takes."""
     simulation.script = lambda _: Script(30.0, grace=20.0)
     simulation.emulator.faults.plan(Preemption(after=10))
     name = simulation.create()
@@ -102,7 +102,7 @@ def test_a_container_has_ended_before_the_next_starts(simulation: Any) -> None:
 
 @pytest.mark.parametrize("fault", [Stockout(times=1), Preemption(), InternalErrors()])
 def test_disabled_retries_stop_restarts(simulation: Any, fault: Fault) -> None:
-    """With `disableRetries` the first stockout, preemption or internal error fails the job."""
+    """With `disableRetries`, the first stockout, preemption or internal error fails the job."""
     simulation.emulator.faults.plan(fault)
     name = simulation.create(scheduling={"disableRetries": True})
     simulation.clock.advance(WHOLE_LIFE)
@@ -114,8 +114,8 @@ def test_disabled_retries_stop_restarts(simulation: Any, fault: Fault) -> None:
     "fault",
     [Stockout(times=1, despite_disable_retries=True), Preemption(despite_disable_retries=True)],
 )
-def test_a_platform_that_does_not_heed_disabled_retries(simulation: Any, fault: Fault) -> None:
-    """Whether `disableRetries` stops such restarts is not documented: both can be had."""
+def test_disabled_retries_can_be_ignored(simulation: Any, fault: Fault) -> None:
+    """A fault can ignore `disableRetries`, because whether Vertex AI does is not documented."""
     simulation.emulator.faults.plan(fault)
     name = simulation.create(scheduling={"disableRetries": True})
     simulation.clock.advance(2 * WHOLE_LIFE)
@@ -124,7 +124,7 @@ def test_a_platform_that_does_not_heed_disabled_retries(simulation: Any, fault: 
 
 @pytest.mark.parametrize(("times", "state"), [(2, "SUCCEEDED"), (3, "FAILED")])
 def test_the_platform_fails(simulation: Any, times: int, state: str) -> None:
-    """Two internal errors are survived, the third fails the job with code 13."""
+    """A job survives two internal errors, and the third fails it with code 13."""
     simulation.emulator.faults.plan(InternalErrors(times=times, after=10))
     name = simulation.create()
     simulation.clock.advance(4 * WHOLE_LIFE)
@@ -151,7 +151,7 @@ def test_the_platform_fails(simulation: Any, times: int, state: str) -> None:
     ],
 )
 def test_memory_runs_out(simulation: Any, form: Any, code: int, text: str) -> None:
-    """FAILED with the text of the documentation, or with code 8 and that of public reports."""
+    """The job FAILED with the documented text, or with code 8 and the text of public reports."""
     reported: list[str] = []
     simulation.script = lambda _: Script(
         30.0, actions=((20.0, lambda: reported.append("done")),), grace=1000
@@ -175,7 +175,7 @@ def test_memory_runs_out(simulation: Any, form: Any, code: int, text: str) -> No
     ],
 )
 def test_a_job_expires(simulation: Any, at: Any, seconds: float, states: list[str]) -> None:
-    """EXPIRED ends a job; it has neither an error nor an end time."""
+    """EXPIRED is terminal, and the job has neither an error nor an end time."""
     simulation.emulator.faults.plan(Expired(at=at))
     name = simulation.create()
     simulation.clock.advance(seconds)
@@ -189,7 +189,7 @@ def test_a_job_expires(simulation: Any, at: Any, seconds: float, states: list[st
 
 
 def test_a_job_succeeds_in_part(simulation: Any) -> None:
-    """PARTIALLY_SUCCEEDED takes the place of SUCCEEDED."""
+    """With the fault, a job ends PARTIALLY_SUCCEEDED instead of SUCCEEDED."""
     simulation.emulator.faults.plan(PartiallySucceeded())
     name = simulation.create()
     simulation.clock.advance(WHOLE_LIFE - 1)
@@ -199,7 +199,7 @@ def test_a_job_succeeds_in_part(simulation: Any) -> None:
 
 
 def test_a_job_is_paused_for_a_while(simulation: Any) -> None:
-    """PAUSED ends the container; the job goes on with a new one, after PENDING."""
+    """PAUSED ends the container; later the job is PENDING and runs a new container."""
     simulation.emulator.faults.plan(Paused(seconds=600, after=10))
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 10)
@@ -215,7 +215,7 @@ def test_a_job_is_paused_for_a_while(simulation: Any) -> None:
 
 @pytest.mark.parametrize("at", ["queued", "provisioning", "running"])
 def test_a_job_is_paused_forever(simulation: Any, at: Any) -> None:
-    """PAUSED stays for a week, and can be cancelled."""
+    """PAUSED lasts for a week, and the job can be cancelled."""
     simulation.emulator.faults.plan(Paused(at=at))
     name = simulation.create()
     simulation.clock.advance(7 * 24 * 3600)
@@ -226,7 +226,7 @@ def test_a_job_is_paused_forever(simulation: Any, at: Any) -> None:
 
 
 def test_a_job_is_updated(simulation: Any) -> None:
-    """RUNNING, UPDATING, RUNNING: the container runs on, and startTime stays."""
+    """A job goes from RUNNING to UPDATING and back; its container and startTime do not change."""
     simulation.emulator.faults.plan(Updating(seconds=10, after=5))
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 5)
@@ -240,7 +240,7 @@ def test_a_job_is_updated(simulation: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [None, 1000.0])
 def test_an_update_ends_with_the_container(simulation: Any, seconds: float | None) -> None:
-    """A job whose container ends while it is updated is RUNNING, and then over."""
+    """If the container exits during an update, the job is RUNNING and then terminal."""
     simulation.emulator.faults.plan(Updating(seconds=seconds))
     name = simulation.create()
     simulation.clock.advance(2000)
@@ -248,7 +248,7 @@ def test_an_update_ends_with_the_container(simulation: Any, seconds: float | Non
 
 
 def test_a_state_without_a_name(simulation: Any) -> None:
-    """Clients see the number while it is shown, in a list too; the job goes on."""
+    """Clients see an unnamed state's number, in lists too, and the job continues afterwards."""
     simulation.emulator.faults.plan(UnknownState(number=99, seconds=10, after=5))
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 5)
@@ -261,8 +261,8 @@ def test_a_state_without_a_name(simulation: Any) -> None:
     assert simulation.state(name) == "SUCCEEDED"
 
 
-def test_a_last_state_without_a_name(simulation: Any) -> None:
-    """Without seconds, the number stays when the job is terminal, with its end time."""
+def test_a_terminal_state_without_a_name(simulation: Any) -> None:
+    """Without `seconds`, the number remains as the terminal state, with an end time."""
     simulation.emulator.faults.plan(UnknownState(at="over"))
     name = simulation.create()
     simulation.clock.advance(7 * 24 * 3600)
@@ -279,7 +279,7 @@ def test_a_last_state_without_a_name(simulation: Any) -> None:
 def test_a_job_is_deleted_behind_its_creators_back(
     simulation: Any, at: Any, seconds: float, starts: int
 ) -> None:
-    """From then on it is 404 and in no list; its container is ended."""
+    """A deleted job is 404 and in no list, and its container is ended."""
     reported: list[str] = []
     simulation.script = lambda _: Script(30.0, actions=((29.0, lambda: reported.append("done")),))
     simulation.emulator.faults.plan(Deleted(at=at))
@@ -298,7 +298,7 @@ def test_a_job_is_deleted_behind_its_creators_back(
     [("queued", 5, "QUEUED"), ("provisioning", 185, "PENDING"), ("tearing_down", 265, "RUNNING")],
 )
 def test_a_job_is_held(simulation: Any, at: Any, before: float, state: str) -> None:
-    """A stage lasts as long as is planned instead of its usual time."""
+    """A held stage lasts as long as planned instead of its usual time."""
     simulation.emulator.faults.plan(Held(at=at, seconds=1000))
     name = simulation.create()
     usual = {"queued": 5, "provisioning": 180, "tearing_down": 50}[at]
@@ -312,7 +312,7 @@ def test_a_job_is_held(simulation: Any, at: Any, before: float, state: str) -> N
 
 @pytest.mark.parametrize("at", ["queued", "provisioning", "tearing_down"])
 def test_a_job_is_stuck(simulation: Any, at: Any) -> None:
-    """Without seconds a stage does not end, but a job that has not run can be cancelled."""
+    """A stage held without `seconds` never ends, but the job can be cancelled before it runs."""
     simulation.emulator.faults.plan(Held(at=at))
     name = simulation.create()
     simulation.clock.advance(7 * 24 * 3600)
@@ -325,7 +325,7 @@ def test_a_job_is_stuck(simulation: Any, at: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [1000.0, None])
 def test_a_container_hangs_after_its_work(simulation: Any, seconds: float | None) -> None:
-    """The job is RUNNING for longer, and ends as its program did."""
+    """A hanging container keeps the job RUNNING longer, and the job ends as its program did."""
     reported: list[str] = []
     simulation.script = lambda _: Script(30.0, actions=((30.0, lambda: reported.append("done")),))
     simulation.emulator.faults.plan(HangsAfterWork(seconds=seconds))
@@ -347,7 +347,7 @@ def test_a_container_hangs_after_its_work(simulation: Any, seconds: float | None
 
 
 def test_lists_lag_behind(simulation: Any) -> None:
-    """A new job can be read at once, and is in no list until its time has come."""
+    """A new job can be read at once, and appears in lists when its lag has passed."""
     simulation.emulator.faults.plan(ListLag(seconds=60))
     late, other = simulation.create(), simulation.create()
     assert simulation.state(late) == "QUEUED"
@@ -359,7 +359,7 @@ def test_lists_lag_behind(simulation: Any) -> None:
 
 
 def test_lists_lag_for_a_number_of_lists(simulation: Any) -> None:
-    """Only lists that would have the job count."""
+    """A lag in lists counts only lists that would include the job."""
     simulation.emulator.faults.plan(ListLag(lists=2, labels={"run": "r1"}))
     name = simulation.create(labels={"run": "r1"})
     parent = name.rsplit("/", 2)[0]
@@ -371,8 +371,8 @@ def test_lists_lag_for_a_number_of_lists(simulation: Any) -> None:
     assert simulation.listed() == [name]
 
 
-def test_a_fault_happens_to_a_job_that_runs(simulation: Any) -> None:
-    """With its ID, a job that exists is hit, at once if the time is already over."""
+def test_a_fault_hits_an_existing_job(simulation: Any) -> None:
+    """A fault with a job ID hits an existing job, at once if its time has passed."""
     name = simulation.create()
     simulation.clock.advance(200)
     simulation.emulator.faults.plan(Preemption(job_id=name.rsplit("/", 1)[1]))
@@ -380,8 +380,8 @@ def test_a_fault_happens_to_a_job_that_runs(simulation: Any) -> None:
     assert simulation.state(name) == "PENDING"
 
 
-def test_two_faults_happen_to_one_job(simulation: Any) -> None:
-    """A stockout, a preemption and a hang, one after the other, to the job with a label."""
+def test_several_faults_hit_one_job(simulation: Any) -> None:
+    """A stockout, a preemption and a hang hit the job with a label, one after the other."""
     for fault in (
         Stockout(times=1, labels={"a": "b"}),
         Preemption(after=5, labels={"a": "b"}),
@@ -397,7 +397,7 @@ def test_two_faults_happen_to_one_job(simulation: Any) -> None:
 
 
 def test_a_cancel_beats_a_restart(simulation: Any) -> None:
-    """A job that is cancelled while its preempted container ends is CANCELLED."""
+    """A job cancelled while its preempted container is ending is CANCELLED."""
     simulation.script = lambda _: Script(30.0, grace=20.0)
     simulation.emulator.faults.plan(Preemption(after=10))
     name = simulation.create()
@@ -409,7 +409,10 @@ def test_a_cancel_beats_a_restart(simulation: Any) -> None:
 
 
 def test_a_job_is_preempted_while_it_is_updated(simulation: Any) -> None:
-    """It is RUNNING before it is PENDING, and its next update lasts as long as it should."""
+    """A job preempted during an update is RUNNING, then PENDING.
+
+    Its next update takes full time.
+    """
     for fault in (Updating(seconds=500), Preemption(after=10), Updating(seconds=1000, after=15)):
         simulation.emulator.faults.plan(fault)
     simulation.script = lambda _: Script(2000.0)
@@ -423,7 +426,7 @@ def test_a_job_is_preempted_while_it_is_updated(simulation: Any) -> None:
 
 
 def test_a_job_that_is_cancelled_does_not_succeed_in_part(simulation: Any) -> None:
-    """From CANCELLING a job goes to SUCCEEDED, FAILED or CANCELLED only."""
+    """From CANCELLING, a job goes to SUCCEEDED, FAILED or CANCELLED only."""
     planned = simulation.emulator.faults.plan(PartiallySucceeded(after=10))
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 30 + 5)
@@ -437,8 +440,10 @@ def test_a_job_that_is_cancelled_does_not_succeed_in_part(simulation: Any) -> No
     ("fault", "state"),
     [(Expired(), "EXPIRED"), (PartiallySucceeded(), "PARTIALLY_SUCCEEDED")],
 )
-def test_a_cancel_comes_too_late_for_such_an_end(simulation: Any, fault: Fault, state: str) -> None:
-    """A job that is being torn down to EXPIRED or PARTIALLY_SUCCEEDED stays RUNNING until then."""
+def test_a_cancel_during_the_teardown_changes_nothing(
+    simulation: Any, fault: Fault, state: str
+) -> None:
+    """A job in the teardown before EXPIRED or PARTIALLY_SUCCEEDED stays RUNNING until that end."""
     simulation.emulator.faults.plan(fault)
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 30 + 1)

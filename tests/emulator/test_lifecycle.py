@@ -35,7 +35,7 @@ DOCUMENTED = {
 
 
 def new_job(**scheduling: Any) -> Job:
-    """A job that was just created."""
+    """Build a job that was just created."""
     request: dict[str, Any] = {"displayName": "a job", "jobSpec": {"workerPoolSpecs": [{}]}}
     if scheduling:
         request["jobSpec"]["scheduling"] = scheduling
@@ -51,7 +51,7 @@ def new_job(**scheduling: Any) -> Job:
 
 
 class Life:
-    """A job with the time, and what it has asked for."""
+    """A job, its time, and the effects that it has requested."""
 
     def __init__(self, **scheduling: Any) -> None:
         self.now = START
@@ -86,15 +86,15 @@ class Life:
 
 
 def running(**scheduling: Any) -> Life:
-    """A job whose container runs."""
+    """Build a job whose container runs."""
     life = Life(**scheduling)
     life.wait(10)
     life.wait(180)
     return life
 
 
-def test_a_job_that_works() -> None:
-    """QUEUED, PENDING, RUNNING, SUCCEEDED, with the times of the service and its lines in order."""
+def test_a_job_that_succeeds() -> None:
+    """A job is QUEUED, PENDING, RUNNING and SUCCEEDED, with the service's times and lines."""
     life = running()
     life.now += timedelta(seconds=100)
     life.end(0)
@@ -121,7 +121,7 @@ def test_a_job_that_works() -> None:
 
 @pytest.mark.parametrize("status", [1, 2, 75, 127, 137])
 def test_a_job_whose_program_fails(status: int) -> None:
-    """Any status that is not known as transient fails the job, with code 3 and a link."""
+    """An exit status that is not known as transient fails the job with code 3 and a link."""
     life = running()
     life.end(status)
     assert "error" not in life.job.to_json()
@@ -140,7 +140,7 @@ def test_a_job_whose_program_fails(status: int) -> None:
 
 
 def test_a_command_that_cannot_be_started() -> None:
-    """A StartError is status 128 with the reason, and is not tried again."""
+    """A StartError is status 128 with the reason, and the command is not retried."""
     life = running()
     life.end(128, start_error="failed to create containerd task: no such file")
     life.wait(60)
@@ -155,7 +155,7 @@ def test_a_command_that_cannot_be_started() -> None:
 
 @pytest.mark.parametrize("status", [6, 11, 134, 139])
 def test_a_transient_exit_restarts_the_job_three_times(status: int) -> None:
-    """SIGABRT and SIGSEGV start the command again, three times at most, and keep startTime."""
+    """SIGABRT and SIGSEGV restart the command at most three times and keep startTime."""
     life = running()
     for _ in range(3):
         life.end(status)
@@ -171,7 +171,7 @@ def test_a_transient_exit_restarts_the_job_three_times(status: int) -> None:
 
 
 def test_a_restarted_job_can_succeed() -> None:
-    """A job that works the second time has no error."""
+    """A job that succeeds after a restart has no error."""
     life = running()
     life.end(139)
     life.wait(180)
@@ -181,7 +181,7 @@ def test_a_restarted_job_can_succeed() -> None:
     assert "error" not in life.job.to_json()
 
 
-def test_disabled_retries_are_disabled() -> None:
+def test_disabled_retries_prevent_restarts() -> None:
     """With `disableRetries`, neither a transient exit nor an internal error restarts the job."""
     life = running(disableRetries=True)
     life.end(139)
@@ -209,8 +209,8 @@ def test_internal_errors_restart_the_job_twice() -> None:
     assert "Job will not be retried, max error retry attempts reached." in life.lines
 
 
-def test_an_internal_error_does_not_undo_a_decision() -> None:
-    """A job that was being cancelled is CANCELLED, one that had ended keeps its end."""
+def test_an_internal_error_does_not_change_a_decided_end() -> None:
+    """A cancelled or finished job keeps its end, whatever the platform's error."""
     life = running()
     life.tell(CancelRequested())
     life.tell(InternalError())
@@ -228,7 +228,7 @@ def test_an_internal_error_does_not_undo_a_decision() -> None:
 
 
 def test_a_running_job_is_cancelled() -> None:
-    """CANCELLING asks for the container's end; CANCELLED comes after it, with code 1."""
+    """CANCELLING asks the container to end, and CANCELLED follows its exit, with code 1."""
     life = running()
     life.tell(CancelRequested())
     assert life.job.state is JobState.CANCELLING
@@ -244,7 +244,7 @@ def test_a_running_job_is_cancelled() -> None:
 
 @pytest.mark.parametrize("seconds", [[], [10]])
 def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
-    """A queued or pending job that is cancelled never starts a container, nor has a startTime."""
+    """A queued or pending job that is cancelled starts no container and has no startTime."""
     life = Life()
     for wait in seconds:
         life.wait(wait)
@@ -259,7 +259,7 @@ def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
 
 @pytest.mark.parametrize(("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED")])
 def test_a_cancel_can_come_too_late(status: int, state: str) -> None:
-    """A job whose container has ended keeps its outcome, by way of CANCELLING."""
+    """A job whose container has ended keeps its outcome after CANCELLING."""
     life = running()
     life.end(status)
     life.tell(CancelRequested())
@@ -269,7 +269,7 @@ def test_a_cancel_can_come_too_late(status: int, state: str) -> None:
 
 
 def test_a_job_that_takes_too_long() -> None:
-    """At its timeout a job is cancelled, as the report of a seven-day job has it."""
+    """A job is cancelled at its timeout, as in a public report of a seven-day job."""
     life = running(timeout="3600s")
     life.wait(3599)
     assert life.job.state is JobState.RUNNING
@@ -290,8 +290,8 @@ def test_seven_days_are_the_default() -> None:
     assert life.job.state is JobState.CANCELLING
 
 
-def test_a_late_end_of_an_earlier_attempt_is_left_out() -> None:
-    """What the first container does after a restart does not touch the second."""
+def test_a_late_exit_of_an_earlier_container_is_ignored() -> None:
+    """After a restart, the first container's exit does not affect the second one."""
     life = running()
     life.end(139)
     life.wait(180)
@@ -299,8 +299,8 @@ def test_a_late_end_of_an_earlier_attempt_is_left_out() -> None:
     assert (life.job.state, life.job.stage) == (JobState.RUNNING, "running")
 
 
-def test_a_state_that_cannot_follow_is_refused() -> None:
-    """The one place that changes a state refuses what the service never does."""
+def test_an_invalid_transition_is_refused() -> None:
+    """The one function that changes a state refuses a transition that the service never makes."""
     job = replace(running().job, state=JobState.QUEUED, stage="tearing_down", due=START)
     with pytest.raises(IllegalTransition, match="JOB_STATE_QUEUED -> JOB_STATE_SUCCEEDED"):
         advance(replace(job, ending=JobState.SUCCEEDED), Due(), START, TIMINGS)
@@ -318,8 +318,8 @@ events = st.lists(
 
 
 @given(events, st.booleans())
-def test_any_life_is_a_documented_one(story: list[tuple[str, float]], no_retries: bool) -> None:
-    """For any events in any order, states, times, errors and restarts stay within bounds."""
+def test_any_events_give_a_documented_job(story: list[tuple[str, float]], no_retries: bool) -> None:
+    """After any events in any order, states, times, errors and restarts are within bounds."""
     life = Life(**({"disableRetries": True} if no_retries else {}))
     for kind, value in story:
         job = life.job

@@ -1,4 +1,4 @@
-"""A new fault is one class: no table, list or handler elsewhere has to know of it."""
+"""A new fault is one class; no table, list or handler elsewhere has to be edited."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,18 +17,18 @@ from vertex_emulator.jobs.job import Job
 
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test adds to the registry is gone after it."""
+    """Remove what a test adds to the registry."""
     monkeypatch.setattr(FaultKind, "registry", dict(FaultKind.registry))
 
 
 @pytest.mark.parametrize("is_json", [False, True], ids=["Python", "JSON"])
 @pytest.mark.usefixtures("fresh_registry")
 def test_a_new_job_fault_is_one_class(simulation: Any, is_json: bool) -> None:
-    """It is planned, happens with its own numbers and texts, and is counted."""
+    """A new job fault is planned, happens with its own numbers and texts, and is counted."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Overheated(JobFault):
-        """The machine gets too hot: another start on another one, then FAILED with code 9."""
+        """The machine overheats: the job starts once more elsewhere, then FAILED with code 9."""
 
         stages: ClassVar[tuple[Stage, ...]] = ("running", "provisioning")
 
@@ -62,7 +62,7 @@ def test_a_new_job_fault_is_one_class(simulation: Any, is_json: bool) -> None:
 @pytest.mark.parametrize("is_json", [False, True], ids=["Python", "JSON"])
 @pytest.mark.usefixtures("fresh_registry")
 def test_a_new_call_fault_is_one_class(simulation: Any, is_json: bool) -> None:
-    """It is planned, keeps the call from its effect, and is answered with its own error."""
+    """A new call fault is planned, prevents the call's effect, and returns its own error."""
 
     @dataclass(frozen=True, slots=True)
     class UnderMaintenance(RequestFault):

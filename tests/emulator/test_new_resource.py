@@ -1,4 +1,4 @@
-"""A kind of resource that the emulator does not have, made here: what a new one needs."""
+"""A kind of resource that the emulator does not serve, defined here: what a new one needs."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,7 +23,7 @@ _TOYS = f"{LOCATION}/toys"
 
 
 class ToyApi(Api):
-    """Toys: to build one takes a minute, to delete one no time."""
+    """Toys: creating one takes a minute, deleting one no time."""
 
     service = Service("Toys", host="toys.example")
 
@@ -112,7 +112,7 @@ def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> re
 
 
 def create(emulator: VertexEmulator, toy_id: str, colour: str = "red") -> Json:
-    """Create a toy; the operation."""
+    """Create a toy and return the operation."""
     answer = call(emulator, "POST", f"{PARENT}/toys?toyId={toy_id}", json={"colour": colour})
     assert answer.status_code == 200, answer.text
     operation: Json = answer.json()
@@ -122,7 +122,7 @@ def create(emulator: VertexEmulator, toy_id: str, colour: str = "red") -> Json:
 def test_an_operation_is_done_when_its_resource_is(
     emulator: VertexEmulator, clock: ManualClock
 ) -> None:
-    """The answer to a create is an operation, which the JobService's route reads until it ends."""
+    """A create returns an operation, which the JobService's route reads until it is done."""
     operation = create(emulator, "one")
     assert "done" not in operation
     assert call(emulator, "GET", operation["name"]).json() == operation
@@ -138,7 +138,7 @@ def test_an_operation_is_done_when_its_resource_is(
 
 
 def test_an_operation_can_fail(emulator: VertexEmulator, clock: ManualClock) -> None:
-    """One that ends with an error has a `google.rpc.Status` in place of a response."""
+    """A failed operation has a `google.rpc.Status` instead of a response."""
     operation = create(emulator, "one", "none")
     clock.advance(SECONDS_TO_BUILD)
     ended = call(emulator, "GET", operation["name"]).json()
@@ -146,8 +146,8 @@ def test_an_operation_can_fail(emulator: VertexEmulator, clock: ManualClock) -> 
     assert (ended["done"], ended.get("response")) == (True, None)
 
 
-def test_an_operation_outlives_the_emulator(tmp_path: Any) -> None:
-    """What had begun before a crash is finished by the next emulator in the folder."""
+def test_an_operation_survives_a_crash(tmp_path: Any) -> None:
+    """An operation that had begun before a crash is finished by the next emulator."""
     clock = ManualClock()
     options: Any = {"clock": clock, "data_dir": tmp_path, "runtime": ScriptedRuntime()}
     with VertexEmulator(**options, services=[ToyApi]) as first:
@@ -164,7 +164,7 @@ def test_an_operation_outlives_the_emulator(tmp_path: Any) -> None:
 
 
 def test_the_fault_plan_knows_its_methods(emulator: VertexEmulator) -> None:
-    """A declared method can be hit, `*` included, and a 403 names the declared permission."""
+    """A declared method can be hit, also by `*`, and a 403 names the declared permission."""
     with emulator.faults.planned(ErrorAnswer("get_toy", 503), ErrorAnswer("*", 429, call=2)):
         assert call(emulator, "GET", f"{PARENT}/toys/one").status_code == 503
         assert call(emulator, "GET", f"{PARENT}/toys/one").status_code == 429
@@ -178,8 +178,8 @@ def test_the_fault_plan_knows_its_methods(emulator: VertexEmulator) -> None:
         emulator.faults.plan(ErrorAnswer("delete_toy", 503))
 
 
-def test_a_reset_forgets_its_resources(emulator: VertexEmulator) -> None:
-    """Toys and their operations are gone after a reset, and the routes still serve."""
+def test_a_reset_removes_its_resources(emulator: VertexEmulator) -> None:
+    """A reset removes toys and their operations, and the routes still serve."""
     operation = create(emulator, "one")
     emulator.reset()
     assert call(emulator, "GET", f"{PARENT}/toys/one").status_code == 404
@@ -188,7 +188,7 @@ def test_a_reset_forgets_its_resources(emulator: VertexEmulator) -> None:
 
 
 def test_a_plan_made_beforehand_is_checked() -> None:
-    """A plan with a method that no route has is refused by the emulator that is given it."""
+    """An emulator refuses a plan made beforehand if it names a method without a route."""
     plan = FaultPlan()
     plan.plan(ErrorAnswer("get_toy", 503))
     with pytest.raises(FaultError, match="got 'get_toy'"):

@@ -17,7 +17,7 @@ MARKER = f"CLOUD_ML_JOB_ID={JOB_ID}"
 
 
 class Output:
-    """Lines of a container, and a way to wait for one."""
+    """The output lines of a container, and a way to wait for one."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -38,7 +38,7 @@ Start = Callable[..., tuple[Replica, Output]]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts containers; nothing of them is left at the end."""
+    """Start containers; nothing of them is left at the end."""
     replicas: list[Replica] = []
 
     def start(
@@ -71,8 +71,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     assert find_members(MARKER, None) == set()
 
 
-def test_output_and_status_are_taken(start: Start) -> None:
-    """Both streams arrive line by line, odd bytes replaced, before `wait` returns the status."""
+def test_output_and_status_are_returned(start: Start) -> None:
+    """Both streams arrive line by line, with invalid bytes replaced, before `wait` returns."""
     code = (
         "import sys; print('out'); print('no end', end='', flush=True);"
         "sys.stderr.buffer.write(b'\\xff err\\r\\n'); sys.exit(7)"
@@ -84,8 +84,10 @@ def test_output_and_status_are_taken(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [("ABRT", 134), ("SEGV", 139), ("KILL", 137)])
-def test_a_signal_is_its_shells_status(start: Start, number: str, status: int) -> None:
-    """A program that dies of signal N has the status 128 + N."""
+def test_a_signal_gives_the_status_that_a_shell_gives(
+    start: Start, number: str, status: int
+) -> None:
+    """A program that dies of signal N has the exit status 128 + N."""
     replica, _ = start(
         "python", "-c", f"import os, signal; os.kill(os.getpid(), signal.SIG{number})"
     )
@@ -94,15 +96,15 @@ def test_a_signal_is_its_shells_status(start: Start, number: str, status: int) -
 
 @pytest.mark.parametrize("command", ["no-such-program", "/etc/passwd", "null\0byte"])
 def test_a_command_that_cannot_be_run_is_a_start_error(start: Start, command: str) -> None:
-    """What cannot be started ends with 128 and a reason like containerd's."""
+    """A command that cannot be started has status 128 and a reason like containerd's."""
     replica, _ = start(command)
     end = replica.wait()
     assert end.status == 128
     assert (end.start_error or "").startswith("failed to create containerd task: ")
 
 
-def test_the_environment_is_its_own(start: Start) -> None:
-    """Nothing of the emulator's environment reaches a job, except three addresses."""
+def test_a_job_does_not_inherit_the_environment(start: Start) -> None:
+    """A job inherits nothing of the emulator's environment, except three addresses."""
     environ = {
         **os.environ,
         "MY_SECRET": "hunter2",
@@ -139,8 +141,8 @@ print("up", flush=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_an_end_is_the_end_of_the_whole_tree(start: Start) -> None:
-    """Children, children in sessions and with environments of their own: all are gone."""
+def test_an_end_ends_the_whole_process_tree(start: Start) -> None:
+    """Children end too, even those with sessions and environments of their own."""
     replica, output = start("python", "-c", TREE + "time.sleep(300)")
     output.wait_for("up")
     members = find_members(MARKER, None)
@@ -151,7 +153,7 @@ def test_an_end_is_the_end_of_the_whole_tree(start: Start) -> None:
 
 
 def is_zombie(pid: int) -> bool:
-    """Whether a process has ended."""
+    """Return whether a process has exited."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -159,8 +161,8 @@ def is_zombie(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_what_outlives_the_program_is_ended(start: Start) -> None:
-    """A container ends with its first process: what it left running in the background is ended."""
+def test_background_processes_are_ended(start: Start) -> None:
+    """A container ends with its first process, and background processes are ended."""
     replica, output = start("bash", "-c", "setsid sleep 300 & sleep 300 & echo up")
     assert replica.wait() == Exit(0)
     assert output.lines == [("stdout", "up")]
@@ -168,7 +170,7 @@ def test_what_outlives_the_program_is_ended(start: Start) -> None:
 
 
 def test_a_program_that_ignores_sigterm_is_killed(start: Start) -> None:
-    """After the grace period comes SIGKILL."""
+    """A program that ignores SIGTERM gets SIGKILL after the grace period."""
     code = (
         "import signal, time; signal.signal(15, signal.SIG_IGN); "
         "print('up', flush=True); time.sleep(300)"
@@ -179,8 +181,8 @@ def test_a_program_that_ignores_sigterm_is_killed(start: Start) -> None:
     assert replica.wait() == Exit(137)
 
 
-def test_a_program_can_say_goodbye(start: Start) -> None:
-    """SIGTERM comes first, and a program may use the grace period."""
+def test_a_program_can_use_the_grace_period(start: Start) -> None:
+    """SIGTERM comes first, and the program has the grace period to exit."""
     code = (
         "import os, signal, sys, time\n"
         "def bye(*_): os.write(1, b'bye\\n'); sys.exit(3)\n"
@@ -195,7 +197,7 @@ def test_a_program_can_say_goodbye(start: Start) -> None:
 
 
 def test_leftovers_of_a_crash_are_ended() -> None:
-    """Processes that bear a job's ID are ended by an emulator that has not started them."""
+    """Processes with a job's ID are ended by an emulator that did not start them."""
     process = subprocess.Popen(
         ["sleep", "300"], env={"CLOUD_ML_JOB_ID": JOB_ID}, start_new_session=True
     )
@@ -225,8 +227,8 @@ print(open("/app/own.txt").read(), os.getcwd())
 
 
 @pytest.mark.parametrize("kind", ["-c", "script"])
-def test_two_jobs_have_two_apps(start: Start, tmp_path: Path, kind: str) -> None:
-    """Jobs that run at once write to the same /app, and each finds its own files only."""
+def test_each_job_has_its_own_app_folder(start: Start, tmp_path: Path, kind: str) -> None:
+    """Jobs that run at once write to the same /app path, and each sees only its own files."""
     script = tmp_path / "program.py"
     script.write_text(APP)
     arguments = ["-c", APP] if kind == "-c" else [str(script)]
@@ -250,7 +252,7 @@ print(sys.argv[1:], os.path.basename(sys.argv[0]), sys.path[0] == os.path.dirnam
 
 
 def test_a_module_runs_as_main(start: Start, tmp_path: Path) -> None:
-    """`python -m` finds modules on the path, gives them their arguments and the name `__main__`."""
+    """`python -m` finds modules on the path and gives them their arguments and `__main__`."""
     (tmp_path / "program.py").write_text(MODULE)
     replica, output = start("python", "-m", "program", "a", "-b c", PYTHONPATH=str(tmp_path))
     assert replica.wait() == Exit(0), output.lines
@@ -258,7 +260,7 @@ def test_a_module_runs_as_main(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_script_runs_as_main(start: Start, tmp_path: Path) -> None:
-    """A script is `__main__`, with its own folder first on the path."""
+    """A script runs as `__main__`, with its own folder first on the path."""
     script = tmp_path / "program.py"
     script.write_text(MODULE)
     replica, output = start("python", str(script), "a")
@@ -282,7 +284,7 @@ def test_a_script_runs_as_main(start: Start, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_python_is_this_python(command: tuple[str, ...], adapted: list[str]) -> None:
-    """A command that is a Python runs with this one, its own options before the shim."""
+    """A command that starts Python uses this interpreter, with its options before the shim."""
     real = adapt_command(command, Path("APP"))
     shown = ["PY" if part == sys.executable else part for part in real]
     shown = ["SHIM" if part.endswith("shim.py") else part for part in shown]
@@ -290,7 +292,7 @@ def test_python_is_this_python(command: tuple[str, ...], adapted: list[str]) -> 
 
 
 def test_an_abandoned_container_ends_nothing_of_its_successor(start: Start) -> None:
-    """After a crash, the end of an old program does not end the new one of the same job."""
+    """After a crash, the exit of an old program does not end the same job's new one."""
     loop = "import time\nprint('up', flush=True)\ntime.sleep(300)"
     old, old_output = start("python", "-c", loop, name="old")
     old_output.wait_for("up")

@@ -23,7 +23,7 @@ SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
 
 
 def compare(message: Message, descriptor: Any, *, beta: bool) -> None:
-    """Compare a message with a descriptor, all the way down."""
+    """Compare a message and all its fields with a descriptor."""
     fields = {name: field for name, field in message.fields.items() if beta or not field.beta_only}
     assert set(fields) == {field.json_name for field in descriptor.fields}, descriptor.full_name
     for field in descriptor.fields:
@@ -45,31 +45,31 @@ def compare(message: Message, descriptor: Any, *, beta: bool) -> None:
 
 @pytest.mark.parametrize("package", [aiplatform_v1, aiplatform_v1beta1])
 def test_the_schema_is_googles(package: Any) -> None:
-    """Fields, types, enums and oneofs are those of Google's client, in both versions."""
+    """Fields, types, enums and oneofs equal those of Google's client in both API versions."""
     descriptor = package.CustomJob.pb().DESCRIPTOR
     compare(schema.CUSTOM_JOB, descriptor, beta=package is aiplatform_v1beta1)
 
 
 def test_the_schema_is_current() -> None:
-    """The module is what its generator prints; `make generate` writes it."""
+    """The module equals its generator's output; `make generate` writes it."""
     assert Path(schema.__file__).read_text("utf-8") == build_schema("CustomJob")
 
 
-def test_the_generator_refuses_what_the_schema_cannot_say() -> None:
-    """A type that the reader cannot read is named, and not left out."""
+def test_the_generator_refuses_unsupported_types() -> None:
+    """A type that the reader does not support is an error that names it, and is not left out."""
     with pytest.raises(SchemaError, match=r"FractionSplit\.training_fraction: scalar type 1"):
         build_schema("TrainingPipeline")
 
 
-def test_what_the_service_sets_is_googles() -> None:
-    """The fields that Google documents as output only: some of a CustomJob's own, no others."""
+def test_output_only_fields_are_googles() -> None:
+    """The output-only fields are exactly those that Google documents."""
     outputs = {name for name, field in schema.CUSTOM_JOB.fields.items() if field.type == "output"}
     assert outputs == OUTPUT_ONLY
     assert Path(schema.__file__).read_text("utf-8").count('"output"') == len(OUTPUT_ONLY)
 
 
 def test_the_accelerators_of_the_rules_are_googles() -> None:
-    """The data file has every AcceleratorType, with its number."""
+    """The data file has every AcceleratorType with its number."""
     types = load_facts()["accelerator_types"]
     assert {name: entry["number"] for name, entry in types.items()} == (
         schema.ACCELERATOR_TYPE.numbers
@@ -77,7 +77,7 @@ def test_the_accelerators_of_the_rules_are_googles() -> None:
 
 
 def test_both_spellings_and_both_enums_are_read() -> None:
-    """snake_case and camelCase, enum names and numbers, int64 texts and numbers: all the same."""
+    """Both spellings of fields, enum names and numbers, and int64 strings are read alike."""
     camel = {
         "displayName": "x",
         "jobSpec": {
@@ -106,7 +106,7 @@ def test_both_spellings_and_both_enums_are_read() -> None:
 
 
 def test_defaults_and_output_fields_are_left_out() -> None:
-    """What is unset in proto3, null, or the service's to set does not come back."""
+    """Unset values, nulls and output-only fields are left out."""
     job = {
         "name": "mine",
         "state": "JOB_STATE_FAILED",
@@ -165,8 +165,8 @@ def test_defaults_and_output_fields_are_left_out() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_named(job: dict[str, Any], text: str) -> None:
-    """Unknown names and wrong values get the text of Google's transcoding, with the path."""
+def test_violations_have_googles_text(job: dict[str, Any], text: str) -> None:
+    """Unknown names and invalid values get the text of Google's transcoding, with the path."""
     with pytest.raises(ApiError) as error:
         read_custom_job(job)
     assert error.value.http_status == 400
@@ -174,8 +174,8 @@ def test_what_does_not_fit_is_named(job: dict[str, Any], text: str) -> None:
     assert [item.description for item in error.value.violations] == [text]
 
 
-def test_a_wrong_environment_value_is_not_shown() -> None:
-    """An environment value of a wrong type may be a secret, and is not in the error."""
+def test_an_invalid_environment_value_is_not_shown() -> None:
+    """The error about a value of the wrong type does not show it, as it may be a secret."""
     env = [{"name": "A", "value": 987654321}]
     pools = [{"containerSpec": {"env": env}}]
     with pytest.raises(ApiError) as error:
@@ -183,8 +183,8 @@ def test_a_wrong_environment_value_is_not_shown() -> None:
     assert "987654321" not in json.dumps(error.value.to_json())
 
 
-def test_a_newer_accelerator_number_travels() -> None:
-    """A number without a name is kept, as proto3's open enums are."""
+def test_an_unknown_accelerator_number_is_kept() -> None:
+    """An enum number without a name is kept, as in proto3's open enums."""
     pools = [{"machineSpec": {"acceleratorType": 99, "acceleratorCount": 1}}]
     job = {"jobSpec": {"workerPoolSpecs": pools}}
     assert read_custom_job(job) == job
@@ -196,13 +196,13 @@ def test_a_newer_accelerator_number_travels() -> None:
      b'{"displayName": "\\ud800"}', b"[" * 100_000],
 )  # fmt: skip
 def test_a_body_that_is_not_an_object_is_an_invalid_argument(body: bytes) -> None:
-    """Whatever the bytes are, the answer is 400."""
+    """A body that is not a JSON object gets 400, whatever its bytes."""
     with pytest.raises(ApiError, match="Invalid JSON payload received"):
         load_body(body)
 
 
-def test_a_mask_picks_parts_in_either_spelling() -> None:
-    """A FieldMask names top-level and nested fields; `*` and nothing name all."""
+def test_a_mask_selects_fields_in_either_spelling() -> None:
+    """A mask names top-level and nested fields; `*` and an empty mask name all."""
     job = {"name": "n", "displayName": "d", "jobSpec": {"network": "x", "tensorboard": "t"}}
     assert mask_message(job, read_mask("name,display_name")) == {"name": "n", "displayName": "d"}
     assert mask_message(job, read_mask("jobSpec.network")) == {"jobSpec": {"network": "x"}}
@@ -230,7 +230,7 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["displayName", "jobSpec", "labels", "x"]), json_values))
 def test_any_json_is_read_or_refused(body: dict[str, Any]) -> None:
-    """No JSON makes the reader fail in another way, and what it reads is stable."""
+    """Any JSON is read or gets INVALID_ARGUMENT, and what was read reads the same again."""
     try:
         job = read_custom_job(body)
     except ApiError as error:

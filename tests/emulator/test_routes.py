@@ -1,4 +1,4 @@
-"""Routes: what one declaration says, and what all of them have."""
+"""Routes: what one declaration defines, and what all routes have in common."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from vertex_emulator.http.routes import Api, FaultTarget, Route, Service, route
 
 
 def declared_routes() -> tuple[Route, ...]:
-    """The routes of an emulator that does not run."""
+    """Return the routes of an emulator that does not run."""
     emulator = VertexEmulator(store=MemoryStore())
     try:
         return emulator.routes
@@ -17,8 +17,8 @@ def declared_routes() -> tuple[Route, ...]:
         emulator.stop()
 
 
-def test_every_call_of_an_api_can_go_wrong() -> None:
-    """A route of one of Google's APIs has a method for the fault plan and a permission to lack."""
+def test_every_route_of_an_api_has_a_method_and_a_permission() -> None:
+    """Each route of a Google API has a fault plan method and a permission that can be missing."""
     routes = [route for route in declared_routes() if route.service.host]
     assert len(routes) >= 9
     assert [route.path for route in routes if not (route.fault_method and route.permission)] == []
@@ -30,8 +30,8 @@ def test_no_route_is_declared_twice() -> None:
     assert [key for key, number in times.items() if number > 1] == []
 
 
-def test_a_handler_may_answer_several_routes() -> None:
-    """Routes keep the order of their declaration, and each its own fault method."""
+def test_a_handler_can_serve_several_routes() -> None:
+    """Routes keep their declared order, and each has its own fault method."""
 
     class CatApi(Api):
         service = Service("Cats", host="cats.example")
@@ -56,7 +56,7 @@ def test_a_handler_may_answer_several_routes() -> None:
 
 
 def test_a_target_names_the_call_and_its_caller() -> None:
-    """The service says what a call is about, the route and the caller's token say the rest."""
+    """A fault target joins what the service tells with the route and the caller's identity."""
 
     class DogApi(Api):
         service = Service("Dogs", host="dogs.example")

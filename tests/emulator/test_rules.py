@@ -10,22 +10,22 @@ POOL = "job_spec.worker_pool_specs[0]"
 
 
 def found(job: Json, location: str = "us-central1") -> dict[str, str]:
-    """Field -> description of every violation."""
+    """Return field -> description of every violation."""
     return {item.field: item.description for item in find_violations(job, location)}
 
 
 def machine(**spec: Any) -> Json:
-    """A pool with a machine."""
+    """Build a pool with a machine."""
     return {"pool": {"machineSpec": spec}}
 
 
 def container(**spec: Any) -> Json:
-    """A pool with a container."""
+    """Build a pool with a container."""
     return {"pool": {"containerSpec": {"imageUri": "i", "command": ["true"], **spec}}}
 
 
 def test_a_plain_job_breaks_no_rule(job_of: Callable[..., Json]) -> None:
-    """A job with a machine, an image and a command is accepted."""
+    """A job with a machine, an image and a command is valid."""
     assert find_violations(job_of("true"), "us-central1") == []
 
 
@@ -82,7 +82,7 @@ def test_a_plain_job_breaks_no_rule(job_of: Callable[..., Json]) -> None:
 def test_violations_have_the_words_of_the_service(
     job_of: Callable[..., Json], spec: Json, field: str, message: str
 ) -> None:
-    """Where a report quotes the service, the text and the field are the quoted ones."""
+    """Where a public report quotes the service, the text and the field equal the quotation."""
     assert found(job_of(**spec)) == {field: message}
 
 
@@ -156,7 +156,7 @@ def test_violations_have_the_words_of_the_service(
     ],
 )  # fmt: skip
 def test_documented_rules_are_kept(job_of: Callable[..., Json], spec: Json, field: str) -> None:
-    """Each documented rule is a violation of exactly the field that breaks it."""
+    """Each documented rule gives a violation of exactly the field that breaks it."""
     assert list(found(job_of(**spec))) == [field]
 
 
@@ -176,15 +176,15 @@ def test_documented_rules_are_kept(job_of: Callable[..., Json], spec: Json, fiel
             "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"}},
     ],
 )  # fmt: skip
-def test_what_is_at_the_edge_is_accepted(job_of: Callable[..., Json], spec: Json) -> None:
-    """The largest and oddest values that are documented as right break no rule."""
+def test_values_at_the_limits_are_accepted(job_of: Callable[..., Json], spec: Json) -> None:
+    """The largest and most unusual values that are documented as valid break no rule."""
     assert found(job_of(**spec)) == {}
 
 
 def test_reservations_exclude_flex_start_and_persistent_resources(
     job_of: Callable[..., Json],
 ) -> None:
-    """A reservation affinity cannot go with FLEX_START nor with a persistent resource."""
+    """A reservation affinity with FLEX_START or a persistent resource is a violation."""
     affinity = {"reservationAffinity": {"reservationAffinityType": "ANY_RESERVATION"}}
     gpu = {"machineType": "g2-standard-8", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
     spec = machine(**gpu, **affinity)
@@ -200,7 +200,7 @@ def test_reservations_exclude_flex_start_and_persistent_resources(
 
 
 def test_every_violation_is_found_at_once(job_of: Callable[..., Json]) -> None:
-    """A job with several mistakes hears of all of them."""
+    """A job with several mistakes gets all violations at once."""
     job = job_of(
         displayName="",
         labels={"A": "b"},
@@ -215,7 +215,7 @@ def test_every_violation_is_found_at_once(job_of: Callable[..., Json]) -> None:
 
 
 @pytest.mark.parametrize("spec", [{}, {"jobSpec": {}}, {"jobSpec": {"workerPoolSpecs": [{}]}}])
-def test_an_empty_job_is_a_list_of_violations(spec: Json) -> None:
-    """What is missing altogether is a violation, and never an exception."""
+def test_an_empty_job_gives_violations(spec: Json) -> None:
+    """Missing fields are violations and never exceptions."""
     assert "display_name" in found(spec)
     assert len(found(spec)) > 1

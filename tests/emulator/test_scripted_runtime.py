@@ -1,4 +1,4 @@
-"""Containers that are played, not run."""
+"""Containers that follow a script instead of running a program."""
 
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
     ("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED"), (137, "FAILED"), (139, "FAILED")]
 )
 def test_a_container_ends_as_scripted(simulation: Any, status: int, state: str) -> None:
-    """At its time, with its status, and with the restarts that the status has."""
+    """A container ends at its scripted time and status, with the restarts of that status."""
     simulation.script = lambda _: Script(30.0, status, lines=("hello",))
     name = simulation.create()
     simulation.clock.advance(5 + 180 + 29)
@@ -49,8 +49,8 @@ def test_a_step_reports_and_hangs(simulation: Any) -> None:
     assert simulation.state(name) == "CANCELLED"
 
 
-def test_a_container_that_is_ended_does_nothing_more(simulation: Any) -> None:
-    """After its end no action is called; until then, in its grace period, they are."""
+def test_an_ended_container_calls_no_actions(simulation: Any) -> None:
+    """Actions are called until the end of the grace period, and not afterwards."""
     reported: list[float] = []
     actions = tuple((at, partial(reported.append, at)) for at in (10.0, 20.0, 40.0))
     simulation.script = lambda _: Script(None, actions=actions, grace=15.0)
@@ -66,7 +66,7 @@ def test_a_container_that_is_ended_does_nothing_more(simulation: Any) -> None:
 
 
 def test_a_container_is_asked_to_end_more_than_once() -> None:
-    """Its grace period begins with the first time, and it ends once."""
+    """The grace period begins with the first request to end, and the container ends once."""
     clock = ManualClock()
     timer = Timer(clock)
     timer.start()
@@ -89,7 +89,7 @@ def test_a_container_is_asked_to_end_more_than_once() -> None:
 
 
 def test_a_container_knows_what_it_was_given(simulation: Any) -> None:
-    """The script is chosen by command, environment and attempt, as Vertex AI gives them."""
+    """The script is chosen by the command, environment and attempt that Vertex AI gives."""
     simulation.script = lambda container: Script(1.0, 134 if container.attempt == 1 else 0)
     name = simulation.create(
         pool={
@@ -107,8 +107,8 @@ def test_a_container_knows_what_it_was_given(simulation: Any) -> None:
     assert simulation.starts[0].environment["CLOUD_ML_JOB_ID"] == name.rsplit("/", 1)[1]
 
 
-def test_a_script_may_call_the_emulator(simulation: Any) -> None:
-    """An action reads its own job over HTTP, and finds it RUNNING."""
+def test_an_action_can_call_the_emulator(simulation: Any) -> None:
+    """An action can read its own job over HTTP, and the job is RUNNING."""
     states: list[str] = []
     simulation.script = lambda _: Script(
         30.0, actions=((10.0, lambda: states.append(simulation.state(name))),)
@@ -118,10 +118,10 @@ def test_a_script_may_call_the_emulator(simulation: Any) -> None:
     assert states == ["RUNNING"]
 
 
-def test_a_script_that_cannot_be_written_loses_the_container(
+def test_an_exception_in_play_is_an_internal_error(
     simulation: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception of `play` is an internal error of the platform, and logged."""
+    """An exception in `play` is logged and counts as an internal error of the platform."""
 
     def fail(_: Any) -> Script:
         raise ValueError("no script")
@@ -135,7 +135,7 @@ def test_a_script_that_cannot_be_written_loses_the_container(
 
 
 def test_a_reset_forgets_containers(simulation: Any) -> None:
-    """What was scripted before a reset does not happen after it."""
+    """An action that was scripted before a reset is not called after it."""
     reported: list[str] = []
     simulation.script = lambda _: Script(
         None, actions=((10.0, lambda: reported.append("x")),), lines=("up",)
@@ -149,8 +149,8 @@ def test_a_reset_forgets_containers(simulation: Any) -> None:
     assert simulation.emulator.jobs == ()
 
 
-def test_the_same_seed_is_the_same_life() -> None:
-    """Two runs of one seed give the same jobs, IDs included, and another seed others."""
+def test_the_same_seed_gives_the_same_jobs() -> None:
+    """Two runs of one seed give the same jobs, IDs included, and another seed gives others."""
 
     def play(seed: int) -> list[Any]:
         clock = ManualClock()
@@ -180,8 +180,8 @@ def test_the_same_seed_is_the_same_life() -> None:
     assert play(1) != play(2)
 
 
-def test_a_store_in_memory_is_handed_on(simulation: Any) -> None:
-    """Jobs, logs excepted, are as they were for the next emulator with the store."""
+def test_a_memory_store_can_be_reused(simulation: Any) -> None:
+    """The next emulator with the store has the same jobs, though not their logs."""
     del simulation
     store = MemoryStore()
     clock = ManualClock()

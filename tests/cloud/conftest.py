@@ -28,7 +28,7 @@ _OF_THE_PERSON = (
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without credentials, and a machine whose only program is `sh`."""
+    """A home without credentials, on a machine whose PATH has only `sh`."""
     folder = tmp_path / "home"
     folder.mkdir()
     for name in _OF_THE_PERSON:
@@ -48,7 +48,7 @@ def emulator() -> Iterator[VertexEmulator]:
 
 @pytest.fixture
 def jobs_at() -> Iterator[Callable[..., VertexJobs]]:
-    """Jobs at a URL: `jobs_at(url, credentials=None, timeouts=None)`."""
+    """Open the jobs at a URL: `jobs_at(url, credentials=None, timeouts=None)`."""
     with ExitStack() as opened:
 
         def jobs_at(
@@ -64,7 +64,7 @@ def jobs_at() -> Iterator[Callable[..., VertexJobs]]:
 
 @pytest.fixture
 def connected() -> Iterator[Callable[..., Connection]]:
-    """`connect`, with nothing set; what it opens is closed at the end."""
+    """Call `connect` without any settings; the connection is closed at the end."""
     with ExitStack() as opened:
 
         def connected(**given: Any) -> Connection:
@@ -78,7 +78,7 @@ def connected() -> Iterator[Callable[..., Connection]]:
 
 @pytest.fixture
 def write_key(tmp_path: Path, private_key: str) -> Callable[..., Path]:
-    """Writes a service account's key file: `write_key(token_url, project="my-project")`."""
+    """Write a service account's key file: `write_key(token_url, project="my-project")`."""
 
     def write_key(token_url: str, project: str = "my-project", **changes: Any) -> Path:
         file = tmp_path / f"{project}.json"
@@ -91,6 +91,6 @@ def write_key(tmp_path: Path, private_key: str) -> Callable[..., Path]:
 
 @pytest.fixture
 def fake_gcloud(home: Path, tmp_path: Path) -> FakeGcloud:
-    """A gcloud on PATH that says what it is told."""
+    """A fake gcloud on PATH whose answers the test sets."""
     del home
     return FakeGcloud(tmp_path / "bin")

@@ -1,4 +1,4 @@
-"""Answers that the emulator would not give, from a server that gives what it is told."""
+"""Answers that the emulator would not give, from a server with prepared answers."""
 
 import traceback
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PERMISSION = (
 
 
 class Renewing(Credentials):
-    """Credentials that always have another token."""
+    """Credentials that get a new token at every refresh."""
 
     def __init__(self) -> None:
         super().__init__("token-0")  # type: ignore[no-untyped-call]
@@ -39,7 +39,7 @@ class Renewing(Credentials):
 
 
 def get_error(jobs: VertexJobs, kind: type[VertexApiError] = VertexApiError) -> VertexApiError:
-    """The error of a read."""
+    """Return the error that a read raises."""
     with pytest.raises(kind) as caught:
         jobs.get(NAME)
     return caught.value
@@ -65,10 +65,10 @@ def get_error(jobs: VertexJobs, kind: type[VertexApiError] = VertexApiError) -> 
         (504, ServiceUnavailable, True),
     ],
 )
-def test_a_status_has_its_error(
+def test_each_status_has_its_error(
     jobs_at: JobsAt, status: int, kind: type[VertexApiError], is_retryable: bool
 ) -> None:
-    """The table of `errors.py`: kind, status, the service's words, and the job."""
+    """Each HTTP status becomes the error class of `errors.py`, with the service's text."""
     with Canned(status, build_refusal(status, "No such luck.")) as server:
         error = get_error(jobs_at(server.url, Renewing()), kind)
     assert type(error) is kind
@@ -108,7 +108,7 @@ def test_a_status_has_its_error(
 def test_a_known_refusal_has_its_cure(
     jobs_at: JobsAt, status: int, message: str, reason: str, cure: str
 ) -> None:
-    """Found by what the service says, or by the reason in the details, over REST a dict."""
+    """The cure is found by the service's text, or by the reason in the error's details."""
     details = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}
     with Canned(status, build_refusal(status, message, details)) as server:
         text = str(get_error(jobs_at(server.url, Renewing())))
@@ -116,8 +116,8 @@ def test_a_known_refusal_has_its_cure(
     assert cure in text
 
 
-def test_violations_that_stand_in_the_details_only_are_told(jobs_at: JobsAt) -> None:
-    """And those that the text has already are not said twice."""
+def test_violations_in_the_details_are_shown(jobs_at: JobsAt) -> None:
+    """Violations that only the details have are added; those in the text are not repeated."""
     details = {
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         "fieldViolations": [
@@ -142,8 +142,8 @@ def test_violations_that_stand_in_the_details_only_are_told(jobs_at: JobsAt) -> 
         (None, "JOB_STATE_UNSPECIFIED"),
     ],
 )
-def test_a_state_of_the_future_is_read(jobs_at: JobsAt, state: Any, read: str) -> None:
-    """A number without a name is that number, as text; nothing fails."""
+def test_an_unknown_state_is_read(jobs_at: JobsAt, state: Any, read: str) -> None:
+    """A state number without a name is read as that number, without an error."""
     with Canned(200, {"name": NAME, "state": state, "futureField": {"a": [1]}}) as server:
         assert jobs_at(server.url).get(NAME)["state"] == read
 
@@ -153,7 +153,7 @@ def test_a_state_of_the_future_is_read(jobs_at: JobsAt, state: Any, read: str) -
     [b"", b"{", b"[]", b"null", b"5", b"\xff\xfe", b"<html>Log in</html>", b'{"name": 5}', b"{}"],
 )
 def test_an_answer_that_is_not_a_job_is_service_unavailable(jobs_at: JobsAt, body: bytes) -> None:
-    """A login page with status 200, half a JSON, an empty object: none of it is a job."""
+    """A login page with status 200, truncated JSON and an empty object are ServiceUnavailable."""
     with Canned(200, body) as server:
         jobs = jobs_at(server.url)
         assert NAME in str(get_error(jobs, ServiceUnavailable))
@@ -162,7 +162,7 @@ def test_an_answer_that_is_not_a_job_is_service_unavailable(jobs_at: JobsAt, bod
 
 
 def test_half_a_body_is_service_unavailable(jobs_at: JobsAt) -> None:
-    """The connection ends before the answer does."""
+    """A connection that ends before its answer is complete is ServiceUnavailable."""
     with Canned(200, {"name": NAME, "state": 3}, length=1000) as server:
         get_error(jobs_at(server.url), ServiceUnavailable)
 
@@ -183,13 +183,13 @@ def test_half_a_body_is_service_unavailable(jobs_at: JobsAt) -> None:
     ],
 )
 def test_an_error_whose_body_is_not_googles_is_an_error(jobs_at: JobsAt, content: Any) -> None:
-    """Google's client itself stumbles over some of them."""
+    """An error with a body in another format is one of this package's errors."""
     with Canned(503, content) as server:
         get_error(jobs_at(server.url), ServiceUnavailable)
 
 
-def test_a_page_of_a_proxy_is_its_text(jobs_at: JobsAt) -> None:
-    """No markup and no style sheet in an error, and no megabyte either."""
+def test_a_proxys_error_page_is_reduced_to_its_text(jobs_at: JobsAt) -> None:
+    """An error shows a page's text without markup, and in a limited length."""
     page = b"<!DOCTYPE html><html><style>p {x: y}</style><p>Bad\n <b>gateway</b></p>" + b"z" * 10**6
     with Canned(502, page) as server:
         text = str(get_error(jobs_at(server.url), ServiceUnavailable))
@@ -201,7 +201,7 @@ def test_a_page_of_a_proxy_is_its_text(jobs_at: JobsAt) -> None:
 
 @pytest.mark.smoke
 def test_a_token_that_a_proxy_repeats_is_not_shown(jobs_at: JobsAt) -> None:
-    """Neither in the error nor in its traceback."""
+    """A token that a proxy's error page repeats is neither in the error nor in its traceback."""
     token = "ya29.a0AfB_secret-token"
     with Canned(502, b"was the header of the request", echo=True) as server:
         error = get_error(jobs_at(server.url, Credentials(token)), ServiceUnavailable)
@@ -210,21 +210,21 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(jobs_at: JobsAt) -> None:
 
 
 def test_a_token_that_is_not_a_valid_header_is_not_shown(jobs_at: JobsAt) -> None:
-    """Requests shows the whole header in its error; nothing is sent, and none of it is shown."""
+    """A token that cannot be sent as a header is not shown in the error."""
     token = "ya29.a0AfB_secret\ntoken"
     jobs = jobs_at("http://127.0.0.1:1", Credentials(token))
     error = get_error(jobs, RequestRejected)
     assert "secret" not in "".join(traceback.format_exception(error))
 
 
-def test_redirections_end(jobs_at: JobsAt) -> None:
-    """A proxy that redirects in a circle."""
+def test_endless_redirects_are_an_error(jobs_at: JobsAt) -> None:
+    """A proxy that redirects in a circle is an error, rather than an endless call."""
     with Canned(302, headers={"Location": "/elsewhere"}) as server:
         get_error(jobs_at(server.url), ServiceUnavailable)
 
 
-def test_a_cancellation_tries_again_and_gives_up(jobs_at: JobsAt) -> None:
-    """After all its tries the last answer counts, not the client's RetryError."""
+def test_a_cancel_is_retried_and_given_up(jobs_at: JobsAt) -> None:
+    """After the last retry of a cancel, its answer is raised instead of Google's RetryError."""
     with Canned(503, build_refusal(503, "Busy.")) as server:
         jobs = jobs_at(server.url, timeouts=Timeouts(cancel=1.0))
         with pytest.raises(ServiceUnavailable, match=r"503 while cancelling .*: Busy\.$"):
@@ -232,27 +232,25 @@ def test_a_cancellation_tries_again_and_gives_up(jobs_at: JobsAt) -> None:
     assert len(server.requests) > 1
 
 
-def test_a_creation_is_never_repeated(jobs_at: JobsAt) -> None:
-    """A second try could make a second job, which costs."""
+def test_a_create_is_never_retried(jobs_at: JobsAt) -> None:
+    """A create is sent once, because a second one could make and charge a second job."""
     with Canned(503, build_refusal(503, "Busy.")) as server:
         with pytest.raises(ServiceUnavailable):
             jobs_at(server.url).create(PARENT, {"displayName": "a job"})
         assert server.requests == [f"POST /v1/{PARENT}/customJobs"]
 
 
-def test_a_missing_bundle_of_certificates_is_told(
+def test_a_missing_certificate_bundle_is_reported(
     jobs_at: JobsAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests raises a plain OSError for it, with the path."""
+    """The OSError about a missing certificate bundle becomes an error with its path."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent/company.pem")
     error = get_error(jobs_at("https://127.0.0.1:1"), ServiceUnavailable)
     assert "/nonexistent/company.pem" in str(error)
 
 
-def test_a_proxy_that_is_not_there_is_told(
-    jobs_at: JobsAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the variables that say which."""
+def test_an_unreachable_proxy_is_reported(jobs_at: JobsAt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error about an unreachable proxy names the variables that configure it."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")

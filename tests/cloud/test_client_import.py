@@ -1,4 +1,4 @@
-"""Google's package, of which jobs import a part, and everybody else finds the whole."""
+"""Jobs import a part of Google's package, and everyone else finds the whole."""
 
 import subprocess
 import sys
@@ -14,8 +14,8 @@ def _run(program: str) -> str:
 
 
 @pytest.mark.smoke
-def test_the_jobs_bring_the_client_of_one_service() -> None:
-    """The package has some thirty; their import takes as long as all the rest together."""
+def test_jobs_import_the_client_of_one_service() -> None:
+    """Of the package's thirty or so clients, only the one for jobs is imported."""
     program = """
 import sys, zenml_vertex.cloud.jobs
 services = "google.cloud.aiplatform_v1.services."
@@ -26,8 +26,8 @@ print({name.removeprefix(services).partition(".")[0] for name in sys.modules
 
 
 @pytest.mark.smoke
-def test_the_jobs_bring_the_types_of_that_service_alone() -> None:
-    """And of what a job is made of; there are over a hundred modules of types."""
+def test_jobs_import_the_types_of_one_service() -> None:
+    """Of the package's hundred or so modules of types, only those that a job uses are imported."""
     program = """
 import sys, zenml_vertex.cloud.jobs
 found = {name for name in sys.modules if name.startswith("google.cloud.aiplatform_v1.types.")}
@@ -58,8 +58,8 @@ print(len(found) < 40)
         "import google.cloud.aiplatform_v1.types.featurestore as found",
     ],
 )
-def test_a_script_that_uses_more_of_it_finds_all_of_it(use: str) -> None:
-    """However it is spelt, before or after the operator's own import, and with one class each."""
+def test_a_script_finds_the_whole_package(use: str) -> None:
+    """Any other import of the package works, before or after ours, and each class exists once."""
     same = "from google.cloud.aiplatform_v1 import JobServiceClient as whole\n"
     same += "from zenml_vertex.cloud.jobs import JobServiceClient as part\nassert whole is part"
     _run(f"import zenml_vertex.cloud.jobs\n{use}\nassert found\n{same}")
@@ -67,8 +67,8 @@ def test_a_script_that_uses_more_of_it_finds_all_of_it(use: str) -> None:
 
 
 @pytest.mark.smoke
-def test_a_type_is_the_same_wherever_it_is_imported_from() -> None:
-    """Also where the types are imported after the operator's own part of them."""
+def test_a_type_is_the_same_from_every_import_path() -> None:
+    """A type is one class from every path, even if it is imported after the operator's part."""
     program = """
 from zenml_vertex.cloud.client_import import CustomJob
 from google.cloud import aiplatform_v1
@@ -81,8 +81,8 @@ print(len(names) > 1000, other)
     assert _run(program) == "True []\n"
 
 
-def test_what_the_package_does_not_have_is_said_as_ever() -> None:
-    """`hasattr` is False, and an import of it is an ImportError that names it."""
+def test_a_missing_name_is_reported_as_usual() -> None:
+    """For a missing name, `hasattr` is False and an import is an ImportError that names it."""
     program = """
 import zenml_vertex.cloud.jobs
 from google.cloud import aiplatform_v1
@@ -96,8 +96,8 @@ except ImportError as error:
     assert "cannot import name 'NoSuchClient' from 'google.cloud.aiplatform_v1'" in _run(program)
 
 
-def test_threads_that_ask_at_one_time_all_find_it() -> None:
-    """Whoever comes while the package is imported waits until it is whole."""
+def test_concurrent_imports_find_the_whole_package() -> None:
+    """Threads that import the package during its import wait until it is complete."""
     program = """
 import threading, zenml_vertex.cloud.jobs
 from google.cloud import aiplatform_v1

@@ -1,4 +1,4 @@
-"""Connecting: the line that says who and where, what never shows, and the missing package."""
+"""Connecting: the log line about identity and place, hidden secrets, and the missing package."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def test_one_line_says_who_acts_and_where(
     connected: Connected,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Identity, its source, project, region and address."""
+    """One line has the identity, its source, the project, the region and the address."""
     caplog.set_level(logging.INFO, logger="zenml_vertex")
     key = write_key(TOKEN_URL)
     connection = connected(key_file=str(key), region="europe-west4", api_endpoint=emulator.url)
@@ -48,7 +48,7 @@ def test_one_line_says_who_acts_and_where(
 def test_the_address_is_the_regions_own(
     fake_gcloud: FakeGcloud, connected: Connected, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without an emulator and an endpoint, jobs go to Google; nothing is sent by connecting."""
+    """Without an emulator or endpoint, jobs go to Google; connecting itself sends nothing."""
     caplog.set_level(logging.INFO, logger="zenml_vertex")
     connected(region="europe-west4")
     assert caplog.messages == [
@@ -65,7 +65,7 @@ def test_no_secret_is_logged_or_shown(
     connected: Connected,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither token nor key nor a variable's value, at the most talkative level of logging."""
+    """No token, key or environment value is logged, even at the DEBUG level."""
     caplog.set_level(logging.DEBUG)
     fake_gcloud.answer("auth", output="ya29.hunter2\n")
     job = {
@@ -132,7 +132,7 @@ for call in (operator._connect, partial(check_connector, operator)):
 
 @pytest.mark.smoke
 def test_without_googles_client_the_operator_names_the_extra() -> None:
-    """`pip install zenml-vertex` alone is for step containers; both ways into the room say so."""
+    """Without Google's client, both entry points name the extra that installs it."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _WITHOUT_GOOGLE],
         capture_output=True, text=True, timeout=120,
@@ -144,8 +144,8 @@ def test_without_googles_client_the_operator_names_the_extra() -> None:
         assert line.endswith("Run `pip install 'zenml-vertex[client]'`.")
 
 
-def test_another_missing_module_is_not_googles() -> None:
-    """A broken installation of something else is shown as it is."""
+def test_another_missing_module_is_reported_as_it_is() -> None:
+    """The ImportError of any other missing module is raised unchanged."""
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), client_required():
         import no_such_module  # type: ignore[import-not-found]  # noqa: F401
     with pytest.raises(VertexStepOperatorError, match=r"zenml-vertex\[client\]"), client_required():

@@ -1,4 +1,4 @@
-"""ZenML's service connectors: its own for GCP against the emulator, and those that fail."""
+"""ZenML's service connectors: its own GCP connector on the emulator, and failing ones."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from zenml_vertex.cloud.credentials import ConnectorCredentials
 from zenml_vertex.errors import CredentialsError
 from zenml_vertex.steps.connector import access_connector
 
-# ZenML wants git.
+# ZenML requires git.
 REAL_PATH = os.environ["PATH"]
 
 # ZenML's client keeps its state in the process.
@@ -76,13 +76,13 @@ print(json.dumps(answers))
 """
 
 
-def test_zenmls_connector_acts(
+def test_the_connectors_identity_is_used(
     emulator: VertexEmulator, write_key: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Its account and project are named, and the emulator sees that account.
+    """The log names the connector's account and project, and the emulator sees that account.
 
-    Another project in the configuration is an error, and so is a connector that
-    is gone, at the start as well as hours later.
+    A different project in the configuration is an error, and so is a deleted connector, at the
+    start as well as hours later.
     """
     emulator.reset()
     program = tmp_path / "program.py"
@@ -119,10 +119,10 @@ def test_zenmls_connector_acts(
 
 
 class Linked:
-    """A component, or its connector, that gives what it is told to.
+    """A component, or its connector, that returns what it is told to.
 
     Args:
-        given: The connector, or the credentials; an exception is raised.
+        given: The connector or the credentials to return, or an exception to raise.
     """
 
     name = "v"
@@ -156,7 +156,7 @@ class Linked:
     ],
 )
 def test_a_connector_that_fails_is_named(error: Exception | None, text: str) -> None:
-    """Whatever ZenML raises, at the start as well as when a token is wanted."""
+    """Whatever ZenML raises, at the start or for a later token, the error names the connector."""
     with pytest.raises(CredentialsError) as caught:
         access_connector(Linked(error))  # type: ignore[arg-type]
     assert text in str(caught.value)
@@ -169,8 +169,8 @@ def test_a_connector_that_fails_is_named(error: Exception | None, text: str) -> 
 
 
 @pytest.mark.parametrize("interruption", [RunStoppedException(), RunInterruptedException()])
-def test_a_stop_of_the_run_goes_through(interruption: Exception) -> None:
-    """ZenML's handler of SIGTERM raises it wherever the process is."""
+def test_a_stop_of_the_run_is_not_caught(interruption: Exception) -> None:
+    """The exception of ZenML's SIGTERM handler passes through the connector's code."""
     access = access_connector(Linked(Linked(interruption)))  # type: ignore[arg-type]
     with pytest.raises(type(interruption)):
         access.fetch()

@@ -1,4 +1,4 @@
-"""Files of credentials: a person's, and those that google-auth does not load."""
+"""Credentials files: a user's own, and those that google-auth does not load."""
 
 import json
 import traceback
@@ -17,18 +17,18 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"
 
 
 def identify(*, key_file: str | None = None) -> Identity:
-    """`resolve_identity`, in the project `p`."""
+    """Call `resolve_identity` in the project `p`."""
     return resolve_identity(project="p", key_file=key_file, connector=None, is_emulator=False)
 
 
-def test_a_persons_default_credentials_are_described(
+def test_a_users_default_credentials_are_described(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By their account where the file has one; google-auth's advice on quota is no warning."""
+    """The account is named if the file has one, and google-auth's quota advice is not a warning."""
     file = tmp_path / "adc.json"
     content = {
         "type": "authorized_user",
-        # The client of the gcloud CLI, about which google-auth warns.
+        # The OAuth client of the gcloud CLI, about which google-auth warns.
         "client_id": "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com",
         "client_secret": "not-a-secret",
         "refresh_token": "1//0ghunter2",
@@ -61,7 +61,7 @@ def test_a_file_that_google_does_not_load_is_named(
     content: dict[str, Any],
     variable: bool,
 ) -> None:
-    """Whatever google-auth raises for it, the error names the file and nothing that is in it."""
+    """The error names a file that google-auth does not load, and nothing in it."""
     file = tmp_path / "broken.json"
     key = {} if "type" in content else json.loads(write_key(TOKEN_URL).read_text())
     file.write_text(json.dumps({**key, **content}))
@@ -74,13 +74,13 @@ def test_a_file_that_google_does_not_load_is_named(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff", b"[]", b"{", b'{"type": "hunter2"}'])
-def test_default_credentials_that_are_none_are_named(
+def test_invalid_default_credentials_are_an_error(
     tmp_path: Path,
     fake_gcloud: FakeGcloud,
     monkeypatch: pytest.MonkeyPatch,
     content: bytes | None,
 ) -> None:
-    """They were set on purpose, so gcloud's login is no silent second choice."""
+    """Invalid default credentials are an error; gcloud's login is not used instead."""
     file = tmp_path / "adc.json"
     if content is not None:
         file.write_bytes(content)

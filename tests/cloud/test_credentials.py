@@ -1,4 +1,4 @@
-"""Who submits: the sources in their order, each proven by whom the emulator saw."""
+"""The sources of credentials in their order, each verified by the identity the emulator saw."""
 
 import os
 import subprocess
@@ -39,24 +39,24 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"
 
 
 def identify(**given: Any) -> Identity:
-    """`resolve_identity`, with nothing set."""
+    """Call `resolve_identity` without any settings."""
     nothing: dict[str, Any] = dict.fromkeys(("project", "key_file", "connector"))
     return resolve_identity(**{**nothing, "is_emulator": False, **given})
 
 
 def read(jobs: VertexJobs) -> None:
-    """Read a job that is not there."""
+    """Read a job that does not exist."""
     with pytest.raises(JobNotFound):
         jobs.get(NAME)
 
 
 def reads(emulator: VertexEmulator) -> list[tuple[str, int]]:
-    """Who has read, and how it was answered."""
+    """Return the identity and status of each read."""
     return [(call.identity, call.status) for call in emulator.calls if call.path == f"/v1/{NAME}"]
 
 
 def mint(url: str, identity: str) -> Credentials:
-    """Short-lived credentials of an emulator, as ZenML's connector hands them out."""
+    """Get short-lived credentials from an emulator, as ZenML's connector does."""
     form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": identity}
     answer = requests.post(f"{url}/token", data=form, timeout=10).json()
     expiry = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(hours=1)
@@ -64,23 +64,23 @@ def mint(url: str, identity: str) -> Credentials:
 
 
 def connector_at(url: str, **changes: Any) -> ConnectorAccess:
-    """A service connector whose credentials are an emulator's."""
+    """Build a service connector whose credentials are an emulator's."""
     given = {"name": "gcp", "project": "connector-project", **changes}
     return ConnectorAccess(fetch=lambda: mint(url, "connector@example.com"), **given)
 
 
 @pytest.mark.smoke
-def test_sources_are_taken_in_their_order(
+def test_the_order_of_the_sources(
     emulator: VertexEmulator,
     fake_gcloud: FakeGcloud,
     write_key: WriteKey,
     connected: Connected,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Connector, key file, variable, the file of `application-default login`, gcloud's login.
+    """Connector, key file, variable, `application-default login` and gcloud's login come in order.
 
-    One after the other is taken away. Each brings its project, and the emulator
-    sees each at work.
+    As each is removed, the next one is used with its own project, and the emulator sees its
+    identity.
     """
     emulator.reset()
     fake_gcloud.mint_at(emulator.url)
@@ -129,7 +129,7 @@ def test_an_emulator_gets_no_credentials_of_the_machine(
     connected: Connected,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The person's own are not even looked at; a project has to be set then."""
+    """On an emulator, the user's own credentials are not read, and a project must be set."""
     emulator.reset()
     monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", emulator.host)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(write_key(TOKEN_URL)))
@@ -140,13 +140,13 @@ def test_an_emulator_gets_no_credentials_of_the_machine(
         connected()
 
 
-def test_an_emulator_gets_what_was_set_for_it(
+def test_an_emulator_gets_the_components_key(
     emulator: VertexEmulator,
     write_key: WriteKey,
     connected: Connected,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A key file of the component is meant, on this machine."""
+    """A key file in the component is used on an emulator on this machine."""
     emulator.reset()
     monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", emulator.host)
     read(connected(key_file=str(write_key(TOKEN_URL))).jobs)
@@ -156,7 +156,7 @@ def test_an_emulator_gets_what_was_set_for_it(
 def test_an_emulator_elsewhere_gets_no_token(
     write_key: WriteKey, connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would cross the network in clear text; the project of the key still counts."""
+    """An emulator on another machine gets no token in clear text, but uses the key's project."""
     monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", "10.255.255.1:80")
     identity = connected(key_file=str(write_key(TOKEN_URL))).identity
     assert identity.description == "nobody (emulator)"
@@ -168,10 +168,10 @@ def test_an_emulator_elsewhere_gets_no_token(
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("source", ["connector", "ADC", "key file", "gcloud"])
-def test_a_set_project_goes_before_the_sources(
+def test_a_configured_project_overrides_the_sources(
     fake_gcloud: FakeGcloud, write_key: WriteKey, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    """Jobs may be created in another project than the identity's own."""
+    """A configured project overrides the identity's own project."""
     key = str(write_key(TOKEN_URL))
     if source == "ADC":
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", key)
@@ -185,7 +185,7 @@ def test_a_set_project_goes_before_the_sources(
 
 
 def test_without_a_project_the_error_says_how_to_set_one(fake_gcloud: FakeGcloud) -> None:
-    """And whose project was looked for."""
+    """The error says how to set a project, and which identity lacks one."""
     fake_gcloud.configure(core={"account": "ada@example.com"})
     with pytest.raises(CredentialsError) as caught:
         identify()
@@ -196,7 +196,7 @@ def test_without_a_project_the_error_says_how_to_set_one(fake_gcloud: FakeGcloud
 
 
 def test_two_projects_are_an_error() -> None:
-    """A project of the settings that is not the connector's; either may be empty."""
+    """A configured project that differs from the connector's is an error; either may be empty."""
     for ours, theirs in ((None, "p"), ("", "p"), ("p", ""), ("p", "p")):
         check_connector_project(ours, theirs)
     with pytest.raises(CredentialsError, match="remove-attribute NAME project") as caught:
@@ -213,12 +213,12 @@ def test_two_projects_are_an_error() -> None:
     ],
 )
 def test_a_connector_is_described(source: dict[str, str], who: str) -> None:
-    """By the account that it is for, where it says so."""
+    """A connector is described by its account, if it names one."""
     assert identify(connector=connector_at("", **source)).description == who
 
 
 def test_an_impersonating_login_is_described(fake_gcloud: FakeGcloud) -> None:
-    """The CLI's tokens are then the service account's."""
+    """A login with impersonation is described by the service account that it impersonates."""
     fake_gcloud.configure(
         core={"account": "ada@example.com", "project": "p"},
         auth={"impersonate_service_account": "trainer@p.iam.gserviceaccount.com"},
@@ -232,7 +232,7 @@ def test_an_impersonating_login_is_described(fake_gcloud: FakeGcloud) -> None:
 def test_a_connector_is_asked_again_when_its_token_has_expired(
     fake_gcloud: FakeGcloud, connected: Connected, write_key: WriteKey
 ) -> None:
-    """Reads go on, and an expired token is sent once."""
+    """The connector gives a new token after a 401, so an expired token is sent only once."""
     del fake_gcloud, write_key
     clock = ManualClock()
     with VertexEmulator(clock=clock) as emulator:
@@ -251,7 +251,7 @@ def test_a_connector_is_asked_again_when_its_token_has_expired(
 
 
 def test_a_connectors_token_is_used_to_its_end(emulator: VertexEmulator, jobs_at: JobsAt) -> None:
-    """google-auth calls it invalid minutes before, when ZenML has no other to give."""
+    """A token that google-auth calls invalid minutes early is used while ZenML has no other."""
     emulator.reset()
 
     def fetch() -> Credentials:
@@ -266,12 +266,12 @@ def test_a_connectors_token_is_used_to_its_end(emulator: VertexEmulator, jobs_at
 
 
 def raise_(error: Exception) -> Any:
-    """Raise, where an expression is wanted."""
+    """Raise, where an expression is required."""
     raise error
 
 
 def caused_by(text: str) -> Exception:
-    """An error of this package that a server which is away has caused."""
+    """Build an error of this package that an unreachable server caused."""
     error = CredentialsError("the connector")
     error.__cause__ = requests.ConnectionError(text)
     return error
@@ -293,7 +293,7 @@ def caused_by(text: str) -> Exception:
 def test_whatever_a_connector_raises_is_an_error_of_this_package(
     jobs_at: JobsAt, fetch: Callable[[], Any], kind: type[Exception]
 ) -> None:
-    """Hours into a wait, anything else would end the step and its job."""
+    """Any exception of a connector becomes an error that the wait for a job can handle."""
     with pytest.raises(
         kind, match=f"Could not get an access token for somebody while reading {NAME}"
     ):
@@ -301,7 +301,7 @@ def test_whatever_a_connector_raises_is_an_error_of_this_package(
 
 
 def test_a_stop_of_the_run_is_not_an_error_of_a_connector(jobs_at: JobsAt) -> None:
-    """ZenML's handler of SIGTERM raises it wherever the process is; the job is cancelled then."""
+    """The exception of ZenML's SIGTERM handler is raised, so that the job is cancelled."""
     jobs = jobs_at(
         "http://127.0.0.1:1", ConnectorCredentials(lambda: raise_(RunStoppedException("stop")))
     )
@@ -312,7 +312,7 @@ def test_a_stop_of_the_run_is_not_an_error_of_a_connector(jobs_at: JobsAt) -> No
 def test_a_keys_token_is_renewed_before_its_end(
     emulator: VertexEmulator, write_key: WriteKey, connected: Connected
 ) -> None:
-    """It is a JWT that the key signs itself: no token endpoint is asked."""
+    """A key signs its next JWT before the last one expires, without any token endpoint."""
     emulator.reset()
     connection = connected(key_file=str(write_key(TOKEN_URL)), api_endpoint=emulator.url)
     read(connection.jobs)
@@ -326,8 +326,8 @@ def test_a_keys_token_is_renewed_before_its_end(
     assert all(call.path != "/token" for call in emulator.calls)
 
 
-def test_a_clock_that_is_wrong_is_named(write_key: WriteKey, connected: Connected) -> None:
-    """Two hours behind, every token has expired before it is sent; the calls end."""
+def test_a_wrong_clock_is_reported(write_key: WriteKey, connected: Connected) -> None:
+    """With a clock two hours behind, calls end with an error that names the clock."""
     ahead = datetime.now(timezone.utc) + timedelta(hours=2)
     with VertexEmulator(clock=ManualClock(ahead)) as emulator:
         jobs = connected(key_file=str(write_key(TOKEN_URL)), api_endpoint=emulator.url).jobs
@@ -351,7 +351,7 @@ except VertexStepOperatorError as error:
 
 
 def run_alone(url: str = "", **environment: str) -> str:
-    """Connect in a process of its own, with the environment that is given."""
+    """Connect in a process of its own, with the given environment."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _ALONE, url],
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment},
@@ -362,22 +362,22 @@ def run_alone(url: str = "", **environment: str) -> str:
 
 
 def test_without_any_credentials_the_error_says_how_to_get_some() -> None:
-    """What was looked for, and the two commands."""
+    """The error lists the sources that were searched and the two login commands."""
     output = run_alone(NO_GCE_CHECK="true")
     assert "CredentialsError No Google Cloud credentials: no service connector, no `serv" in output
     assert "Run `gcloud auth login`, or link a connector with `zenml step-operator conn" in output
     assert "installed" not in output
 
 
-def test_a_cli_that_fails_is_named_where_nothing_else_was_found(fake_gcloud: FakeGcloud) -> None:
-    """Otherwise "no gcloud login was found" would send the person in circles."""
+def test_a_failing_cli_is_named_if_nothing_else_was_found(fake_gcloud: FakeGcloud) -> None:
+    """If gcloud fails and no other source exists, the error says so."""
     fake_gcloud.answer("config", errors="ERROR: gcloud crashed: disk full", code=1)
     output = run_alone(NO_GCE_CHECK="true")
     assert "The gcloud CLI is installed, but `gcloud config list` failed: ERROR: gcloud" in output
 
 
-def test_a_google_machine_is_found(emulator: VertexEmulator) -> None:
-    """Its service account acts, in its project; nothing has to be set."""
+def test_the_credentials_of_a_google_machine_are_found(emulator: VertexEmulator) -> None:
+    """On Google's machines, the attached service account and its project are used."""
     emulator.reset()
     output = run_alone(emulator.url, GCE_METADATA_HOST=emulator.host, GCE_METADATA_IP=emulator.host)
     assert "the machine's service account (Application Default Credentials)\n" in output

@@ -1,4 +1,4 @@
-"""Where the API is, and where credentials never go."""
+"""The address of the API, and where credentials are never sent."""
 
 import pytest
 
@@ -9,14 +9,14 @@ EMULATOR = {"AIPLATFORM_EMULATOR_HOST": "127.0.0.1:8085"}
 
 
 def test_the_region_has_an_endpoint_of_its_own() -> None:
-    """Without anything else set, jobs go to Google."""
+    """Without other settings, jobs go to Google's endpoint of the region."""
     endpoint = choose_endpoint(region="europe-west4", api_endpoint=None, environ={})
     assert endpoint == Endpoint("europe-west4-aiplatform.googleapis.com")
 
 
 @pytest.mark.parametrize("value", ["127.0.0.1:8085", "http://127.0.0.1:8085/"])
 def test_an_emulator_is_found_by_its_variable(value: str) -> None:
-    """The convention of other emulators is host:port; a scheme does no harm."""
+    """The variable takes host:port, as for other emulators, with or without a scheme."""
     environ = {"AIPLATFORM_EMULATOR_HOST": value}
     endpoint = choose_endpoint(region="us-central1", api_endpoint="", environ=environ)
     assert endpoint == Endpoint("http://127.0.0.1:8085", is_emulator=True)
@@ -24,21 +24,21 @@ def test_an_emulator_is_found_by_its_variable(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "  "])
 def test_an_empty_variable_counts_as_unset(value: str) -> None:
-    """As a shell leaves one behind."""
+    """An empty variable counts as unset."""
     environ = {"AIPLATFORM_EMULATOR_HOST": value}
     endpoint = choose_endpoint(region="us-central1", api_endpoint=value, environ=environ)
     assert endpoint == Endpoint("us-central1-aiplatform.googleapis.com")
 
 
-def test_an_emulator_elsewhere_is_known_as_open() -> None:
-    """Whoever connects knows then that no token may go there."""
+def test_an_emulator_elsewhere_is_marked_as_clear_text() -> None:
+    """The endpoint of an emulator on another machine is marked, so that no token is sent."""
     environ = {"AIPLATFORM_EMULATOR_HOST": "10.0.0.1:8085"}
     endpoint = choose_endpoint(region="us-central1", api_endpoint=None, environ=environ)
     assert endpoint == Endpoint("http://10.0.0.1:8085", is_emulator=True, is_open=True)
 
 
-def test_a_setting_goes_before_the_environment() -> None:
-    """What is written down for the component is meant."""
+def test_a_setting_overrides_the_environment() -> None:
+    """The component's `api_endpoint` overrides the environment variable."""
     endpoint = choose_endpoint(
         region="us-central1", api_endpoint="https://vertex.example.com/", environ=EMULATOR
     )
@@ -46,8 +46,8 @@ def test_a_setting_goes_before_the_environment() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"])
-def test_clear_text_is_for_this_machine(url: str) -> None:
-    """An emulator on loopback can be tried with real credentials."""
+def test_clear_text_is_allowed_on_loopback(url: str) -> None:
+    """An emulator on loopback can be used with real credentials."""
     assert choose_endpoint(region="r", api_endpoint=url, environ={}).url == url
 
 
@@ -65,7 +65,7 @@ def test_clear_text_is_for_this_machine(url: str) -> None:
     ],
 )
 def test_credentials_never_leave_the_machine_in_clear_text(url: str) -> None:
-    """The error names the variable that serves an emulator elsewhere."""
+    """An `http` endpoint elsewhere is refused, naming the variable for emulators."""
     with pytest.raises(ConfigurationError, match="AIPLATFORM_EMULATOR_HOST="):
         choose_endpoint(region="r", api_endpoint=url, environ={})
 
@@ -92,7 +92,7 @@ def test_credentials_never_leave_the_machine_in_clear_text(url: str) -> None:
 )
 @pytest.mark.parametrize("where", ["api_endpoint", "AIPLATFORM_EMULATOR_HOST"])
 def test_an_invalid_address_is_an_error(address: str, where: str) -> None:
-    """It says which of the two is wrong, and repeats no password that is part of it."""
+    """The error says which of setting and variable is invalid, and shows no password in it."""
     is_setting = where == "api_endpoint"
     with pytest.raises(ConfigurationError, match=f"`{where}` is not a valid address") as caught:
         choose_endpoint(
@@ -103,7 +103,7 @@ def test_an_invalid_address_is_an_error(address: str, where: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_path_stays() -> None:
-    """A gateway may have the API below a path."""
+def test_the_path_of_an_endpoint_is_kept() -> None:
+    """An endpoint may have a path, for example behind a gateway."""
     endpoint = choose_endpoint(region="r", api_endpoint="HTTPS://gw.example/vertex/", environ={})
     assert endpoint == Endpoint("https://gw.example/vertex")

@@ -1,4 +1,4 @@
-"""No error of Google's libraries gets out as it is."""
+"""Errors of Google's libraries never escape untranslated."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,14 +22,14 @@ TOKEN = "ya29.a0AfB_secret-token"
 
 
 def iter_kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """A class and all that are derived from it."""
+    """Yield a class and all its subclasses."""
     yield kind
     for derived in kind.__subclasses__():
         yield from iter_kinds(derived)
 
 
 def find_kinds() -> list[type[Exception]]:
-    """Every kind of error that the libraries below the client have, each once."""
+    """Return every exception class of the libraries below the client, each once."""
     roots = (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException)
     libraries = ("google.api_core", "google.auth", "requests")
     found = {kind for root in roots for kind in iter_kinds(root)}
@@ -40,7 +40,7 @@ def find_kinds() -> list[type[Exception]]:
 
 
 def build_error(kind: type[Exception]) -> Exception:
-    """An error of a kind, with a token in it."""
+    """Build an exception of a class, with a token in it."""
     if issubclass(kind, api.RetryError):
         return kind(f"Timeout {TOKEN}", cause=api.ServiceUnavailable(TOKEN))
     try:
@@ -50,14 +50,14 @@ def build_error(kind: type[Exception]) -> Exception:
 
 
 def translate(error: BaseException) -> Exception:
-    """What becomes of an error."""
+    """Translate an exception."""
     with pytest.raises(Exception) as caught, translated("reading a job", "me"):  # noqa: PT011
         raise error
     return caught.value
 
 
-def test_there_are_kinds_to_test() -> None:
-    """The test below walks the libraries' own classes, and finds the well known ones."""
+def test_the_well_known_exceptions_are_tested() -> None:
+    """The classes that the next test covers include the well-known ones."""
     found = find_kinds()
     assert len(found) > 60
     for kind in (api.NotFound, api.RetryError, auth.RefreshError, requests.ConnectTimeout):
@@ -68,8 +68,8 @@ def test_there_are_kinds_to_test() -> None:
 @pytest.mark.parametrize(
     "kind", find_kinds(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
 )
-def test_none_escapes(kind: type[Exception]) -> None:
-    """Each becomes an error that says what was being done, and shows no token anywhere."""
+def test_every_exception_is_translated(kind: type[Exception]) -> None:
+    """Each becomes an error that names the operation and shows no token anywhere."""
     error = translate(build_error(kind))
     assert isinstance(error, (VertexApiError, CredentialsError))
     assert "reading a job" in str(error)
@@ -94,26 +94,28 @@ def test_none_escapes(kind: type[Exception]) -> None:
     ],
 )
 @pytest.mark.smoke
-def test_what_may_pass_is_told_from_what_does_not(error: Exception, kind: type[Exception]) -> None:
-    """A wait goes on for hours over the one, and ends soon over the other."""
+def test_temporary_and_permanent_errors_are_told_apart(
+    error: Exception, kind: type[Exception]
+) -> None:
+    """A temporary error may be waited out for hours; a permanent one ends the wait soon."""
     assert type(translate(error)) is kind
 
 
-def test_a_token_that_the_network_kept_away_may_come_later() -> None:
-    """google-auth wraps the broken connection into an error that would otherwise be final."""
+def test_a_token_lost_to_the_network_is_a_temporary_error() -> None:
+    """A broken connection that google-auth wraps in a RefreshError is temporary."""
     error = auth.RefreshError("the metadata server")
     error.__cause__ = auth.TransportError("cannot be reached")
     assert type(translate(error)) is ServiceUnavailable
 
 
 def test_the_cause_is_kept() -> None:
-    """Where it holds no secret, the traceback shows what Google's client raised."""
+    """Without a secret in it, the original exception is the cause in the traceback."""
     cause = api.NotFound("gone")
     assert translate(cause).__cause__ is cause
 
 
-def test_what_the_token_endpoint_answered_is_not_shown() -> None:
-    """google-auth keeps the whole answer beside its text."""
+def test_the_token_endpoints_answer_is_not_shown() -> None:
+    """The endpoint's answer, which google-auth keeps in the exception, is not shown."""
     error = auth.RefreshError("No access token in response.", {"id_token": "eyJh.eyJp.c2ln"})
     text = "".join(traceback.format_exception(translate(error)))
     assert "No access token in response." in text
@@ -124,7 +126,7 @@ def test_what_the_token_endpoint_answered_is_not_shown() -> None:
     "interruption", [KeyboardInterrupt(), SystemExit(1), RunStoppedException()]
 )
 def test_an_interruption_is_not_translated(interruption: BaseException) -> None:
-    """Ctrl-C, and what ZenML raises at SIGTERM, have to reach whoever cancels the job."""
+    """Ctrl-C and the exception of ZenML's SIGTERM handler are raised unchanged."""
     with pytest.raises(type(interruption)), translated("reading a job"):
         raise interruption
 
@@ -147,12 +149,12 @@ def test_an_interruption_is_not_translated(interruption: BaseException) -> None:
     ],
 )
 def test_an_error_is_a_sentence_with_its_cure(error: Exception, text: str) -> None:
-    """Whole texts, as people see them."""
+    """Each error's whole text, with its cure, equals the expected one."""
     assert str(translate(error)) == text
 
 
 def test_every_error_without_arguments_has_a_text() -> None:
-    """Some of google-auth's have none."""
+    """An exception without arguments, as google-auth has some, still gets a text."""
     kinds: list[Callable[[], Exception]] = [
         auth.GoogleAuthError,
         requests.RequestException,

@@ -1,4 +1,4 @@
-"""The login of the gcloud CLI: a fake one that counts and fails, and the real one."""
+"""The login of the gcloud CLI: a fake one that counts its runs and fails, and the real one."""
 
 import os
 import shutil
@@ -27,18 +27,18 @@ TOKEN = "ya29.a0AfB_secret-token"
 
 
 def read(jobs: VertexJobs) -> None:
-    """Read a job that is not there."""
+    """Read a job that does not exist."""
     with pytest.raises(JobNotFound):
         jobs.get(NAME)
 
 
 def statuses(emulator: VertexEmulator) -> list[int]:
-    """How the reads so far were answered."""
+    """Return the status of each read."""
     return [call.status for call in emulator.calls if call.path == f"/v1/{NAME}"]
 
 
 def identities(emulator: VertexEmulator) -> set[str]:
-    """Who has read."""
+    """Return the identities that have read."""
     return {call.identity for call in emulator.calls if call.path == f"/v1/{NAME}"}
 
 
@@ -46,7 +46,7 @@ def identities(emulator: VertexEmulator) -> set[str]:
 def test_the_cli_starts_once_for_many_calls(
     emulator: VertexEmulator, fake_gcloud: FakeGcloud, jobs_at: JobsAt
 ) -> None:
-    """It takes half a second, and a job is read every second."""
+    """One run of the CLI serves many calls, because it takes half a second."""
     emulator.reset()
     fake_gcloud.mint_at(emulator.url)
     jobs = jobs_at(emulator.url, GcloudCredentials("ada@example.com"))
@@ -58,7 +58,7 @@ def test_the_cli_starts_once_for_many_calls(
 
 @pytest.mark.smoke
 def test_an_expired_token_is_sent_once(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> None:
-    """The 401 brings the next token, with which the same call goes on."""
+    """A 401 makes the CLI run again, and the same call succeeds with the new token."""
     clock = ManualClock()
     with VertexEmulator(clock=clock) as emulator:
         fake_gcloud.mint_at(emulator.url)
@@ -74,7 +74,7 @@ def test_an_expired_token_is_sent_once(fake_gcloud: FakeGcloud, jobs_at: JobsAt)
 def test_threads_share_one_run(
     emulator: VertexEmulator, fake_gcloud: FakeGcloud, jobs_at: JobsAt
 ) -> None:
-    """The ten threads of a dynamic pipeline start together, and one CLI."""
+    """Ten threads that need a token at the same time run the CLI once."""
     fake_gcloud.mint_at(emulator.url)
     jobs = jobs_at(emulator.url, GcloudCredentials("ada@example.com"))
     together = threading.Barrier(10)
@@ -115,19 +115,19 @@ def test_threads_share_one_run(
 def test_the_active_configuration_is_read(
     fake_gcloud: FakeGcloud, sections: dict[str, Any], login: GcloudLogin | None
 ) -> None:
-    """Account, project and impersonation; without an account there is no login."""
+    """Account, project and impersonation are read; without an account there is no login."""
     fake_gcloud.configure(**sections)
     assert find_gcloud_login() == login
 
 
 def test_without_the_cli_there_is_no_login() -> None:
-    """And no error: most machines have none."""
+    """A machine without the CLI has no login, and that is not an error."""
     assert find_gcloud_login() is None
 
 
 @pytest.mark.parametrize("output", ["", "null", "[]", "WARNING: {", '{"core": 5}', '{"core": "x"}'])
-def test_a_configuration_that_cannot_be_read_is_told(fake_gcloud: FakeGcloud, output: str) -> None:
-    """It is no proof that nobody is logged in."""
+def test_an_unreadable_configuration_is_an_error(fake_gcloud: FakeGcloud, output: str) -> None:
+    """A configuration that cannot be read is an error, and does not count as logged out."""
     fake_gcloud.answer("config", output=output)
     with pytest.raises(RefreshError, match="did not print JSON"):
         find_gcloud_login()
@@ -135,7 +135,7 @@ def test_a_configuration_that_cannot_be_read_is_told(fake_gcloud: FakeGcloud, ou
 
 @pytest.mark.timeout(20)
 def test_a_cli_that_hangs_is_ended(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> None:
-    """For a login it says so; for a token the call may be tried again."""
+    """A hanging CLI is ended; the error says so, and fetching a token can be retried."""
     fake_gcloud.answer("config", hangs=True)
     fake_gcloud.answer("auth", hangs=True)
     with pytest.raises(RefreshError, match=r"`gcloud config list` did not finish within 0\.3 s"):
@@ -159,10 +159,10 @@ def test_a_cli_that_hangs_is_ended(fake_gcloud: FakeGcloud, jobs_at: JobsAt) -> 
         ("", ServiceUnavailable),
     ],
 )
-def test_what_only_a_person_can_mend_is_told_from_the_rest(
+def test_failures_that_need_the_user_are_told_apart(
     fake_gcloud: FakeGcloud, jobs_at: JobsAt, errors: str, kind: type[Exception]
 ) -> None:
-    """The error has the CLI's own words, and the next call asks it again."""
+    """A failure that needs the user has the CLI's own text, and the next call runs it again."""
     fake_gcloud.answer("auth", errors=errors, code=1, output=TOKEN)
     jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com"))
     for _ in range(2):
@@ -190,7 +190,7 @@ def test_what_only_a_person_can_mend_is_told_from_the_rest(
 def test_no_token_is_in_an_error(
     fake_gcloud: FakeGcloud, jobs_at: JobsAt, answer: dict[str, Any]
 ) -> None:
-    """Nor is anything that the CLI prints in place of one sent as one."""
+    """An error shows neither a token nor any other output of the CLI in place of one."""
     fake_gcloud.answer("auth", **answer)
     jobs = jobs_at("http://127.0.0.1:1", GcloudCredentials("ada@example.com"))
     with pytest.raises(
@@ -204,8 +204,8 @@ def test_no_token_is_in_an_error(
     assert TOKEN not in "".join(traceback.format_exception(refused.value))
 
 
-def test_a_cli_that_cannot_be_run_is_told(tmp_path: Path) -> None:
-    """A file of that name that is no program for this machine."""
+def test_a_cli_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    """A file named gcloud that this machine cannot run is an error."""
     program = tmp_path / "bin" / "gcloud"
     program.write_bytes(b"\x7fELF")
     program.chmod(0o755)
@@ -215,7 +215,7 @@ def test_a_cli_that_cannot_be_run_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def real_gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """The real gcloud, with a configuration of its own: `real_gcloud(*arguments)` runs it."""
+    """The real gcloud, with its own configuration: `real_gcloud(*arguments)` runs it."""
     if shutil.which("gcloud", path=REAL_PATH) is None:
         pytest.skip("gcloud is not installed: the real login is not tested")
     monkeypatch.setenv("PATH", REAL_PATH)
@@ -234,10 +234,10 @@ def real_gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 def read_over_an_expiry(jobs: VertexJobs, clock: ManualClock) -> None:
-    """Read twice with one token, and twice after its end.
+    """Read twice with one token, and twice after it has expired.
 
-    The emulator's tokens are made to last a second, after which gcloud, whose clock
-    is the machine's, makes another whenever it is asked.
+    Tokens of the emulator last one second here; gcloud, which uses the system clock, gets a new
+    one whenever it is asked.
     """
     read(jobs)
     read(jobs)
@@ -246,13 +246,13 @@ def read_over_an_expiry(jobs: VertexJobs, clock: ManualClock) -> None:
     read(jobs)
 
 
-def test_a_real_login_of_a_person_alone_is_enough(
+def test_a_real_user_login_is_enough(
     real_gcloud: Callable[..., None],
     connected: Connected,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As after `gcloud auth login`, without Application Default Credentials; tokens expire."""
+    """After `gcloud auth login` alone, calls work and expired tokens are renewed."""
     caplog.set_level("INFO", logger="zenml_vertex")
     known = {"refresh-token-of-ada": "ada@example.com"}
     clock = ManualClock()
@@ -272,12 +272,12 @@ def test_a_real_login_of_a_service_account(
     write_key: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As after `gcloud auth activate-service-account`; the project is the configuration's."""
+    """After `gcloud auth activate-service-account`, the configuration's project is used."""
     clock = ManualClock()
     with VertexEmulator(clock=clock, token_lifetime=1) as emulator:
         key = write_key(f"{emulator.url}/token")
         real_gcloud("auth", "activate-service-account", f"--key-file={key}")
-        # `gcloud config set project` asks Google whether there is one.
+        # `gcloud config set project` asks Google whether the project exists.
         monkeypatch.setenv("CLOUDSDK_CORE_PROJECT", "my-project")
         connection = connected(api_endpoint=emulator.url)
         assert connection.identity.project == "my-project"
@@ -286,20 +286,20 @@ def test_a_real_login_of_a_service_account(
         assert statuses(emulator) == [404, 404, 401, 404, 404]
 
 
-def test_a_real_login_that_is_gone_is_told(
+def test_a_real_revoked_login_is_an_error(
     real_gcloud: Callable[..., None], connected: Connected
 ) -> None:
-    """An account in the configuration whose credentials were revoked: the cure is gcloud's own."""
+    """An account whose credentials were revoked is an error with gcloud's own cure."""
     real_gcloud("config", "set", "account", "ada@example.com")
     connection = connected(project="my-project", api_endpoint="http://127.0.0.1:1")
     with pytest.raises(CredentialsError, match="gcloud auth login"):
         connection.jobs.get(NAME)
 
 
-def test_a_real_login_without_a_network_may_pass(
+def test_a_real_login_without_a_network_is_a_temporary_error(
     real_gcloud: Callable[..., None], connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A laptop that has just been opened must not lose its job."""
+    """Without a network, the failure is temporary, so a laptop that wakes up keeps its job."""
     with VertexEmulator(token_lifetime=1) as emulator:
         monkeypatch.setenv("CLOUDSDK_AUTH_TOKEN_HOST", f"{emulator.url}/token")
         real_gcloud("auth", "activate-refresh-token", "ada@example.com", "r")

@@ -1,4 +1,4 @@
-"""Google's client, as `VertexJobs` uses it, against the emulator."""
+"""`VertexJobs`, which uses Google's client, against the emulator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ SHORT = Timeouts(create=0.2, read=0.2, cancel=0.2)
 
 
 def build_job(**changes: Any) -> dict[str, Any]:
-    """A job as the operator would ask for it."""
+    """Build a job as the operator does."""
     pool = {
         "machineSpec": {"machineType": "n1-standard-4"},
         "replicaCount": "1",
@@ -35,7 +35,7 @@ def build_job(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.smoke
 def test_a_job_is_created_read_and_cancelled(emulator: VertexEmulator, jobs_at: JobsAt) -> None:
-    """What goes out arrives as it was, and what comes back is API JSON with a state by name."""
+    """The request arrives unchanged, and the job comes back as API JSON with its state's name."""
     jobs = jobs_at(emulator.url)
     request = build_job(labels={"team": "ml"})
     created = jobs.create(PARENT, request)
@@ -50,10 +50,10 @@ def test_a_job_is_created_read_and_cancelled(emulator: VertexEmulator, jobs_at: 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("verb", ["get", "cancel"])
-def test_a_job_that_is_not_there_is_job_not_found(
+def test_a_missing_job_is_job_not_found(
     emulator: VertexEmulator, jobs_at: JobsAt, verb: str
 ) -> None:
-    """The error names the job, says nothing of the client's URL, and gives no cure that is none."""
+    """The error names the job, not the client's URL, and offers no cure where there is none."""
     with pytest.raises(JobNotFound) as caught:
         getattr(jobs_at(emulator.url), verb)(MISSING)
     text = str(caught.value)
@@ -66,7 +66,7 @@ def test_a_job_that_is_not_there_is_job_not_found(
 
 @pytest.mark.smoke
 def test_a_refused_job_names_every_violation(emulator: VertexEmulator, jobs_at: JobsAt) -> None:
-    """One attempt shows all that is wrong."""
+    """One refused create shows every violation."""
     wrong = build_job(displayName="x" * 200, labels={"UPPER": "x"}, pool={"replicaCount": "0"})
     with pytest.raises(RequestRejected) as caught:
         jobs_at(emulator.url).create(PARENT, wrong)
@@ -88,10 +88,10 @@ def test_a_refused_job_names_every_violation(emulator: VertexEmulator, jobs_at: 
     ],
     ids=["enum value", "field", "number", "text that is no UTF-8"],
 )
-def test_what_the_installed_client_does_not_know_is_named(
+def test_a_value_unknown_to_the_installed_client_is_named(
     emulator: VertexEmulator, jobs_at: JobsAt, job: dict[str, Any], named: str
 ) -> None:
-    """Google adds machines every month: the cure is a newer client, and nothing is sent."""
+    """An enum value that the client does not know is refused with a newer client as the cure."""
     seen = len(emulator.calls)
     with pytest.raises(RequestRejected, match="pip install -U google-cloud-aiplatform") as caught:
         jobs_at(emulator.url).create(PARENT, job)
@@ -102,7 +102,7 @@ def test_what_the_installed_client_does_not_know_is_named(
 
 @pytest.mark.parametrize("name", ["", "rubbish", f"{PARENT}/customJobs/1/more", "../../etc"])
 def test_an_invalid_name_is_refused(emulator: VertexEmulator, jobs_at: JobsAt, name: str) -> None:
-    """The client's own ValueError does not end the step that waits."""
+    """A job name that Google's client rejects with ValueError is an error of this package."""
     jobs = jobs_at(emulator.url)
     for call in (jobs.get, jobs.cancel):
         with pytest.raises(RequestRejected, match="Invalid request"):
@@ -112,7 +112,7 @@ def test_an_invalid_name_is_refused(emulator: VertexEmulator, jobs_at: JobsAt, n
 
 
 def call_each(jobs: VertexJobs) -> list[ServiceUnavailable]:
-    """The error of every call, which has to be ServiceUnavailable."""
+    """Return the error of every call, which must be ServiceUnavailable."""
     errors = []
     for call in (
         lambda: jobs.create(PARENT, build_job()),
@@ -126,7 +126,7 @@ def call_each(jobs: VertexJobs) -> list[ServiceUnavailable]:
 
 
 def test_a_refused_connection_is_service_unavailable(jobs_at: JobsAt) -> None:
-    """Every call says that it got no answer and why; cancelling tries again, and then gives up."""
+    """Every call says that it got no answer and why; a cancel is retried before it fails."""
     for error in call_each(jobs_at(f"http://127.0.0.1:{find_closed_port()}", timeouts=SHORT)):
         assert error.retryable
         assert error.code is None
@@ -134,8 +134,8 @@ def test_a_refused_connection_is_service_unavailable(jobs_at: JobsAt) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_server_that_never_answers_is_left(jobs_at: JobsAt) -> None:
-    """Every call has a timeout: without one, this test would hang forever."""
+def test_every_call_times_out(jobs_at: JobsAt) -> None:
+    """Every call has a timeout, so a silent server does not block it."""
     with silent_server() as url:
         for error in call_each(jobs_at(url, timeouts=SHORT)):
             assert error.retryable
@@ -143,7 +143,7 @@ def test_a_server_that_never_answers_is_left(jobs_at: JobsAt) -> None:
 
 
 def test_every_default_timeout_is_set() -> None:
-    """None of them is no timeout."""
+    """No default timeout is None, which would disable it."""
     defaults = Timeouts()
     assert 0 < defaults.read <= 60
     assert 0 < defaults.create <= 60

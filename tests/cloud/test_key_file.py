@@ -1,4 +1,4 @@
-"""Key files that are none."""
+"""Key files that are invalid."""
 
 import json
 import os
@@ -29,7 +29,7 @@ KEY = {
 def test_credentials_that_google_loads_are_not_a_problem(
     tmp_path: Path, content: dict[str, str]
 ) -> None:
-    """Every kind of credentials file that the built-in operator takes."""
+    """Every kind of credentials file that the built-in operator takes is accepted."""
     file = tmp_path / "key.json"
     file.write_text(json.dumps(content))
     assert find_key_file_problem(str(file)) is None
@@ -57,7 +57,7 @@ def test_credentials_that_google_loads_are_not_a_problem(
 def test_a_file_that_is_not_a_key_is_named_with_the_reason(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
-    """And with the command that makes a key."""
+    """The error gives the file, the reason and the command that creates a key."""
     file = tmp_path / "key.json"
     file.write_bytes(content)
     problem = find_key_file_problem(str(file))
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_a_key_is_named_with_the_reason(
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    """The two most common slips."""
+    """A missing file and a folder each have their own error with the path."""
     assert "does not exist on this machine" in str(
         find_key_file_problem(str(tmp_path / "key.json"))
     )
@@ -78,23 +78,23 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["~nobody-has-this-home/key.json", "key\0.json"])
 def test_a_path_without_a_file_is_named(path: str) -> None:
-    """Python raises for these what is no OSError."""
+    """A path for which Python raises something other than OSError is an error too."""
     assert "is not a valid path on this machine" in str(find_key_file_problem(path))
 
 
 def test_a_name_that_is_too_long_is_named() -> None:
-    """A key pasted in place of its path."""
+    """A key pasted in place of its path is an error."""
     assert "cannot be read" in str(find_key_file_problem(f"/tmp/{'k' * 5000}"))
 
 
 @pytest.mark.timeout(10)
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody may ever write into it."""
+    """A named pipe is refused without being opened, because no one may ever write to it."""
     os.mkfifo(tmp_path / "key.json")
     assert "it is not a regular file" in str(find_key_file_problem(str(tmp_path / "key.json")))
 
 
-def test_a_home_is_found(home: Path) -> None:
-    """`~` is the person's home, as in a shell."""
+def test_a_tilde_is_expanded(home: Path) -> None:
+    """`~` in a path is the user's home, as in a shell."""
     (home / "key.json").write_text(json.dumps(KEY))
     assert find_key_file_problem("~/key.json") is None

@@ -25,7 +25,7 @@ def running() -> Iterator[VertexEmulator]:
 
 @pytest.fixture
 def run(running: VertexEmulator) -> Callable[[str], str]:
-    """Runs Python code as a job to its end; its name."""
+    """Run Python code as a job to its end, and return the job's name."""
 
     def run(code: str) -> str:
         pool = {
@@ -48,7 +48,7 @@ def run(running: VertexEmulator) -> Callable[[str], str]:
 def test_the_last_lines_come_in_their_order(
     running: VertexEmulator, run: Callable[[str], str]
 ) -> None:
-    """Of a long log the end is read, the oldest line first, and no line of the service's."""
+    """The last lines of a long log are read, oldest first, without the service's own."""
     name = run(f"for n in range({MAX_LINES + 5}): print('line', n)")
     tail = VertexLogs(WHO, Endpoint(running.url)).fetch_tail(name, TASK)
     assert tail == [f"line {n}" for n in range(5, MAX_LINES + 5)]
@@ -57,12 +57,12 @@ def test_the_last_lines_come_in_their_order(
 def test_a_job_that_wrote_nothing_has_no_lines(
     running: VertexEmulator, run: Callable[[str], str]
 ) -> None:
-    """Nothing is nothing, not an error."""
+    """A job without output has no lines, and that is not an error."""
     assert VertexLogs(WHO, Endpoint(running.url)).fetch_tail(run("pass"), TASK) == []
 
 
 def test_a_refusal_names_the_role(running: VertexEmulator) -> None:
-    """Whoever may not read logs learns what is missing."""
+    """Without permission to read logs, the error names the role that grants it."""
     logs = VertexLogs(WHO, Endpoint(f"{running.url}/nowhere"))
     with pytest.raises(VertexApiError, match=r"roles/logging\.viewer"):
         logs.fetch_tail("projects/1/locations/l/customJobs/2", TASK)

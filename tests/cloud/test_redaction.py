@@ -1,4 +1,4 @@
-"""What is a secret, and what is not."""
+"""Which texts are secrets, and which are not."""
 
 import traceback
 
@@ -21,7 +21,7 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"
     ],
 )
 def test_a_secret_is_not_shown(text: str, shown: str) -> None:
-    """Access tokens, refresh tokens, JWTs and keys, also one that was cut off."""
+    """Access tokens, refresh tokens, JWTs and keys are removed, even if they are cut off."""
     assert redact(text) == shown
 
 
@@ -34,13 +34,13 @@ def test_a_secret_is_not_shown(text: str, shown: str) -> None:
         "a@my-project.iam.gserviceaccount.com",
     ],
 )
-def test_anything_else_stays(text: str) -> None:
-    """An error has to name its job."""
+def test_other_text_is_kept(text: str) -> None:
+    """Text without a secret, such as a job's name, is kept."""
     assert redact(text) == text
 
 
-def test_a_cause_deep_down_is_seen() -> None:
-    """A traceback shows every link of the chain, so one with a secret hides the chain."""
+def test_a_secret_deep_in_the_chain_is_found() -> None:
+    """A secret in any link of an exception's chain hides the chain from the traceback."""
     caught = KeyError("harmless")
     caught.__cause__ = ValueError("Bearer hunter2")
     assert "hunter2" in "".join(traceback.format_exception(caught))
@@ -48,8 +48,8 @@ def test_a_cause_deep_down_is_seen() -> None:
     assert presentable(KeyError("harmless")) is not None
 
 
-def test_a_chain_that_is_a_circle_ends() -> None:
-    """Python lets one be made."""
+def test_a_circular_chain_ends() -> None:
+    """The search ends for an exception chain that is a circle."""
     first, second = ValueError("1"), ValueError("2")
     first.__cause__, second.__cause__ = second, first
     assert list(iter_chain(first)) == [first, second]

@@ -24,7 +24,13 @@ OF_MACHINES = QuotaExceeded("quota metrics exceed", code=429, is_of_machines=Tru
 
 
 class Failing:
-    """A call that fails, temporarily or for good."""
+    """A call that fails, temporarily or for good.
+
+    Args:
+        clock: The clock of the test.
+        error: The exception that the call raises.
+        until: The time on the clock from which the call succeeds.
+    """
 
     def __init__(self, clock: ManualClock, error: Exception, until: float = float("inf")) -> None:
         self.clock = clock

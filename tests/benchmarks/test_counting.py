@@ -1,4 +1,4 @@
-"""The rows that count: short versions, on a clock that is moved by hand."""
+"""Short versions of the counted benchmark rows, on a manual clock."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`zenml-vertex jobs`, after a client was killed."""
+"""`zenml-vertex jobs` after a client was killed."""
 
 import re
 import signal
@@ -53,7 +53,7 @@ def _run(stack: LocalStack, folder: Path, *arguments: str, typed: str = "") -> t
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the commands are typed."""
+    """The folder in which the commands are run."""
     return make_project(tmp_path, "work")
 
 
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 def orphaned(
     local_stack: LocalStack, start_pipeline: StartPipeline, folder: Path
 ) -> dict[str, str]:
-    """The job of a step whose client was killed, and which somebody has stopped since."""
+    """The job of a step whose client was killed, and which was then stopped on the server."""
     process = start_pipeline(SLEEPER)
     process.wait_for_line("RUNNING")
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
@@ -84,10 +84,10 @@ def orphaned(
     return {"name": name, "id": job_id}
 
 
-def test_orphans_are_found_and_ended(
+def test_orphans_are_listed_and_cancelled(
     local_stack: LocalStack, orphaned: dict[str, str], folder: Path
 ) -> None:
-    """They are listed with the reason; nothing is cancelled unless the question is answered."""
+    """Orphans are listed with a reason, and cancelled only when the user confirms."""
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert code == 0, output
     assert f"{orphaned['id']}  RUNNING" in output
@@ -114,7 +114,7 @@ def test_orphans_are_found_and_ended(
 def test_a_step_operator_of_another_flavor_is_refused(
     local_stack: LocalStack, folder: Path
 ) -> None:
-    """One line, with the command that shows the right ones."""
+    """The error is one line, with the command that shows the suitable step operators."""
     code, output = _run(local_stack, folder, "list", "--step-operator", "nobody")
     assert code == 1
     assert output.strip().endswith(
@@ -122,8 +122,8 @@ def test_a_step_operator_of_another_flavor_is_refused(
     )
 
 
-def test_cancelling_wants_to_know_what(local_stack: LocalStack, folder: Path) -> None:
-    """Neither everything nor nothing by accident."""
+def test_cancel_requires_jobs_to_be_named(local_stack: LocalStack, folder: Path) -> None:
+    """`jobs cancel` without jobs, or with jobs and `--orphans`, is an error."""
     for arguments in (["cancel"], ["cancel", "1", "--orphans"]):
         code, output = _run(local_stack, folder, *arguments)
         assert code == 2

@@ -27,7 +27,7 @@ sys.meta_path.insert(0, Wall())
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A ZenML of its own with a database of its own, behind a wall."""
+    """The environment of a ZenML with its own database, in which Google's client is blocked."""
     folder = tmp_path_factory.mktemp("walled")
     (folder / "wall").mkdir()
     (folder / "wall" / "sitecustomize.py").write_text(_WALL, "utf-8")
@@ -56,7 +56,7 @@ def _run(environment: Mapping[str, str], *command: str) -> "subprocess.Completed
 
 
 def test_the_commands_work_without_google(environment: dict[str, str]) -> None:
-    """Register, list and describe read the flavor and its config, and load no client."""
+    """Register, list and describe read the flavor and its config, and import no client."""
     for arguments, shown in (
         (("register", "gpu-jobs", "--flavor=vertex", "--region=europe-west4"), "gpu-jobs"),
         (("list",), "gpu-jobs"),
@@ -69,8 +69,8 @@ def test_the_commands_work_without_google(environment: dict[str, str]) -> None:
         assert "was imported" not in done.stdout + done.stderr, arguments
 
 
-def test_the_wall_would_notice(environment: dict[str, str]) -> None:
-    """The test above can fail: with ZenML's built-in operator, the same import does."""
+def test_the_block_works(environment: dict[str, str]) -> None:
+    """With ZenML's built-in operator, the blocked import is noticed."""
     program = "import zenml.integrations.gcp.step_operators"
     done = _run({**environment, "ZENML_VERTEX_DISABLE": "1"}, "python", "-c", program)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""The claim: where two containers could run a step's code, one does."""
+"""The claim: of several containers that could run a step's code, only one does."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from zenml_vertex.container.claim import STALE_SECONDS, Claim, StepClaim
 
 
 class InMemoryClaim:
-    """A claim store in memory; `fails` breaks every call."""
+    """A claim store in memory; with `fails`, every call raises."""
 
     def __init__(self, text: str | None = None) -> None:
         self.text = text
@@ -67,7 +67,7 @@ def _claim(
 
 
 def test_the_first_container_runs_the_step_at_once() -> None:
-    """One look and one write; nobody waits."""
+    """The first container makes one read and one write, and does not wait."""
     store, clock = InMemoryClaim(), ManualClock()
     assert _claim(store, clock).acquire()
     assert Claim.parse(store.text) == Claim("second")
@@ -75,14 +75,14 @@ def test_the_first_container_runs_the_step_at_once() -> None:
 
 
 def test_a_finished_step_is_not_run_again() -> None:
-    """A second start after the step has reported does nothing, and claims nothing."""
+    """A second start after the step has reported does nothing and writes no claim."""
     store = InMemoryClaim()
     assert not _claim(store, is_finished=lambda: True).acquire()
     assert store.text is None
 
 
 def test_a_dead_container_is_replaced() -> None:
-    """A claim that does not change for a while is nobody's any more."""
+    """A claim that is not renewed for a while is taken over."""
     store, clock = InMemoryClaim(Claim("first", 7).to_text()), ManualClock()
     assert _claim(store, clock).acquire()
     assert Claim.parse(store.text) == Claim("second")
@@ -90,7 +90,7 @@ def test_a_dead_container_is_replaced() -> None:
 
 
 def test_a_live_container_is_left_alone() -> None:
-    """As long as the claim is renewed, and until the step is over, the second start waits."""
+    """A second start waits while the claim is renewed, until the step has finished."""
     store = InMemoryClaim(Claim("first").to_text())
     rounds = 100
     over = []
@@ -108,22 +108,22 @@ def test_a_live_container_is_left_alone() -> None:
 
 
 def test_a_container_that_gives_up_is_replaced_at_once() -> None:
-    """A claim that is removed without a result was given up."""
+    """A claim that is removed without a result is taken over at once."""
     store = InMemoryClaim(Claim("first").to_text())
     clock = EventfulClock(store.remove)
     assert _claim(store, clock).acquire()
     assert sum(clock.sleeps) < STALE_SECONDS
 
 
-def test_of_two_that_take_over_one_does() -> None:
-    """Whoever wrote last has it; the other goes on waiting."""
+def test_only_one_of_two_containers_takes_over() -> None:
+    """The last container to write the claim holds it, and the other one keeps waiting."""
     store = InMemoryClaim(Claim("first").to_text())
     over = []
 
     def third_writes() -> None:
         store.text = Claim("third").to_text()
 
-    # The rounds until the claim is stale, then the settling after this one's write.
+    # The rounds until the claim is stale, then the settling time after this container's write.
     quiet = [lambda: None] * int(STALE_SECONDS / claims.POLL_SECONDS)
     clock = EventfulClock(*quiet, third_writes, lambda: over.append(True))
     assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
@@ -132,13 +132,13 @@ def test_of_two_that_take_over_one_does() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"holder": 1}', "\0", '"x"'])
 def test_a_text_that_is_not_a_claim_counts_as_no_claim(text: str) -> None:
-    """Half a file of a container that died while writing blocks nobody."""
+    """A truncated claim of a container that died while writing blocks no other container."""
     store = InMemoryClaim(text)
     assert _claim(store).acquire()
 
 
-def test_a_claim_that_somebody_else_wrote_over_is_not_held() -> None:
-    """Two first starts at one time: the one whose claim was replaced sees it."""
+def test_an_overwritten_claim_is_not_held() -> None:
+    """Of two first starts at the same time, the one whose claim was overwritten notices it."""
     store = InMemoryClaim()
     first = _claim(store, holder="first")
     assert first.acquire()
@@ -150,7 +150,7 @@ def test_a_claim_that_somebody_else_wrote_over_is_not_held() -> None:
 def test_a_claim_is_renewed_while_the_step_runs_and_removed_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A renewal changes the claim, which is how others see that its holder lives."""
+    """A renewal changes the claim, which shows that its holder is alive; the end removes it."""
     monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
     store = InMemoryClaim()
     claim = _claim(store)
@@ -163,7 +163,7 @@ def test_a_claim_is_renewed_while_the_step_runs_and_removed_after_it(
 
 
 def test_a_store_that_fails_does_not_end_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Renewing and removing are tried; the step's own result stands."""
+    """Failures to renew or remove the claim do not change the step's own result."""
     monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
     store = InMemoryClaim()
     claim = _claim(store)

@@ -1,4 +1,4 @@
-"""A step's code runs once, in real containers of the emulator that start a second time."""
+"""A step's code runs once, in real containers of the emulator that start twice."""
 
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.processes.loopback import send_request
@@ -47,7 +47,7 @@ def _read_log(stack: LocalStack, job_name: str) -> list[str]:
 def test_a_second_start_after_the_step_has_reported_runs_nothing(
     local_stack: LocalStack, run_pipeline: RunPipeline
 ) -> None:
-    """Vertex AI loses the container when its work is done, and starts it again."""
+    """A container that Vertex AI starts again after its step has reported runs no step code."""
     labels = {"zenml-step": "reported"}
     _plan(local_stack, fault="HangsAfterWork", labels=labels, seconds=20)
     _plan(local_stack, fault="InternalErrors", labels=labels, after=12)
@@ -64,9 +64,9 @@ def test_a_second_start_after_the_step_has_reported_runs_nothing(
 def test_a_container_that_hangs_after_its_step_ends_itself(
     local_stack: LocalStack, run_pipeline: RunPipeline
 ) -> None:
-    """A thread that the step left behind would keep the machine, and the bill, forever.
+    """A container ends itself if a thread of its finished step would keep it running.
 
-    The pipeline does not wait for it, and is over before the job is.
+    The pipeline does not wait for the container, and ends before the job.
     """
     more = "threading.Thread(target=time.sleep, args=[3600]).start()"
     completed = run_pipeline(_build_script("leaves_a_thread", more))

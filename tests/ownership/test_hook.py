@@ -1,4 +1,4 @@
-"""The init hook: an installed zenml-vertex is the flavor `vertex`, and costs nothing."""
+"""The init hook: an installed zenml-vertex provides the flavor `vertex`, at no cost."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def _print_from_builtin(expression: str, folder: Path, **variables: str) -> str:
 
 @pytest.mark.smoke
 def test_an_installed_package_is_the_flavor(tmp_path: Path) -> None:
-    """The path that a database records, and that old pipelines import, leads to this package."""
+    """The path that databases record and old pipelines import leads to this package."""
     names = ("VertexStepOperatorSettings", "VertexStepOperatorConfig", "VertexStepOperatorFlavor")
     expression = ", ".join(f"builtin.{name}.__module__" for name in names)
     assert _print_from_builtin(expression, tmp_path) == (
@@ -44,7 +44,7 @@ def test_an_installed_package_is_the_flavor(tmp_path: Path) -> None:
 
 
 def test_every_way_to_the_builtin_class_leads_here(tmp_path: Path) -> None:
-    """ZenML's own list of integration flavors and its loader by source give this flavor."""
+    """ZenML's list of integration flavors and its loader by source return this flavor."""
     (tmp_path / ".zen").mkdir()
     program = f"""
 from zenml.integrations.gcp import GcpIntegration
@@ -60,7 +60,7 @@ assert loaded().to_model().source == "zenml_vertex.flavor.VertexStepOperatorFlav
 
 
 def test_a_database_made_in_a_notebook_has_the_flavor(tmp_path: Path) -> None:
-    """A process without a main file registers the flavor in a new database, too."""
+    """A process without a main file registers this flavor in a new database, too."""
     program = """
 from zenml.client import Client
 from zenml.enums import StackComponentType
@@ -72,15 +72,15 @@ print("source:", flavor.source)
 
 
 @pytest.mark.parametrize("value", ["1", "true", "ON"])
-def test_the_switch_gives_the_builtin_flavor_back(tmp_path: Path, value: str) -> None:
-    """ZENML_VERTEX_DISABLE=1 leaves ZenML as if this package were not there."""
+def test_the_hook_can_be_disabled(tmp_path: Path, value: str) -> None:
+    """With ZENML_VERTEX_DISABLE=1, ZenML works as if this package were not installed."""
     shown = _print_from_builtin(
         "builtin.VertexStepOperatorFlavor.__module__", tmp_path, ZENML_VERTEX_DISABLE=value
     )
     assert shown == BUILTIN
 
 
-def test_the_switch_can_be_off(tmp_path: Path) -> None:
+def test_the_disable_variable_can_be_zero(tmp_path: Path) -> None:
     """ZENML_VERTEX_DISABLE=0 disables nothing."""
     shown = _print_from_builtin(
         "builtin.VertexStepOperatorFlavor.__module__", tmp_path, ZENML_VERTEX_DISABLE="0"
@@ -89,7 +89,7 @@ def test_the_switch_can_be_off(tmp_path: Path) -> None:
 
 
 def test_the_module_is_otherwise_zenmls_own(tmp_path: Path) -> None:
-    """Its loader, its source and its other names are untouched: debuggers and `inspect` work."""
+    """ZenML's module keeps its loader, source and other names, for debuggers and `inspect`."""
     program = f"""
 import inspect, {BUILTIN} as builtin
 assert "SourceFileLoader" in repr(builtin.__spec__.loader), builtin.__spec__
@@ -102,7 +102,7 @@ assert builtin.GCP_VERTEX_STEP_OPERATOR_FLAVOR == "vertex"
 
 
 def test_import_zenml_does_not_load_the_package(tmp_path: Path) -> None:
-    """`import zenml` alone loads the hook and nothing else of this package."""
+    """`import zenml` loads the hook and no other module of this package."""
     program = (
         "import sys, zenml; print(sorted(name for name in sys.modules if 'zenml_vertex' in name))"
     )
@@ -113,7 +113,7 @@ def test_import_zenml_does_not_load_the_package(tmp_path: Path) -> None:
 
 
 def test_the_hook_needs_the_standard_library_only(tmp_path: Path) -> None:
-    """It brings no module into the process that `import zenml` has not itself."""
+    """The hook loads no module that `import zenml` has not loaded itself."""
     program = """
 import importlib.metadata, logging, sys
 before = set(sys.modules)
@@ -127,7 +127,7 @@ assert not [name for name in new if not name.startswith("zenml_vertex")], new
 
 
 def test_a_package_that_cannot_be_loaded_breaks_nothing(tmp_path: Path) -> None:
-    """ZenML goes on with its own flavor, and one warning says why and what to do."""
+    """ZenML continues with its own flavor, and one warning gives the reason and the cure."""
     program = f"""
 import sys
 class Wall:
@@ -145,7 +145,7 @@ print(builtin.VertexStepOperatorFlavor.__module__)
     assert "zenml-vertex cannot be loaded (ImportError: it is broken)" in done.stdout + done.stderr
 
 
-def test_installing_twice_is_installing_once(tmp_path: Path) -> None:
+def test_the_hook_is_installed_once(tmp_path: Path) -> None:
     """A process that imports ZenML again has one finder, not two."""
     program = """
 import sys, zenml

@@ -1,4 +1,4 @@
-"""`zenml-vertex flavor`: whose the server's record is, on a server that lacks the package.
+"""`zenml-vertex flavor`: who owns the flavor record of a server that lacks the package.
 
 A ZenML server in a process of its own with permissions like a paid one's, and the
 commands as a user types them.
@@ -40,7 +40,7 @@ json.dump(
     sys.stdout,
 )
 """
-# What ZenML does after any migration of its database.
+# What ZenML does after each migration of its database.
 SYNC_FLAVORS = """
 from zenml.client import Client
 store = Client().zen_store
@@ -67,14 +67,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def folder(stack: LocalStack, tmp_path: Path) -> Path:
-    """Where a user works; the record is the built-in one before each test."""
+    """The user's working folder; the record is the built-in one before each test."""
     folder = make_project(tmp_path, "work")
     _run(stack, folder, "flavor", "restore")
     return folder
 
 
 def _environment(stack: LocalStack, **variables: str) -> dict[str, str]:
-    """The environment of a user who has the package, unlike the server."""
+    """Return the environment of a user who has the package, unlike the server."""
     kept = {k: v for k, v in stack.environment.items() if k != "ZENML_VERTEX_DISABLE"}
     return {**kept, **variables}
 
@@ -116,9 +116,9 @@ def _read_record(stack: LocalStack, folder: Path) -> dict[str, Any]:
 def test_install_and_restore_change_the_record_and_nothing_else(
     stack: LocalStack, folder: Path
 ) -> None:
-    """The record stays the same one, whose component goes on using it; twice is once.
+    """`install` and `restore` change the record, which its component still uses.
 
-    After `restore` it is what ZenML itself writes.
+    Both are idempotent. After `restore`, the record is as ZenML itself writes it.
     """
     _python(stack, folder, SYNC_FLAVORS)
     before = _read_record(stack, folder)
@@ -143,7 +143,7 @@ def test_install_and_restore_change_the_record_and_nothing_else(
 def test_a_component_with_settings_of_ours_needs_the_record(
     stack: LocalStack, folder: Path
 ) -> None:
-    """A server without the package takes a field that the built-in lacks, once installed."""
+    """Once the record is installed, a server without the package accepts our own fields."""
     register = ["step-operator", "register", "own", "--flavor=vertex", "--region=europe-west4"]
     command = [str(Path(sys.executable).with_name("zenml")), *register, "--api_endpoint=h.example"]
     refused = _execute(command, folder, _environment(stack))
@@ -155,8 +155,8 @@ def test_a_component_with_settings_of_ours_needs_the_record(
     assert "h.example" in _zenml(stack, folder, "step-operator", "describe", "own")
 
 
-def test_status_says_whose_it_is_and_what_to_do(stack: LocalStack, folder: Path) -> None:
-    """The record, this environment, the number of users, and the next command."""
+def test_status_names_the_owner_and_the_next_command(stack: LocalStack, folder: Path) -> None:
+    """`status` shows the record, this environment, the number of users and the next command."""
     builtin = _run(stack, folder, "flavor", "status")
     assert f"ZenML's built-in flavor ({BUILTIN}), on the ZenML server {stack.zenml_url}" in builtin
     assert "Here     zenml-vertex 0.1.0, by its init hook" in builtin
@@ -173,7 +173,7 @@ def test_status_says_whose_it_is_and_what_to_do(stack: LocalStack, folder: Path)
 
 
 def test_an_upgrade_of_zenml_is_repaired(stack: LocalStack, folder: Path) -> None:
-    """A migration puts the built-in record back; status says so, and install repairs it."""
+    """After a migration restores the built-in record, `status` says so and `install` repairs it."""
     _run(stack, folder, "flavor", "install")
     _python(stack, folder, SYNC_FLAVORS)
     assert "ZenML's built-in flavor" in _run(stack, folder, "flavor", "status")
@@ -194,10 +194,10 @@ def _own_record(stack: LocalStack, user_name: str | None) -> None:
 def test_a_user_without_the_permission_is_told(
     stack: LocalStack, folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The refusal names the server and who can help; nothing is changed, nothing secret shown.
+    """The refusal names the server and who can help; nothing is changed, and no secret is shown.
 
-    ZenML lets everybody change a record that belongs to the server, and nobody one
-    that belongs to another user.
+    ZenML lets every user change a record that belongs to the server, but not one that belongs to
+    another user.
     """
     request.addfinalizer(lambda: _own_record(stack, None))
     _python(stack, folder, CREATE_USER)
@@ -222,8 +222,8 @@ def test_a_user_without_the_permission_is_told(
     assert _read_record(stack, folder)["source"] == BUILTIN
 
 
-def test_a_server_that_does_not_answer_is_told(stack: LocalStack, folder: Path) -> None:
-    """No stack trace of a HTTP library, but which server, and what to look at."""
+def test_an_unreachable_server_is_reported(stack: LocalStack, folder: Path) -> None:
+    """The error names the server and what to check, without a traceback."""
     with open_listener() as listener:
         unused = url_of(listener)
     environment = _environment(
@@ -237,8 +237,8 @@ def test_a_server_that_does_not_answer_is_told(stack: LocalStack, folder: Path) 
     assert "Traceback" not in output
 
 
-def test_somebody_elses_flavor_is_not_taken(stack: LocalStack, folder: Path) -> None:
-    """A third flavor under the name stays until it is given back on purpose."""
+def test_another_flavor_is_not_replaced(stack: LocalStack, folder: Path) -> None:
+    """Another flavor of that name is kept until the user runs `flavor restore`."""
     _python(
         stack,
         folder,
@@ -262,9 +262,9 @@ Client().zen_store.update_flavor(flavor.id, FlavorUpdate(source="theirs.Flavor",
 
 
 def test_a_local_database_is_changed_like_a_servers(tmp_path: Path) -> None:
-    """Without any server the record is in a file of the user's own, and the commands are the same.
+    """Without a server, the commands change the record in the user's own database file.
 
-    A database that this environment makes has the record of the package by itself.
+    A database that is created with this package installed has the package's record.
     """
     folder = make_project(tmp_path, "work")
     environment = {

@@ -1,4 +1,4 @@
-"""Pipelines that several tests look at: each is started once for all tests of a module."""
+"""Pipelines that several tests examine: each is started once for all tests of a module."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

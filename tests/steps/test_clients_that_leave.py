@@ -1,4 +1,4 @@
-"""Clients that leave a job behind, on purpose or not, and those that come after them."""
+"""Clients that leave a running job behind, and the clients that come after them."""
 
 import signal
 from pathlib import Path
@@ -29,7 +29,7 @@ SLEEPER = """
     if __name__ == "__main__":
         sleeper()
 """
-# Somebody stops the run while the step works; its own report then comes too late.
+# A user stops the run while the step works, before the step can report.
 STOPPED = """
     import sys
     import time
@@ -76,7 +76,7 @@ def _start(start_pipeline: StartPipeline, on_client_exit: str) -> tuple[Pipeline
 def test_a_client_that_detaches_leaves_the_job_to_its_step(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
-    """Ctrl-C ends the client; the job and its step run go on, and no second job starts."""
+    """After a Ctrl-C that detaches, the job and its step run continue, and no second job starts."""
     process, name = _start(start_pipeline, "detach")
     process.send_signal(signal.SIGINT)
     completed = process.wait(60)
@@ -91,7 +91,7 @@ def test_a_client_that_detaches_leaves_the_job_to_its_step(
 def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
     local_stack: LocalStack, start_pipeline: StartPipeline, tmp_path: Path
 ) -> None:
-    """ZenML's client would say it, and there is none any more: it would be `stopping` forever."""
+    """Without a client, the step itself reports that it was stopped and is not left `stopping`."""
     gate = tmp_path / "gate"
     process = start_pipeline(STOPPED, str(gate))
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
@@ -106,7 +106,7 @@ def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
 def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
-    """The step run names its job, and whoever asks for its status is answered."""
+    """The step run names its job, so another client can return its status."""
     process, name = _start(start_pipeline, "cancel")
     process.send_signal(signal.SIGKILL)
     run = process.wait(30).run

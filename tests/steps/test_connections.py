@@ -1,4 +1,4 @@
-"""Google's client is imported while images are built."""
+"""Google's client is imported in the background while images are built."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """
 
-# Says in which thread the client is imported, and when ZenML goes on to the job.
+# Prints the thread in which the client is imported, and when ZenML submits the job.
 _PIPELINE = """
 import sys, threading
 from importlib.machinery import PathFinder
@@ -66,21 +66,21 @@ def _run(before: str = "", after: str = "") -> "subprocess.CompletedProcess[str]
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
 
-def test_the_client_is_imported_in_the_background_without_a_word() -> None:
-    """Once, however many pipelines are compiled; and nothing is said of Python's age."""
+def test_the_client_is_imported_silently_in_the_background() -> None:
+    """The client is imported once for all pipelines, without a warning about Python's version."""
     after = "threads[0].join(); assert 'google.cloud.aiplatform_v1' in sys.modules"
     done = _run(after=after)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_process_that_ends_meanwhile_ends_well() -> None:
-    """An image that cannot be built ends the process in the middle of the import."""
+def test_a_process_can_exit_during_the_import() -> None:
+    """A process whose image build fails during the import exits normally."""
     done = _run(after="sys.exit(3)")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
 
 
 def test_a_client_that_cannot_be_imported_fails_the_connect() -> None:
-    """The background says nothing; the connection says what to install."""
+    """The background import prints nothing; the connection's error says what to install."""
     done = _run(before=_WALL, after=_CONNECT)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -95,10 +95,13 @@ def test_a_client_that_cannot_be_imported_fails_the_connect() -> None:
         ("None", ["loaded: False"]),
     ],
 )
-def test_a_pipeline_with_a_step_here_imports_it_while_images_are_built(
+def test_only_pipelines_with_a_step_on_vertex_ai_import_the_client(
     run_pipeline: "RunPipeline", operator: str, said: list[str]
 ) -> None:
-    """Nobody waits for a second of imports when the job is created; others import nothing."""
+    """The import finishes during the image build.
+
+    A pipeline without such a step imports nothing.
+    """
     completed = run_pipeline(_PIPELINE.replace("{operator}", operator))
     assert completed.returncode == 0, completed.output
     lines = completed.output.splitlines()

@@ -1,4 +1,4 @@
-"""No identity, or no project: said before anything is asked of Google."""
+"""A missing identity or project is reported before any request to Google."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from zenml_vertex.steps.operator import VertexStepOperator
 
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VertexStepOperator:
-    """A component that names no project, on a machine where nobody has logged in."""
+    """A component without a project, on a machine without a login."""
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("AIPLATFORM_EMULATOR_HOST", raising=False)
@@ -23,8 +23,8 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VertexStepOpera
     return make_operator()
 
 
-def test_without_credentials_it_says_how_to_get_some(operator: VertexStepOperator) -> None:
-    """Google's own exception names no command. Row P."""
+def test_without_credentials_the_error_says_how_to_get_some(operator: VertexStepOperator) -> None:
+    """The error names the login command, which Google's own exception does not."""
     with pytest.raises(CredentialsError) as raised:
         operator.connect()
     assert "`gcloud auth login`" in str(raised.value)
@@ -34,7 +34,7 @@ def test_without_credentials_it_says_how_to_get_some(operator: VertexStepOperato
 def test_credentials_without_a_project_are_refused(
     operator: VertexStepOperator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Instead of a job in `projects/None`; the error shows nothing of the credentials. Row O."""
+    """No job is created in `projects/None`, and the error shows nothing of the credentials."""
     file = tmp_path / "credentials.json"
     login = {
         "type": "authorized_user",

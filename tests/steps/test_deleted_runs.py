@@ -1,4 +1,4 @@
-"""Runs that somebody deletes on the ZenML server while a step of theirs works."""
+"""Runs that are deleted on the ZenML server while a step is running."""
 
 from tests.support.pipelines import StartPipeline, run_python
 from zenml_vertex.local_stack.stack import LocalStack
@@ -23,8 +23,8 @@ import sys
 from zenml.client import Client
 Client().delete_pipeline_run(sys.argv[1])
 """
-# A server without that step run, and then a proxy whose server is away for a moment:
-# ZenML's client raises KeyError for either.
+# A server without that step run, and then a proxy whose server is down for a moment:
+# ZenML's client raises KeyError for both.
 ASK = """
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -62,7 +62,7 @@ with HTTPServer(("127.0.0.1", 0), NotFound) as proxy:
 def test_the_job_of_a_deleted_run_is_cancelled(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
-    """Nobody can be told the result any more, and the machine would cost for an hour."""
+    """The job of a deleted run is cancelled, because no one can receive its result."""
     process = start_pipeline(SLEEPER)
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
     process.wait_for_line(r"Vertex AI job \d+: RUNNING")
@@ -75,7 +75,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
 def test_a_404_of_a_proxy_does_not_mean_that_a_step_run_was_deleted(
     local_stack: LocalStack,
 ) -> None:
-    """A restart of the ZenML server behind an ingress ends no job."""
+    """No job is cancelled while the ZenML server restarts behind an ingress that answers 404."""
     known, away = run_python(local_stack, ASK).splitlines()[-2:]
     assert known == str(
         [

@@ -1,4 +1,4 @@
-"""Dynamic pipelines: steps that run at the same time, and how all of them end."""
+"""Dynamic pipelines: steps that run at the same time, and how each of them ends."""
 
 import re
 import signal
@@ -19,7 +19,7 @@ STEPS = ("fails", *SLEEPERS)
 
 @dataclass
 class Ended:
-    """A run that was looked at while all its jobs ran, and when it was over."""
+    """A run while all its jobs were running, and after it had ended."""
 
     before: RunRecord
     jobs_before: Mapping[str, dict[str, Any]]
@@ -27,7 +27,7 @@ class Ended:
     stack: LocalStack
 
     def state(self, name: str) -> str:
-        """The state of a step's job when all was over."""
+        """Return the state of a step's job after the run had ended."""
         state: str = self.stack.jobs.fetch(self.jobs_before[name]["name"])["state"]
         return state
 
@@ -70,7 +70,7 @@ def _wait_until_all_run(process: PipelineProcess) -> str:
 
 
 def test_a_running_job_is_named_on_its_step_run(runs: dict[str, Ended]) -> None:
-    """For every step of the run, while it runs, also on a second step operator."""
+    """Each step run names its job while the job runs, on a second step operator too."""
     ended = runs["failure"]
     assert {step.name for step in ended.before.steps} == set(STEPS)
     for step in ended.before.steps:
@@ -81,7 +81,7 @@ def test_a_running_job_is_named_on_its_step_run(runs: dict[str, Ended]) -> None:
 
 
 def test_a_failing_step_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> None:
-    """Its siblings' jobs are cancelled, and the run is over when they are. Row A."""
+    """When a step fails, its siblings' jobs are cancelled, and the run ends when they have."""
     ended = runs["failure"]
     assert ended.completed.returncode != 0
     run = ended.completed.run
@@ -93,19 +93,19 @@ def test_a_failing_step_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> Non
 
 
 def test_a_step_of_another_step_operator_is_cancelled_too(runs: dict[str, Ended]) -> None:
-    """ZenML asks the stack's first step operator, which works in another region."""
+    """A step is cancelled even though ZenML asks the stack's first operator, in another region."""
     assert runs["failure"].completed.run.step("sleeps_elsewhere").status == "stopped"
 
 
-def test_a_step_whose_code_runs_may_tell_its_end_itself(runs: dict[str, Ended]) -> None:
-    """Vertex AI ends its container with SIGTERM; whatever ZenML makes of it, it is over."""
+def test_a_cancelled_python_step_ends(runs: dict[str, Ended]) -> None:
+    """A step whose container gets SIGTERM ends as stopped or failed, with an end time."""
     step = runs["failure"].completed.run.step("sleeps_in_python")
     assert step.status in {"stopped", "failed"}
     assert step.end_time is not None
 
 
 def test_ctrl_c_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> None:
-    """No job is left running."""
+    """After Ctrl-C, every job is cancelled and no step is left running."""
     ended = runs["interrupt"]
     assert ended.completed.returncode != 0
     assert {ended.state(name) for name in STEPS} == {"JOB_STATE_CANCELLED"}

@@ -1,4 +1,4 @@
-"""However a job ends, its step ends too, and says why: in static and in dynamic pipelines."""
+"""However a job ends, its step ends with a reason, in static and dynamic pipelines."""
 
 import re
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed
 from zenml_vertex.local_stack.views.zenml import StepRecord
 
-# A job that is not found is looked for during a minute.
+# A job that is not found is searched for during a minute.
 SECONDS = 180
 
 
 @dataclass
 class Ended:
-    """A pipeline's steps, all over.
+    """A pipeline whose steps have all ended.
 
     Args:
-        completed: The run.
-        deleted: The run with the job that is deleted; of a dynamic pipeline, the same.
-        stack: Where they ran.
+        completed: The completed run.
+        deleted: The run whose job is deleted; for a dynamic pipeline, the same run.
+        stack: The stack on which they ran.
     """
 
     completed: Completed
@@ -32,23 +32,23 @@ class Ended:
     stack: LocalStack
 
     def step(self, name: str) -> StepRecord:
-        """The last attempt at a step."""
+        """Return the last attempt at a step."""
         return self.completed.run.step(name)
 
     def job(self, name: str) -> dict[str, Any]:
-        """The only job of a step."""
+        """Return the only job of a step."""
         (job,) = find_jobs(self.stack, self.completed.run.id, name)
         return job
 
     def log(self, name: str) -> str:
-        """What the container of a step wrote."""
+        """Return what the container of a step wrote."""
         entries = self.stack.jobs.fetch_log(self.job(name)["name"], "workerpool0-0")
         return "\n".join(str(entry["jsonPayload"]["message"]) for entry in entries)
 
 
 @pytest.fixture(scope="module")
 def runs(local_stack: LocalStack, start_shared: StartShared) -> dict[str, Ended]:
-    """Both runs, at the same time; their sleeping jobs are deleted by somebody."""
+    """Both runs, at the same time; their sleeping jobs are deleted while they run."""
     processes = {
         name: start_shared("endings", name, ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1")
         for name in ("deleted", "dynamic", "static")
@@ -71,9 +71,9 @@ def ended(request: pytest.FixtureRequest, runs: dict[str, Ended]) -> Ended:
 
 
 def test_every_step_has_finished(ended: Ended) -> None:
-    """None is left provisioning, running, stopping or retrying, and neither is the run.
+    """No step and no run is left in an unfinished status.
 
-    A dynamic pipeline that goes on after failures is completed in the end.
+    A dynamic pipeline that continues after failures is completed in the end.
     """
     assert ended.completed.run.status in {"failed", "completed"}
     last = {step.name: step.status for step in ended.completed.run.steps}
@@ -89,7 +89,7 @@ def test_every_step_has_finished(ended: Ended) -> None:
 
 
 def test_a_deleted_job_ends_its_step(ended: Ended) -> None:
-    """The reason is on the step run, and the log does not repeat itself. Row E."""
+    """The reason is on the step run, and the log states it once."""
     step = ended.deleted.run.step("is_deleted")
     assert step.status == "failed"
     assert "does not exist any more" in str(step.error)
@@ -99,15 +99,15 @@ def test_a_deleted_job_ends_its_step(ended: Ended) -> None:
 
 
 def test_a_container_that_never_reports_fails_its_step(ended: Ended) -> None:
-    """The job SUCCEEDED, and nobody knows the step's result. Row F."""
+    """A step whose job SUCCEEDED without a report has failed, because its result is unknown."""
     assert ended.job("vanishes")["state"] == "JOB_STATE_SUCCEEDED"
     error = str(ended.step("vanishes").error)
     assert "never reported its result to ZenML" in error
     assert "os._exit" in error
 
 
-def test_what_the_infrastructure_says_is_on_the_step_run(ended: Ended) -> None:
-    """What failed, why in the service's own words, and what to do. Row G."""
+def test_an_infrastructure_failure_is_explained_on_the_step_run(ended: Ended) -> None:
+    """The step run says what failed, why in the service's own words, and what to do."""
     job = ended.job("is_killed")
     error = str(ended.step("is_killed").error)
     assert "ran out of memory (or was killed with status 137)" in error
@@ -118,7 +118,7 @@ def test_what_the_infrastructure_says_is_on_the_step_run(ended: Ended) -> None:
 
 
 def test_the_steps_own_metadata_does_not_hide_its_job(ended: Ended) -> None:
-    """A step may call anything `job_name`; its job is found under a name of its own. Row R."""
+    """A step may log `job_name` as metadata; its job is found under a key of our own."""
     step = ended.step("overwrites")
     assert step.metadata["job_name"] == "mine"
     assert str(find_recorded_name(step.metadata)) == ended.job("overwrites")["name"]
@@ -135,7 +135,7 @@ def test_the_steps_own_metadata_does_not_hide_its_job(ended: Ended) -> None:
 def test_each_attempt_has_a_step_run_and_a_job_of_its_own(
     ended: Ended, name: str, statuses: list[str], states: list[str]
 ) -> None:
-    """A function step and a command step that are retried; every job is named by its step run."""
+    """Each attempt at a retried step has its own step run, which names its own job."""
     attempts = [step for step in ended.completed.run.steps if step.name == name]
     jobs = list(reversed(find_jobs(ended.stack, ended.completed.run.id, name)))
     assert [(step.version, step.status) for step in attempts] == list(enumerate(statuses, start=1))
@@ -145,28 +145,26 @@ def test_each_attempt_has_a_step_run_and_a_job_of_its_own(
 
 
 def test_a_command_is_run_as_it_is(ended: Ended) -> None:
-    """Nothing of ZenML runs in its container; the job's success is the step's."""
+    """A command step runs no ZenML code, and its job's success is the step's."""
     container = ended.job("works")["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
     assert container["command"] == ["echo", "nothing of ZenML"]
     assert ended.log("works") == "nothing of ZenML"
 
 
 def test_a_command_that_fails_says_with_which_status(ended: Ended) -> None:
-    """No ZenML code could report it."""
+    """The error of a command step gives the command's exit status."""
     assert "the step's container exited with status 3" in str(ended.step("exits").error)
 
 
-def test_a_steps_own_exception_stays(ended: Ended) -> None:
-    """What the step reported itself says more than its container's exit status."""
+def test_a_steps_own_exception_is_kept(ended: Ended) -> None:
+    """The exception that a step reported is not replaced by its container's exit status."""
     first = next(step for step in ended.completed.run.steps if step.name == "fails_once")
     assert str(first.error) == "not at the first attempt"
 
 
 @pytest.mark.parametrize("name", ["vanishes", "works"])
-def test_each_change_of_state_is_one_line_with_the_time_in_the_last(
-    ended: Ended, name: str
-) -> None:
-    """However often the job was read."""
+def test_each_state_is_one_line_with_the_time_in_the_one_before(ended: Ended, name: str) -> None:
+    """Each change of a job's state is logged once, however often the job was read."""
     job_id = ended.job(name)["name"].rsplit("/", 1)[-1]
     lines = find_progress(ended.completed.output, job_id)
     assert lines
@@ -178,6 +176,6 @@ def test_each_change_of_state_is_one_line_with_the_time_in_the_last(
         assert re.fullmatch(r"[A-Z]+ after \d+s (queued|provisioning|running)", line), line
 
 
-def test_who_acts_is_said_once(ended: Ended) -> None:
-    """Also where several threads submit at the same time."""
+def test_the_identity_is_logged_once(ended: Ended) -> None:
+    """The acting identity is logged once, even if several threads submit at the same time."""
     assert ended.completed.output.count("Vertex AI: acting as ") == 1

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a static pipeline, whatever the operator is doing at that moment."""
+"""Ctrl-C and SIGTERM in a static pipeline, whatever the operator is doing at the time."""
 
 import signal
 from collections.abc import Iterator
@@ -18,24 +18,24 @@ JOBS = r"/customJobs(\?|$)"
 
 @dataclass
 class Interrupted:
-    """A pipeline process, started and waiting for its signals."""
+    """A pipeline process that has been started and waits for its signals."""
 
     process: PipelineProcess
     stack: LocalStack
 
     def wait_until_running(self) -> RunRecord:
-        """Wait until the job runs; the run at this moment."""
+        """Wait until the job runs, and return the run at that moment."""
         self.process.wait_for_line(r"Vertex AI job \d+: RUNNING")
         assert self.process.run_id
         return self.stack.records.fetch_run(self.process.run_id)
 
     def interrupt(self, number: int = signal.SIGINT) -> Completed:
-        """Send a signal, and wait for the end."""
+        """Send a signal and wait for the process to exit."""
         self.process.send_signal(number)
         return self.process.wait(60)
 
     def assert_ended_with(self, states: list[str]) -> None:
-        """See that the run's only jobs are in these states, and that no attempt follows."""
+        """Assert that the run's only jobs have these states and that no attempt follows."""
         jobs = find_jobs(self.stack, self.process.run_id)
         assert [job["state"] for job in jobs] == [f"JOB_STATE_{state}" for state in states]
         assert self.process.run_id
@@ -45,7 +45,7 @@ class Interrupted:
 
 @dataclass
 class Started:
-    """Every process of this module."""
+    """All processes of this module."""
 
     ctrl_c: Interrupted
     sigterm: Interrupted
@@ -63,7 +63,7 @@ def started(
     start_shared: StartShared,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Started]:
-    """The processes are started together, because most of their time is waiting."""
+    """The processes, started together because they mostly wait."""
     held = {
         "reading": Stop("GET", JOBS),
         "creating": Stop("POST", JOBS),
@@ -104,7 +104,7 @@ def started(
 
 
 def test_an_interruption_between_creating_and_recording_leaves_no_job(started: Started) -> None:
-    """The job that its step run does not name yet is cancelled, and none follows. Row S."""
+    """A job that its step run does not name yet is cancelled, and no other job follows."""
     started.held["recording"].wait()
     assert started.recording.interrupt().returncode != 0
     started.recording.process.wait_for_line(r"cancelling Vertex AI job projects/\S+\.")
@@ -112,15 +112,15 @@ def test_an_interruption_between_creating_and_recording_leaves_no_job(started: S
     assert [job["state"] for job in jobs] == ["JOB_STATE_CANCELLED"]
 
 
-def test_a_sigterm_while_the_job_is_read_is_not_swallowed(started: Started) -> None:
-    """It ends the step although the call that it interrupts would never end. Row D."""
+def test_a_sigterm_during_a_read_is_not_lost(started: Started) -> None:
+    """A SIGTERM ends the step, even if the read that it interrupts would never return."""
     started.held["reading"].wait()
     assert started.reading.interrupt(signal.SIGTERM).returncode != 0
     started.reading.assert_ended_with(["CANCELLED"])
 
 
 def test_an_interruption_before_the_job_exists_creates_none(started: Started) -> None:
-    """Neither this attempt nor a retry of it has a job."""
+    """After an early interruption, neither this attempt nor a retry creates a job."""
     started.held["creating"].wait()
     assert started.creating.interrupt().returncode != 0
     assert started.held["creating"].seen == 1
@@ -133,9 +133,9 @@ def test_an_interruption_before_the_job_exists_creates_none(started: Started) ->
 def test_an_interruption_cancels_the_job_and_starts_no_retry(
     started: Started, which: str, number: int
 ) -> None:
-    """The only job is cancelled before the process ends, though the step has retries left.
+    """The only job is cancelled before the process exits, although the step has retries left.
 
-    The step run names its job while it runs, and is stopped afterwards. Rows B and C.
+    The step run names its job while it runs, and is stopped afterwards.
     """
     interrupted: Interrupted = getattr(started, which)
     step = interrupted.wait_until_running().step("sleeps")
@@ -151,7 +151,7 @@ def test_an_interruption_cancels_the_job_and_starts_no_retry(
 
 
 def test_a_second_ctrl_c_starts_no_retry_either(started: Started) -> None:
-    """A second Ctrl-C ends the wait for the job's end; the job is cancelled all the same."""
+    """A second Ctrl-C ends the wait for the job's end, and the job is still cancelled."""
     interrupted = started.impatient
     interrupted.wait_until_running()
     interrupted.process.send_signal(signal.SIGINT)
@@ -166,7 +166,7 @@ def test_a_second_ctrl_c_starts_no_retry_either(started: Started) -> None:
 
 
 def test_a_job_whose_name_cannot_be_recorded_is_cancelled(started: Started) -> None:
-    """No attempt leaves a job that nobody knows of. Row S."""
+    """No attempt leaves a job that its step run does not name."""
     completed = started.unrecorded.process.wait()
     assert completed.returncode != 0
     assert completed.run.status == "failed"

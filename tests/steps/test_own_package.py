@@ -27,7 +27,7 @@ URLS = {
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Distribution:
-    """An installation from an index, of a version of its own."""
+    """An installation from a package index, with its own version."""
     folder = tmp_path / "zenml_vertex-0.2.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(
@@ -42,15 +42,15 @@ def installed(tmp_path: Path) -> Distribution:
 
 
 def test_a_release_is_named_by_its_version(installed: Distribution) -> None:
-    """What an index has, an image gets from there; nothing of Google is named."""
+    """A release is installed in the image from the index, without Google's client."""
     parts = choose_image_parts(installed, PACKAGE)
     assert parts.requirements == {"zenml-vertex==0.2.0"}
     assert parts.files == {}
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_what_is_on_no_index_travels_as_files(kind: str, installed: Distribution) -> None:
-    """A checkout, a wheel or a Git URL: the code goes along, and its requirements by name."""
+def test_an_unreleased_version_is_copied_as_files(kind: str, installed: Distribution) -> None:
+    """A checkout, wheel or Git URL is copied into the image, with its requirements by name."""
     (Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info" / "direct_url.json"
      ).write_text(json.dumps(URLS[kind]), "utf-8")  # fmt: skip
     parts = choose_image_parts(installed, PACKAGE)
@@ -61,12 +61,12 @@ def test_what_is_on_no_index_travels_as_files(kind: str, installed: Distribution
 
 
 def test_the_files_are_under_400_kilobytes() -> None:
-    """What an image grows by."""
+    """The files that are copied into an image have less than 400 kB."""
     assert sum(len(text.encode()) for text in find_image_parts().files.values()) < 400_000
 
 
-def test_what_cannot_run_in_a_container_stays_out() -> None:
-    """The emulator, the local stack, the command line, the server's record, Google's client."""
+def test_code_that_cannot_run_in_a_container_is_left_out() -> None:
+    """Emulator, local stack, command line, flavor record and Google's client are left out."""
     folders = {name.split("/")[1] for name in find_image_parts().files if name.count("/") > 1}
     assert folders == {"cloud", "container", "data", "following", "job", "ownership", "steps"}
     files = find_image_parts().files
@@ -79,7 +79,7 @@ def test_what_cannot_run_in_a_container_stays_out() -> None:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working folder of a container, with what ZenML's own build context puts there."""
+    """A container's working folder, with the files that ZenML puts there."""
     folder = tmp_path_factory.mktemp("app")
     context = BuildContext()
     parts = choose_image_parts(distribution("zenml-vertex"), PACKAGE)
@@ -93,7 +93,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_there(app: Path, code: str) -> list[str]:
-    """The lines that a Python in a container's working folder prints."""
+    """Return the lines that a Python in a container's working folder prints."""
     environment = {**os.environ, "ZENML_CONFIG_PATH": str(app / ".zenconfig")}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -103,8 +103,8 @@ def run_there(app: Path, code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_files_are_a_package_wherever_they_lie(app: Path) -> None:
-    """In the working folder of a container they are this package, with its version and hook."""
+def test_the_copied_files_are_the_package(app: Path) -> None:
+    """In a container's working folder, the files are this package, with its version and hook."""
     place, hooks = run_there(
         app,
         "import zenml_vertex\n"
@@ -116,11 +116,11 @@ def test_the_files_are_a_package_wherever_they_lie(app: Path) -> None:
     assert "zenml_vertex.ownership.hook:install" in hooks
 
 
-def test_a_container_has_all_that_it_loads(app: Path) -> None:
-    """The hook makes the flavor ours; config, operator and entrypoint load, and no Google.
+def test_a_container_has_everything_it_imports(app: Path) -> None:
+    """The hook replaces the flavor, and config, operator and entrypoint import without Google.
 
-    Each file that goes along can be imported there, but for the one that reads the
-    credentials of a service connector with Google's client.
+    Every copied file can be imported there, except the one that reads a service connector's
+    credentials with Google's client.
     """
     operator, failed, google, emulator = run_there(
         app,
@@ -149,8 +149,8 @@ def test_a_container_has_all_that_it_loads(app: Path) -> None:
     assert emulator == "[]"
 
 
-def test_a_pipeline_that_is_started_in_a_container_is_told_what_it_lacks(app: Path) -> None:
-    """Where the part that submits jobs was left out, the message says which package has it."""
+def test_submitting_from_a_container_names_the_missing_package(app: Path) -> None:
+    """Where the submitting part was left out, the error says which package has it."""
     (message,) = run_there(
         app,
         "from zenml_vertex.cloud import client_required\n"

@@ -1,4 +1,4 @@
-"""What a step operator tells of a step before anything is built, and without a run."""
+"""What a step operator checks of a step before anything is built, and without a run."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ from zenml_vertex.steps.preflight import Preflight, inspect_step
 
 
 def make_step(resources: ResourceSettings | None = None, **settings: Any) -> Step:
-    """A step as a pipeline has it once it is compiled."""
+    """Build a step as a compiled pipeline has it."""
     found: dict[str, Any] = {"step_operator.vertex": settings} if settings else {}
     if resources:
         found["resources"] = resources
@@ -26,7 +26,7 @@ def make_step(resources: ResourceSettings | None = None, **settings: Any) -> Ste
 
 
 def test_a_step_is_inspected_without_a_run() -> None:
-    """Its settings go over the component's; nothing is asked of a server, or of Google."""
+    """A step's settings override the component's, without a request to a server or Google."""
     found = inspect_step(
         make_operator(machine_type="n1-standard-16", accelerator_type="NVIDIA_TESLA_T4"),
         make_step(ResourceSettings(gpu_count=2), lingering_seconds=1),
@@ -37,8 +37,8 @@ def test_a_step_is_inspected_without_a_run() -> None:
     assert (found.job.accelerator_type, found.job.accelerator_count) == ("NVIDIA_TESLA_T4", 2)
 
 
-def test_every_problem_of_a_step_is_told_at_once(tmp_path: Path) -> None:
-    """Of its settings, its additional arguments and its key file; with the name of the step."""
+def test_all_problems_of_a_step_are_reported_at_once(tmp_path: Path) -> None:
+    """Problems of settings, additional arguments and key file are reported with the step's name."""
     operator = make_operator(
         service_account_path=str(tmp_path / "key.json"),
         additional_training_job_args={"network": "default", "time_out": "1s"},
@@ -52,8 +52,8 @@ def test_every_problem_of_a_step_is_told_at_once(tmp_path: Path) -> None:
     assert "Vertex settings of step `train` have 4 problems:" in str(raised.value)
 
 
-def test_a_step_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Before its image is built, and not again when its job is submitted."""
+def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A warning is logged before the image is built, and not again at submission."""
     preflight = Preflight(make_operator(machine_type="n1-standart-4"))
     step = make_step(ResourceSettings(cpu_count=8))
     with caplog.at_level(logging.WARNING, "zenml_vertex"):

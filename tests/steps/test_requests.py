@@ -21,18 +21,18 @@ from zenml_vertex.local_stack.views.pipelines import Completed
 from zenml_vertex.local_stack.views.zenml import StepRecord
 
 RUN_NAME = "r" * 200
-# ZenML builds one image for all steps that need the same, and names it after the first.
+# ZenML builds one image for all steps with equal needs, and names it after the first.
 IMAGE = (
     "europe-west4-docker.pkg.dev/demo-project/zenml/zenml"
     ":EverysettingGre-as_before-vertex_step_operator"
 )
-# Of the service, and of the job's life.
+# Fields that the service sets.
 NOT_REQUESTED = ("name", "state", "createTime", "startTime", "endTime", "updateTime")
 
 
 @dataclass
 class Loaded:
-    """The run."""
+    """The run, and its jobs."""
 
     completed: Completed
     stack: LocalStack
@@ -40,28 +40,28 @@ class Loaded:
     key_file: Path
 
     def step(self, name: str) -> StepRecord:
-        """A step."""
+        """Return a step."""
         return self.completed.run.step(name)
 
     def job(self, name: str) -> dict[str, Any]:
-        """The whole job of a step."""
+        """Return the whole job of a step."""
         job_name = self.step(name).job_name
         assert job_name
         return self.stack.jobs.fetch(job_name)
 
     def environment(self, name: str) -> dict[str, str]:
-        """The environment variables that a step's job was created with."""
+        """Return the environment variables with which a step's job was created."""
         container = self.job(name)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
         return {variable["name"]: variable["value"] for variable in container["env"]}
 
     def request(self, name: str) -> dict[str, Any]:
-        """A step's job as it was asked for, but for the values of its environment."""
+        """Return a step's job as requested, without the values of its environment."""
         job = {key: value for key, value in self.job(name).items() if key not in NOT_REQUESTED}
         assert job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"].pop("env")
         return job
 
     def labels(self, name: str) -> dict[str, str]:
-        """The labels by which a step's job is found."""
+        """Return the labels of a step's job."""
         return {
             "source": f"zenml-vertex-{__version__.replace('.', '_')}",
             "zenml-server-id": self.stack.records.fetch("/info", {})["id"],
@@ -94,12 +94,11 @@ def loaded(
     return Loaded(completed, local_stack, folder, key_file)
 
 
-def test_every_setting_of_a_step_goes_before_its_components(loaded: Loaded) -> None:
-    """All of them reach the job, in the step's own project and region.
+def test_every_setting_of_a_step_overrides_its_components(loaded: Loaded) -> None:
+    """All settings of a step reach the job, in the step's own project and region.
 
-    Among them are service account, reserved ranges, encryption key and additional
-    arguments, the spelling `disk_type` of ZenML's own page, and a display name of 128
-    characters. Rows H, I, J, N, Q and T.
+    Among them are service account, reserved ranges, encryption key, additional arguments, ZenML's
+    documented alias `disk_type`, and a display name of 128 characters.
     """
     step_run_id = loaded.step("train").id
     request = loaded.request("train")
@@ -137,7 +136,7 @@ def test_every_setting_of_a_step_goes_before_its_components(loaded: Loaded) -> N
 
 
 def test_what_a_step_does_not_set_comes_from_its_component(loaded: Loaded) -> None:
-    """All of it, and an accelerator in lower case too. Row L."""
+    """Settings that a step leaves out come from its component, in lower case too."""
     assert loaded.request("plain") == {
         "displayName": "r" * 122 + "-plain",
         "labels": loaded.labels("plain"),
@@ -186,15 +185,15 @@ def test_what_a_step_does_not_set_comes_from_its_component(loaded: Loaded) -> No
 def test_the_machine_of_a_step_is_what_it_asks_for(
     loaded: Loaded, name: str, machine: dict[str, Any]
 ) -> None:
-    """`gpu_count=0` turns the component's GPU off; the built-in settings class works too. Row M."""
+    """`gpu_count=0` disables the component's GPU, also with the built-in settings class."""
     (pool,) = loaded.job(name)["jobSpec"]["workerPoolSpecs"]
     assert pool["machineSpec"] == machine
 
 
 def test_a_component_without_a_project_uses_that_of_its_credentials(loaded: Loaded) -> None:
-    """Never `projects/None`; a step may name another. Row O.
+    """A component without a project uses its credentials' one, unless the step sets another.
 
-    Each identity is said once, in one line.
+    Each identity is logged once, in one line.
     """
     numbers = {name: str(loaded.step(name).job_name).split("/")[1] for name in ("plain", "train")}
     assert numbers["plain"] != numbers["train"]
@@ -209,8 +208,8 @@ def test_a_component_without_a_project_uses_that_of_its_credentials(loaded: Load
     ]
 
 
-def test_a_reference_to_a_variable_stays_text(loaded: Loaded) -> None:
-    """Vertex AI would put the API token into the log instead."""
+def test_a_variable_reference_is_not_expanded(loaded: Loaded) -> None:
+    """`$(NAME)` is escaped, so that Vertex AI does not expand the API token into the log."""
     entries = loaded.stack.jobs.fetch_log(str(loaded.step("plain").job_name), "workerpool0-0")
     written = [entry["jsonPayload"]["message"] for entry in entries]
     assert written == ["it costs $(ZENML_STORE_API_TOKEN)"]
@@ -218,9 +217,9 @@ def test_a_reference_to_a_variable_stays_text(loaded: Loaded) -> None:
 
 
 def test_no_secret_is_written_anywhere(loaded: Loaded) -> None:
-    """Neither the token of the job's environment, nor one of Google's, at debug level. Row K.
+    """No token of the job's environment or of Google is written, even at the DEBUG level.
 
-    Not to the terminal, not to the servers' logs, not to what is stored of the run.
+    This covers the terminal, the servers' logs and everything that is stored of the run.
     """
     assert " DEBUG " in loaded.completed.output
     tokens = [
@@ -238,12 +237,12 @@ def test_no_secret_is_written_anywhere(loaded: Loaded) -> None:
 
 
 def test_a_run_without_a_connector_loads_nothing_of_connectors(loaded: Loaded) -> None:
-    """Google's libraries for clusters and registries need not be installed. Row P."""
+    """Without a connector, the libraries that only connectors need are not imported."""
     assert (loaded.folder / "loaded-modules.txt").read_text("utf-8") == ""
 
 
 def _fetch_objects(stack: LocalStack) -> list[tuple[str, str]]:
-    """Name and text of everything in the artifact store."""
+    """Yield name and text of every object in the artifact store."""
     address = f"{stack.storage_url}/storage/v1/b/demo-artifacts/o"
     objects = []
     for item in send_request(address).content["items"]:

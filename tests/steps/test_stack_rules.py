@@ -1,4 +1,4 @@
-"""What is refused, by which words, and before what: stacks, settings, images, projects."""
+"""What is refused, in which words, and how early: stacks, settings, images and projects."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from zenml_vertex.local_stack.stack import LocalStack
 
 @dataclass
 class Tried:
-    """What `pipelines/refusals.py` found: an error's text, empty where there was none."""
+    """The error texts that `pipelines/refusals.py` found; empty where there was no error."""
 
     results: Mapping[str, str]
     output: str
@@ -45,7 +45,7 @@ def tried(local_stack: LocalStack, start_shared: StartShared) -> Tried:
 def test_a_stack_that_vertex_cannot_reach_is_refused(
     tried: Tried, stack: str, reason: str, cure: str
 ) -> None:
-    """With the reason, and the commands that mend it."""
+    """The error gives the reason and the commands that correct the stack."""
     assert reason in tried.results[stack]
     assert cure in tried.results[stack]
     assert f"`zenml stack update refusals-{stack} " in tried.results[stack]
@@ -53,7 +53,7 @@ def test_a_stack_that_vertex_cannot_reach_is_refused(
 
 @pytest.mark.parametrize("registry", ["gcr", "artifact-registry", "docker-hub", "company"])
 def test_every_remote_registry_is_accepted(tried: Tried, registry: str) -> None:
-    """Google's two, and anybody else's."""
+    """Google's registries are accepted, and any other remote registry too."""
     assert tried.results[registry] == ""
 
 
@@ -65,10 +65,10 @@ def test_every_remote_registry_is_accepted(tried: Tried, registry: str) -> None:
         ("unknown-setting", "there is no setting `machine_typ`. Did you mean `machine_type`?"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_before_a_build(
+def test_invalid_settings_are_refused_before_a_build(
     tried: Tried, attempt: str, words: str
 ) -> None:
-    """A GPU that was half asked for is no silent CPU job, and costs no image. Row M."""
+    """An incomplete GPU request or an unknown setting is refused before an image is built."""
     assert words in tried.results[attempt]
     before, _, _ = tried.output.partition("refused until here")
     assert "Building Docker image" not in before
@@ -76,12 +76,12 @@ def test_settings_that_cannot_work_are_refused_before_a_build(
 
 
 def test_a_dynamic_step_without_an_image_says_how_to_build_one(tried: Tried) -> None:
-    """Instead of ZenML's "Missing build for snapshot"."""
+    """The error names `depends_on`, unlike ZenML's "Missing build for snapshot"."""
     assert "name the step in `@pipeline(depends_on=[...])`" in tried.results["unbuilt"]
 
 
 def test_a_dynamic_step_that_names_its_image_needs_no_build(tried: Tried) -> None:
-    """`skip_build` with `parent_image` is enough."""
+    """A dynamic step with `skip_build` and `parent_image` needs no build."""
     assert tried.results["prebuilt"] == ""
     images = [
         job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["imageUri"]
@@ -91,8 +91,8 @@ def test_a_dynamic_step_that_names_its_image_needs_no_build(tried: Tried) -> Non
     assert images == ["europe-docker.pkg.dev/p/r/i:1"]
 
 
-def test_a_connector_says_which_project_it_is(tried: Tried) -> None:
-    """A component that names none uses the connector's, and says who acts. Row O."""
+def test_a_connector_provides_the_project(tried: Tried) -> None:
+    """A component without a project uses the connector's, and the log names the identity."""
     assert tried.results["connected"] == ""
     assert re.search(
         r"Vertex AI: acting as .*connector `gcp`.* in project `demo-project`", tried.output
@@ -100,7 +100,7 @@ def test_a_connector_says_which_project_it_is(tried: Tried) -> None:
 
 
 def test_two_projects_that_differ_are_refused_before_a_build(tried: Tried) -> None:
-    """The component's and the connector's: one of them is a mistake. Row O."""
+    """Different projects in component and connector are refused before an image is built."""
     assert "configured for project `another-project`" in tried.results["torn"]
     assert "service connector for project `demo-project`" in tried.results["torn"]
     assert "static-torn" not in tried.output

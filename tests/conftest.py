@@ -1,4 +1,4 @@
-"""What the tests share: one local stack for the session, and pipelines that run on it.
+"""Shared fixtures: one local stack for the session, and pipelines that run on it.
 
 `local_stack` is started by the first test that asks for it. Pipelines run in
 processes of their own, because ZenML's client keeps its state in the process.

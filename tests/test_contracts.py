@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml: each of them notices what it is there for."""
+"""The import contracts of pyproject.toml: each contract notices the import that it forbids."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name("lint-imports")
-# Contract -> a module and an import that it must not have.
+# Contract -> a module and an import that the contract forbids there.
 BREACHES = {
     "Arrows run one way: cli, steps -> following -> job": (
         "zenml_vertex/following/cadence.py", "import zenml_vertex.steps.operator",
@@ -38,7 +38,7 @@ BREACHES = {
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
-    """Contract -> whether it is kept, in a copy of the packages with all of these imports."""
+    """Return contract -> whether it is kept, in a copy of the packages with all these imports."""
     folder = tmp_path_factory.mktemp("contracts")
     for package in ("src", "benchmarks", "campaign"):
         ignored = shutil.ignore_patterns("__pycache__")
@@ -61,8 +61,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     }
 
 
-def test_every_contract_is_tried(report: dict[str, bool]) -> None:
-    """A contract that is added to pyproject.toml needs an import that breaks it."""
+def test_every_contract_is_tested(report: dict[str, bool]) -> None:
+    """Each contract in pyproject.toml has an import here that breaks it."""
     assert set(report) == set(BREACHES)
 
 
@@ -70,5 +70,5 @@ def test_every_contract_is_tried(report: dict[str, bool]) -> None:
 def test_an_import_that_breaks_a_contract_is_noticed(
     contract: str, report: dict[str, bool]
 ) -> None:
-    """Each wall is real: the import is in a module that has nothing of the kind today."""
+    """A forbidden import, added to a module without any such import, breaks its contract."""
     assert not report[contract]

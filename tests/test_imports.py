@@ -1,4 +1,4 @@
-"""What an import costs, nothing of Google, and which door it goes through."""
+"""What an import loads: nothing of Google, and the emulator through its public package only."""
 
 import ast
 import subprocess
@@ -37,14 +37,14 @@ import {module}
     ],
 )
 def test_no_module_of_google_is_imported(module: str, then: str) -> None:
-    """Every step container imports the operator: seconds and 200 MB are at stake."""
+    """Modules that step containers load import nothing of Google: it costs seconds and 200 MB."""
     program = _PROGRAM.format(module=module, then=then)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_wall_would_notice() -> None:
-    """The test above can fail."""
+def test_the_import_block_works() -> None:
+    """An import of Google is noticed by the check above."""
     program = _PROGRAM.format(module="zenml_vertex.cloud.jobs", then="")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode != 0
@@ -52,14 +52,14 @@ def test_the_wall_would_notice() -> None:
 
 
 def test_the_package_itself_does_not_import_zenml() -> None:
-    """It is loaded while ZenML itself is being imported."""
+    """The package does not import ZenML, because it is loaded while ZenML is being imported."""
     program = "import sys, zenml_vertex; assert 'zenml' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 _ROOT = Path(__file__).parents[1]
 _DOORS = {"vertex_emulator", "vertex_emulator.faults"}
-# The emulator's own tests, and what prints files from its tables.
+# The emulator's own tests, and the programs that print files from its tables.
 _INSIDERS = (
     "src/vertex_emulator/",
     "tests/emulator/",
@@ -78,8 +78,8 @@ def _iter_imports(file: Path) -> Iterator[str]:
             yield node.module
 
 
-def test_the_emulator_is_entered_by_its_door() -> None:
-    """Users of the emulator import `vertex_emulator` and its faults, and no module within."""
+def test_the_emulator_is_imported_through_its_public_package() -> None:
+    """Users of the emulator import `vertex_emulator` and its faults, and no other module of it."""
     files = [
         file
         for folder in ("src", "tests", "campaign", "benchmarks", "examples", "docs")
@@ -96,8 +96,8 @@ def test_the_emulator_is_entered_by_its_door() -> None:
     assert within == set()
 
 
-def test_the_emulators_door_leads_to_what_it_names() -> None:
-    """Each public name can be imported; those of Docker need its package only when used."""
+def test_every_public_name_of_the_emulator_can_be_imported() -> None:
+    """Each public name can be imported; those for Docker need its package only when used."""
     program = (
         "import sys, vertex_emulator\n"
         "assert 'docker' not in sys.modules\n"

@@ -24,7 +24,7 @@ from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[ContainerServices]:
-    """An engine, a registry and a parent image; gone at the end, where it was made here."""
+    """An engine, a registry and a parent image; those started here are removed at the end."""
     with tempfile.TemporaryDirectory() as logs:
         opened = open_container_services(CACHE, Path(logs), os.environ)
         try:
@@ -39,7 +39,7 @@ def services() -> Iterator[ContainerServices]:
 
 @pytest.fixture
 def engine(services: ContainerServices) -> Iterator[docker.DockerClient]:
-    """A client of the engine; no test leaves a container behind."""
+    """A client of the engine; a test leaves no container behind."""
     client = docker.DockerClient(base_url=services.docker_host, timeout=300)
     before = {container.id for container in client.containers.list(all=True)}
     yield client
@@ -50,7 +50,7 @@ def engine(services: ContainerServices) -> Iterator[docker.DockerClient]:
 
 @pytest.fixture
 def emulator(services: ContainerServices, engine: docker.DockerClient) -> Iterator[VertexEmulator]:
-    """An emulator that runs jobs in containers, and has a secret of its own."""
+    """An emulator that runs jobs in containers and has a secret in its environment."""
     del engine
     environ = {
         "DOCKER_HOST": services.docker_host,
@@ -63,7 +63,7 @@ def emulator(services: ContainerServices, engine: docker.DockerClient) -> Iterat
 
 @pytest.fixture
 def submit(emulator: VertexEmulator, services: ContainerServices) -> Callable[..., str]:
-    """Creates a job: `submit(*command, image=None, to=None, **container_spec)`; its name."""
+    """Create a job: `submit(*command, image=None, to=None, **container_spec)`; return its name."""
 
     def submit(
         *command: str, image: str | None = None, to: VertexEmulator | None = None, **spec: Any
@@ -87,7 +87,7 @@ def submit(emulator: VertexEmulator, services: ContainerServices) -> Callable[..
 
 @pytest.fixture
 def run(emulator: VertexEmulator, submit: Callable[..., str]) -> Callable[..., Job]:
-    """Runs a job to its end; takes what `submit` takes."""
+    """Run a job to its end; the arguments are those of `submit`."""
 
     def run(*command: str, **given: Any) -> Job:
         return (given.get("to") or emulator).wait_for_state(submit(*command, **given), seconds=60)
@@ -97,9 +97,9 @@ def run(emulator: VertexEmulator, submit: Callable[..., str]) -> Callable[..., J
 
 @pytest.fixture
 def push_image(services: ContainerServices) -> Callable[[str, str], str]:
-    """Makes an image without files for an architecture: `push_image(name, architecture)`.
+    """Push an empty image for an architecture: `push_image(name, architecture)`.
 
-    Straight into the registry: no engine here could run it.
+    It is written straight into the registry, because no engine here could run it.
     """
     base = f"http://{services.registry}/v2"
 

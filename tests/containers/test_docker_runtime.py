@@ -1,4 +1,4 @@
-"""Jobs in real containers: a real engine, a real registry, the emulator's `docker` runtime."""
+"""Jobs in real containers, with a real engine and registry and the `docker` runtime."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ _OWNER_LABEL = "zenml-vertex.emulator.owner"
 
 
 def lines_of(emulator: VertexEmulator, job: Job) -> list[tuple[str, str]]:
-    """What the replica has written: (severity, line)."""
+    """Return the lines that the replica has written: (severity, line)."""
     return [
         (entry["severity"], entry["jsonPayload"]["message"])
         for entry in emulator.log_entries(job.name)
@@ -32,14 +32,14 @@ def lines_of(emulator: VertexEmulator, job: Job) -> list[tuple[str, str]]:
 
 
 def error_of(job: Job) -> dict[str, object]:
-    """The error of a job that has failed."""
+    """Return the error of a job that has failed."""
     assert job.state is JobState.FAILED
     assert job.error is not None
     return job.error
 
 
 def test_a_job_runs_in_its_image(emulator: VertexEmulator, run: Run) -> None:
-    """The Python, the files and the streams are the container's own."""
+    """The job has the Python, the files and the output streams of its container."""
     code = "import sys; print(sys.prefix); print('é', end=''); sys.stderr.write('warning\\n')"
     job = run("python", "-c", code)
     assert job.state is JobState.SUCCEEDED
@@ -51,9 +51,9 @@ def test_a_job_runs_in_its_image(emulator: VertexEmulator, run: Run) -> None:
 def test_the_image_is_pulled_by_its_digest(
     services: ContainerServices, engine: docker.DockerClient, run: Run
 ) -> None:
-    """A tag is resolved at the registry, and what is pulled cannot change: `NAME@sha256:...`.
+    """A tag is resolved at the registry and pulled as `NAME@sha256:...`, which cannot change.
 
-    The engine has an image of that name already, which would do for `docker run`.
+    An image of that name that the engine already has is not used.
     """
     digest = engine.images.get_registry_data(services.parent_image).id
     before = services.registry_log.read_text("utf-8").count(f"/manifests/{digest}")
@@ -62,7 +62,7 @@ def test_the_image_is_pulled_by_its_digest(
 
 
 def test_the_environment_is_vertex_ais(emulator: VertexEmulator, run: Run) -> None:
-    """Vertex AI's variables, the metadata server's and the storage's; nothing of the emulator's."""
+    """The container has Vertex AI's variables and the servers' addresses, and no others."""
     code = "import os; print(' '.join(os.environ))"
     job = run("python", "-c", code, env=[{"name": "MINE", "value": "$(CLOUD_ML_JOB_ID)"}])
     (line,) = [line for _, line in lines_of(emulator, job)]
@@ -76,7 +76,7 @@ def test_the_environment_is_vertex_ais(emulator: VertexEmulator, run: Run) -> No
 
 
 def test_the_metadata_server_can_be_reached(emulator: VertexEmulator, run: Run) -> None:
-    """Google's libraries find their token as on a machine of Google's; no file is in the image."""
+    """Google's libraries get a token in the container as on Google's machines, without a file."""
     code = (
         "import os, urllib.request as u; print(u.urlopen(u.Request('http://' + "
         "os.environ['GCE_METADATA_HOST'] + '/computeMetadata/v1/instance/service-accounts/"
@@ -88,24 +88,24 @@ def test_the_metadata_server_can_be_reached(emulator: VertexEmulator, run: Run) 
 
 @pytest.mark.parametrize(("code", "status"), [("exit 7", 7), ("kill -ABRT $$", 134)])
 def test_an_exit_status_is_the_jobs_error(code: str, status: int, run: Run) -> None:
-    """A program's own status, and 128 + N for a signal N."""
+    """The job's error has the program's exit status, or 128 + N for a signal N."""
     error = error_of(run("sh", "-c", f"sh -c '{code}'"))
     assert error["code"] == 3
     assert f"non-zero status of {status}." in str(error["message"])
 
 
 def test_a_command_that_the_image_lacks_is_a_start_error(run: Run) -> None:
-    """Status 128 with containerd's own words; a shell's 127 is an exit like any other."""
+    """A missing command is status 128 with containerd's text; a shell's 127 is a normal exit."""
     error = error_of(run("no-such-program"))
     assert "non-zero status of 128. Termination reason: StartError." in str(error["message"])
     assert 'exec: "no-such-program": executable file not found in $PATH' in str(error["message"])
     assert "non-zero status of 127." in str(error_of(run("sh", "-c", "no-such-program"))["message"])
 
 
-def test_a_container_that_takes_too_much_memory(
+def test_a_container_that_runs_out_of_memory(
     services: ContainerServices, engine: docker.DockerClient, run: Run
 ) -> None:
-    """The kernel kills it, and the job says so, and not only its status."""
+    """The error of a container killed for its memory says so, beside its exit status."""
     del engine
     limited = DockerRuntime({"DOCKER_HOST": services.docker_host}, memory_bytes=64 * 2**20)
     with VertexEmulator(runtime=limited) as emulator:
@@ -114,10 +114,10 @@ def test_a_container_that_takes_too_much_memory(
 
 
 @pytest.mark.parametrize("reaction", ["sys.exit(0)", "None"])
-def test_a_cancelled_job_is_told_and_then_ended(
+def test_a_cancelled_job_gets_sigterm_and_then_sigkill(
     emulator: VertexEmulator, submit: Submit, engine: docker.DockerClient, reaction: str
 ) -> None:
-    """SIGTERM reaches the program, and one that will not end is killed; nothing is left."""
+    """SIGTERM reaches the program, a program that ignores it is killed, and nothing is left."""
     code = (
         "import signal, sys, time\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (print('told', flush=True), {reaction}))\n"
@@ -136,7 +136,7 @@ def test_a_cancelled_job_is_told_and_then_ended(
 def test_arguments_alone_keep_the_images_entrypoint(
     services: ContainerServices, engine: docker.DockerClient, emulator: VertexEmulator, run: Run
 ) -> None:
-    """Command, arguments, both or neither: each replaces what it replaces on Vertex AI."""
+    """Command and arguments each replace the same part of the image as on Vertex AI."""
     image = f"{services.registry}/entrypoint:1"
     container = engine.containers.create(services.parent_image, ["true"])
     container.commit(
@@ -159,7 +159,7 @@ def test_arguments_alone_keep_the_images_entrypoint(
 def test_a_missing_image_fails_the_job_and_is_explained(
     services: ContainerServices, run: Run
 ) -> None:
-    """The registry's word is in the error, and the operator's text has the cure."""
+    """The job's error has the registry's text, and the operator's diagnosis has the cure."""
     job = run("true", image=f"{services.registry}/zenml:gone")
     assert job.start_time is None
     assert "manifest unknown" in str(error_of(job)["message"])
@@ -168,10 +168,10 @@ def test_a_missing_image_fails_the_job_and_is_explained(
     assert "prevent_build_reuse=True" in found.cure
 
 
-def test_an_image_for_other_machines_fails_the_job_and_is_explained(
+def test_an_image_for_another_architecture_is_explained(
     push_image: Callable[[str, str], str], run: Run
 ) -> None:
-    """What a laptop with an Arm processor builds is told from what the machine needs."""
+    """An Arm image on an x86 machine fails the job, and the diagnosis names the cause."""
     job = run("true", image=push_image("foreign", "arm64"))
     assert "linux/arm64" in str(error_of(job)["message"])
     assert "platform='linux/amd64'" in diagnose(job.to_json()).cure
@@ -179,7 +179,7 @@ def test_an_image_for_other_machines_fails_the_job_and_is_explained(
 
 @pytest.fixture
 def closed_registry() -> Iterator[str]:
-    """A registry that lets nobody in; its address."""
+    """A registry that refuses every request; its address."""
 
     class Refuse(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -208,7 +208,7 @@ def closed_registry() -> Iterator[str]:
 def test_a_registry_without_permission_fails_the_job_and_is_explained(
     closed_registry: str, run: Run
 ) -> None:
-    """The refusal is the registry's, and the cure is a role for Vertex AI's agents."""
+    """The job's error has the registry's refusal, and the cure is a role for Vertex AI's agents."""
     job = run("true", image=f"{closed_registry}/team/train:1")
     found = diagnose(job.to_json())
     assert found.what == "is not allowed to pull its image."
@@ -226,10 +226,10 @@ def test_a_registry_without_permission_fails_the_job_and_is_explained(
         ),
     ],
 )
-def test_what_an_image_lacks_is_read_from_the_log(
+def test_a_missing_package_is_explained_by_the_log(
     command: str, what: str, emulator: VertexEmulator, run: Run
 ) -> None:
-    """The container's own traceback is what the explanation goes by."""
+    """The diagnosis is found in the traceback of the container's log."""
     job = run("sh", "-c", command)
     log = [line for _, line in lines_of(emulator, job)]
     assert what in diagnose(job.to_json(), log).what
@@ -238,7 +238,7 @@ def test_what_an_image_lacks_is_read_from_the_log(
 def test_containers_of_a_dead_emulator_are_removed(
     services: ContainerServices, engine: docker.DockerClient
 ) -> None:
-    """The next emulator finds them by their label; those of a living one stay."""
+    """The next emulator removes them by their label, and keeps those of a running emulator."""
     code = "from vertex_emulator.runtimes.docker import describe_owner as d; print(d())"
     dead = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
@@ -265,7 +265,7 @@ def test_containers_of_a_dead_emulator_are_removed(
 def test_leftovers_of_a_job_are_removed(
     services: ContainerServices, engine: docker.DockerClient
 ) -> None:
-    """An emulator that takes a job up again ends the container that it had."""
+    """An emulator that resumes a job ends the container that the job had."""
     container = engine.containers.run(
         services.parent_image, ["sleep", "600"], detach=True, network_mode="host",
         labels={"zenml-vertex.emulator.job-id": "42"},
@@ -277,6 +277,6 @@ def test_leftovers_of_a_job_are_removed(
 
 
 def test_without_an_engine_the_emulator_does_not_start() -> None:
-    """The message says what to start."""
+    """The error says what to start."""
     with pytest.raises(DockerError, match="dockerd"):
         DockerRuntime({"DOCKER_HOST": "unix:///nowhere/docker.sock"})

@@ -21,20 +21,20 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
-# One minute on two cores that nobody else uses.
+# One minute on two idle cores.
 SECONDS = 400
 
 
 @pytest.fixture
 def parent_image(services: ContainerServices, engine: docker.DockerClient) -> Iterator[str]:
-    """A parent for step images, in an engine that has an image of a registry too."""
+    """A parent for step images, in an engine that also has a registry's image."""
     with provided_image(engine, IMAGE, services.parent_image, os.environ):
         yield services.parent_image
 
 
 @contextmanager
 def start(folder: Path, host: str | None, *command: str) -> Iterator["subprocess.Popen[str]"]:
-    """A command of a user with an engine of their own, or without one."""
+    """Start a command of a user with their own Docker engine, or without one."""
     environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder)}
     environment.pop("DOCKER_HOST", None)
     if host:
@@ -50,7 +50,7 @@ def start(folder: Path, host: str | None, *command: str) -> Iterator["subprocess
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:
-    """The output up to a line that contains a text."""
+    """Return the output up to a line that contains a text."""
     assert process.stdout is not None
     seen = ""
     for line in process.stdout:
@@ -61,7 +61,7 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def find_traces(client: docker.DockerClient, registry: str) -> list[str]:
-    """What an engine still has of a registry: containers, volumes, and names of images."""
+    """Find a registry's traces in an engine: containers, volumes and names of images."""
     containers = [str(container.id) for container in client.containers.list(all=True)]
     volumes = [str(volume.id) for volume in client.volumes.list()]
     names = [name for image in client.images.list() for name in image.tags]
@@ -71,9 +71,9 @@ def find_traces(client: docker.DockerClient, registry: str) -> list[str]:
 def test_the_step_runs_in_the_image_that_was_built_for_it(
     tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """Built by ZenML, pushed, pulled by its digest and run; the engine that was there stays.
+    """ZenML builds and pushes the image, the job pulls it by digest, and the engine keeps running.
 
-    The registry is the demo's own, a container that is gone at the end.
+    The demo starts its own registry, a container that is removed at the end.
     """
     demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
     with start(tmp_path, services.docker_host, *demo) as process:
@@ -96,7 +96,7 @@ def test_the_step_runs_in_the_image_that_was_built_for_it(
 def test_an_interrupted_job_leaves_no_container(
     tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """A Ctrl-C while the job runs cancels it; containers, image and processes are gone."""
+    """Ctrl-C while the job runs cancels it and removes containers, image and processes."""
     demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
     with start(tmp_path, services.docker_host, *demo) as process:
         seen = read_until(process, ": PENDING.")
@@ -112,7 +112,7 @@ def test_an_interrupted_job_leaves_no_container(
 def test_a_demo_that_is_killed_leaves_no_registry(
     tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """The registry's container ends with the demo, also with one that cannot clean up."""
+    """The registry's container ends with the demo, even if the demo was killed."""
     demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
     with start(tmp_path, services.docker_host, *demo) as process:
         registry = read_until(process, "Container registry: ").rpartition(" ")[2].rstrip(".\n")
@@ -124,9 +124,9 @@ def test_a_demo_that_is_killed_leaves_no_registry(
 
 
 def test_an_interrupted_start_leaves_no_engine(tmp_path: Path, services: ContainerServices) -> None:
-    """`make demo-docker`, and a Ctrl-C while the base image is made.
+    """Ctrl-C during `make demo-docker`, while the base image is being made, leaves nothing.
 
-    The engine that it has started, its mounts and its folder are gone.
+    The engine that it started, its mounts and its folder are removed.
     """
     if not services.is_engine_started_here:
         pytest.skip("an engine answers on this machine, so that none is started")

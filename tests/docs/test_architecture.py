@@ -1,4 +1,4 @@
-"""The page on the architecture shows the tree as it is, and the tree keeps to its limits."""
+"""The page on the architecture shows the tree as it is, and modules keep their size limit."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ _MOST_LINES = 400
 
 
 def _read_map(package: Path) -> list[Path]:
-    """The files and folders that the page shows of a package."""
+    """Return the files and folders that the page shows of a package."""
     heading = f"src/{package.name}/"
     (block,) = (text for text in read_blocks(PAGE, "") if text.startswith(heading))
     shown: list[Path] = []
@@ -28,12 +28,12 @@ def _read_map(package: Path) -> list[Path]:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_the_map_shows_what_exists(package: Path) -> None:
-    """Each file and folder on the map is in the tree."""
+    """Each file and folder on the map exists."""
     assert [path for path in _read_map(package) if not path.exists()] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
-def test_the_map_shows_every_room(package: Path) -> None:
+def test_the_map_is_complete(package: Path) -> None:
     """Each module and folder at the top of a package is on the map."""
     shown = _read_map(package)
     rooms = [
@@ -44,7 +44,7 @@ def test_the_map_shows_every_room(package: Path) -> None:
     assert [entry for entry in rooms if entry not in shown] == []
 
 
-def test_the_ways_lead_through_modules_that_exist() -> None:
+def test_the_modules_that_the_text_names_exist() -> None:
     """Each `folder/module.py` that the text names is in one of the packages."""
     named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", PAGE.read_text("utf-8")))
     assert len(named) > 10
@@ -53,8 +53,8 @@ def test_the_ways_lead_through_modules_that_exist() -> None:
     ] == []
 
 
-def test_no_module_is_longer_than_a_sitting() -> None:
-    """400 lines at most."""
+def test_no_module_is_too_long() -> None:
+    """No module has more than 400 lines."""
     folders = ("src", "benchmarks", "campaign", "docs", "examples")
     modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     assert len(modules) > 200

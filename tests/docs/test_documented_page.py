@@ -20,7 +20,7 @@ from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.zenml import StepRecord
 
-# `zenml` is that of this environment.
+# `zenml` is the one of this environment.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 A_STACK = "zenml stack register <STACK> -o default -a gcs -c gar -i no-image"
@@ -160,14 +160,14 @@ class Shell:
         )
 
     def do(self, block: str, **values: str) -> str:
-        """Run a block that must work; all of its output."""
+        """Run a block that must succeed, and return all its output."""
         done = self.run(block, **values)
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
         return output
 
     def fetch_config(self, name: str) -> dict[str, Any]:
-        """What the server has of a step operator."""
+        """Return the config of a step operator on the server."""
         query = {"name": name, "type": "step_operator", "hydrate": "true"}
         (component,) = self.local_stack.records.fetch("/components", query)["items"]
         configuration: dict[str, Any] = component["metadata"]["configuration"]
@@ -185,8 +185,8 @@ def shell(local_stack: LocalStack) -> Shell:
     return Shell(local_stack, folder, {**environment, "ZENML_ACTIVE_STACK_ID": stack["id"]})
 
 
-def test_the_gcloud_login_form_is_taken(shell: Shell) -> None:
-    """Project and region are enough; a disk type can be updated afterwards."""
+def test_the_documented_gcloud_login_form_works(shell: Shell) -> None:
+    """Project and region are enough, and a disk type can be set by an update."""
     shell.do(GCLOUD_LOGIN, STEP_OPERATOR_NAME="page-login")
     assert shell.fetch_config("page-login") == {
         "project": "demo-project",
@@ -196,15 +196,15 @@ def test_the_gcloud_login_form_is_taken(shell: Shell) -> None:
     assert shell.fetch_config("page-login")["boot_disk_type"] == "pd-standard"
 
 
-def test_the_key_file_form_is_taken(shell: Shell) -> None:
-    """The path of the key is kept as it was written."""
+def test_the_documented_key_file_form_works(shell: Shell) -> None:
+    """The path of the key file is stored as it was written."""
     shell.do(KEY_FILE, STEP_OPERATOR_NAME="page-key")
     key_file = shell.environment["GOOGLE_APPLICATION_CREDENTIALS"]
     assert shell.fetch_config("page-key")["service_account_path"] == key_file
 
 
-def test_service_account_network_and_ranges_are_taken(shell: Shell) -> None:
-    """The page's additional configuration."""
+def test_the_documented_additional_configuration_works(shell: Shell) -> None:
+    """Service account, network and reserved ranges are accepted as the page writes them."""
     shell.do(
         ADDITIONAL,
         STEP_OPERATOR_NAME="page-additional",
@@ -222,7 +222,7 @@ def test_service_account_network_and_ranges_are_taken(shell: Shell) -> None:
 
 
 def test_a_registration_without_a_region_is_refused(shell: Shell) -> None:
-    """The page's persistent resource section leaves it out; the last line says what to add."""
+    """The page's section on persistent resources omits the region; the error says what to add."""
     done = shell.run(
         PERSISTENT_RESOURCE,
         STEP_OPERATOR_NAME="page-persistent",
@@ -239,12 +239,12 @@ def test_a_registration_without_a_region_is_refused(shell: Shell) -> None:
 def test_steps_run_with_a_connector_and_the_pages_settings(
     shell: Shell, run_pipeline: RunPipeline
 ) -> None:
-    """Connector, step operator, connection, stack; then the page's decorators, unchanged.
+    """The page's connector, step operator and stack run steps with its decorators, unchanged.
 
-    Both import paths of the settings work, the page's spelling of the disk counts,
-    and the connector's project and credentials are used. The page's first decorator
-    asks for a machine that is not in Google's list for training, and that another
-    page of Google's names: a warning before the image is built, and the job runs.
+    Both import paths of the settings work, the page's alias of the disk type counts, and the
+    connector's project and credentials are used. The page's first decorator requests a machine
+    that is not in Google's list for training, but on another page of Google's; a warning is
+    logged before the image is built, and the job runs.
     """
     shell.do(CONNECTOR, STEP_OPERATOR_NAME="page-connector", CONNECTOR_NAME="page-connector")
     shell.do(STACK, NAME="page-connector")

@@ -1,4 +1,4 @@
-"""Every example runs, and Vertex AI is asked for what it says."""
+"""Every example runs and sends the request that it describes."""
 
 import runpy
 from textwrap import indent
@@ -27,7 +27,7 @@ def _machine_and_disk(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
 
 
 def test_every_example_is_tested() -> None:
-    """A new example needs a test here."""
+    """Each example has a test here."""
     names = {
         str(file.relative_to(EXAMPLES))
         for file in EXAMPLES.rglob("*.py")
@@ -56,7 +56,7 @@ def test_minimal_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> Non
 
 
 def test_gpu_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
-    """The settings class of the built-in operator, and its page's spelling of the disk, arrive."""
+    """The built-in settings class and its page's alias of the disk type reach the job."""
     completed = run_pipeline(EXAMPLES / "gpu_step.py")
     assert completed.run.status == "completed", completed.output
     spec = _fetch_spec(local_stack, completed.run.step("train").job_name)
@@ -71,7 +71,7 @@ def test_gpu_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
 
 
 def test_yaml_settings(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
-    """Where and how the step runs stands in the YAML alone."""
+    """The YAML file alone decides where and how the step runs."""
     completed = run_pipeline(EXAMPLES / "yaml_settings" / "run.py")
     assert completed.run.status == "completed", completed.output
     spec = _fetch_spec(local_stack, completed.run.step("train").job_name)
@@ -83,7 +83,7 @@ def test_yaml_settings(local_stack: LocalStack, run_pipeline: RunPipeline) -> No
 
 
 def test_dynamic_pipeline(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
-    """Two jobs of one step run at the same time, and their results come back."""
+    """Two jobs of one step run at the same time, and their results are returned."""
     completed = run_pipeline(EXAMPLES / "dynamic_pipeline.py")
     assert completed.run.status == "completed", completed.output
     assert "The best loss is 0.5." in completed.output
@@ -111,7 +111,7 @@ def test_command_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> Non
 
 
 def test_inject_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    """It prints what the page about faults shows, and the page's code is its own."""
+    """The example prints what the page about faults shows, and the page shows its code."""
     page = ROOT / "docs" / "how-to" / "inject-faults.md"
     example = EXAMPLES / "inject_faults.py"
     runpy.run_path(str(example), run_name="__main__")
@@ -121,7 +121,7 @@ def test_inject_faults(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_failing_step(run_pipeline: RunPipeline) -> None:
-    """The terminal and the step run say what the README shows, line by line."""
+    """Terminal and step run show what the README shows, line by line."""
     completed = run_pipeline(EXAMPLES / "failing_step.py")
     assert completed.run.status == "failed", completed.output
     (shown,) = (

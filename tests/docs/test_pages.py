@@ -1,4 +1,4 @@
-"""The pages say what is so: links, commands, options, names, and what is generated."""
+"""The pages are correct: links, commands, options, names and generated files."""
 
 import ast
 import re
@@ -24,8 +24,8 @@ each_page = pytest.mark.parametrize(
 
 
 @each_page
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every link to a file of this repository finds it."""
+def test_links_work(page: Path) -> None:
+    """Every link to a file of this repository leads to an existing file."""
     missing = [
         link for link in _LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()
     ]
@@ -34,7 +34,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @each_page
 def test_python_blocks_compile(page: Path) -> None:
-    """Every block of Python is Python, and what it imports from here exists."""
+    """Every Python block compiles, and what it imports from this package exists."""
     for block in read_blocks(page, "python"):
         tree = ast.parse(block)
         for node in ast.walk(tree):
@@ -44,7 +44,7 @@ def test_python_blocks_compile(page: Path) -> None:
 
 @each_page
 def test_commands_of_zenml_vertex_exist(page: Path) -> None:
-    """Every `zenml-vertex ...` that a page names is a command, with options that it has."""
+    """Every `zenml-vertex ...` on a page is an existing command with existing options."""
     for line in read_commands(page):
         if line.startswith("zenml-vertex "):
             _check_command(line)
@@ -76,14 +76,14 @@ def _check_command(line: str) -> None:
     ],
 )
 def test_a_wrong_command_is_noticed(line: str) -> None:
-    """The test above can fail."""
+    """A command or an option that does not exist fails the check above."""
     with pytest.raises(AssertionError):
         _check_command(line)
 
 
 @each_page
 def test_options_of_the_step_operator_exist(page: Path) -> None:
-    """Every option of `zenml step-operator register` and `update` is a field of the config."""
+    """Every option of `zenml step-operator register` and `update` is a config field."""
     zenmls_own = {"flavor", "connector"}
     for line in read_commands(page):
         if re.match(r"zenml step-operator (register|update) ", line):
@@ -93,7 +93,7 @@ def test_options_of_the_step_operator_exist(page: Path) -> None:
 
 @each_page
 def test_targets_of_make_exist(page: Path) -> None:
-    """Every `make ...` is a target of the Makefile."""
+    """Every `make ...` on a page is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for line in read_commands(page):
         if match := re.match(r"make ([\w-]+)", line):
@@ -108,14 +108,14 @@ def test_targets_of_make_exist(page: Path) -> None:
         ("generate_emulator_coverage.py", "emulator-coverage.md"),
     ],
 )
-def test_generated_pages_are_fresh(generator: str, page: str) -> None:
-    """A page of the reference is what its generator prints now."""
+def test_generated_pages_are_current(generator: str, page: str) -> None:
+    """Each generated page equals its generator's output."""
     rendered = runpy.run_path(str(DOCS / "reference" / generator))["render"]()
     assert (DOCS / "reference" / page).read_text("utf-8") == rendered
 
 
 def test_the_index_names_every_page() -> None:
-    """Who starts at docs/README.md finds everything, decisions by their own index."""
+    """docs/README.md links to every page, directly or through the index of decisions."""
     for index in (DOCS / "README.md", DOCS / "decisions" / "README.md"):
         linked = {(index.parent / link).resolve() for link in _LINK.findall(index.read_text())}
         folder = index.parent
@@ -126,7 +126,7 @@ def test_the_index_names_every_page() -> None:
 
 
 def test_the_readme_says_what_the_metadata_says() -> None:
-    """Supported versions, in words that a change of pyproject.toml makes wrong."""
+    """The README's supported versions are those of pyproject.toml."""
     metadata = (ROOT / "pyproject.toml").read_text("utf-8")
     assert 'requires-python = ">=3.10,<3.14"' in metadata
     assert '"zenml>=0.96,<0.99"' in metadata
@@ -138,7 +138,7 @@ def test_the_readme_says_what_the_metadata_says() -> None:
 
 
 def test_the_readme_shows_the_end_of_the_demo() -> None:
-    """What the README shows is what the demo prints for these facts."""
+    """The README shows the summary that the demo prints for the same data."""
     start = datetime(2026, 11, 25, 1, 6, 28, 896_000, tzinfo=timezone.utc)
     summary = DemoSummary(
         job_name="projects/510835001129/locations/europe-west4/customJobs/2030556020881204042",

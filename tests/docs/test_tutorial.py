@@ -10,7 +10,7 @@ from tests.support.leftovers import find_processes
 from tests.support.pages import DOCS, ROOT, generalise, read_blocks
 
 PAGE = DOCS / "tutorial" / "first-step.md"
-# Two servers' starts and five commands of ZenML's; on two cores it takes 40 s.
+# Two servers start and five ZenML commands run, which takes 40 s on two cores.
 SECONDS = 240
 
 SHOW_JOBS = """
@@ -23,8 +23,8 @@ END
 """
 
 
-def test_what_the_tutorial_says_happens(tmp_path: Path) -> None:
-    """Typed word for word, it prints what the page shows, and leaves nothing."""
+def test_the_tutorial_works(tmp_path: Path) -> None:
+    """Typed word for word, the tutorial prints what its page shows and leaves nothing behind."""
     make, local_stack, *typed, ending = read_blocks(PAGE, "shell")
     assert make.startswith("make demo\n")
     assert ending == "exit\n"
@@ -48,7 +48,7 @@ def test_what_the_tutorial_says_happens(tmp_path: Path) -> None:
     printed = set(generalise(done.stdout))
     shown = [line for block in read_blocks(PAGE, "") for line in generalise(block)]
     assert shown
-    # ZenML's CLI puts the kind of an exception before its text.
+    # ZenML's CLI puts the class of an exception before its text.
     printed |= {re.sub(r"^[\w.]+Error: ", "", line) for line in printed}
     assert [line for line in shown if line not in printed] == [], done.stdout
     (jobs,) = re.findall(r"^JOBS (.*)$", done.stdout, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""ZenML's own operator on the local stack: the baseline of every comparison."""
+"""ZenML's built-in operator on the local stack: the baseline of every comparison."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from zenml_vertex.local_stack.demo.demo import run_demo
 
 
 def test_the_built_in_operator_runs_unmodified(tmp_path: Path) -> None:
-    """By environment only: the flavor is ZenML's, it submits, and the emulator runs its job."""
+    """With only its environment changed, ZenML's built-in operator submits a job that runs."""
     lines: list[str] = []
     facts = run_demo(tmp_path / "stack", lines.append, operator="builtin")
     assert facts.history[-1].state == "SUCCEEDED"

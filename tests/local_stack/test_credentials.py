@@ -1,4 +1,4 @@
-"""The made-up service account."""
+"""The generated service account."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from zenml_vertex.local_stack.stack import LocalStack
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 
-def test_googles_library_takes_the_key_for_a_real_one(local_stack: LocalStack) -> None:
-    """It gets a token from the emulator, with no other network."""
+def test_googles_library_accepts_the_key(local_stack: LocalStack) -> None:
+    """google-auth exchanges the key for a token at the emulator and contacts no other server."""
     credentials = service_account.Credentials.from_service_account_file(
         local_stack.environment["GOOGLE_APPLICATION_CREDENTIALS"], scopes=SCOPES
     )
@@ -23,7 +23,7 @@ def test_googles_library_takes_the_key_for_a_real_one(local_stack: LocalStack) -
 
 
 def test_only_the_owner_reads_the_key(tmp_path: Path) -> None:
-    """A private key is private from its first byte, also over an older file."""
+    """The key file is private from its first byte, even if it replaces an older file."""
     path = tmp_path / "key.json"
     write_key_file(path, project="p", token_url="http://127.0.0.1:1/token")
     assert path.stat().st_mode & 0o777 == 0o600

@@ -16,13 +16,13 @@ from tests.support.leftovers import find_processes
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 # The whole demo; on two cores it takes 20 s.
 SECONDS = 90
-# A signed token, as the ZenML server gives them.
+# A signed token, as the ZenML server issues them.
 TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
 
 
 @pytest.fixture
 def user(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user with a ZenML and a gcloud set-up, in a repository of theirs."""
+    """The environment of a user with their own ZenML and gcloud configuration."""
     home = tmp_path / "home"
     files = {
         ".config/zenml/config.yaml": "store:\n  type: rest\n  url: https://zenml.example.com\n",
@@ -79,9 +79,9 @@ def _read_until(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
-    """It ends by naming the job, its states, the accuracy and the times.
+    """The demo ends with the job, its states, the accuracy and the times.
 
-    The user's own set-up is as before, no process is left, and no secret was shown.
+    The user's configuration is unchanged, no process is left, and no secret was shown.
     """
     temporary = Path(user["TMPDIR"])
     before = _read_tree(Path(user["HOME"]))
@@ -103,7 +103,7 @@ def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
     assert float(accuracy[1]) > 95
     for phase in ("servers", "registration", "pipeline", "clean-up", "together"):
         assert re.search(rf"{phase} +\d+\.\d s", summary), summary
-    # ZenML's own lines pass through, with the time.
+    # ZenML's own lines are shown, with the time.
     assert re.search(r" s    \| Step `train` has started\.", done.stdout)
     assert "The flavor `vertex` is zenml_vertex.flavor.VertexStepOperatorFlavor." in done.stdout
 
@@ -111,7 +111,7 @@ def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
     assert find_processes(temporary) == []
     (kept,) = temporary.iterdir()
     assert (kept / "stack" / "logs" / "zenml.log").is_file()
-    # The job was given a token of the ZenML server's, which nobody else has on disk.
+    # The job was given a token of the ZenML server, which is in no other file.
     (job,) = (kept / "stack" / "vertex" / "jobs").glob("*/job.json")
     assert TOKEN.search(job.read_text("utf-8"))
     assert not TOKEN.search(done.stdout + done.stderr)
@@ -119,7 +119,7 @@ def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
 
 
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(user: dict[str, str]) -> None:
-    """While the job runs: the job is cancelled, the servers end, the folder is removed."""
+    """Ctrl-C while the job runs cancels it, ends the servers and removes the folder."""
     with _start_demo(user) as demo:
         _read_until(demo, "runs step `train`")
         demo.send_signal(signal.SIGINT)
@@ -133,7 +133,7 @@ def test_ctrl_c_cancels_the_job_and_leaves_nothing(user: dict[str, str]) -> None
 
 
 def test_sigterm_while_the_servers_start_leaves_nothing(user: dict[str, str]) -> None:
-    """The demo ends as shells expect it, and so do the servers that were half up."""
+    """SIGTERM during the start ends the demo with the usual status, and the servers too."""
     with _start_demo(user) as demo:
         _read_until(demo, "Cloud Storage emulator is ready")
         demo.terminate()

@@ -1,4 +1,4 @@
-"""What the processes of a stack find in their environment."""
+"""The environment of a local stack's processes."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ LAYOUT = Layout(Path("/stack"))
 SECRETS = Secrets(password="the-password", jwt_key="the-jwt-key")
 
 
-def test_nothing_of_the_users_setup_is_handed_on() -> None:
-    """The user's server, project, credentials, caches and folders stay the user's."""
+def test_the_users_configuration_is_not_inherited() -> None:
+    """The user's server, project, credentials, caches and folders do not reach the stack."""
     environ = {
         "AIPLATFORM_EMULATOR_HOST": "elsewhere:1",
         "CLOUDSDK_CONFIG": "/user/gcloud",
@@ -52,7 +52,7 @@ def test_nothing_of_the_users_setup_is_handed_on() -> None:
 
 
 def test_the_server_has_its_own_database_and_no_client() -> None:
-    """The server works in its own folder, with a password that nobody else has."""
+    """The server works in its own folder, with a password of its own."""
     environment = build_server_environment({}, LAYOUT, SECRETS, storage_url="http://127.0.0.1:2")
     assert environment["ZENML_STORE_URL"] == "sqlite:////stack/zenml-server/zenml.db"
     assert environment["ZENML_CONFIG_PATH"] == "/stack/zenml-server"
@@ -60,13 +60,13 @@ def test_the_server_has_its_own_database_and_no_client() -> None:
 
 
 def test_the_emulator_gets_no_credentials() -> None:
-    """What the emulator hands to its jobs is the address of the storage, and nothing more."""
+    """The emulator passes the storage's address to its jobs, and no credentials."""
     environment = build_emulator_environment({"PATH": "/usr/bin"}, storage_url="http://127.0.0.1:2")
     assert environment == {"PATH": "/usr/bin", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2"}
 
 
 def test_clients_find_the_three_servers() -> None:
-    """ZenML, gcloud, gcsfs and the operator are led to the stack, and nowhere else."""
+    """ZenML, gcloud, gcsfs and the operator use the stack's servers, and no others."""
     environment = build_client_environment(
         {},
         LAYOUT,
@@ -90,6 +90,6 @@ def test_clients_find_the_three_servers() -> None:
     }
 
 
-def test_secrets_do_not_show() -> None:
-    """Whoever prints the secrets sees none."""
+def test_secrets_are_not_in_reprs() -> None:
+    """The repr of the secrets shows none of them."""
     assert "the-" not in repr(SECRETS)

@@ -1,4 +1,4 @@
-"""`--runtime docker`: which Docker engine is asked, and what is said where none answers."""
+"""`--runtime docker`: which Docker engine is used, and the error if none answers."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 
 @pytest.fixture
 def engine() -> Iterator[str]:
-    """The address of something that answers as a Docker engine does, with no image and no hub."""
+    """The address of a fake Docker engine, with no image and no connection to a hub."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -54,14 +54,14 @@ def engine() -> Iterator[str]:
 
 @pytest.fixture
 def unused() -> str:
-    """An address where nothing answers."""
+    """An address that no server answers."""
     with open_listener() as listener:
         host, port = listener.getsockname()
     return f"tcp://{host}:{port}"
 
 
 def run_demo(*options: str, host: str = "") -> "subprocess.CompletedProcess[str]":
-    """`zenml-vertex demo` with a DOCKER_HOST."""
+    """Run `zenml-vertex demo` with a DOCKER_HOST."""
     environment = {**os.environ, "DOCKER_HOST": host}
     return subprocess.run(
         [COMMAND, "demo", *options], env=environment, capture_output=True, text=True, timeout=60
@@ -69,14 +69,14 @@ def run_demo(*options: str, host: str = "") -> "subprocess.CompletedProcess[str]
 
 
 def test_docker_host_comes_first(engine: str) -> None:
-    """An engine is named as for every other program."""
+    """DOCKER_HOST overrides the Docker context."""
     assert find_docker_host({"DOCKER_HOST": engine}) == engine
 
 
-def test_the_chosen_context_is_asked(
+def test_the_current_context_is_used(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`docker context use` decides without DOCKER_HOST: Docker Desktop's engine is a context."""
+    """Without DOCKER_HOST, the context of `docker context use` is used, as Docker Desktop needs."""
     meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"desktop-linux").hexdigest()
     meta.mkdir(parents=True)
     content = {"Name": "desktop-linux", "Metadata": {}, "Endpoints": {"docker": {"Host": engine}}}
@@ -87,7 +87,7 @@ def test_the_chosen_context_is_asked(
 
 
 def test_without_an_engine_the_demo_says_what_to_start(unused: str) -> None:
-    """One error with a cure, before any server is started; no traceback."""
+    """Without an engine there is one error with a cure, before any server starts."""
     done = run_demo("--runtime", "docker", host=unused)
     assert done.returncode == 1
     assert f"No Docker engine answers at {unused}. Start Docker Desktop" in done.stderr
@@ -99,14 +99,14 @@ def test_without_an_engine_the_demo_says_what_to_start(unused: str) -> None:
     "option", [("--registry", "127.0.0.1:5000"), ("--parent-image", "python:3.12")]
 )
 def test_options_for_images_need_the_docker_runtime(option: tuple[str, str]) -> None:
-    """An option that would do nothing is refused."""
+    """An option that would have no effect is refused."""
     done = run_demo(*option)
     assert done.returncode == 2
     assert "need --runtime docker" in done.stderr
 
 
 def test_a_registry_that_is_named_is_used(engine: str, tmp_path: Path) -> None:
-    """None is started, and `localhost`, which ZenML refuses, is called by its number."""
+    """With `--registry`, none is started; `localhost`, which ZenML refuses, becomes 127.0.0.1."""
     plan = ImagePlan(registry="localhost:5000/team", parent_image="python:3.12")
     log = tmp_path / "registry.log"
     with open_image_services(plan, log, {"DOCKER_HOST": engine}) as services:
@@ -116,7 +116,7 @@ def test_a_registry_that_is_named_is_used(engine: str, tmp_path: Path) -> None:
 
 
 def test_a_registry_that_cannot_be_pulled_has_a_cure(engine: str, tmp_path: Path) -> None:
-    """The error has the engine's reason, and the option that does without the pull."""
+    """The error has the engine's reason, and the option that makes the pull unnecessary."""
     environment = {**os.environ, "DOCKER_HOST": engine}
     with (
         pytest.raises(StartError, match=r"no such host.*--registry HOST:PORT"),
@@ -126,6 +126,6 @@ def test_a_registry_that_cannot_be_pulled_has_a_cure(engine: str, tmp_path: Path
 
 
 def test_no_engine_is_an_error_of_its_own(unused: str) -> None:
-    """Callers can tell it from a part that did not start."""
+    """Callers can distinguish a missing engine from a server that did not start."""
     with pytest.raises(ToolsMissingError, match="systemctl start docker"):
         find_docker_host({"DOCKER_HOST": unused})

@@ -1,4 +1,4 @@
-"""Jobs that outlast their tokens, with every source of credentials; seen on the wire."""
+"""Jobs that outlast their tokens, with every source of credentials, as the emulator sees them."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 TOKEN_SECONDS = 5
-# On Google, a token lasts an hour and a job seven days.
+# On Google Cloud, a token lasts an hour and a job up to seven days.
 JOB_SECONDS = 60
 SOURCES = ("key-file", "connector", "gcloud", "adc")
 _SCRIPT = Path(__file__).with_name("pipelines") / "long_job.py"
@@ -69,7 +69,7 @@ def run_command(stack: LocalStack, *command: str, **environment: str) -> None:
 
 
 def write_key(stack: LocalStack, source: str) -> Path:
-    """A key of a project of its own, whose tokens come from the emulator."""
+    """Write a key with its own project, whose tokens come from the emulator."""
     file = stack.folder / f"{source}.json"
     write_key_file(file, project=f"{source}-project", token_url=f"{stack.emulator_url}/token")
     return file
@@ -108,8 +108,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def environment_of(stack: LocalStack, source: str) -> Mapping[str, str]:
-    """What is different for a source: nobody is helped out by the credentials of another."""
-    # An emulator that is named by this variable is asked as nobody.
+    """Return the variables for a source, so that no other source's credentials are found."""
+    # An emulator that this variable names gets no credentials.
     changes = {"AIPLATFORM_EMULATOR_HOST": ""}
     if source == "gcloud":
         changes |= {
@@ -124,7 +124,7 @@ def environment_of(stack: LocalStack, source: str) -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(stack: LocalStack) -> dict[str, "PipelineProcess"]:
-    """A job for each source, all at the same time, to their end."""
+    """A job for each source, all at the same time, run to their end."""
     with ExitStack() as running:
         processes = {}
         for source in SOURCES:
@@ -159,9 +159,9 @@ GCLOUD_CLIENT = "32555940559.apps.googleusercontent.com"
 def test_a_job_is_followed_beyond_its_tokens(
     stack: LocalStack, finished: dict[str, "PipelineProcess"], source: str, identity: str
 ) -> None:
-    """Twelve lifetimes of a token, and the step ends well; every call bore its own identity.
+    """A step succeeds after twelve token lifetimes, with its own identity in every call.
 
-    Vertex AI is asked again and again all the while, and answers with the job.
+    Vertex AI is polled throughout and answers with the job.
     """
     process = finished[source]
     completed = process.wait(1)
@@ -172,7 +172,7 @@ def test_a_job_is_followed_beyond_its_tokens(
     lasted = read_time(job["endTime"]) - read_time(job["startTime"])
     assert lasted.total_seconds() >= JOB_SECONDS
     calls = send_request(f"{stack.emulator_url}/emulator/requests").content["requests"]
-    # Each source has a project of its own. Whoever looks on bears no token.
+    # Each source has a project of its own. Calls of the test itself have no token.
     place = f"/v1/{name.rpartition('/customJobs/')[0]}/"
     mine = [
         call for call in calls if call["path"].startswith(place) and call["identity"] != "anonymous"

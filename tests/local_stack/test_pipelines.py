@@ -1,4 +1,4 @@
-"""Pipelines on the shared stack: what a test sees of them."""
+"""Pipelines on the shared stack, and what a test can read of them."""
 
 import signal
 from pathlib import Path
@@ -50,11 +50,10 @@ SLEEPER = """
 
 
 def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline) -> None:
-    """The run, its step, the step's job and the job's output are there as plain data.
+    """A test can read the run, its step, the step's job and the job's output as plain data.
 
-    The pipeline says nothing of images, and nothing secret is seen anywhere. ZenML's
-    clients keep no credentials on disk, where one that starts would find those of
-    another half written.
+    The pipeline configures no images, and no secret is shown. ZenML's clients store no
+    credentials on disk, where another client could read them half written.
     """
     completed = run_pipeline(ONE_STEP, "here")
     assert completed.returncode == 0, completed.output
@@ -77,17 +76,17 @@ def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline
     for secret in local_stack.secrets:
         assert not any(secret in text for text in [completed.output, str(written), *logs])
     assert not list((local_stack.folder / "zenml-client").glob("credentials*"))
-    # The job has a home of its own.
+    # The job has a home folder of its own.
     assert Path(str(step.metadata["zenml_home"])).is_relative_to(local_stack.folder / "vertex")
 
 
 def test_the_flavor_is_this_package(local_stack: LocalStack) -> None:
-    """What the tests run is this operator, and not ZenML's built-in one of the same name."""
+    """The tests run this package's operator and not ZenML's built-in one of the same name."""
     assert local_stack.flavor_source == "zenml_vertex.flavor.VertexStepOperatorFlavor"
 
 
-def test_a_step_that_fails_is_told_with_its_error(run_pipeline: RunPipeline) -> None:
-    """A failure is a result too: exit status, statuses, and the step's own message."""
+def test_a_failed_step_is_returned_with_its_error(run_pipeline: RunPipeline) -> None:
+    """A failed run is returned with exit status, statuses and the step's own message."""
     completed = run_pipeline(ONE_STEP, "nowhere")
     assert completed.returncode != 0
     assert completed.run.status == "failed"
@@ -97,7 +96,7 @@ def test_a_step_that_fails_is_told_with_its_error(run_pipeline: RunPipeline) -> 
 
 
 def test_a_script_without_a_run_says_so(run_pipeline: RunPipeline) -> None:
-    """Who asks for a run that there was not gets to see the output."""
+    """Asking for the run of a script that started none is an error that shows its output."""
     completed = run_pipeline("print('nothing to do')")
     assert completed.returncode == 0
     with pytest.raises(LookupError, match="nothing to do"):
@@ -107,7 +106,7 @@ def test_a_script_without_a_run_says_so(run_pipeline: RunPipeline) -> None:
 def test_a_line_can_be_waited_for_and_a_signal_sent(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
-    """A Ctrl-C while the job runs reaches the pipeline, and the job's process ends."""
+    """Ctrl-C while the job runs reaches the pipeline, and the job's process ends."""
     process = start_pipeline(SLEEPER)
     match = process.wait_for_line(r"customJobs/(\d+)")
     name = f"projects/{local_stack.jobs.project}/locations/{local_stack.jobs.region}/{match[0]}"
@@ -120,7 +119,7 @@ def test_a_line_can_be_waited_for_and_a_signal_sent(
 
 
 def test_a_pipeline_that_still_runs_is_ended(local_stack: LocalStack, tmp_path: Path) -> None:
-    """Leaving the block ends the process, whatever it does."""
+    """Leaving the block ends the process, whatever it is doing."""
     script = make_project(tmp_path, "p") / "script.py"
     script.write_text("import time\nprint('up')\ntime.sleep(3600)\n")
     with local_stack.start_pipeline(script) as process:

@@ -1,4 +1,4 @@
-"""Server processes: how they start, and that they end."""
+"""Server processes: how they start and how they end."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def _wait_for_text(file: Path, text: str) -> None:
 
 
 def test_a_server_serves_on_the_socket_that_it_is_given(tmp_path: Path) -> None:
-    """Its address is known before it starts, and it is gone when it is stopped."""
+    """A server's address is known before it starts, and is free after it has stopped."""
     server = Server(
         "storage",
         STORAGE,
@@ -52,7 +52,7 @@ def test_a_server_serves_on_the_socket_that_it_is_given(tmp_path: Path) -> None:
 
 
 def test_a_server_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
-    """The error names the server and its exit status, and shows what it wrote last."""
+    """The error names the server and its exit status and shows its last log lines."""
     server = Server(
         "fragile server", f"{HERE}:fail", environment=_environment(), log=tmp_path / "log"
     )
@@ -67,8 +67,8 @@ def test_a_server_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
     )
 
 
-def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
-    """The wait has an end, and so has the server."""
+def test_a_server_that_hangs_is_ended(tmp_path: Path) -> None:
+    """The wait for a server times out and ends the server."""
     server = Server(
         "silent server", f"{HERE}:hang", environment=_environment(), log=tmp_path / "log"
     )
@@ -80,7 +80,7 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """Being asked is a courtesy; the end is certain, and asking twice is no mistake."""
+    """A process that ignores SIGTERM is killed, and ending it twice is no error."""
     with (tmp_path / "log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", HERE, "--stubborn"],
@@ -94,7 +94,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     end_process(process, patience=0.1)
 
 
-def test_an_address_counts_once_its_line_is_whole() -> None:
+def test_an_address_is_read_from_a_complete_line() -> None:
     """A line that is still being written is not read."""
     assert find_announced_url("An emulator listening on http://127.0.0.1:12") is None
     assert (
@@ -104,7 +104,7 @@ def test_an_address_counts_once_its_line_is_whole() -> None:
 
 
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    """Even one that is killed, and so can clean nothing up, leaves no server behind."""
+    """A server ends with its parent, even if the parent was killed and could not clean up."""
     parent = subprocess.Popen(
         [sys.executable, "-m", HERE, "--with-server", str(tmp_path / "log")],
         env=_environment(),
@@ -119,7 +119,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_signals_wait_for_the_end_of_the_block() -> None:
-    """A Ctrl-C between the start of a process and its entry in a list loses nothing."""
+    """A Ctrl-C after a process has started, but before it is recorded, leaves no process."""
     code = """
 import signal
 from zenml_vertex.local_stack.processes.ending import hold_signals
@@ -137,7 +137,7 @@ except KeyboardInterrupt:
 
 
 def test_signals_are_held_in_the_main_thread_only() -> None:
-    """Elsewhere there is nothing to hold, and nothing is changed."""
+    """Outside the main thread, holding signals changes nothing."""
     passed = []
 
     def hold() -> None:

@@ -14,7 +14,7 @@ from tests.support.leftovers import find_processes
 
 BIN = Path(sys.executable).parent
 COMMAND = [str(BIN / "zenml-vertex"), "local-stack"]
-# The servers alone; on two cores they take 8 s.
+# The servers alone, which take 8 s on two cores.
 SECONDS = 90
 
 LOOK = """
@@ -27,7 +27,7 @@ exit 7
 echo too late
 """
 
-# Says when it is interrupted, and ends in its own time.
+# Prints a line when it is interrupted, and exits in its own time.
 PATIENT = """
 import signal, sys, time
 times = []
@@ -43,7 +43,7 @@ STUCK = "import time; print('up', flush=True); time.sleep(3600)"
 
 @pytest.fixture
 def user(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user with a project of theirs, and no virtual environment active."""
+    """The environment of a user with a project of their own and no active virtual environment."""
     return {
         **os.environ,
         "GOOGLE_CLOUD_PROJECT": "users-project",
@@ -55,7 +55,7 @@ def user(tmp_path: Path) -> dict[str, str]:
 
 @contextmanager
 def _start(user: dict[str, str], program: str) -> Iterator["subprocess.Popen[str]"]:
-    """A command on the stack, in a process group as a terminal would make it; it is up."""
+    """Start a command on the stack in its own process group, and wait until it is up."""
     with subprocess.Popen(
         [*COMMAND, "python", "-c", program],
         env=user,
@@ -78,10 +78,10 @@ def _assert_nothing_is_left(folder: Path) -> None:
 
 
 def test_a_shell_works_with_the_stack(user: dict[str, str], tmp_path: Path) -> None:
-    """Its `python` and `zenml` are this environment's, its stack is the local one.
+    """In the shell, `python` and `zenml` are this environment's, and the local stack is active.
 
-    Nothing of the user's set-up is there. The exit status is the shell's. What the
-    command itself says goes to stderr, and holds no secret; nothing is left.
+    Nothing of the user's configuration is there. The exit status is the shell's. The command's
+    own messages go to stderr and hold no secret; nothing is left at the end.
     """
     done = subprocess.run(
         COMMAND, env=user, input=LOOK, capture_output=True, text=True, timeout=SECONDS
@@ -99,8 +99,8 @@ def test_a_shell_works_with_the_stack(user: dict[str, str], tmp_path: Path) -> N
     _assert_nothing_is_left(tmp_path)
 
 
-def test_ctrl_c_is_the_commands_own(user: dict[str, str], tmp_path: Path) -> None:
-    """The command gets it once, from the terminal, and is waited for; then all ends."""
+def test_ctrl_c_reaches_the_command_once(user: dict[str, str], tmp_path: Path) -> None:
+    """The command gets Ctrl-C once, from the terminal; when it has exited, the stack ends."""
     with _start(user, PATIENT) as process:
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
@@ -110,7 +110,7 @@ def test_ctrl_c_is_the_commands_own(user: dict[str, str], tmp_path: Path) -> Non
 
 
 def test_sigterm_ends_the_command(user: dict[str, str], tmp_path: Path) -> None:
-    """Also a command that nobody else has told to end."""
+    """SIGTERM ends the command on the stack, too, which got no signal from a terminal."""
     with _start(user, STUCK) as process:
         process.terminate()
         process.communicate(timeout=SECONDS)
@@ -119,7 +119,7 @@ def test_sigterm_ends_the_command(user: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_starts_nothing(user: dict[str, str], tmp_path: Path) -> None:
-    """One line, before any server is started."""
+    """A missing command is one line of error, before any server is started."""
     done = subprocess.run([*COMMAND, "pyhton"], env=user, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "Error: Command not found: `pyhton`.\n")
     _assert_nothing_is_left(tmp_path)

@@ -1,4 +1,4 @@
-"""What the demo says at its end."""
+"""The summary at the end of the demo."""
 
 from datetime import datetime, timezone
 
@@ -7,7 +7,7 @@ from zenml_vertex.local_stack.views.vertex import StateChange
 
 
 def test_the_summary_names_job_states_accuracy_and_times() -> None:
-    """Everything that the demo shows stands in its last lines."""
+    """The summary has the job, its states, the accuracy and the times."""
 
     def at(second: int, millisecond: int) -> datetime:
         return datetime(2026, 1, 2, 3, 4, second, 1000 * millisecond, tzinfo=timezone.utc)

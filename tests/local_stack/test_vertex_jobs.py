@@ -1,4 +1,4 @@
-"""What a job's own record and the service's log say of its states."""
+"""The states of a job, read from its record and the service's log."""
 
 from datetime import datetime, timezone
 
@@ -14,7 +14,7 @@ def _at(second: int) -> datetime:
 
 
 def test_a_job_that_succeeded_has_four_states() -> None:
-    """QUEUED is its creation, PENDING the service's line, RUNNING its start, the last its end."""
+    """QUEUED starts at the creation, PENDING at the service's line, RUNNING at the start time."""
     job = {
         "state": "JOB_STATE_SUCCEEDED",
         "createTime": "2026-01-02T03:04:00Z",
@@ -39,19 +39,19 @@ def test_a_job_that_succeeded_has_four_states() -> None:
 
 
 def test_a_job_that_waits_has_no_end() -> None:
-    """Nothing is said of states that the job has not reached."""
+    """States that the job has not reached are not shown."""
     job = {"state": "JOB_STATE_QUEUED", "createTime": "2026-01-02T03:04:00Z"}
     assert build_history(job, []) == [StateChange("QUEUED", _at(0))]
 
 
 def test_only_the_last_states_are_terminal() -> None:
-    """CANCELLING is not the end."""
+    """Terminal states are terminal, and CANCELLING is not."""
     assert is_terminal({"state": "JOB_STATE_CANCELLED"})
     assert not is_terminal({"state": "JOB_STATE_CANCELLING"})
 
 
 def test_times_are_read_whatever_their_digits() -> None:
-    """The API writes none, three, six or nine digits of a second."""
+    """Times with no, three, six or nine digits of a second are read."""
     for digits, microsecond in (("", 0), (".5", 500_000), (".123456789", 123_456)):
         read = read_time(f"2026-01-02T03:04:05{digits}Z")
         assert read == datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=timezone.utc)

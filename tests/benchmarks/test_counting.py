@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_the_built_in_operator_reads_at_its_own_pace() -> None:
-    """After 1, 2, 4, 8 and 16 s, and then every 16 s: measured with ZenML's unmodified class."""
+    """ZenML's unmodified operator reads after 1, 2, 4, 8 and 16 s, and then every 16 s."""
     assert run_alone("reads", "2", operator="builtin") == [
         0,
         1,
@@ -36,7 +36,7 @@ def test_the_built_in_operator_reads_at_its_own_pace() -> None:
 
 
 def test_reads_of_equal_processes_are_added_up_by_the_minute() -> None:
-    """One creation a second: the second process is a second late."""
+    """Reads are summed by the minute over processes that start one second apart."""
     assert spread_reads([0, 1, 59, 61], 2, 3) == [5, 3, 0]
     assert spread_reads([0], 150, 3) == [60, 60, 30]
     assert count_by_minute([0, 59.999, 60, 180], 3) == [2, 1, 0]
@@ -44,14 +44,14 @@ def test_reads_of_equal_processes_are_added_up_by_the_minute() -> None:
 
 @pytest.mark.parametrize(("steps", "pages"), [(1, 1), (100, 1), (101, 2)])
 def test_one_process_reads_lists(steps: int, pages: int) -> None:
-    """At most 12 a minute, a page for each hundred jobs, as counted by the emulator."""
+    """One process makes at most 12 lists a minute, with one page for each hundred jobs."""
     reads = count_reads(steps, 2)
     assert len(reads) == 2
     assert all(10 * pages <= count <= 12 * pages for count in reads), reads
 
 
 def test_a_wait_that_returns_early_fails_the_row() -> None:
-    """The clock stops the wait at its end; one that ends by itself measures nothing."""
+    """A wait that ends before the clock stops it fails its row, because it measured nothing."""
     slept: list[float] = []
     clock = StoppingClock(10.0, on_sleep=slept.append)
 
@@ -67,7 +67,7 @@ def test_a_wait_that_returns_early_fails_the_row() -> None:
 
 
 def test_many_processes_share_the_quota() -> None:
-    """Each starts in its own second, and together they read less than they would alone."""
+    """Processes that start one second apart together read less than they would alone."""
     with open_simulated_vertex() as vertex:
         reads = count_reads_of_processes(vertex, 60, 4)
         created = [call for call in vertex.emulator.calls if call.method == "POST"]

@@ -1,4 +1,4 @@
-"""The table of `make bench`: its rows, its figures, and how both are kept."""
+"""The table of `make bench`: its rows, its figures, and how both are stored."""
 
 import json
 import re
@@ -29,7 +29,7 @@ MACHINE = Machine(2, "a CPU", "3.11.7", "0.98.0", "2.7.0")
 
 
 def test_every_row_has_a_figure_and_every_figure_a_row() -> None:
-    """The committed figures are complete, and the table beside them is rendered from them."""
+    """The committed figures are complete, and the committed table is rendered from them."""
     assert len(BY_ID) == len(ROWS)
     results = load(FOLDER)
     assert results is not None
@@ -39,7 +39,7 @@ def test_every_row_has_a_figure_and_every_figure_a_row() -> None:
 
 
 def test_every_committed_count_meets_its_target() -> None:
-    """Calls that are counted on a manual clock are the same on every machine."""
+    """Each count on a manual clock, which is the same on every machine, meets its target."""
     results = load(FOLDER)
     assert results is not None
     counted = [(row, each) for row, each in results.found() if row.how == COUNTED]
@@ -49,7 +49,7 @@ def test_every_committed_count_meets_its_target() -> None:
 
 
 def test_no_figure_tells_where_it_was_measured() -> None:
-    """Cores, CPU and versions are enough: no names, no paths."""
+    """The results name cores, CPU and versions, but no host names and no paths."""
     text = (FOLDER / "results.json").read_text("utf-8")
     assert set(json.loads(text)["machine"]) == {"cores", "cpu", "python", "zenml", "aiplatform"}
     assert not re.search(r'": "/|/home/|/tmp/|/work', text)
@@ -75,15 +75,13 @@ def test_no_figure_tells_where_it_was_measured() -> None:
         ("server_requests_per_step_minute_1000", 0.0, 0.121, False),
     ],
 )
-def test_a_target_is_kept_to_the_letter(
-    row: str, builtin: float, ours: float, *, is_met: bool
-) -> None:
-    """12 reads, and 12 more for each further hundred jobs; shares of the built-in's figure."""
+def test_a_target_is_exact(row: str, builtin: float, ours: float, *, is_met: bool) -> None:
+    """A target is 12 reads, plus 12 for each further hundred jobs, or a share of a figure."""
     assert BY_ID[row].target.is_met(builtin, ours) == is_met
 
 
 def test_rows_are_chosen_by_name() -> None:
-    """In the order of the table; none means all; a typo is refused, and every ID named."""
+    """Without IDs all rows are chosen, and a wrong ID is an error that lists all of them."""
     chosen = choose_rows(" lag_seconds_45, import_seconds,")
     assert [row.id for row in chosen] == ["import_seconds", "lag_seconds_45"]
     assert choose_rows("") == list(ROWS)
@@ -92,7 +90,7 @@ def test_rows_are_chosen_by_name() -> None:
 
 
 def test_an_unknown_row_ends_the_command_before_anything_is_measured(tmp_path: Path) -> None:
-    """It exits with status 2 and writes no file."""
+    """The command exits with status 2 and writes no file."""
     command = [sys.executable, "-m", "benchmarks", "--rows=import", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
     assert done.returncode == 2
@@ -100,8 +98,8 @@ def test_an_unknown_row_ends_the_command_before_anything_is_measured(tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_a_part_run_replaces_its_rows_only(tmp_path: Path) -> None:
-    """On the same machine; on another one, it replaces all: a table is of one machine."""
+def test_a_partial_run_replaces_only_its_rows(tmp_path: Path) -> None:
+    """A partial run keeps the other rows on the same machine and removes them on another one."""
     first = {"import_seconds": Figure(2.0, 0.02), "lag_seconds_0": Figure(9.0, 0.5)}
     save(Results(MACHINE, first), tmp_path)
     older = load(tmp_path)
@@ -112,8 +110,8 @@ def test_a_part_run_replaces_its_rows_only(tmp_path: Path) -> None:
     assert older.updated(elsewhere) == elsewhere
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """JSON has the four fields of a row, and rows that no longer exist are left out."""
+def test_written_results_are_read_back(tmp_path: Path) -> None:
+    """The JSON has the four fields of a row, and rows that no longer exist are left out."""
     save(Results(MACHINE, {"import_seconds": Figure(2.0, 0.02)}), tmp_path)
     content = json.loads((tmp_path / "results.json").read_text("utf-8"))
     row = {"id": "import_seconds", "builtin": 2.0, "ours": 0.02, "unit": "s"}
@@ -126,7 +124,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_figures_have_three_digits() -> None:
-    """More would be noise; counts keep every digit before the point."""
+    """Figures have three significant digits; counts keep every digit before the point."""
     assert [round_figure(value) for value in (0.0191234, 2.0749, 118.44, 3816.6667)] == [
         0.0191,
         2.07,
@@ -140,7 +138,7 @@ def test_figures_have_three_digits() -> None:
 
 
 def test_the_figure_of_a_row_is_the_median_of_its_samples() -> None:
-    """One slow run in five does not matter."""
+    """One slow sample of five does not change the figure."""
     samples = Samples(builtin=(9.0, 1.0, 3.0, 2.0, 99.0), plugin=(0.1, 7.0, 0.3, 0.2, 0.2))
     assert samples.medians == (3.0, 0.2)
     assert Figure.of(samples) == Figure(builtin=3.0, ours=0.2)

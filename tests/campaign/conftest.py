@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def run() -> Iterator["Run"]:
-    """Runs a trial with this package's operator."""
+    """Run a trial with this package's operator."""
     from campaign.campaign import open_runner
     from campaign.operators import PluginSubject
 

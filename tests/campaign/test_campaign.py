@@ -1,4 +1,4 @@
-"""The campaign of faults: nothing is found, and whatever would go wrong would be found."""
+"""The fault campaign finds no failure, and would find each failure that a client could have."""
 
 import re
 import subprocess
@@ -45,8 +45,8 @@ def _trial(*hazards: Hazard, step: Step | None = None, **fields: Any) -> Trial:
     )
 
 
-def test_sixty_trials_go_right(run: Run) -> None:
-    """One job for each step run, none left running, every status right, and an end to each wait."""
+def test_sixty_trials_succeed(run: Run) -> None:
+    """Each step run gets one job and the right status, every wait ends, and no job is left."""
     failures = []
 
     def note(trial: Trial, verdict: Verdict) -> None:
@@ -64,7 +64,7 @@ def test_sixty_trials_go_right(run: Run) -> None:
 
 
 def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
-    """What is drawn, what happens, and when: a failure can be reproduced."""
+    """One seed gives the same trials, events and times, so that a failure can be reproduced."""
     assert draw_trial(7, 12) == draw_trial(7, 12)
     assert draw_trial(7, 12) != draw_trial(8, 12)
     first, second = (run(draw_trial(7, 12)) for _ in range(2))
@@ -79,30 +79,28 @@ def test_the_same_seed_is_the_same_campaign(run: Run) -> None:
 LOST = _vertex(AnswerLost("create"))
 
 
-def test_a_client_that_creates_again_blindly_makes_duplicates(
+def test_a_client_that_retries_creates_blindly_is_caught(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that does not look for the job after a lost answer pays twice, and is caught."""
+    """A client that creates again after a lost answer, without a search, is reported."""
     assert judge(run(_trial(LOST))).is_right
     monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     verdict = judge(run(_trial(LOST)))
     assert (verdict.jobs, verdict.duplicates) == (2, 1)
 
 
-def test_a_client_that_waits_too_shortly_makes_duplicates(
+def test_a_client_that_waits_too_briefly_is_caught(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The waits are for a late effect that a list shows even later."""
+    """A client that does not wait for late effects and lagging lists is reported for duplicates."""
     late = _trial(_vertex(AnswerLost("create", late=20.0)), _vertex(ListLag(seconds=20.0)))
     assert judge(run(late)).is_right
     monkeypatch.setattr(submission, "SETTLE_SECONDS", (0.0, 1.0, 3.0))
     assert judge(run(late)).duplicates == 1
 
 
-def test_a_client_that_does_not_cancel_leaves_jobs_running(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After Ctrl-C in the wait, and after one in the submission."""
+def test_a_client_that_does_not_cancel_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job left running after Ctrl-C, in the wait or in the submission, is reported."""
     trials = [
         _trial(Cut("Ctrl-C", boundary))
         for boundary in ("wait: clock.sleep before", "submit: jobs.create after")
@@ -116,7 +114,7 @@ def test_a_client_that_does_not_cancel_leaves_jobs_running(
 def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job is found by its labels, however little the killed client recorded."""
+    """A killed client's job is found by its labels, however little the client recorded."""
     killed = _trial(
         Cut("SIGKILL", "submit: jobs.create after"),
         step=Step("reports", 3600.0),
@@ -128,7 +126,7 @@ def test_a_client_that_was_killed_leaves_its_job_to_the_sweep(
     assert judge(run(killed)).leaked == 1
 
 
-def test_a_client_that_says_something_else_is_caught(
+def test_a_client_that_reports_a_wrong_status_is_caught(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failed step that is reported as completed is caught, and so is the opposite."""
@@ -144,7 +142,7 @@ def test_a_client_that_says_something_else_is_caught(
 
 
 class _Nonsense:
-    """A diagnosis of nothing."""
+    """A meaningless diagnosis."""
 
     what = "nothing"
 
@@ -156,15 +154,15 @@ _NONSENSE = _Nonsense()
 
 
 def test_a_client_that_waits_forever_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that somebody deleted ends its step."""
+    """A client that never ends the step of a deleted job is reported."""
     deleted = _trial(_vertex(Deleted(after=30.0)), step=Step("reports", 3600.0))
     assert judge(run(deleted)).is_right
     monkeypatch.setattr(JobFollower, "note_failure", lambda *_: None)
     assert judge(run(deleted)).endless
 
 
-def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hazards that do not matter for the failure are dropped, one by one."""
+def test_a_failing_trial_is_shrunk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hazards that do not matter for the failure are removed one by one."""
     monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
     lost = AnswerLost("create", late=0.0)
     trial = _trial(
@@ -180,13 +178,13 @@ def test_a_failure_is_made_small(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_hazard_that_did_not_happen_does_not_count(run: Run) -> None:
-    """A plan proves nothing: the tally counts what happened."""
+    """The tally counts the hazards that happened, not those that were planned."""
     record = run(_trial(_vertex(RequestLost("cancel")), LOST))
     assert record.hits == {"AnswerLost create": 1}
 
 
 def test_the_command_prints_both_operators_and_a_last_line() -> None:
-    """`make faults` runs it; a program can read the last line."""
+    """The command of `make faults` reports both operators, and a program can read its last line."""
     command = [sys.executable, "-m", "campaign", "--trials", "16", "--seed", "7"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

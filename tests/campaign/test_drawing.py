@@ -30,18 +30,18 @@ FAULTS = [
 
 
 def test_every_fault_of_the_emulator_is_drawn() -> None:
-    """A new kind of fault is not left out of the campaign in silence."""
+    """The campaign draws every kind of fault, so a new kind cannot be forgotten."""
     kinds = set(FaultKind.registry.values())
-    # It kills Vertex AI in the trials that have a crash.
+    # This fault kills the emulator in the trials that have a crash.
     assert kinds - {type(fault) for fault in FAULTS} == {Interruption}
 
 
-def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kind without variants is drawn with its defaults, and the step is allowed to fail."""
+def test_a_new_job_fault_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job fault without variants is drawn with its defaults, and the step may then fail."""
     monkeypatch.setattr(FaultKind, "registry", dict(FaultKind.registry))
 
     class Overheated(JobFault):
-        """The machine gets too hot."""
+        """The machine overheats."""
 
     hazards = [
         hazard
@@ -54,7 +54,7 @@ def test_a_new_fault_of_jobs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_boundary_is_drawn() -> None:
-    """A SIGKILL at each in each mode, and an interruption wherever one is possible."""
+    """A SIGKILL is drawn at each boundary in each mode, and an interruption where possible."""
     killed: Counter[tuple[str, str]] = Counter()
     interrupted: Counter[str] = Counter()
     for trial in TRIALS:
@@ -67,8 +67,8 @@ def test_every_boundary_is_drawn() -> None:
     assert set(interrupted) == set(INTERRUPTIBLE)
 
 
-def test_an_effect_that_comes_later_than_is_waited_for_is_not_drawn() -> None:
-    """It is documented as impossible: nothing distinguishes it from a create without effect."""
+def test_an_effect_after_the_wait_is_not_drawn() -> None:
+    """A create whose effect comes after the wait is not drawn, as no client could handle it."""
     late = max(fault.late for fault in FAULTS if isinstance(fault, AnswerLost))
     lag = max(fault.seconds or 0 for fault in FAULTS if isinstance(fault, ListLag))
     assert late > 15
@@ -76,8 +76,8 @@ def test_an_effect_that_comes_later_than_is_waited_for_is_not_drawn() -> None:
     assert late + lag < sum(SETTLE_SECONDS)
 
 
-def test_one_create_is_left_of_those_that_are_tried() -> None:
-    """With more failures than creates that the operator tries, the step would fail rightly."""
+def test_one_create_is_left_to_succeed() -> None:
+    """A trial has fewer failing creates than the operator tries, or its step would rightly fail."""
     for trial in TRIALS:
         failing = [
             fault.limit or 1
@@ -85,7 +85,7 @@ def test_one_create_is_left_of_those_that_are_tried() -> None:
             if isinstance(hazard, VertexHazard) and not hazard.exceeds_patience
             for fault in hazard.faults
             if isinstance(fault, RequestFault) and fault.method in {"create", "*"}
-            # Google's client gets another token by itself.
+            # Google's client gets a new token by itself.
             if not isinstance(fault, Delay | TokensExpired)
         ]
         assert sum(failing) < MAX_CREATES

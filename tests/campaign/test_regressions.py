@@ -1,4 +1,4 @@
-"""Trials in which an earlier operator went wrong, as small as they could be made."""
+"""Trials in which an earlier version of the operator failed, shrunk as far as possible."""
 
 from typing import Any
 
@@ -113,8 +113,8 @@ TRIALS = {
 
 
 @pytest.mark.parametrize("name", TRIALS)
-def test_a_trial_that_went_wrong_goes_right(run: Run, name: str) -> None:
-    """One job, the right status, nothing left running; and every planned hazard happened."""
+def test_a_trial_that_once_failed_succeeds(run: Run, name: str) -> None:
+    """There is one job with the right status, no job is left, and every hazard happened."""
     record = run(TRIALS[name])
     verdict = judge(record)
     assert verdict.is_right, verdict

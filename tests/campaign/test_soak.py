@@ -8,8 +8,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_day_of_waiting_costs_little_and_says_little() -> None:
-    """Some calls an hour, one line for each state, and no growth of memory."""
+def test_a_day_of_waiting_is_cheap_and_quiet() -> None:
+    """A day takes some calls an hour, one log line for each state, and no more memory."""
     command = [sys.executable, "-m", "campaign.soak", "--days", "1"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

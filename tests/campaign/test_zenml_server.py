@@ -26,9 +26,9 @@ def _is_allowed(change: Any, *arguments: Any) -> bool:
 
 @pytest.mark.parametrize(("current", "new"), list(product(_CURRENT, _NEW)))
 def test_a_status_changes_as_in_zenmls_own_store(current: str, new: str) -> None:
-    """A finished step run stays as it is, and one that is stopping can only be stopped."""
+    """A finished step run keeps its status, and a stopping one can only be stopped."""
     with warnings.catch_warnings():
-        # passlib, which ZenML's store imports, uses a module that Python deprecates.
+        # passlib, which ZenML's store imports, uses a module that Python has deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         from zenml.zen_stores.sql_zen_store import SqlZenStore
 
@@ -39,7 +39,7 @@ def test_a_status_changes_as_in_zenmls_own_store(current: str, new: str) -> None
 
 
 def test_a_step_run_that_is_stopping_and_fails_is_stopped() -> None:
-    """As in `update_run_step` of ZenML's store."""
+    """A stopping step run that fails becomes stopped, as in `update_run_step` of ZenML's store."""
     server = ZenMLServer(now=lambda: _NOW, begin=_NOW, status=ExecutionStatus.STOPPING)
     server.write("operator", ExecutionStatus.FAILED)
     assert server.read().status == ExecutionStatus.STOPPED

@@ -1,1 +1,1 @@
-"""What the tests share: fakes, servers, scripts, and the types of the fixtures."""
+"""What the tests share: fakes, servers, scripts and the types of fixtures."""

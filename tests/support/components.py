@@ -1,4 +1,4 @@
-"""Step operators that are on no server."""
+"""Step operators that are registered on no server."""
 
 from datetime import datetime, timezone
 from typing import Any
@@ -14,7 +14,7 @@ def make_operator(**config: Any) -> VertexStepOperator:
     """A component in `europe-west4`.
 
     Args:
-        config: More of its config.
+        config: Further fields of its config.
     """
     now = datetime.now(timezone.utc)
     return VertexStepOperator(

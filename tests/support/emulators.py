@@ -1,4 +1,4 @@
-"""What tests of an emulator start it with and ask it for."""
+"""Types of the fixtures that start an emulator and call it."""
 
 from vertex_emulator import Timings
 

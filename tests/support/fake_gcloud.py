@@ -1,4 +1,4 @@
-"""A gcloud CLI that says what it is told, and counts how often it is asked."""
+"""A fake gcloud CLI that gives prepared answers and counts its runs."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ class FakeGcloud:
     """A program `gcloud`, logged in as ada@example.com.
 
     Args:
-        folder: Where it is put; has to be on PATH.
+        folder: The folder of the program, which must be on PATH.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,11 +50,11 @@ class FakeGcloud:
         (self._folder / "answers.json").write_text(json.dumps(self._answers), "utf-8")
 
     def configure(self, **sections: Any) -> None:
-        """Set what `gcloud config list` says."""
+        """Set what `gcloud config list` prints."""
         self.answer("config", output=json.dumps(sections))
 
     def mint_at(self, url: str) -> None:
-        """Give tokens of an emulator."""
+        """Return tokens of an emulator."""
         self.answer("auth", url=f"{url}/token")
 
     @property
@@ -65,5 +65,5 @@ class FakeGcloud:
 
     @property
     def token_runs(self) -> int:
-        """How often it was asked for a token."""
+        """The number of runs that asked for a token."""
         return sum(run.startswith("auth print-access-token") for run in self.runs)

@@ -1,4 +1,4 @@
-"""Stand-ins for what following a job needs of the world. They behave; they assert nothing."""
+"""Stand-ins for Vertex AI, the ZenML server and the clock. They behave; they assert nothing."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ PARENT = "projects/123/locations/europe-west4"
 
 
 class ManualClock:
-    """Time that passes only when someone sleeps."""
+    """Time that passes only when a test sleeps on this clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,11 +30,11 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class CreateFault:
-    """A create that goes wrong.
+    """A create that fails for its caller.
 
     Args:
-        error: What the caller gets instead of an answer.
-        has_effect: Whether there is a job all the same.
+        error: The exception that the caller gets instead of an answer.
+        has_effect: Whether the job is created nevertheless.
     """
 
     error: BaseException
@@ -65,7 +65,7 @@ class InMemoryJobs:
     def script(
         self, *items: str | JobJson | Exception, labels: Mapping[str, str] | None = None
     ) -> str:
-        """Add a job that lives as scripted; its resource name."""
+        """Add a job that follows a script, and return its resource name."""
         name = f"{PARENT}/customJobs/{len(self.scripts) + 1}"
         self.scripts[name] = list(items)
         self.labels[name] = dict(labels or {})
@@ -129,7 +129,7 @@ class InMemoryJobs:
 
 
 def _has_label(labels: Mapping[str, str], job_filter: str) -> bool:
-    """Whether labels fulfil the one comparison of labels in a filter."""
+    """Return whether labels match the one comparison of labels in a filter."""
     match = re.match(r'labels\.([\w-]+)="([^"]*)"', job_filter)
     assert match, job_filter
     return labels.get(match[1]) == match[2]
@@ -143,7 +143,7 @@ class InMemoryLogs:
         self.reads = 0
 
     def fetch_tail(self, name: str, task_name: str) -> list[str]:
-        """The lines, whatever the job."""
+        """Return the lines, whatever the job."""
         del name, task_name
         self.reads += 1
         if isinstance(self.tail, Exception):
@@ -171,7 +171,7 @@ class InMemoryStepRuns:
         if self.question_errors and (error := self.question_errors.pop(0)):
             raise error
         if len(step_run_ids) > 1:
-            # A question for news says nothing of those that are not there.
+            # A poll's answer leaves out step runs that do not exist.
             step_run_ids = [name for name in step_run_ids if name not in self.deleted]
         return {name: self.status(name) for name in step_run_ids}
 

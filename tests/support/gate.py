@@ -1,6 +1,6 @@
-"""A server between a client and another server, through which every request goes.
+"""A gate: a server that forwards every request to another server.
 
-It can hold a request, as a network does that gives no answer, or refuse it.
+It can hold a request, like a network that gives no answer, or refuse it.
 """
 
 import re
@@ -19,15 +19,15 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"
 
 @dataclass(slots=True)
 class Stop:
-    """What happens to the requests that it is about.
+    """A rule that holds or refuses the matching requests.
 
     Args:
         method: HTTP method.
-        path: Regular expression to be found in the path.
-        body: To be found in the body.
-        status: With what it is refused; None to hold it until the gate is closed.
-        answer: JSON of the refusal.
-        once: Whether later requests pass.
+        path: Regular expression that the path has to contain.
+        body: Text that the body has to contain.
+        status: HTTP status of the refusal; None holds the request until the gate closes.
+        answer: JSON body of the refusal.
+        once: Whether only the first such request is stopped.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Stop:
     has_come: threading.Event = field(default_factory=threading.Event)
 
     def takes(self, method: str, path: str, body: bytes) -> bool:
-        """Whether a request is stopped."""
+        """Return whether a request is stopped."""
         if method != self.method or not re.search(self.path, path):
             return False
         if self.body.encode() not in body:
@@ -49,7 +49,7 @@ class Stop:
         return self.seen == 1 or not self.once
 
     def wait(self) -> None:
-        """Wait until the first such request has come."""
+        """Wait until the first matching request has arrived."""
         assert self.has_come.wait(_SECONDS), f"no {self.method} of {self.path}"
 
 
@@ -58,7 +58,7 @@ class Gate:
 
     Args:
         target: URL of the server behind it.
-        stops: What does not pass.
+        stops: The rules for requests that do not pass.
     """
 
     def __init__(self, target: str, *stops: Stop) -> None:
@@ -88,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is what these tests are about."""
+        """Ignore clients that have disconnected, which these tests cause on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -134,4 +134,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing is written."""
+        """Write nothing."""

@@ -30,7 +30,7 @@ _OUTPUT_ONLY = re.compile(r"^    (\w+) \(.*\):\n\s+(?:\w+\. )*Output only\.", re
 
 
 class SchemaError(Exception):
-    """Google's messages have something that the schema cannot say."""
+    """Google's messages contain something that the schema cannot express."""
 
 
 def build_schema(name: str) -> str:
@@ -58,7 +58,7 @@ class _Schema:
         self.definitions: dict[str, str] = {}
 
     def add_message(self, stable: Any, beta: Any) -> str:
-        """Add a message; the name of its constant."""
+        """Add a message and return the name of its constant."""
         constant = _name_constant(beta)
         full_name = (stable or beta).full_name
         if full_name in self.definitions:

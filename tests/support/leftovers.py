@@ -1,4 +1,4 @@
-"""Processes that should be gone."""
+"""Processes that should have ended."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def find_processes(folder: Path | str) -> list[str]:
 
 
 def _read_texts(process: psutil.Process) -> tuple[list[str], list[str]] | None:
-    """Command line and values of the environment; None if it is gone, or not ours to read."""
+    """Return command line and values of the environment, or None for a gone or foreign process."""
     try:
         return process.cmdline(), list(process.environ().values())
     except (psutil.NoSuchProcess, psutil.AccessDenied):

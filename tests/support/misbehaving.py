@@ -14,26 +14,26 @@ def _say(text: object) -> None:
 
 
 def fail() -> None:
-    """End at once, with a reason."""
+    """Exit at once, with a reason."""
     _say("there is no such database")
     sys.exit(3)
 
 
 def hang() -> None:
-    """Never get ready."""
+    """Never become ready."""
     while True:
         signal.pause()
 
 
 def ignore_sigterm() -> None:
-    """End for SIGKILL only."""
+    """Exit on SIGKILL only."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _say("stubborn")
     hang()
 
 
 def start_server(log: Path) -> None:
-    """Start a server, say its process ID, and wait for the end."""
+    """Start a server, print its process ID, and wait for its end."""
     target = f"{__spec__.name}:hang"
     server = Server("server", target, environment=os.environ, log=log)
     _say(server.pid)

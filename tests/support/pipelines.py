@@ -1,4 +1,4 @@
-"""What the fixtures that run pipelines are, and what their tests look for."""
+"""Types of the fixtures that run pipelines, and lookups that their tests share."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 
 
 class StartPipeline(Protocol):
-    """Starts a pipeline script on the shared stack."""
+    """Start a pipeline script on the shared stack."""
 
     def __call__(
         self, script: Path | str, *arguments: str, environment: Mapping[str, str] | None = None
@@ -22,7 +22,7 @@ class StartPipeline(Protocol):
         Args:
             script: Path of the script, whose whole folder is copied; or its source.
             arguments: Its command line.
-            environment: More environment variables.
+            environment: Additional environment variables.
 
         Returns:
             The process: wait for lines of its output, send it signals, wait for its
@@ -32,7 +32,7 @@ class StartPipeline(Protocol):
 
 
 class RunPipeline(Protocol):
-    """Runs a pipeline script on the shared stack to its end."""
+    """Run a pipeline script on the shared stack to its end."""
 
     def __call__(
         self,
@@ -46,18 +46,18 @@ class RunPipeline(Protocol):
         Args:
             script: Path of the script, whose whole folder is copied; or its source.
             arguments: Its command line.
-            environment: More environment variables.
-            seconds: At most so long.
+            environment: Additional environment variables.
+            seconds: Timeout.
 
         Returns:
             Exit status, output, and the run with its steps as the ZenML server has
-            them. A run that fails is no error here.
+            them. A run that fails does not raise.
         """
         ...
 
 
 class StartShared(Protocol):
-    """Starts a script of `pipelines` for all tests of a module."""
+    """Start a script of `pipelines` for all tests of a module."""
 
     def __call__(self, name: str, *arguments: str, **environment: str) -> PipelineProcess:
         """Start it.
@@ -65,13 +65,13 @@ class StartShared(Protocol):
         Args:
             name: Name of the script, without `.py`.
             arguments: Its command line.
-            environment: More environment variables.
+            environment: Additional environment variables.
         """
         ...
 
 
 def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dict[str, Any]]:
-    """The jobs of a run, or of one step of it, as the emulator has them; the newest first."""
+    """Return the emulator's jobs of a run, or of one step of it, newest first."""
     assert run_id, "there is no run"
     return [
         job
@@ -81,12 +81,12 @@ def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dic
 
 
 def find_progress(output: str, job_id: str) -> list[str]:
-    """What the log says of a job's states, in order."""
+    """Return the log's lines about a job's states, in order."""
     return re.findall(rf"Vertex AI job {job_id}: ([A-Z]+.*)\.", output)
 
 
 def run_python(stack: LocalStack, script: str, *arguments: str) -> str:
-    """What a script prints that somebody runs beside a pipeline; it has to end well."""
+    """Run a script beside a pipeline and return its output; it has to succeed."""
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=stack.make_project("beside"),

@@ -1,4 +1,4 @@
-"""Permissions for the ZenML server of the tests, as a paid server has them."""
+"""Permissions for the tests' ZenML server, as a paid server has them."""
 
 from zenml.models import UserResponse
 from zenml.zen_server.rbac.models import Action, Resource, ResourceType
@@ -8,7 +8,7 @@ PLAIN_USER = "plain-user"
 
 
 class NoFlavorsForPlainUsers(RBACInterface):
-    """Everybody may do everything, but a plain user may change no flavor."""
+    """Every user may do everything, but a plain user may not change a flavor."""
 
     def check_permissions(
         self, user: UserResponse, resources: set[Resource], action: Action

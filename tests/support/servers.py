@@ -1,4 +1,4 @@
-"""Servers that are no Vertex AI: they give one prepared answer, or none."""
+"""Servers other than Vertex AI that give one prepared answer, or none."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ class Canned:
 
     Args:
         status: HTTP status.
-        content: The body; what is no bytes is written as JSON.
+        content: The body; anything but bytes is written as JSON.
         length: What `Content-Length` says, where it is not the body's.
         echo: Whether the request's `Authorization` is put before the body, as some
             proxies do on their error pages.
@@ -70,25 +70,25 @@ class Canned:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        # An answer that nobody asked for is a test that does not test.
+        # A test whose prepared answer is never requested tests nothing.
         assert self.requests
 
 
 def build_refusal(
     code: int, message: str, *details: Mapping[str, Any], status: str = "X"
 ) -> dict[str, Any]:
-    """An error in the shape that Google's APIs give it."""
+    """Build an error in the format of Google's APIs."""
     return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
 
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
+    """The URL of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def find_closed_port() -> int:
-    """A port that nobody listens on; it was free a moment ago."""
+    """Return a port without a listener; it was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The surroundings in which jobs are submitted and watched: fakes, and a manual clock."""
+"""The surroundings in which jobs are submitted and watched: fakes and a manual clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Watched:
         self.watcher = self.new_watcher()
 
     def new_watcher(self) -> Watcher:
-        """The watcher of another process."""
+        """Return the watcher of another process."""
         return Watcher(self.jobs, self.step_runs, self.clock, PARENT, draw=lambda: 0.0)
 
     def follow(
@@ -41,7 +41,7 @@ class Watched:
         reports_itself: bool = True,
         watcher: Watcher | None = None,
     ) -> JobFollower:
-        """Follow a job that lives as scripted."""
+        """Follow a job that follows a script."""
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
         follower = JobFollower(
             name=JobName.parse(self.jobs.script(*script, labels=labels)),
@@ -55,7 +55,7 @@ class Watched:
         return follower
 
     def wait(self, *script: str | JobJson | Exception, reports_itself: bool = True) -> str:
-        """Follow a job that lives as scripted to its end; the step's status."""
+        """Follow a scripted job to its end, and return the step's status."""
         self.follow(*script, reports_itself=reports_itself)
         return self.watcher.wait(STEP)
 
@@ -79,7 +79,7 @@ class Submitted:
     """Everything that a submission touches.
 
     Args:
-        create_faults: What goes wrong at the first creates; None is nothing.
+        create_faults: Faults of the first creates, in order; None is a create that works.
     """
 
     def __init__(self, *create_faults: CreateFault | None) -> None:
@@ -89,16 +89,16 @@ class Submitted:
         self.clock = ManualClock()
 
     def submit(self, recorded: Mapping[str, Any] | None = None) -> JobName:
-        """Submit the step run; a new submission each time, as a new process would."""
+        """Submit the step run with a new submission, as a new process would."""
         return self.open().submit(lambda: JOB, recorded or {})
 
     def open(self) -> Submission:
-        """A submission of the step run by a process of its own."""
+        """Return a submission of the step run by a process of its own."""
         return Submission(self.jobs, self.step_runs, self.clock, PARENT, Attempt(STEP_RUN))
 
     @property
     def alive(self) -> list[str]:
-        """The jobs that cost money."""
+        """The names of the jobs that cost money."""
         return [
             name
             for name, script in self.jobs.scripts.items()
@@ -107,5 +107,5 @@ class Submitted:
 
     @property
     def recorded(self) -> Mapping[str, Any]:
-        """What stands on the step run."""
+        """The metadata of the step run."""
         return self.step_runs.metadata.get(STEP_RUN, {})

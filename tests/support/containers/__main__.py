@@ -21,7 +21,7 @@ _COMMAND = Path(sys.executable).with_name("zenml-vertex")
 
 
 def main() -> int:
-    """Run the demo; its exit status."""
+    """Run the demo, and return its exit status."""
     exit_cleanly_on_signals()
     try:
         with (
@@ -43,7 +43,7 @@ def _run_demo(services: ContainerServices) -> int:
         [_COMMAND, "demo", "--runtime", "docker", *options, *sys.argv[1:]],
         env={**os.environ, "DOCKER_HOST": services.docker_host},
     )
-    # A terminal sends a Ctrl-C to the demo as well, which ends by itself.
+    # A terminal sends Ctrl-C to the demo as well, which then ends by itself.
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
         return process.wait()

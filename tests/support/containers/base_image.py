@@ -29,14 +29,14 @@ _PACKAGES = "python3,python3-venv,ca-certificates"
 _MMDEBSTRAP_SECONDS = 600
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-# Of the package index; credentials in them would stay in the image.
+# Variables of the package index; credentials in them would stay in the image.
 _INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
 REPOSITORY = "zenml-vertex-local"
 _ERROR_LINES = 20
 
 
 def find_suite() -> str:
-    """The release of Debian whose Python is like this one.
+    """Return the release of Debian that has this Python version.
 
     Raises:
         ToolsMissingError: If there is none.
@@ -52,7 +52,7 @@ def find_suite() -> str:
 
 
 def build_dockerfile(parent: str, variables: Mapping[str, str], zenml_version: str) -> str:
-    """The Dockerfile of the base image.
+    """Build the Dockerfile of the base image.
 
     Args:
         parent: Image of Debian with Python.
@@ -79,13 +79,13 @@ def build_dockerfile(parent: str, variables: Mapping[str, str], zenml_version: s
 
 
 def choose_tag(suite: str, dockerfile: str, certificates: bytes) -> str:
-    """A tag that changes with what the base image is made of."""
+    """Return a tag that changes with the contents of the base image."""
     content = hashlib.sha256(dockerfile.encode() + certificates).hexdigest()
     return f"{suite}-{content[:12]}"
 
 
 def make_base_image(host: str, cache: Path, environ: Mapping[str, str]) -> str:
-    """The name of the base image, which is made if the engine does not have it.
+    """Return the name of the base image, which is built if the engine does not have it.
 
     Args:
         host: Address of the Docker engine.
@@ -157,7 +157,7 @@ def make_archive(suite: str, cache: Path) -> Path:
 
 
 def has_image(client: docker.DockerClient, name: str) -> bool:
-    """Whether an engine has an image."""
+    """Return whether an engine has an image."""
     try:
         client.images.get(name)
     except docker.errors.ImageNotFound:
@@ -166,7 +166,7 @@ def has_image(client: docker.DockerClient, name: str) -> bool:
 
 
 def pack(files: Mapping[str, bytes]) -> io.BytesIO:
-    """Files as the context of a build."""
+    """Pack files as the context of a build."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in files.items():

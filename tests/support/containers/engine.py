@@ -30,11 +30,11 @@ _INSTALL = "`make docker-tools` installs it on Debian"
 
 @dataclass(frozen=True, slots=True)
 class DockerEngine:
-    """An engine that answers.
+    """A running Docker engine.
 
     Args:
-        host: Its address, the value for DOCKER_HOST.
-        is_started_here: Whether it was started here, and ends here.
+        host: Address of the engine, the value for DOCKER_HOST.
+        is_started_here: Whether this process started the engine, and ends it.
     """
 
     host: str
@@ -45,7 +45,7 @@ class DockerEngine:
 def open_docker_engine(
     cache: Path, log: Path, environment: Mapping[str, str]
 ) -> Iterator[DockerEngine]:
-    """The engine that answers, or a new one until the block is done.
+    """Yield the running engine, or a new one that ends with the block.
 
     Args:
         cache: Folder that keeps what a new engine has, for the next one.
@@ -153,7 +153,7 @@ def start_engine(
 
 
 def unmount_below(*folders: Path) -> None:
-    """Unmount what an engine leaves mounted: always a network's namespace, and more if killed."""
+    """Unmount what an engine leaves mounted: a network's namespace, and more if it was killed."""
     with suppress(OSError):
         lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
         points = [Path(line.split()[4]) for line in lines]
@@ -163,7 +163,7 @@ def unmount_below(*folders: Path) -> None:
 
 
 def end_containerd(run: Path) -> None:
-    """End what an engine that was killed has left: its containerd."""
+    """End the containerd that a killed engine has left."""
     with suppress(OSError, ValueError):
         pid = int((run / "exec/containerd/containerd.pid").read_text("utf-8"))
         if "containerd" in Path(f"/proc/{pid}/cmdline").read_text("utf-8"):

@@ -48,9 +48,9 @@ def start_registry(data: Path, config: Path, log: Path, environment: Mapping[str
 def provided_image(
     client: docker.DockerClient, name: str, parent: str, environment: Mapping[str, str]
 ) -> Iterator[None]:
-    """Let an engine have an image of the registry, like Docker Hub's, until the block is done.
+    """Provide an engine with the registry's image, as Docker Hub would, until the block ends.
 
-    An engine that has one keeps it.
+    An engine that already has the image keeps it.
 
     Args:
         client: Of the engine.

@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let the processes that tests start be interrupted.
+    """Make the processes that tests start interruptible.
 
-    A shell ignores SIGINT for what it starts in the background, and whoever is started
-    from there does too.
+    What a shell starts in the background ignores SIGINT, and passes that on to its processes.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def private_key() -> str:
-    """An RSA key in PEM, as a service account's key file has it."""
+    """An RSA key in PEM, as in a service account's key file."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -46,7 +45,7 @@ def private_key() -> str:
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalStack"]:
     """A ZenML server, a Vertex AI emulator and a Cloud Storage emulator, for the whole session.
 
-    Its stack is active, and has the step operator `vertex`.
+    Its stack is active and has the step operator `vertex`.
     """
     from zenml_vertex.local_stack.start import start_local_stack
 

@@ -1,7 +1,7 @@
 """A Docker engine, a registry and a base image, for the session.
 
-They need root and Debian's packages, which `make docker-tools` installs, or an
-engine that answers already. Elsewhere these tests are skipped, and say so.
+They need root and Debian's packages, which `make docker-tools` installs, or a running engine.
+Elsewhere these tests are skipped with a reason.
 """
 
 import hashlib

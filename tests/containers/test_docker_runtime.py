@@ -194,7 +194,7 @@ def closed_registry() -> Iterator[str]:
         do_HEAD = do_GET  # noqa: N815 - the library calls it so
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
     thread = threading.Thread(target=server.serve_forever)

@@ -126,12 +126,12 @@ PIPELINE = """
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A shell whose active ZenML stack is one of its own.
+    """A shell with its own active ZenML stack.
 
     Args:
         local_stack: The servers.
         folder: Where commands run.
-        environment: Their environment.
+        environment: Environment of the commands.
     """
 
     local_stack: LocalStack

@@ -111,7 +111,7 @@ def test_an_error_about_the_environment_shows_no_value() -> None:
 
 
 @pytest.mark.parametrize("variable", [{"name": "TOKEN", "value": "hunter2"}, {"TOKEN": "hunter2"}])
-def test_what_a_job_asks_for_can_be_printed(variable: dict[str, str]) -> None:
-    """Neither its repr nor an error about its variables shows a value."""
+def test_the_repr_of_a_jobs_fields_shows_no_value(variable: dict[str, str]) -> None:
+    """The repr of a job's fields shows no value of an environment variable."""
     settings = VertexStepOperatorSettings(additional_training_job_args={"env": [variable]})
     assert "hunter2" not in repr(settings.to_job_fields())

@@ -96,7 +96,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
             stack, zenml, "service-connector", "register", "google", "--type=gcp",
             "--auth-method=service-account", f"--service_account_json=@{connector_key}",
             "--project_id=connector-project", "--resource-type=gcp-generic",
-            # ZenML itself takes credentials that last five minutes for expired.
+            # ZenML itself treats credentials that last five minutes as expired.
             "--expires-skew-tolerance=0",
         )  # fmt: skip
         run_command(stack, zenml, "step-operator", "connect", "connector", "--connector=google")
@@ -141,7 +141,7 @@ def finished(stack: LocalStack) -> dict[str, "PipelineProcess"]:
 
 
 EMAIL = "local-stack@{}-project.iam.gserviceaccount.com"
-# The OAuth client of the gcloud CLI itself. A person's token bears no more here: it is
+# The OAuth client of the gcloud CLI itself. A person's token has no identity here; it is
 # gcloud that knows whose refresh token it is.
 GCLOUD_CLIENT = "32555940559.apps.googleusercontent.com"
 

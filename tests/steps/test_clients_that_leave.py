@@ -57,7 +57,7 @@ STOPPED = """
     if __name__ == "__main__":
         stopping(sys.argv[1])
 """
-# As the dynamic runner does it when it goes on with a run that another process has begun.
+# As the dynamic runner does when it resumes a run of another process.
 ASK = """
 import sys
 from zenml.client import Client

@@ -1,4 +1,4 @@
-"""The job as Vertex AI received it, from a pipeline that says everything there is to say.
+"""The job as Vertex AI received it, from a pipeline that uses every setting.
 
 It runs at ZenML's debug level, with a key file, on a component that names no project.
 """

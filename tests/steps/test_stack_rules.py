@@ -22,7 +22,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 def tried(local_stack: LocalStack, start_shared: StartShared) -> Tried:
-    """All attempts, in one process."""
+    """The results of all attempts, made in one process."""
     process = start_shared(
         "refusals",
         KEY_FILE=local_stack.environment["GOOGLE_APPLICATION_CREDENTIALS"],

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# `config` and `auth` are what gcloud was asked for; `url` is a token endpoint,
+# `config` and `auth` are the commands that gcloud can run; `url` is a token endpoint,
 # which makes a new token for each run, as gcloud does once a token has expired.
 _PROGRAM = f"""#!{sys.executable} -SE
 import json, os, sys, threading

@@ -50,7 +50,7 @@ class Stop:
 
     def wait(self) -> None:
         """Wait until the first matching request has arrived."""
-        assert self.has_come.wait(_SECONDS), f"no {self.method} of {self.path}"
+        assert self.has_come.wait(_SECONDS), f"no request {self.method} {self.path} arrived"
 
 
 class Gate:
@@ -69,7 +69,7 @@ class Gate:
 
     @property
     def host(self) -> str:
-        """Address and port."""
+        """Address and port of the gate."""
         address, port = self._server.server_address[:2]
         return f"{address!s}:{port}"
 

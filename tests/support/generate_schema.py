@@ -34,7 +34,7 @@ class SchemaError(Exception):
 
 
 def build_schema(name: str) -> str:
-    """The module with a message and everything below it.
+    """Build the module with a message and everything below it.
 
     Args:
         name: Name of a message that both versions have, such as `CustomJob`.
@@ -52,7 +52,7 @@ def build_schema(name: str) -> str:
 
 
 class _Schema:
-    """Definitions by the full name of v1, those first that others need."""
+    """Definitions by the full name in v1, in the order in which they need each other."""
 
     def __init__(self) -> None:
         self.definitions: dict[str, str] = {}
@@ -142,7 +142,7 @@ def _relative_name(descriptor: Any) -> str:
 
 
 def _name_constant(descriptor: Any) -> str:
-    """`Scheduling.Strategy` -> `SCHEDULING_STRATEGY`."""
+    """Name the constant of a message: `Scheduling.Strategy` -> `SCHEDULING_STRATEGY`."""
     name = _relative_name(descriptor).replace(".", "")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
 

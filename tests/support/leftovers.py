@@ -7,10 +7,10 @@ import psutil
 
 
 def find_processes(folder: Path | str) -> list[str]:
-    """The command lines of processes that have to do with a folder.
+    """Return the command lines of processes that belong to a folder.
 
-    Every process of a local stack has a path of its folder in its environment or on
-    its command line; so have the jobs of its emulator.
+    Every process of a local stack, and every job of its emulator, has a path of its folder in
+    its environment or on its command line.
     """
     return [
         " ".join(texts[0])

@@ -17,7 +17,7 @@ class StartPipeline(Protocol):
     def __call__(
         self, script: Path | str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> PipelineProcess:
-        """Start it.
+        """Start the script.
 
         Args:
             script: Path of the script, whose whole folder is copied; or its source.
@@ -41,7 +41,7 @@ class RunPipeline(Protocol):
         environment: Mapping[str, str] | None = None,
         seconds: float = 120.0,
     ) -> Completed:
-        """Run it.
+        """Run the script.
 
         Args:
             script: Path of the script, whose whole folder is copied; or its source.
@@ -60,7 +60,7 @@ class StartShared(Protocol):
     """Start a script of `pipelines` for all tests of a module."""
 
     def __call__(self, name: str, *arguments: str, **environment: str) -> PipelineProcess:
-        """Start it.
+        """Start the script.
 
         Args:
             name: Name of the script, without `.py`.
@@ -72,7 +72,7 @@ class StartShared(Protocol):
 
 def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dict[str, Any]]:
     """Return the emulator's jobs of a run, or of one step of it, newest first."""
-    assert run_id, "there is no run"
+    assert run_id, "the pipeline started no run"
     return [
         job
         for job in stack.jobs.fetch_all()

@@ -40,12 +40,12 @@ assert_type(VertexStepOperatorFlavor().config_class, type[VertexStepOperatorConf
 
 @step(step_operator="vertex", settings={"step_operator": settings})
 def train(data: list[float]) -> float:
-    """A step as a user writes it."""
+    """Do what a user's step does."""
     return sum(data)
 
 
 def run_an_emulator(folder: Path) -> None:
-    """A test of a user's own against the emulator."""
+    """Run a user's test against the emulator."""
     clocks: list[Clock] = [SystemClock(), ManualClock()]
     with VertexEmulator(data_dir=folder, clock=clocks[1], timings=Timings(teardown=0)) as emulator:
         assert_type(emulator, VertexEmulator)

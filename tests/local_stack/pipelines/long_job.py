@@ -8,13 +8,13 @@ from zenml import pipeline, step
 
 @step(step_operator=sys.argv[1], enable_cache=False)
 def train(seconds: int) -> None:
-    """Take a while."""
+    """Sleep for the given seconds."""
     time.sleep(seconds)
 
 
 @pipeline(enable_cache=False, name=f"long_job_{sys.argv[1].replace('-', '_')}")
 def long_job() -> None:
-    """One step."""
+    """Run one step."""
     train(int(sys.argv[2]))
 
 

@@ -1,4 +1,4 @@
-"""Steps that end in every way, each as a job of its own: `endings.py static|deleted|dynamic`."""
+"""Steps that end in every way, each in its own job: `endings.py static|deleted|dynamic`."""
 
 import os
 import signal
@@ -11,26 +11,26 @@ from zenml.enums import ExecutionMode
 
 @step(step_operator="vertex", enable_cache=False)
 def vanishes() -> None:
-    """Its process ends well, and says nothing of the step."""
+    """Exit with status 0 without reporting a result."""
     os._exit(0)
 
 
 @step(step_operator="vertex", enable_cache=False)
 def is_killed() -> None:
-    """As it is when the machine has no memory left."""
+    """Die as a process does when the machine runs out of memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @step(step_operator="vertex", enable_cache=False)
 def overwrites() -> int:
-    """It takes the built-in operator's key for itself."""
+    """Log metadata under the built-in operator's key."""
     log_metadata({"job_name": "mine"})
     return 1
 
 
 @step(step_operator="vertex", enable_cache=False, retry=StepRetryConfig(max_retries=2))
 def fails_once() -> int:
-    """It succeeds when it is tried again."""
+    """Fail at the first attempt and succeed at the second."""
     version: int = get_step_context().step_run.version
     if version == 1:
         raise ValueError("not at the first attempt")
@@ -51,14 +51,14 @@ STEPS = (vanishes, is_killed, overwrites, fails_once, exits, works)
 
 @pipeline(execution_mode=ExecutionMode.CONTINUE_ON_FAILURE)
 def static_endings() -> None:
-    """One step after the other, whatever becomes of them."""
+    """Run the steps one after the other, whether or not they succeed."""
     for each in STEPS:
         each()
 
 
 @pipeline
 def deleted_ending() -> None:
-    """A pipeline of its own, because it takes a minute."""
+    """Run the slow step, which takes a minute, in a pipeline of its own."""
     is_deleted()
 
 
@@ -68,7 +68,7 @@ def deleted_ending() -> None:
     execution_mode=ExecutionMode.CONTINUE_ON_FAILURE,
 )
 def dynamic_endings() -> None:
-    """All at once."""
+    """Run all steps at once."""
     for each in (is_deleted, *STEPS):
         each.submit()
 

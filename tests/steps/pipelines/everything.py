@@ -1,7 +1,7 @@
 """Every setting of a step over every setting of its component.
 
-`FIRST_KEY_FILE`, `SECOND_KEY_FILE` and `EMULATOR_URL` are in the environment; in the
-container, where this is imported too, nothing asks for them.
+`FIRST_KEY_FILE`, `SECOND_KEY_FILE` and `EMULATOR_URL` are set in the client's environment. They
+are not set in the container, where this module is imported too.
 """
 
 import os
@@ -19,7 +19,7 @@ from zenml_vertex import VertexStepOperatorSettings
 FIRST_KEY_FILE, SECOND_KEY_FILE, EMULATOR_URL = (
     os.environ.get(name, "") for name in ("FIRST_KEY_FILE", "SECOND_KEY_FILE", "EMULATOR_URL")
 )
-# As `--key=value` of the command line gives them. It names no project: the key does.
+# As `--key=value` on the command line sets them. The key file provides the project.
 COMPONENT = {
     "region": "europe-west4",
     "service_account_path": FIRST_KEY_FILE,
@@ -62,7 +62,7 @@ STEP = VertexStepOperatorSettings(
     environment={"GREETING": "$(ZENML_STORE_URL)"},
 )
 def train() -> str:
-    """It reports from wherever it is."""
+    """Return the variable GREETING as the step sees it."""
     return os.environ["GREETING"]
 
 
@@ -89,7 +89,7 @@ as_before = CommandStep(
 
 @pipeline(name="Every setting / Größe", enable_cache=False)
 def everything() -> None:
-    """A job for each way of saying it."""
+    """Run one job for each way of writing the settings."""
     train()
     plain()
     no_gpu()
@@ -97,7 +97,7 @@ def everything() -> None:
 
 
 def register() -> str:
-    """A stack with a component that has every setting; its ID."""
+    """Register a stack with a component that has every setting, and return its ID."""
     client = Client()
     client.create_stack_component("loaded", "vertex", StackComponentType.STEP_OPERATOR, COMPONENT)
     components: dict[StackComponentType, str] = {

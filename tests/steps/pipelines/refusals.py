@@ -1,4 +1,4 @@
-"""What is refused before anything is built, and what is not: writes `results.json`.
+"""What is refused before anything is built, and what is accepted: writes `results.json`.
 
 `KEY_FILE` and `EMULATOR_URL` are in the environment.
 """
@@ -32,7 +32,7 @@ results: dict[str, str] = {}
 
 
 def note(name: str, attempt: Callable[[], object]) -> None:
-    """Note what an attempt says; the empty text if it works."""
+    """Note the error of an attempt, or the empty text if it succeeds."""
     try:
         attempt()
     except Exception as error:  # noqa: BLE001 - whatever it says is the result
@@ -42,7 +42,7 @@ def note(name: str, attempt: Callable[[], object]) -> None:
 
 
 def make_step(name: str, **arguments: object) -> CommandStep:
-    """A step that does nothing, on whatever step operator the stack has."""
+    """Make a step that does nothing, on the stack's step operator."""
     return CommandStep(["true"], name=name, step_operator=True, **arguments)
 
 
@@ -58,19 +58,19 @@ def run_static(step: CommandStep) -> None:
 
 @pipeline(dynamic=True, enable_cache=False)
 def unbuilt() -> None:
-    """A step for which no image is built."""
+    """Do nothing; no image is built for this step."""
     make_step("unbuilt")()
 
 
 @pipeline(dynamic=True, enable_cache=False)
 def prebuilt() -> None:
-    """A step that names its image, and needs no build."""
+    """Do nothing; this step names its image and needs no build."""
     docker = DockerSettings(skip_build=True, parent_image="europe-docker.pkg.dev/p/r/i:1")
     make_step("prebuilt", settings={"docker": docker})()
 
 
 def try_stacks(client: Client, parts: Parts) -> None:
-    """Put every registry into the stack, and take things out of it."""
+    """Try a stack with each registry, and stacks with missing components."""
     for name, (flavor, uri) in REGISTRIES.items():
         client.create_stack_component(name, flavor, Kind.CONTAINER_REGISTRY, {"uri": uri})
     stacks: dict[str, Parts] = {
@@ -84,7 +84,7 @@ def try_stacks(client: Client, parts: Parts) -> None:
 
 
 def try_settings() -> None:
-    """Ask for GPUs in halves."""
+    """Try incomplete GPU requests."""
     type_alone = VertexStepOperatorSettings(accelerator_type="NVIDIA_TESLA_T4")
     gpu = {"resources": ResourceSettings(gpu_count=2)}
     note("gpu-without-type", lambda: run_static(make_step("train", settings=gpu)))
@@ -100,7 +100,7 @@ def run_one(name: str) -> None:
 
 
 def try_connectors(client: Client, parts: Parts) -> None:
-    """Link step operators with a service connector, one of them for another project."""
+    """Try step operators with a service connector, one of them for another project."""
     configuration = {
         "project_id": "demo-project",
         "service_account_json": Path(os.environ["KEY_FILE"]).read_text("utf-8"),
@@ -126,7 +126,7 @@ def try_connectors(client: Client, parts: Parts) -> None:
 
 
 def main() -> None:
-    """Try everything, the builds last."""
+    """Make all attempts, with the builds last."""
     client = Client()
     parts: Parts = {
         kind: str(found[0].id) for kind, found in client.active_stack_model.components.items()

@@ -1,7 +1,7 @@
-"""Steps that run at the same time, of which one fails when told: `siblings.py OTHER FILE`.
+"""Steps that run at the same time, one of which fails when told: `siblings.py OTHER FILE`.
 
-The step that fails waits until the file exists. OTHER is the name of a second step
-operator of the stack, in another region.
+The failing step waits until the file exists. OTHER is the name of a second step operator of the
+stack, in another region.
 """
 
 import os
@@ -12,7 +12,7 @@ from zenml import CommandStep, pipeline, step
 from zenml.client import Client
 from zenml.enums import ExecutionMode, StackComponentType
 
-# In the container, where this is imported too, nothing asks for them.
+# The container, where this module is imported too, does not need them.
 OTHER, FILE = sys.argv[1:3]
 
 fails = CommandStep(
@@ -26,7 +26,7 @@ sleeps_elsewhere = CommandStep(["sleep", "3600"], name="sleeps_elsewhere", step_
 
 @step(step_operator="vertex", enable_cache=False)
 def sleeps_in_python() -> None:
-    """ZenML's code runs around it, and reports that it runs."""
+    """Sleep in Python code, so that ZenML reports the step as running."""
     time.sleep(3600)
 
 
@@ -35,13 +35,13 @@ STEPS = (fails, sleeps, sleeps_elsewhere, sleeps_in_python)
 
 @pipeline(dynamic=True, depends_on=list(STEPS), execution_mode=ExecutionMode.FAIL_FAST)
 def siblings() -> None:
-    """All at once."""
+    """Run all steps at once."""
     for each in STEPS:
         each.submit()
 
 
 def register() -> str:
-    """A stack with two step operators; its ID."""
+    """Register a stack with two step operators, and return its ID."""
     client, kind = Client(), StackComponentType.STEP_OPERATOR
     configuration = {"project": "demo-project", "region": "us-central1"}
     client.create_stack_component(OTHER, "vertex", kind, configuration)

@@ -1,4 +1,4 @@
-"""A step that would run for an hour, and would be retried three times: `sleepers.py [COMMAND]`."""
+"""A step that would run for an hour and has three retries: `sleepers.py [COMMAND]`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from zenml.config.retry_config import StepRetryConfig
 
 COMMANDS = {
     "sleep": ["sleep", "3600"],
-    # It ends for SIGKILL only, five seconds after the cancel.
+    # The command ends on SIGKILL only, five seconds after the cancel.
     "stubborn": ["sh", "-c", "trap '' TERM; echo stubborn; while :; do sleep 1; done"],
 }
 
@@ -21,7 +21,7 @@ sleeps = CommandStep(
 
 @pipeline
 def sleepers() -> None:
-    """One step."""
+    """Run one step."""
     sleeps()
 
 

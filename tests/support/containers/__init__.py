@@ -1,5 +1,5 @@
-"""A Docker engine, a registry and a base image, on a machine that has none of them.
+"""A Docker engine, a registry and a base image, for machines that have none of them.
 
-The tests of real containers need them, and `make demo-docker`, where no engine
-answers and no image can be pulled.
+They are used by the tests with real containers, and by `make demo-docker` where no engine answers
+and no image can be pulled.
 """

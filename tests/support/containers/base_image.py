@@ -1,8 +1,8 @@
-"""The parent of step images: Debian with Python and ZenML, made on this machine.
+"""The parent of step images: Debian with Python and ZenML, built on this machine.
 
-It stands for `zenmldocker/zenml`, which has the same in it, for machines that reach
-a mirror of Debian and a package index and no registry of images. It is made once
-and kept by the Docker engine, under a name that changes with what is in it.
+It stands in for `zenmldocker/zenml`, which has the same contents, on machines that reach a mirror
+of Debian and a package index but no registry of images. It is built once and kept by the Docker
+engine, under a name that changes with its contents.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import docker.errors
 
 from zenml_vertex.local_stack.processes.servers import StartError, ToolsMissingError
 
-# A pickled step runs where Python has the same minor version: the release of Debian
+# A pickled step needs the same minor version of Python: version -> the release of Debian
 # that has it.
 _SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 _MIRROR = "http://deb.debian.org/debian"
@@ -39,7 +39,7 @@ def find_suite() -> str:
     """Return the release of Debian that has this Python version.
 
     Raises:
-        ToolsMissingError: If there is none.
+        ToolsMissingError: If no release has it.
     """
     python = sys.version_info[:2]
     if python not in _SUITES:
@@ -125,7 +125,7 @@ def make_base_image(host: str, cache: Path, environ: Mapping[str, str]) -> str:
 
 
 def make_archive(suite: str, cache: Path) -> Path:
-    """Debian with Python as a tar archive, from the cache or by mmdebstrap.
+    """Return Debian with Python as a tar archive, from the cache or from mmdebstrap.
 
     Raises:
         StartError: If it cannot be made.

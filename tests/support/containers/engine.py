@@ -1,8 +1,8 @@
-"""A Docker engine: the one that this machine has, or one that is started for a while.
+"""A Docker engine: the one that this machine has, or a temporary one.
 
-The latter has its data in the project's own ignored folder, so that the next one
-has the base image already. It makes no network of its own and touches no firewall:
-builds and containers share the machine's network.
+A temporary engine has its data in the project's own ignored folder, so that the next one already
+has the base image. It creates no network and changes no firewall: builds and containers share the
+machine's network.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from zenml_vertex.local_stack.processes.servers import Server, ToolsMissingError
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-# Where Debian puts what a user's PATH may lack.
+# Debian's folders of programs that may be missing from a user's PATH.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 _INSTALL = "`make docker-tools` installs it on Debian"
 
@@ -53,7 +53,7 @@ def open_docker_engine(
         environment: Of a new engine; DOCKER_HOST in it is where to look for one.
 
     Raises:
-        ToolsMissingError: If there is none, and none can be started here.
+        ToolsMissingError: If no engine answers and none can be started here.
         StartError: If a new one does not start.
     """
     host = environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")

@@ -20,7 +20,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def start_registry(data: Path, config: Path, log: Path, environment: Mapping[str, str]) -> Server:
-    """Start a registry, which chooses its port.
+    """Start a registry on a port of its own choice.
 
     Args:
         data: Folder of its images.
@@ -87,10 +87,10 @@ def provided_image(
 
 
 def find_program(environment: Mapping[str, str]) -> str:
-    """The path of the registry.
+    """Return the path of the registry's program.
 
     Raises:
-        ToolsMissingError: If it is not installed.
+        ToolsMissingError: If the program is not installed.
     """
     path = f"{environment.get('PATH', '')}:{_SYSTEM_PATH}"
     program = shutil.which("docker-registry", path=path)
@@ -102,7 +102,7 @@ def find_program(environment: Mapping[str, str]) -> str:
 
 
 def build_config(data: Path) -> dict[str, object]:
-    """The configuration of the registry; see https://distribution.github.io/distribution/."""
+    """Build the registry's configuration; see https://distribution.github.io/distribution/."""
     return {
         "version": "0.1",
         "log": {"accesslog": {"disabled": False}, "formatter": "text", "level": "info"},

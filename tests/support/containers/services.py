@@ -1,6 +1,6 @@
 """A Docker engine, a registry and a base image together.
 
-All of it is gone at the end, but for what a cache keeps.
+All of them are removed at the end, except what a cache keeps.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from tests.support.containers.registry import start_registry
 from zenml_vertex.local_stack.images import remove_images
 from zenml_vertex.local_stack.processes.servers import StartError
 
-# The project's own ignored folder: what is there, the next run does not make again.
+# The project's own ignored folder, whose contents the next run can reuse.
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "images"
 _READY_SECONDS = 30.0
 _ENGINE_SECONDS = 300
@@ -44,7 +44,7 @@ def open_container_services(
     environment: Mapping[str, str],
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[ContainerServices]:
-    """Start what is missing, and end it again.
+    """Start the missing services, and end them with the block.
 
     Args:
         cache: Folder that keeps Debian, the engine's and the registry's images.
@@ -83,7 +83,7 @@ def open_container_services(
 
 
 def push(engine: str, image: str, repository: str) -> str:
-    """Push an image under another name; the name in the registry.
+    """Push an image under another name, and return its name in the registry.
 
     Args:
         engine: Address of the engine.

@@ -6,6 +6,7 @@ processes of their own, because ZenML's client keeps its state in the process.
 
 import re
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.forkserver import ForkServer
 
 if TYPE_CHECKING:
     from tests.support.pipelines import RunPipeline, StartPipeline
@@ -42,14 +45,25 @@ def private_key() -> str:
 
 
 @pytest.fixture(scope="session")
-def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalStack"]:
+def fork_server() -> Iterator[ForkServer]:
+    """Whoever has its `variables` is a copy of a process that has ZenML imported."""
+    with tempfile.TemporaryDirectory() as folder, ForkServer(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def local_stack(
+    tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer
+) -> Iterator["LocalStack"]:
     """A ZenML server, a Vertex AI emulator and a Cloud Storage emulator, for the whole session.
 
-    Its stack is active and has the step operator `vertex`.
+    Its stack is active and has the step operator `vertex`. Its pipelines and steps are
+    copies of processes that have ZenML imported.
     """
     from zenml_vertex.local_stack.start import start_local_stack
 
-    with start_local_stack(tmp_path_factory.mktemp("local-stack") / "stack") as stack:
+    folder = tmp_path_factory.mktemp("local-stack") / "stack"
+    with start_local_stack(folder, variables=fork_server.variables) as stack:
         yield stack
 
 

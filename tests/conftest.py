@@ -4,14 +4,16 @@
 processes of their own, because ZenML's client keeps its state in the process.
 """
 
+import os
 import re
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -31,6 +33,98 @@ def pytest_configure() -> None:
     What a shell starts in the background ignores SIGINT, and passes that on to its processes.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What starts Python, gcloud or a stack, the longest first: folders, modules, single tests.
+# All else is `quick`.
+_SLOW = (
+    "tests/containers/test_image_demo.py",
+    "tests/steps/test_interruptions.py",
+    "tests/steps/test_clients_that_leave.py",
+    "tests/local_stack/test_long_jobs.py",
+    "tests/steps/test_endings.py",
+    "tests/ownership",
+    "tests/steps/test_connections.py",
+    "tests/docs/test_examples.py",
+    "tests/containers",
+    "tests/steps",
+    "tests/cloud/test_client_import.py",
+    "tests/docs/test_tutorial.py",
+    "tests/docs/test_documented_page.py",
+    "tests/local_stack/test_demo.py",
+    "tests/cli",
+    "tests/local_stack/test_shell.py",
+    "tests/container/test_once.py",
+    "tests/benchmarks/test_counting.py",
+    "tests/local_stack/test_pipelines.py",
+    "tests/local_stack/test_builtin_operator.py",
+    "tests/campaign/test_soak.py",
+    "tests/campaign/test_campaign.py",
+    "tests/campaign/test_regressions.py",
+    "tests/test_imports.py",
+    "tests/cloud/test_gcloud_login.py",
+    "tests/emulator/test_gcloud.py",
+    "tests/cloud/test_connector.py",
+    "tests/emulator/test_command.py",
+    "tests/emulator/test_process_runtime.py",
+    "tests/emulator/test_job_client.py",
+    "tests/local_stack/test_servers.py",
+    "tests/local_stack/test_images.py",
+    "tests/local_stack/test_credentials.py",
+    "tests/benchmarks/test_table.py",
+    "tests/emulator/test_credentials.py",
+    "tests/emulator/test_crash.py",
+    "tests/emulator/test_emulator.py",
+    "tests/emulator/test_http.py::test_text_of_any_language_comes_back",
+    "tests/emulator/test_http.py::test_logs_are_read_by_their_labels",
+    "tests/cloud/test_logs.py::test_the_last_lines_come_in_their_order",
+    "tests/cloud/test_connection.py",
+    "tests/cloud/test_credentials.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is quick, keep a module's tests together, and begin with what takes longest."""
+    ranks = {}
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        rank = next((n for n, name in enumerate(_SLOW) if item.nodeid.startswith(name)), None)
+        if rank is None:
+            item.add_marker("quick")
+        # A worker of pytest-xdist takes a group: there is one Docker engine, and fixtures
+        # of a module start pipelines.
+        is_docker = item.get_closest_marker("docker") is not None
+        item.add_marker(pytest.mark.xdist_group("docker" if is_docker else module))
+        ranks[item.nodeid] = len(_SLOW) if rank is None else rank
+    items.sort(key=lambda item: ranks[item.nodeid])
+
+
+# The quick test that runs, if one does.
+_running: list[str] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and _running:
+        program = Path(os.fsdecode(arguments[0])).name
+        if program.startswith(("gcloud", "python", "zenml")):
+            raise RuntimeError(
+                f"{_running[0]} starts {program}, and `make quick` waits for no such process. "
+                "Name its module in _SLOW in tests/conftest.py."
+            )
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let no quick test start what takes long."""
+    if item.get_closest_marker("quick"):
+        _running.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _running.clear()
 
 
 @pytest.fixture(scope="session")

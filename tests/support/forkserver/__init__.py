@@ -91,7 +91,7 @@ class ForkServer:
         self._socket = folder / "socket"
         self._python = folder / "python"
         self._python.write_text(
-            f"#!/bin/sh\n{self._assignments()} exec {sys.executable} \"$@\"\n", "utf-8"
+            f'#!/bin/sh\n{self._assignments()} exec {sys.executable} "$@"\n', "utf-8"
         )
         self._python.chmod(0o755)
         self._lock = threading.Lock()

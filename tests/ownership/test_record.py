@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.forkserver import ForkServer
 from tests.support.rbac import PLAIN_USER
 from zenml_vertex.local_stack.environment import USER_NAME
 from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
@@ -53,8 +55,13 @@ Client().create_user("{PLAIN_USER}", "{PASSWORD}")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack whose server does not have the package, with the built-in record."""
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer
+) -> Iterator[LocalStack]:
+    """A stack whose server does not have the package, with the built-in record.
+
+    A user's commands are copies of a process that has ZenML imported.
+    """
     variables = {
         "ZENML_VERTEX_DISABLE": "1",
         "ZENML_SERVER_RBAC_IMPLEMENTATION_SOURCE": "tests.support.rbac.NoFlavorsForPlainUsers",
@@ -62,7 +69,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     }
     folder = tmp_path_factory.mktemp("ownership") / "stack"
     with start_local_stack(folder, variables=variables) as stack:
-        yield stack
+        yield replace(stack, environment={**stack.environment, **fork_server.variables})
 
 
 @pytest.fixture
@@ -261,7 +268,9 @@ Client().zen_store.update_flavor(flavor.id, FlavorUpdate(source="theirs.Flavor",
     assert "now names" in _run(stack, folder, "flavor", "install")
 
 
-def test_a_local_database_is_changed_like_a_servers(tmp_path: Path) -> None:
+def test_a_local_database_is_changed_like_a_servers(
+    tmp_path: Path, fork_server: ForkServer
+) -> None:
     """Without a server, the commands change the record in the user's own database file.
 
     A database that is created with this package installed has the package's record.
@@ -273,6 +282,7 @@ def test_a_local_database_is_changed_like_a_servers(tmp_path: Path) -> None:
         "ZENML_CONFIG_PATH": str(tmp_path / "zenml"),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
+        **fork_server.variables,
     }
     command = [str(Path(sys.executable).with_name("zenml-vertex")), "flavor"]
 

@@ -6,6 +6,8 @@ the names of the variables that were read meanwhile. Each later message is a pro
 to run, with its connection and its standard streams.
 """
 
+# ruff: noqa: PTH109, PTH120, PTH123 - what the copies need is `os` as it is for Python itself
+
 import gc
 import json
 import os
@@ -17,7 +19,7 @@ import sys
 import types
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 _BYTES = 1 << 20
 
@@ -42,60 +44,78 @@ def _import_all(environment: "dict[str, str]", modules: "list[str]") -> "list[st
     return sorted(_Recording.names)
 
 
-def _serve(control: socket.socket) -> "tuple[dict[str, Any], list[int]]":
-    """Run programs until nobody needs them any more; returns in the copies only."""
-    awake, waker = socket.socketpair()
-    waker.setblocking(False)
-    signal.set_wakeup_fd(waker.fileno())
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    selector = selectors.DefaultSelector()
-    selector.register(control, selectors.EVENT_READ)
-    selector.register(awake, selectors.EVENT_READ)
-    running: dict[int, socket.socket] = {}
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is control:
-                text, files, _, _ = socket.recv_fds(control, _BYTES, 4)
-                if not text:
-                    for pid in running:
-                        _kill(pid)
-                    os._exit(0)
-                connection, *streams = files
-                pid = os.fork()
-                if pid == 0:
-                    signal.set_wakeup_fd(-1)
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    selector.close()
-                    for one in (control, awake, waker, *running.values()):
-                        one.close()
-                    os.close(connection)
-                    return json.loads(text), streams
-                for one in streams:
-                    os.close(one)
-                running[pid] = socket.socket(fileno=connection)
-                selector.register(running[pid], selectors.EVENT_READ, pid)
-                with suppress(OSError):
-                    running[pid].send(str(pid).encode())
-            elif key.fileobj is awake:
-                awake.recv(_BYTES)
-                _reap(selector, running)
-            elif key.data in running:
-                # Who started it is gone.
-                selector.unregister(key.fileobj)
-                _kill(key.data)
+class _Programs:
+    """The copies that run.
 
+    Args:
+        control: Over which programs come.
+    """
 
-def _reap(selector: selectors.BaseSelector, running: "dict[int, socket.socket]") -> None:
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        connection = running.pop(pid)
-        with suppress(KeyError):
-            selector.unregister(connection)
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._connections: dict[int, socket.socket] = {}
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        signal.set_wakeup_fd(self._waker.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+
+    def serve(self) -> "tuple[dict[str, Any], list[int]]":
+        """Start programs until nobody needs them any more; returns in the copies only."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._control:
+                    text, files, _, _ = socket.recv_fds(self._control, _BYTES, 4)
+                    if not text:
+                        self._end()
+                    if self._fork(*files):
+                        return json.loads(text), files[1:]
+                elif key.fileobj is self._woken:
+                    self._woken.recv(_BYTES)
+                    self._report()
+                elif key.data in self._connections:
+                    # The process that the program stands for is gone.
+                    self._selector.unregister(key.fileobj)
+                    _kill(key.data)
+
+    def _fork(self, connection: int, *streams: int) -> bool:
+        """Whether this is the copy."""
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._selector.close()
+            for one in (self._control, self._woken, self._waker, *self._connections.values()):
+                one.close()
+            os.close(connection)
+            return True
+        for stream in streams:
+            os.close(stream)
+        self._connections[pid] = socket.socket(fileno=connection)
+        self._selector.register(self._connections[pid], selectors.EVENT_READ, pid)
         with suppress(OSError):
-            connection.send(str(os.waitstatus_to_exitcode(status)).encode())
-        connection.close()
+            self._connections[pid].send(str(pid).encode())
+        return False
+
+    def _report(self) -> None:
+        """Say with which status programs have ended."""
+        while self._connections:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            connection = self._connections.pop(pid)
+            with suppress(KeyError):
+                self._selector.unregister(connection)
+            with suppress(OSError):
+                connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+            connection.close()
+
+    def _end(self) -> NoReturn:
+        for pid in self._connections:
+            _kill(pid)
+        os._exit(0)
 
 
 def _kill(pid: int) -> None:
@@ -106,9 +126,9 @@ def _kill(pid: int) -> None:
 def _become(request: "dict[str, Any]", streams: "list[int]") -> None:
     """Be as a process that has just been started."""
     os.setsid()
-    for number, one in enumerate(streams):
-        os.dup2(one, number)
-        os.close(one)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -126,7 +146,8 @@ def _run(arguments: "list[str]") -> None:
     if first == "-m":
         sys.path[0] = os.getcwd()
         sys.argv = arguments[:1] + arguments[2:]
-        runpy._run_module_as_main(arguments[1])
+        # What `python -m` itself calls.
+        runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]
     elif first == "-c":
         sys.path[0] = ""
         sys.argv = arguments[:1] + arguments[2:]
@@ -146,6 +167,6 @@ if __name__ == "__main__":
     _names = _import_all(_setup["environment"], _setup["modules"])
     gc.freeze()
     _control.send(json.dumps(_names).encode())
-    _request, _streams = _serve(_control)
+    _request, _streams = _Programs(_control).serve()
     _become(_request, _streams)
     _run(_request["arguments"])

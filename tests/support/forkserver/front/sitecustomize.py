@@ -5,6 +5,8 @@ program. Signals go on to the program, its exit status comes back, and it is kil
 when this process is. Without a server that takes it, Python starts the program itself.
 """
 
+# ruff: noqa: PTH109 - pathlib takes longer to import than all else here
+
 import os
 import sys
 

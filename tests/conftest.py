@@ -83,6 +83,8 @@ _SLOW = (
 )
 
 
+# Before pytest-xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is quick, keep a module's tests together, and begin with what takes longest."""
     ranks = {}

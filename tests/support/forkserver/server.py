@@ -22,6 +22,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 _BYTES = 1 << 20
+# They go through all variables: for those that begin with FSSPEC_, and for a server of CGI.
+_READ_ALL = ("fsspec", "wsgiref.handlers")
 
 
 class _Recording(type(os.environ)):  # type: ignore[misc]
@@ -37,6 +39,8 @@ class _Recording(type(os.environ)):  # type: ignore[misc]
 def _import_all(environment: "dict[str, str]", modules: "list[str]") -> "list[str]":
     plain = type(os.environ)
     os.environ.update(environment)
+    for name in _READ_ALL:
+        import_module(name)
     os.environ.__class__ = _Recording
     for name in modules:
         import_module(name)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.emulators import PARENT
+from tests.support.emulators import PARENT, PATIENCE
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.documents import DataDirInUseError
 from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Replica
@@ -122,14 +122,14 @@ def test_jobs_survive_a_restart_of_the_emulator(
     )
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
         done = submit(emulator, job_of("python", "-c", "print('hello')"))["name"]
-        finished = emulator.wait_for_state(done)
+        finished = emulator.wait_for_state(done, seconds=PATIENCE)
         entries = emulator.log_entries(done)
         running = submit(emulator, job_of("python", "-c", code, str(starts)))["name"]
-        emulator.wait_for_line(running, "it runs")
+        emulator.wait_for_line(running, "it runs", seconds=PATIENCE)
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
         assert emulator.job(done) == finished
         assert emulator.log_entries(done) == entries
-        job = emulator.wait_for_state(running)
+        job = emulator.wait_for_state(running, seconds=PATIENCE)
         assert job.state is JobState.SUCCEEDED
         assert [state.name for state, _ in job.history] == [
             "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",

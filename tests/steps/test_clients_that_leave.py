@@ -57,13 +57,19 @@ STOPPED = """
     if __name__ == "__main__":
         stopping(sys.argv[1])
 """
-# As the dynamic runner does when it resumes a run of another process.
+# As the dynamic runner does when it resumes a run of another process: it asks again and
+# again. Each answer waits half a second at most for Vertex AI.
 ASK = """
 import sys
+import time
 from zenml.client import Client
 operator = Client().active_stack.step_operator
 step_run = Client().get_run_step(sys.argv[1])
-print("status:", operator.get_status(step_run).value)
+deadline = time.monotonic() + 60
+while (status := operator.get_status(step_run).value) != sys.argv[2]:
+    assert time.monotonic() < deadline, status
+    time.sleep(0.2)
+print("status:", status)
 """
 
 
@@ -112,12 +118,9 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     run = process.wait(30).run
     step_run_id = run.step("sleeps").id
 
-    def ask_status() -> str:
-        return run_python(local_stack, ASK, step_run_id)
-
-    assert "status: running" in ask_status()
+    assert "status: running" in run_python(local_stack, ASK, step_run_id, "running")
     answer = send_request(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200
     local_stack.jobs.wait_until_terminal(name, 30)
-    assert "status: stopped" in ask_status()
+    assert "status: stopped" in run_python(local_stack, ASK, step_run_id, "stopped")
     assert local_stack.records.fetch_run(run.id).step("sleeps").status == "stopped"

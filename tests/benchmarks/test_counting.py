@@ -35,7 +35,7 @@ def test_the_built_in_operator_reads_at_its_own_pace() -> None:
     ]
 
 
-def test_reads_of_equal_processes_are_added_up_by_the_minute() -> None:
+def test_reads_of_equal_processes_are_summed_by_the_minute() -> None:
     """Reads are summed by the minute over processes that start one second apart."""
     assert spread_reads([0, 1, 59, 61], 2, 3) == [5, 3, 0]
     assert spread_reads([0], 150, 3) == [60, 60, 30]

@@ -48,7 +48,7 @@ def test_every_committed_count_meets_its_target() -> None:
     assert short == []
 
 
-def test_no_figure_tells_where_it_was_measured() -> None:
+def test_the_results_do_not_identify_the_machine() -> None:
     """The results name cores, CPU and versions, but no host names and no paths."""
     text = (FOLDER / "results.json").read_text("utf-8")
     assert set(json.loads(text)["machine"]) == {"cores", "cpu", "python", "zenml", "aiplatform"}

@@ -27,7 +27,7 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"
 
 
 @pytest.mark.smoke
-def test_one_line_says_who_acts_and_where(
+def test_one_line_names_the_identity_and_the_place(
     emulator: VertexEmulator,
     write_key: WriteKey,
     connected: Connected,

@@ -155,7 +155,7 @@ class Linked:
         (None, "`v` is not linked to a service connector."),
     ],
 )
-def test_a_connector_that_fails_is_named(error: Exception | None, text: str) -> None:
+def test_a_failing_connector_is_named(error: Exception | None, text: str) -> None:
     """Whatever ZenML raises, at the start or for a later token, the error names the connector."""
     with pytest.raises(CredentialsError) as caught:
         access_connector(Linked(error))  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def test_a_connector_that_fails_is_named(error: Exception | None, text: str) -> 
 
 
 @pytest.mark.parametrize("interruption", [RunStoppedException(), RunInterruptedException()])
-def test_a_stop_of_the_run_is_not_caught(interruption: Exception) -> None:
+def test_the_exception_that_stops_a_run_is_not_caught(interruption: Exception) -> None:
     """The exception of ZenML's SIGTERM handler passes through the connector's code."""
     access = access_connector(Linked(Linked(interruption)))  # type: ignore[arg-type]
     with pytest.raises(type(interruption)):

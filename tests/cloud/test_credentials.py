@@ -195,7 +195,7 @@ def test_without_a_project_the_error_says_how_to_set_one(fake_gcloud: FakeGcloud
     )
 
 
-def test_two_projects_are_an_error() -> None:
+def test_two_different_projects_are_an_error() -> None:
     """A configured project that differs from the connector's is an error; either may be empty."""
     for ours, theirs in ((None, "p"), ("", "p"), ("p", ""), ("p", "p")):
         check_connector_project(ours, theirs)
@@ -300,7 +300,7 @@ def test_whatever_a_connector_raises_is_an_error_of_this_package(
         jobs_at("http://127.0.0.1:1", ConnectorCredentials(fetch)).get(NAME)
 
 
-def test_a_stop_of_the_run_is_not_an_error_of_a_connector(jobs_at: JobsAt) -> None:
+def test_the_exception_that_stops_a_run_is_not_a_connector_error(jobs_at: JobsAt) -> None:
     """The exception of ZenML's SIGTERM handler is raised, so that the job is cancelled."""
     jobs = jobs_at(
         "http://127.0.0.1:1", ConnectorCredentials(lambda: raise_(RunStoppedException("stop")))

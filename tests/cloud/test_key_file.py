@@ -68,7 +68,7 @@ def test_a_file_that_is_not_a_key_is_named_with_the_reason(
     assert "hunter2" not in problem
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     """A missing file and a folder each have their own error with the path."""
     assert "does not exist on this machine" in str(
         find_key_file_problem(str(tmp_path / "key.json"))
@@ -77,12 +77,12 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["~nobody-has-this-home/key.json", "key\0.json"])
-def test_a_path_without_a_file_is_named(path: str) -> None:
+def test_an_invalid_path_is_reported(path: str) -> None:
     """A path for which Python raises something other than OSError is an error too."""
     assert "is not a valid path on this machine" in str(find_key_file_problem(path))
 
 
-def test_a_name_that_is_too_long_is_named() -> None:
+def test_a_name_that_is_too_long_is_reported() -> None:
     """A key pasted in place of its path is an error."""
     assert "cannot be read" in str(find_key_file_problem(f"/tmp/{'k' * 5000}"))
 

@@ -125,7 +125,7 @@ def test_the_index_names_every_page() -> None:
                 assert page in linked, page
 
 
-def test_the_readme_says_what_the_metadata_says() -> None:
+def test_the_readme_agrees_with_the_metadata() -> None:
     """The README's supported versions are those of pyproject.toml."""
     metadata = (ROOT / "pyproject.toml").read_text("utf-8")
     assert 'requires-python = ">=3.10,<3.14"' in metadata

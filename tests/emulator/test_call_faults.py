@@ -289,7 +289,7 @@ def test_the_clock_continues_during_a_call(simulation: Any) -> None:
     assert simulation.states(late) == ["QUEUED", "PENDING"]
 
 
-def test_an_answer_waits_for_the_emulators_clock(simulation: Any) -> None:
+def test_a_delayed_call_waits_for_the_emulators_clock(simulation: Any) -> None:
     """A call delayed on the emulator's clock has its effect when that clock reaches the time."""
     planned = simulation.emulator.faults.plan(Delay("create", 60))
     with pytest.raises(requests.exceptions.ReadTimeout):
@@ -305,7 +305,7 @@ def test_an_answer_waits_for_the_emulators_clock(simulation: Any) -> None:
     simulation.emulator.wait_for(lambda: len(simulation.emulator.jobs) == 1)
 
 
-def test_a_delay_of_the_machines_clock_is_real(simulation: Any) -> None:
+def test_a_delay_on_the_system_clock_is_real(simulation: Any) -> None:
     """A client with a short timeout gives up on a real delay, and the call has its effect."""
     name = simulation.create()
     simulation.emulator.faults.plan(Delay("cancel", 0.3, clock="machine"))

@@ -48,7 +48,7 @@ def test_a_service_accounts_key_gets_a_token(
     assert credentials.expiry is not None
 
 
-def test_a_self_signed_jwt_is_its_signers(
+def test_a_self_signed_jwt_has_its_signers_identity(
     emulator: VertexEmulator, key_of: Callable[[str], Json], request_: Request
 ) -> None:
     """A JWT that Google's clients sign with a key is accepted as its issuer's."""

@@ -162,7 +162,7 @@ def test_a_written_filter_is_read_back(tree: Node) -> None:
 
 
 @given(trees, st.integers())
-def test_not_is_the_opposite(tree: Node, seed: int) -> None:
+def test_not_inverts_a_filter(tree: Node, seed: int) -> None:
     """NOT of a filter matches exactly the jobs that the filter does not match."""
 
     def check(leaf: Any) -> bool:

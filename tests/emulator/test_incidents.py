@@ -197,7 +197,7 @@ def test_any_script_gives_a_valid_job(
 
 @settings(max_examples=200)
 @given(st.lists(acts, max_size=4), stories, st.booleans())
-def test_any_job_can_be_brought_to_an_end(
+def test_any_job_can_be_ended(
     script: list[Act], story: list[tuple[str, float]], no_retries: bool
 ) -> None:
     """After a cancel and its container's exit, a job becomes terminal unless it is held forever."""

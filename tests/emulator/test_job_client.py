@@ -144,7 +144,7 @@ def test_errors_are_googles_exceptions(client: api.JobServiceClient) -> None:
         client.list_custom_jobs(parent="projects/My Project/locations/us-central1", timeout=10)
 
 
-def test_a_clients_key_is_its_identity(
+def test_calls_with_a_key_have_its_identity(
     emulator: VertexEmulator, key_of: Callable[[str], Json]
 ) -> None:
     """Calls with a service account's key are recorded as that account's."""

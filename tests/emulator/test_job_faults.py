@@ -276,7 +276,7 @@ def test_a_terminal_state_without_a_name(simulation: Any) -> None:
     [("queued", 0, 0), ("provisioning", 5, 0), ("running", 185, 1), ("tearing_down", 215, 1),
      ("over", 265, 1)],
 )  # fmt: skip
-def test_a_job_is_deleted_behind_its_creators_back(
+def test_a_job_is_deleted_by_another_user(
     simulation: Any, at: Any, seconds: float, starts: int
 ) -> None:
     """A deleted job is 404 and in no list, and its container is ended."""

@@ -187,7 +187,7 @@ def test_a_reset_removes_its_resources(emulator: VertexEmulator) -> None:
     create(emulator, "one")
 
 
-def test_a_plan_made_beforehand_is_checked() -> None:
+def test_a_prepared_plan_is_checked() -> None:
     """An emulator refuses a plan made beforehand if it names a method without a route."""
     plan = FaultPlan()
     plan.plan(ErrorAnswer("get_toy", 503))

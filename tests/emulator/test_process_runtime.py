@@ -141,7 +141,7 @@ print("up", flush=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_an_end_ends_the_whole_process_tree(start: Start) -> None:
+def test_ending_a_container_ends_its_whole_process_tree(start: Start) -> None:
     """Children end too, even those with sessions and environments of their own."""
     replica, output = start("python", "-c", TREE + "time.sleep(300)")
     output.wait_for("up")
@@ -283,7 +283,7 @@ def test_a_script_runs_as_main(start: Start, tmp_path: Path) -> None:
         (("bash", "-c", "python -m x"), ["bash", "-c", "python -m x"]),
     ],
 )  # fmt: skip
-def test_python_is_this_python(command: tuple[str, ...], adapted: list[str]) -> None:
+def test_python_runs_with_this_interpreter(command: tuple[str, ...], adapted: list[str]) -> None:
     """A command that starts Python uses this interpreter, with its options before the shim."""
     real = adapt_command(command, Path("APP"))
     shown = ["PY" if part == sys.executable else part for part in real]

@@ -79,7 +79,7 @@ def test_a_plain_job_breaks_no_rule(job_of: Callable[..., Json]) -> None:
         ),
     ],
 )
-def test_violations_have_the_words_of_the_service(
+def test_violations_have_the_services_text(
     job_of: Callable[..., Json], spec: Json, field: str, message: str
 ) -> None:
     """Where a public report quotes the service, the text and the field equal the quotation."""

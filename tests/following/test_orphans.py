@@ -69,12 +69,12 @@ def test_orphans_are_told_apart_from_followed_jobs() -> None:
         ("queued", "provisioning"),
     ],
 )
-def test_a_step_under_way_is_not_an_orphan(status: str, run_status: str) -> None:
+def test_the_job_of_an_unfinished_step_is_not_an_orphan(status: str, run_status: str) -> None:
     """The job of an unfinished step is not an orphan: another machine may run the pipeline."""
     assert explain_orphan(StepRunRecord(status, run_status, None), NOW) is None
 
 
-def test_a_job_may_outlive_its_step_by_its_teardown_only() -> None:
+def test_a_job_that_outlives_its_step_beyond_the_teardown_is_an_orphan() -> None:
     """A job that outlives its step by more than Vertex AI's teardown is an orphan."""
     just_now = StepRunRecord("completed", "completed", NOW - timedelta(seconds=60))
     assert explain_orphan(just_now, NOW) is None

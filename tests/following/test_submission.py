@@ -30,7 +30,7 @@ from zenml_vertex.job.request import JobJson
 NO_ANSWER = ServiceUnavailable("Vertex AI gave no answer.", code=503)
 
 
-def test_the_job_is_named_on_its_step_run_as_soon_as_it_exists() -> None:
+def test_the_job_is_recorded_on_its_step_run_as_soon_as_it_exists() -> None:
     """The intent is recorded before the create, and the job's name and links right after it."""
     world = Submitted()
     name = world.submit()

@@ -105,7 +105,7 @@ def test_options_for_images_need_the_docker_runtime(option: tuple[str, str]) -> 
     assert "need --runtime docker" in done.stderr
 
 
-def test_a_registry_that_is_named_is_used(engine: str, tmp_path: Path) -> None:
+def test_a_given_registry_is_used(engine: str, tmp_path: Path) -> None:
     """With `--registry`, none is started; `localhost`, which ZenML refuses, becomes 127.0.0.1."""
     plan = ImagePlan(registry="localhost:5000/team", parent_image="python:3.12")
     log = tmp_path / "registry.log"

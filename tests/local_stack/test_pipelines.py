@@ -95,7 +95,7 @@ def test_a_failed_step_is_returned_with_its_error(run_pipeline: RunPipeline) -> 
     assert "there is no data" in str(step.error)
 
 
-def test_a_script_without_a_run_says_so(run_pipeline: RunPipeline) -> None:
+def test_a_script_without_a_run_is_reported(run_pipeline: RunPipeline) -> None:
     """Asking for the run of a script that started none is an error that shows its output."""
     completed = run_pipeline("print('nothing to do')")
     assert completed.returncode == 0
@@ -118,7 +118,7 @@ def test_a_line_can_be_waited_for_and_a_signal_sent(
     assert not find_processes(local_stack.folder / "vertex" / "jobs" / match[1])
 
 
-def test_a_pipeline_that_still_runs_is_ended(local_stack: LocalStack, tmp_path: Path) -> None:
+def test_a_pipeline_that_is_still_running_is_ended(local_stack: LocalStack, tmp_path: Path) -> None:
     """Leaving the block ends the process, whatever it is doing."""
     script = make_project(tmp_path, "p") / "script.py"
     script.write_text("import time\nprint('up')\ntime.sleep(3600)\n")

@@ -43,7 +43,7 @@ def test_an_installed_package_is_the_flavor(tmp_path: Path) -> None:
     )
 
 
-def test_every_way_to_the_builtin_class_leads_here(tmp_path: Path) -> None:
+def test_every_lookup_of_the_builtin_class_gives_this_one(tmp_path: Path) -> None:
     """ZenML's list of integration flavors and its loader by source return this flavor."""
     (tmp_path / ".zen").mkdir()
     program = f"""

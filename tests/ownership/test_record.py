@@ -147,7 +147,7 @@ def test_install_and_restore_change_the_record_and_nothing_else(
     assert after == before
 
 
-def test_a_component_with_settings_of_ours_needs_the_record(
+def test_a_component_with_our_own_settings_needs_the_record(
     stack: LocalStack, folder: Path
 ) -> None:
     """Once the record is installed, a server without the package accepts our own fields."""
@@ -198,7 +198,7 @@ def _own_record(stack: LocalStack, user_name: str | None) -> None:
         database.commit()
 
 
-def test_a_user_without_the_permission_is_told(
+def test_a_missing_permission_is_explained(
     stack: LocalStack, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     """The refusal names the server and who can help; nothing is changed, and no secret is shown.
@@ -268,7 +268,7 @@ Client().zen_store.update_flavor(flavor.id, FlavorUpdate(source="theirs.Flavor",
     assert "now names" in _run(stack, folder, "flavor", "install")
 
 
-def test_a_local_database_is_changed_like_a_servers(
+def test_a_local_database_is_changed_as_a_server_is(
     tmp_path: Path, fork_server: ForkServer
 ) -> None:
     """Without a server, the commands change the record in the user's own database file.

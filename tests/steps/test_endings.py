@@ -151,7 +151,7 @@ def test_a_command_is_run_as_it_is(ended: Ended) -> None:
     assert ended.log("works") == "nothing of ZenML"
 
 
-def test_a_command_that_fails_says_with_which_status(ended: Ended) -> None:
+def test_a_failed_command_gives_its_exit_status(ended: Ended) -> None:
     """The error of a command step gives the command's exit status."""
     assert "the step's container exited with status 3" in str(ended.step("exits").error)
 
@@ -163,7 +163,7 @@ def test_a_steps_own_exception_is_kept(ended: Ended) -> None:
 
 
 @pytest.mark.parametrize("name", ["vanishes", "works"])
-def test_each_state_is_one_line_with_the_time_in_the_one_before(ended: Ended, name: str) -> None:
+def test_each_change_of_state_is_one_log_line(ended: Ended, name: str) -> None:
     """Each change of a job's state is logged once, however often the job was read."""
     job_id = ended.job(name)["name"].rsplit("/", 1)[-1]
     lines = find_progress(ended.completed.output, job_id)

@@ -99,7 +99,7 @@ def test_a_connector_provides_the_project(tried: Tried) -> None:
     )
 
 
-def test_two_projects_that_differ_are_refused_before_a_build(tried: Tried) -> None:
+def test_two_different_projects_are_refused_before_a_build(tried: Tried) -> None:
     """Different projects in component and connector are refused before an image is built."""
     assert "configured for project `another-project`" in tried.results["torn"]
     assert "service connector for project `demo-project`" in tried.results["torn"]

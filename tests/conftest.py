@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 
 
 # What starts Python, gcloud or a stack, the longest first: folders, modules, single tests.
-# All else is `quick`.
+# Every other test is `quick`.
 _SLOW = (
     "tests/containers/test_image_demo.py",
     "tests/steps/test_interruptions.py",
@@ -75,7 +75,7 @@ _SLOW = (
     "tests/emulator/test_credentials.py",
     "tests/emulator/test_crash.py",
     "tests/emulator/test_emulator.py",
-    "tests/emulator/test_http.py::test_text_of_any_language_comes_back",
+    "tests/emulator/test_http.py::test_text_in_any_script_is_preserved",
     "tests/emulator/test_http.py::test_logs_are_read_by_their_labels",
     "tests/cloud/test_logs.py::test_the_last_lines_come_in_their_order",
     "tests/cloud/test_connection.py",
@@ -83,10 +83,10 @@ _SLOW = (
 )
 
 
-# Before pytest-xdist reads the groups.
+# Runs before pytest-xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick, keep a module's tests together, and begin with what takes longest."""
+    """Mark quick tests, keep each module's tests together, and start with the slowest ones."""
     ranks = {}
     for item in items:
         module = item.nodeid.partition("::")[0]
@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks[item.nodeid])
 
 
-# The quick test that runs, if one does.
+# The quick test that is running, if any.
 _running: list[str] = []
 
 
@@ -120,7 +120,7 @@ sys.addaudithook(_watch)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let no quick test start what takes long."""
+    """Prevent a quick test from starting a slow process."""
     if item.get_closest_marker("quick"):
         _running.append(item.nodeid)
     try:
@@ -142,7 +142,7 @@ def private_key() -> str:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """Whoever has its `variables` is a copy of a process that has ZenML imported."""
+    """A server that starts processes with its `variables` as copies of one with ZenML imported."""
     with tempfile.TemporaryDirectory() as folder, ForkServer(Path(folder)) as server:
         yield server
 

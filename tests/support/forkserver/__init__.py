@@ -1,4 +1,4 @@
-"""Starts Python processes as copies of one that has ZenML imported.
+"""Starts Python processes as copies of a process that has imported ZenML.
 
 Imports are three quarters of a step container's time, and of a command's. A process
 whose environment has `ForkServer.variables` is such a copy; it does not notice, unless it
@@ -25,7 +25,7 @@ _FRONT = Path(__file__).with_name("front")
 _SERVER = Path(__file__).with_name("server.py")
 _BYTES = 1 << 20
 _STEP_ENTRYPOINT = "zenml.entrypoints.entrypoint"
-# Whatever a run of a step, or of a pipeline, has imported at its end.
+# Everything that a run of a step, or of a pipeline, has imported when it ends.
 _STEP_MODULES = (
     "zenml.client",
     "zenml.pipelines.pipeline_definition",
@@ -57,12 +57,12 @@ _KNOWN_TO_PYTHON = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUSERBASE"}
 
 @dataclass
 class _Original:
-    """A process that has modules imported.
+    """A process that has imported modules and runs each program in a copy of itself.
 
     Args:
-        modules: Which.
-        environment: With which environment.
-        control: The socket over which it takes programs.
+        modules: The imported modules.
+        environment: The environment in which they were imported.
+        control: The socket over which the process receives programs.
         process: The process.
         names: Variables that it has read while it imported them.
     """
@@ -74,17 +74,17 @@ class _Original:
     names: set[str] = field(default_factory=set)
 
     def fits(self, modules: tuple[str, ...], environment: dict[str, str]) -> bool:
-        """Whether it would have become the same with another environment."""
+        """Return whether the imports would give the same process in another environment."""
         return modules == self.modules and all(
             environment.get(name) == self.environment.get(name) for name in self.names - _HARMLESS
         )
 
 
 class ForkServer:
-    """The socket that processes ask; a context manager.
+    """The socket at which processes ask for a copy; a context manager.
 
     Args:
-        folder: A folder of its own, with a short path.
+        folder: A folder for the server alone, with a short path.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class ForkServer:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of a process that is to be a copy."""
+        """The environment variables of a process that is to be a copy."""
         if sys.version_info < (3, 11):
             # Its pathlib keeps the functions of `os` that it finds when it is imported;
             # the emulator's processes need others.
@@ -181,7 +181,7 @@ def _start(modules: tuple[str, ...], environment: dict[str, str]) -> _Original:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, str(_SERVER), str(theirs.fileno())],
-            # What can be seen of a process from outside is nobody's in particular.
+            # The environment that other processes can see belongs to no particular program.
             env={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A Python with modules imported, of which each program that it runs is a copy.
+"""A Python that has imported modules and runs each program in a copy of itself.
 
 Used as `python server.py DESCRIPTOR`, where the descriptor is its end of a pair of
 sockets. The first message says what to import and with which environment; the answer is
@@ -27,7 +27,7 @@ _READ_ALL = ("fsspec", "wsgiref.handlers")
 
 
 class _Recording(type(os.environ)):  # type: ignore[misc]
-    """An environment that remembers which variables were asked for."""
+    """An environment that records which variables were read."""
 
     names: "set[str]" = set()  # noqa: RUF012 - the object's class is exchanged, it has no __init__
 
@@ -49,10 +49,10 @@ def _import_all(environment: "dict[str, str]", modules: "list[str]") -> "list[st
 
 
 class _Programs:
-    """The copies that run.
+    """The running copies.
 
     Args:
-        control: Over which programs come.
+        control: The socket over which programs arrive.
     """
 
     def __init__(self, control: socket.socket) -> None:
@@ -67,7 +67,7 @@ class _Programs:
         self._selector.register(self._woken, selectors.EVENT_READ)
 
     def serve(self) -> "tuple[dict[str, Any], list[int]]":
-        """Start programs until nobody needs them any more; returns in the copies only."""
+        """Start programs until the control socket is closed; return in the copies only."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._control:
@@ -85,7 +85,7 @@ class _Programs:
                     _kill(key.data)
 
     def _fork(self, connection: int, *streams: int) -> bool:
-        """Whether this is the copy."""
+        """Return whether this process is the copy."""
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -104,7 +104,7 @@ class _Programs:
         return False
 
     def _report(self) -> None:
-        """Say with which status programs have ended."""
+        """Report the exit statuses of programs that have ended."""
         while self._connections:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
@@ -128,7 +128,7 @@ def _kill(pid: int) -> None:
 
 
 def _become(request: "dict[str, Any]", streams: "list[int]") -> None:
-    """Be as a process that has just been started."""
+    """Take on the state of a process that has just been started."""
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

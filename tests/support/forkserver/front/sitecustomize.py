@@ -1,4 +1,4 @@
-"""Hands this Python's command line to a process that has ZenML imported, and waits for it.
+"""Hands this Python's command line to a process that has imported ZenML, and waits for it.
 
 Python imports a module of this name from PYTHONPATH when it starts, before the
 program. Signals go on to the program, its exit status comes back, and it is killed
@@ -14,7 +14,7 @@ _LAUNCHER = "zenml_vertex.local_stack.processes.launcher"
 
 
 def _find_arguments() -> "list[str]":
-    """What a server can run: a program with no option of Python's before it."""
+    """Return what a server can run: a program without options of Python before it."""
     arguments = sys.orig_argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-m", "-c"}):
         return []

@@ -55,7 +55,7 @@ TRIALS = {
     "a late effect that is listed late": _trial(
         AnswerLost("create", late=20.0), ListLag(seconds=20.0)
     ),
-    "the next process comes before the list": _trial(
+    "the next process starts before lists show the job": _trial(
         KILLED, ListLag(seconds=20.0), mode="dynamic", sequel="resume"
     ),
     "the server does not answer when the intent is recorded": _trial(
@@ -77,16 +77,16 @@ TRIALS = {
         mode="dynamic",
         sequel="resume",
     ),
-    "a stuck container ignores the stop of its run": _trial(
+    "a stuck container ignores that its run was stopped": _trial(
         RunStops(40.0, ends_step=False), step=Step("stuck", 5.0), mode="dynamic"
     ),
-    "a run is stopped that nobody follows any longer": _trial(
+    "a run that no client follows is stopped": _trial(
         RunStops(25.0, ends_step=False),
         Cut("Ctrl-C", "wait: get_run_step before"),
         step=Step("reports", 5.0, ending=50.0),
         detaches=True,
     ),
-    "the cancel after Ctrl-C meets a bad gateway": _trial(
+    "the cancel after Ctrl-C gets a bad gateway": _trial(
         IN_THE_WAIT, ErrorAnswer("cancel", 502, body="html", count=4)
     ),
     "the cancel after Ctrl-C is refused for a moment": _trial(

@@ -86,7 +86,7 @@ def test_a_refused_job_names_every_violation(emulator: VertexEmulator, jobs_at: 
         (build_job(pool={"replicaCount": "many"}), "many"),
         (build_job(labels={"a": "\udcff"}), "surrogate"),
     ],
-    ids=["enum value", "field", "number", "text that is no UTF-8"],
+    ids=["enum value", "field", "number", "text that is not UTF-8"],
 )
 def test_a_value_unknown_to_the_installed_client_is_named(
     emulator: VertexEmulator, jobs_at: JobsAt, job: dict[str, Any], named: str

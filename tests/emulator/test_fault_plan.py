@@ -34,8 +34,8 @@ from vertex_emulator.runtimes.scripted import Script
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def asked(method: str, **more: Any) -> FaultTarget:
-    """Build a call."""
+def build_target(method: str, **more: Any) -> FaultTarget:
+    """Build the target of a call."""
     return FaultTarget(method=method, identity="anonymous", **more)
 
 
@@ -47,9 +47,9 @@ def hits(plan: FaultPlan, *calls: FaultTarget) -> list[int]:
 def test_calls_are_counted_from_when_the_fault_is_planned() -> None:
     """`call` is the first matching call that is hit and `count` the number of hits."""
     plan = FaultPlan()
-    plan.strike(asked("get"), NOW)
+    plan.strike(build_target("get"), NOW)
     plan.plan(ErrorAnswer("get", 500, call=2, count=2))
-    calls = [asked(method) for method in ("get", "list", "get", "get", "get")]
+    calls = [build_target(method) for method in ("get", "list", "get", "get", "get")]
     assert hits(plan, *calls) == [0, 0, 1, 1, 0]
     assert plan.unconsumed() == ()
 
@@ -59,11 +59,11 @@ def test_without_a_count_there_is_no_limit() -> None:
     plan = FaultPlan()
     planned = plan.plan(ErrorAnswer("get", 500, count=0))
     assert not planned.is_consumed
-    assert hits(plan, *[asked("get")] * 50) == [1] * 50
+    assert hits(plan, *[build_target("get")] * 50) == [1] * 50
     planned.withdraw()
     planned.withdraw()
     assert planned.is_consumed
-    assert hits(plan, asked("get")) == [0]
+    assert hits(plan, build_target("get")) == [0]
 
 
 def test_a_call_is_matched_by_its_target() -> None:
@@ -72,7 +72,7 @@ def test_a_call_is_matched_by_its_target() -> None:
     wanted: dict[str, Any] = {"job_id": "1", "labels": {"a": "b"}, "display_name": "n"}
     plan.plan(ErrorAnswer("get", 500, count=0, identity="anonymous", **wanted))
     right: dict[str, Any] = {**wanted, "labels": {"a": "b", "c": "d"}}
-    assert hits(plan, asked("get", **right)) == [1]
+    assert hits(plan, build_target("get", **right)) == [1]
     wrongs: tuple[dict[str, Any], ...] = (
         {"job_id": "2"},
         {"labels": {}},
@@ -80,7 +80,7 @@ def test_a_call_is_matched_by_its_target() -> None:
         {"display_name": None},
     )
     for wrong in wrongs:
-        assert hits(plan, asked("get", **{**right, **wrong})) == [0]
+        assert hits(plan, build_target("get", **{**right, **wrong})) == [0]
     assert len(plan.strike(FaultTarget(method="get", identity="somebody", **right), NOW)) == 0
 
 
@@ -90,7 +90,7 @@ def test_chances_are_drawn_with_the_seed() -> None:
     def draw(seed: int) -> list[int]:
         plan = FaultPlan(seed)
         plan.plan(ErrorAnswer("get", 500, count=0, chance=0.3))
-        return hits(plan, *[asked("get")] * 1000)
+        return hits(plan, *[build_target("get")] * 1000)
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)

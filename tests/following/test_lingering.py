@@ -86,7 +86,7 @@ def test_a_failed_cancel_of_a_lingering_job_is_retried(
     "refusal",
     [
         ServiceUnavailable("Bad Gateway", code=502),
-        PermissionDenied("you may not", code=403),
+        PermissionDenied("not allowed", code=403),
         RequestRejected("cannot be cancelled in this state", code=400),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_lingering_job_that_cannot_be_listed_is_cancelled_too(world: Watched) 
 
     class Unlisted(InMemoryJobs):
         def list(self, *_: object, **__: object) -> JobList:
-            raise PermissionDenied("you may not list", code=403)
+            raise PermissionDenied("list is not allowed", code=403)
 
     world.jobs = Unlisted()
     world.watcher = world.new_watcher()

@@ -24,13 +24,13 @@ def follow(logs: InMemoryLogs | None) -> JobFollower:
     )
 
 
-def said(follower: JobFollower) -> str:
+def read_message(follower: JobFollower) -> str:
     """Return the message on the step run."""
     assert isinstance(follower.step_runs, InMemoryStepRuns)
     return follower.step_runs.messages[RUN]
 
 
-def failed(message: str) -> JobJson:
+def build_failed_job(message: str) -> JobJson:
     """Build a failed job with this message."""
     return {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}}
 
@@ -39,17 +39,17 @@ def test_the_log_of_a_failed_job_explains_it() -> None:
     """The container's last log lines, which are read once, explain an exit status."""
     logs = InMemoryLogs(["Traceback", "ModuleNotFoundError: No module named 'zenml_vertex'"])
     follower = follow(logs)
-    follower.see_job(failed("exited with a non-zero status of 1."))
+    follower.see_job(build_failed_job("exited with a non-zero status of 1."))
     assert follower.status == "failed"
-    assert "zenml-vertex is not in its image" in said(follower)
+    assert "zenml-vertex is not in its image" in read_message(follower)
     assert logs.reads == 1
 
 
 def test_a_log_that_cannot_be_read_hides_nothing() -> None:
     """Without permission to read logs, the step still fails with the service's own message."""
     follower = follow(InMemoryLogs(PermissionDenied("no logs for you", code=403)))
-    follower.see_job(failed("exited with a non-zero status of 139."))
-    assert "SIGSEGV" in said(follower)
+    follower.see_job(build_failed_job("exited with a non-zero status of 139."))
+    assert "SIGSEGV" in read_message(follower)
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_SUCCEEDED", "JOB_STATE_CANCELLED"])

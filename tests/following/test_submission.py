@@ -67,7 +67,7 @@ def test_a_lagging_list_is_waited_for() -> None:
     [
         NO_ANSWER,
         QuotaExceeded("slow down", code=429),
-        PermissionDenied("you may not list", code=403),
+        PermissionDenied("list is not allowed", code=403),
         CredentialsError("no token"),
     ],
 )
@@ -161,7 +161,7 @@ def test_an_outage_ends_the_step_after_a_bounded_number_of_creates() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [RequestRejected("bad machine", code=400), PermissionDenied("you may not", code=403)],
+    [RequestRejected("bad machine", code=400), PermissionDenied("not allowed", code=403)],
 )
 def test_a_refused_create_is_not_retried(error: Exception) -> None:
     """A 4xx answer to a create is raised at once, without a second create."""
@@ -372,7 +372,7 @@ def test_a_job_of_a_client_that_was_just_killed_is_waited_for() -> None:
 
 
 def test_a_job_is_unknown_while_jobs_cannot_be_listed() -> None:
-    """While lists fail, looking for a job raises, rather than saying that there is none."""
+    """While lists fail, looking for a job raises; the answer is not that no job exists."""
     world = Submitted()
     world.jobs.create(PARENT, JOB)
     world.jobs.list_errors = [NO_ANSWER] * 1000

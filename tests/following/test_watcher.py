@@ -168,7 +168,7 @@ def test_each_kind_of_failure_has_its_own_patience(world: Watched) -> None:
         def list(self, *_: object, **__: object) -> JobList:
             if world.elapsed < 3600:
                 raise ServiceUnavailable("Vertex AI gave no answer.")
-            raise PermissionDenied("you may not list", code=403)
+            raise PermissionDenied("list is not allowed", code=403)
 
     world.jobs = Down()
     world.watcher = world.new_watcher()
@@ -197,7 +197,7 @@ def test_a_login_that_is_renewed_in_time_ends_nothing(world: Watched) -> None:
 def test_ten_minutes_without_an_answer_are_one_log_line(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The wait goes on through ten minutes without answers from Vertex AI and the ZenML server."""
+    """The step is followed through ten minutes without answers, with one line in the log."""
     caplog.set_level(logging.INFO)
     world.report(at=START + 601)
     world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 8

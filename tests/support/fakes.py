@@ -119,7 +119,7 @@ class InMemoryJobs:
             raise JobNotFound(f"{name} not found", code=404)
         last = self.scripts[name][-1]
         if isinstance(last, str) and interpret(last).is_terminal:
-            raise RequestRejected("the job is over", code=400)
+            raise RequestRejected("the job has ended", code=400)
         self.scripts[name] = ["JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"]
 
     def _advance(self, name: str) -> JobJson | Exception:

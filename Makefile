@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick demo demo-docker docker-tools bench bench-image test faults soak check lint types contract wheel oldest generate format clean
+.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test faults soak check lint types contract wheel oldest generate format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -37,10 +37,13 @@ bench-image: $(STAMP) ## What this operator and the built-in one add to a step's
 # Each worker has a stack of its own. Most of the time a test waits, so that there may be
 # more of them than processors.
 WORKERS ?= 3
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n $(WORKERS) --no-loadscope-reorder
 
 quick: $(STAMP) ## Every test that starts no Python, no gcloud and no stack
 	$(BIN)/python -m pytest -m quick $(SIDE_BY_SIDE)
+
+coverage: $(STAMP) ## What the quick tests reach; the others run in processes of their own
+	$(BIN)/python -m pytest -m quick $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered
 
 test: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.forkserver import ForkServer
 
@@ -83,20 +84,27 @@ _SLOW = (
 )
 
 
-# Runs before pytest-xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
+class _ByModule(LoadScopeScheduling):
+    """Gives all tests of a module to one worker, and all tests of Docker to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/containers"
+        return folder if nodeid.startswith(folder) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Keep together what shares fixtures: a module's pipelines, the Docker engine."""
+    return _ByModule(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark quick tests, keep each module's tests together, and start with the slowest ones."""
+    """Mark quick tests, and start with the slowest ones."""
     ranks = {}
     for item in items:
-        module = item.nodeid.partition("::")[0]
         rank = next((n for n, name in enumerate(_SLOW) if item.nodeid.startswith(name)), None)
         if rank is None:
             item.add_marker("quick")
-        # A worker of pytest-xdist takes a group: there is one Docker engine, and fixtures
-        # of a module start pipelines.
-        is_docker = item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("docker" if is_docker else module))
         ranks[item.nodeid] = len(_SLOW) if rank is None else rank
     items.sort(key=lambda item: ranks[item.nodeid])
 

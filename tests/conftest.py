@@ -84,7 +84,7 @@ _SLOW = (
 )
 
 
-class _ByModule(LoadScopeScheduling):
+class _ByModule(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests of a module to one worker, and all tests of Docker to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -426,7 +426,11 @@ def test_an_expired_token_is_refused() -> None:
 def test_answers_are_not_delayed(emulator: VertexEmulator) -> None:
     """An answer on a kept connection comes at once, without the 40 ms of a delayed ACK."""
     with requests.Session() as session:
-        start = time.monotonic()
+        seconds = []
         for _ in range(50):
+            start = time.monotonic()
             session.get(f"{emulator.url}/emulator/health", timeout=10)
-        assert time.monotonic() - start < 50 * 0.04
+            seconds.append(time.monotonic() - start)
+        # A new connection acknowledges at once; later, every answer would be late. One that
+        # is not proves it, also on a busy machine.
+        assert min(seconds[-20:]) < 0.04

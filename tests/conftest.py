@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.forkserver import ForkServer
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Make the processes that tests start interruptible.
+    """Make the processes that tests start interruptible, and property tests patient.
 
     What a shell starts in the background ignores SIGINT, and passes that on to its processes.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Time per example says how busy the machine is.
+    settings.register_profile("any-machine", deadline=None)
+    settings.load_profile("any-machine")
 
 
 # What starts Python, gcloud or a stack, the longest first: folders, modules, single tests.
@@ -98,8 +102,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByModule(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _refuse_stale_names(root: Path) -> None:
+    """Refuse a name that no test has any more: the test that had it would count as quick."""
+    for name in _SLOW:
+        path, _, test = name.partition("::")
+        if not (root / path).exists() or (test and f"def {test}(" not in (root / path).read_text()):
+            raise pytest.UsageError(f"_SLOW in tests/conftest.py names {name}, which is not there.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark quick tests, and start with the slowest ones."""
+    _refuse_stale_names(config.rootpath)
     ranks = {}
     for item in items:
         rank = next((n for n, name in enumerate(_SLOW) if item.nodeid.startswith(name)), None)

@@ -1,33 +1,14 @@
 import json
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from tests.support.emulators import PARENT
-from vertex_emulator import JobState, ManualClock, VertexEmulator
-
-Json = dict[str, Any]
-Submit = Callable[[VertexEmulator, Json], Json]
-JobOf = Callable[..., Json]
-
-
-def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> requests.Response:
-    """Send a request."""
-    return requests.request(method, f"{emulator.url}{path}", timeout=10, **options)
-
-
-def error_of(answer: requests.Response) -> Json:
-    """Return the error of an answer, whose code has to be the HTTP status."""
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    error: Json = answer.json()["error"]
-    assert error["code"] == answer.status_code
-    return error
+from tests.support.emulators import PARENT, JobOf, Json, Submit, call, error_of
+from vertex_emulator import JobState, VertexEmulator
 
 
 def test_a_created_job_is_shown_as_the_service_shows_it(
@@ -159,24 +140,6 @@ def test_lists_are_filtered_paged_and_masked(
     assert "another query" in error_of(answer)["message"]
 
 
-@pytest.mark.parametrize(
-    ("query", "text"),
-    [
-        ({"filter": "labels.a=("}, "Invalid filter"),
-        ({"pageSize": "-1"}, "page size"),
-        ({"pageToken": "?"}, "page token"),
-        ({"readMask": "colour"}, "`colour` is not a path"),
-        ({"orderBy": "name"}, 'Unknown name "orderBy": Cannot bind query parameter.'),
-    ],
-)
-def test_an_unknown_list_parameter_is_refused(
-    emulator: VertexEmulator, query: Json, text: str
-) -> None:
-    """A query parameter that the service does not have gets 400 that names it."""
-    error = error_of(call(emulator, "GET", f"/v1/{PARENT}/customJobs", params=query))
-    assert text in error["message"]
-
-
 def test_cancelling_is_asynchronous(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
@@ -211,74 +174,6 @@ def test_a_delete_returns_an_operation(
     assert call(emulator, "GET", f"/v1/{operation['name']}").json() == operation
     assert error_of(call(emulator, "GET", f"/v1/{name}"))["status"] == "NOT_FOUND"
     assert error_of(call(emulator, "DELETE", f"/v1/{name}"))["status"] == "NOT_FOUND"
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", f"/v1/{PARENT}/persistentResources"),
-        ("POST", f"/v1/{PARENT}/trainingPipelines"),
-        ("PATCH", f"/v1/{PARENT}/customJobs/1"),
-        ("GET", f"/v2/{PARENT}/customJobs"),
-        ("POST", "/v2/entries:write"),
-        ("GET", f"/v1/{PARENT}/customJobs/"),
-        ("GET", f"/v1/{PARENT}/customJobs/1%2F..%2F2"),
-    ],
-)
-def test_a_route_that_is_not_served_is_named(
-    emulator: VertexEmulator, method: str, path: str
-) -> None:
-    """Every unserved route gets 501 UNIMPLEMENTED with its name."""
-    error = error_of(call(emulator, method, path))
-    assert error["status"] == "UNIMPLEMENTED"
-    assert f"{method} /" in error["message"]
-    assert path.split("%", maxsplit=1)[0].rsplit("/", 1)[0] in error["message"]
-
-
-@pytest.mark.parametrize("job_id", ["..", "0", "x", "%00", "1" * 30, "١٢", "-1", "1;2"])
-def test_an_invalid_id_is_not_found(emulator: VertexEmulator, job_id: str) -> None:
-    """A job ID that cannot be one is not looked up in the file system."""
-    answer = call(emulator, "GET", f"/v1/{PARENT}/customJobs/{job_id}")
-    assert answer.status_code in {404, 501}
-    assert error_of(answer)["status"] in {"NOT_FOUND", "UNIMPLEMENTED"}
-
-
-@pytest.mark.parametrize(
-    ("parent", "status"),
-    [
-        ("projects/my-project/locations/global", "INVALID_ARGUMENT"),
-        ("projects/my-project/locations/asia-south2", "INVALID_ARGUMENT"),
-        ("projects/My Project/locations/us-central1", "PERMISSION_DENIED"),
-    ],
-)
-def test_an_invalid_parent_is_refused(
-    emulator: VertexEmulator, job_of: JobOf, parent: str, status: str
-) -> None:
-    """A region without training and an invalid project ID are errors."""
-    answer = call(emulator, "POST", f"/v1/{parent}/customJobs", json=job_of("true"))
-    assert error_of(answer)["status"] == status
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b"[]", b'"x"', b"\xff", b"[" * 50_000, b'{"displayName": "\\ud800"}', b"",
-     json.dumps({"displayName": {"a": 1}}).encode(), b'{"jobSpec": null}'],
-)  # fmt: skip
-def test_a_malformed_body_is_a_bad_request(emulator: VertexEmulator, body: bytes) -> None:
-    """A malformed body gets 400 in Google's format."""
-    error = error_of(call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=body))
-    assert error["status"] == "INVALID_ARGUMENT"
-
-
-def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """A body above the size limit is refused without harm, and one just below it is accepted."""
-    url = f"/v1/{PARENT}/customJobs"
-    error = error_of(call(emulator, "POST", url, data=b" " * (11 * 1024 * 1024)))
-    assert "exceeds the limit" in error["message"]
-    env = [{"name": f"V{n}", "value": "x" * 50_000} for n in range(20)]
-    job = job_of(pool={"containerSpec": {"imageUri": "i", "command": ["true"], "env": env}})
-    name = call(emulator, "POST", url, json=job).json()["name"]
-    assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
 
 
 def test_text_in_any_script_is_preserved(
@@ -372,25 +267,6 @@ def test_a_reset_forgets_everything(
     assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Host": "127.0.0.1.evil.example"},
-    ],
-)
-def test_requests_from_web_pages_are_refused(
-    emulator: VertexEmulator, job_of: JobOf, headers: dict[str, str]
-) -> None:
-    """A page in a browser cannot make the emulator run commands."""
-    job = json.dumps(job_of("true"))
-    answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=job, headers=headers)
-    assert answer.status_code == 403
-    assert emulator.jobs == ()
-
-
 def test_many_clients_at_once(emulator: VertexEmulator, job_of: JobOf) -> None:
     """Jobs created from many threads all exist, each with its own ID."""
 
@@ -405,22 +281,6 @@ def test_many_clients_at_once(emulator: VertexEmulator, job_of: JobOf) -> None:
     assert {job.name for job in emulator.jobs} == set(names)
     for name in names:
         assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
-
-
-def test_an_expired_token_is_refused() -> None:
-    """A token of the emulator is accepted until it expires, and gets 401 afterwards."""
-    clock = ManualClock()
-    with VertexEmulator(clock=clock, token_lifetime=5) as emulator:
-        form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": "me"}
-        token = call(emulator, "POST", "/token", data=form).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        url = f"/v1/{PARENT}/customJobs"
-        clock.advance(4.9)
-        assert call(emulator, "GET", url, headers=headers).status_code == 200
-        clock.advance(0.1)
-        error = error_of(call(emulator, "GET", url, headers=headers))
-        assert (error["code"], error["status"]) == (401, "UNAUTHENTICATED")
-        assert [item.identity for item in emulator.calls] == ["anonymous", "me", "me"]
 
 
 def test_answers_are_not_delayed(emulator: VertexEmulator) -> None:

@@ -321,3 +321,14 @@ def test_a_disk_that_is_full_stops_one_job_only(
         assert emulator.wait_for_state(well).state is JobState.SUCCEEDED
         assert emulator.job(stuck).state is JobState.QUEUED
     assert f"{stuck} is stuck" in caplog.text
+
+
+def test_the_repr_of_a_job_has_no_environment(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf
+) -> None:
+    """The repr of a job does not show its environment variables."""
+    env = [{"name": "A", "value": "s3cret"}]
+    container = {"imageUri": "i", "command": ["true"], "env": env}
+    name = submit(emulator, job_of(pool={"containerSpec": container}))["name"]
+    assert emulator.job(name).request["jobSpec"]
+    assert "s3cret" not in repr(emulator.job(name))

@@ -174,13 +174,38 @@ def test_violations_have_googles_text(job: dict[str, Any], text: str) -> None:
     assert [item.description for item in error.value.violations] == [text]
 
 
-def test_an_invalid_environment_value_is_not_shown() -> None:
-    """The error about a value of the wrong type does not show it, as it may be a secret."""
-    env = [{"name": "A", "value": 987654321}]
-    pools = [{"containerSpec": {"env": env}}]
+ENV = [{"name": "A", "value": "987654321"}]
+
+
+@pytest.mark.parametrize(
+    "pools",
+    [
+        *(
+            [{"containerSpec": {"env": env}}]
+            for env in (
+                [{"name": "A", "value": 987654321}],
+                [{"name": "A", "value": {"987654321": "987654321"}}],
+                ["A=987654321"],
+                {"A": "987654321"},
+                "987654321",
+                987654321,
+            )
+        ),
+        [{"pythonPackageSpec": {"env": {"A": "987654321"}}}],
+        [{"containerSpec": [{"env": ENV}]}],
+        [{"containerSpec": json.dumps({"env": ENV})}],
+        [[{"containerSpec": {"env": ENV}}]],
+        {"containerSpec": {"env": ENV}},
+        json.dumps([{"containerSpec": {"env": ENV}}]),
+    ],
+)
+def test_an_invalid_environment_value_is_not_shown(pools: Any) -> None:
+    """An error about environment variables of any wrong shape does not show their values."""
     with pytest.raises(ApiError) as error:
         read_custom_job({"jobSpec": {"workerPoolSpecs": pools}})
-    assert "987654321" not in json.dumps(error.value.to_json())
+    shown = json.dumps(error.value.to_json())
+    assert "987654321" not in shown
+    assert "worker_pool_specs" in shown
 
 
 def test_an_unknown_accelerator_number_is_kept() -> None:

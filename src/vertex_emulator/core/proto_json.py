@@ -22,6 +22,9 @@ from vertex_emulator.core.times import parse_duration
 
 _INT_LIMITS = {"int32": 2**31, "int64": 2**63}
 _INT_TEXT = re.compile(r"-?[0-9]{1,19}")
+# Environment variables are at `env` and below it.
+_SECRET_PATH = re.compile(r"\.env\b")
+_STRUCTURES = {"a message", "a list", "a map"}
 _PROTO_TYPE = {
     "string": "TYPE_STRING",
     "bool": "TYPE_BOOL",
@@ -240,8 +243,15 @@ class _Reader:
         return value
 
     def _refuse(self, path: str, kind: str, value: Any) -> None:
-        """A value that does not fit; scalars are shown, except where they may be secret."""
-        shown = "***" if ".env[" in path else json.dumps(value)[:100]
+        """A value that does not fit; shown only if it cannot hold an environment variable."""
+        # An object, a list, or one of them written as a string may hold an `env` inside.
+        is_structure = isinstance(value, Mapping | list)
+        is_secret = (
+            _SECRET_PATH.search(path)
+            or is_structure
+            or (kind in _STRUCTURES and isinstance(value, str))
+        )
+        shown = "***" if value and is_secret else json.dumps(value)[:100]
         self._add(path, f"Invalid value at '{path}' ({kind}), {shown}")
 
     def _add(self, path: str, description: str) -> None:

@@ -44,8 +44,9 @@ class Job:
     location: str
     # Numeric ID.
     job_id: str
-    # What the creator set: `displayName`, `jobSpec`, `labels`, `encryptionSpec`.
-    request: Json
+    # What the creator set: `displayName`, `jobSpec`, `labels`, `encryptionSpec`. Not in reprs:
+    # it holds environment variables.
+    request: Json = field(repr=False)
     # When it was created.
     create_time: datetime
     # When it last changed.

@@ -216,6 +216,11 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
         (["--runtime=magic"], "magic"),
         (["--provisioning-seconds=-1"], "-1"),
         (["--token-lifetime=0"], "0"),
+        *(
+            ([f"{option}={number}"], f"'{option}': {float(number)} is not")
+            for option in ("--provisioning-seconds", "--teardown-seconds", "--token-lifetime")
+            for number in ("nan", "inf", "1e300")
+        ),
     ],
 )
 def test_an_invalid_option_is_explained(options: list[str], text: str) -> None:

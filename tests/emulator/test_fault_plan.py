@@ -1,5 +1,6 @@
 """Plans of faults: which calls are hit, what is counted, and their form over HTTP."""
 
+import json
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime, timezone
@@ -285,6 +286,48 @@ def test_an_invalid_fault_is_refused(simulation: Any, wanted: Any, text: str) ->
     answer = requests.post(faults_url(simulation), json=body, timeout=10)
     assert answer.status_code == 400
     assert text in answer.json()["error"]["message"]
+    assert simulation.emulator.faults.all() == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ({"fault": "Delay", "method": "get", "seconds": 1}, "seconds"),
+        ({"fault": "AnswerLost", "method": "get"}, "late"),
+        ({"fault": "AnswerLost", "method": "get"}, "lasts"),
+        ({"fault": "ErrorAnswer", "method": "get", "status": 503}, "retry_after"),
+        ({"fault": "Deleted"}, "after"),
+        *(
+            ({"fault": kind}, "seconds")
+            for kind in ("Paused", "Updating", "UnknownState", "Held", "HangsAfterWork", "ListLag")
+        ),
+    ],
+)
+def test_seconds_are_limited_to_a_year(simulation: Any, wanted: Any, name: str) -> None:
+    """Seconds that no clock can count get 400 with the allowed range; a year is accepted."""
+    for number in ("1e999", "-1e999", "1e300", "9" * 400, "31536001", "-1"):
+        if name == "retry_after" and "e" in number:
+            continue
+        fault = json.dumps({**wanted, name: "NUMBER"}).replace('"NUMBER"', number)
+        body = f'{{"faults": [{fault}]}}'
+        answer = requests.post(faults_url(simulation), data=body, timeout=10)
+        assert answer.status_code == 400
+        message = answer.json()["error"]["message"]
+        assert f"{name}: must be " in message
+        assert "at most 31536000 (a year)" in message
+    with pytest.raises(FaultError, match=f"{name}: "):
+        fault_from_json({**wanted, name: float("nan")})
+    year = {"faults": [{**wanted, name: 31536000}]}
+    assert requests.post(faults_url(simulation), json=year, timeout=10).status_code == 200
+    simulation.emulator.faults.clear()
+
+
+def test_a_plan_with_an_unknown_name_is_refused(simulation: Any) -> None:
+    """A body with a name beside `faults` and `seed` gets 400 that names it."""
+    body = {"faults": [{"fault": "Deleted"}], "sead": 1}
+    answer = requests.post(faults_url(simulation), json=body, timeout=10)
+    assert answer.status_code == 400
+    assert "`sead`" in answer.json()["error"]["message"]
     assert simulation.emulator.faults.all() == ()
 
 

@@ -1,3 +1,4 @@
+from base64 import b64encode
 from datetime import datetime, timezone
 from typing import Any
 
@@ -241,7 +242,9 @@ def test_entries_are_filtered(text: str, numbers: str) -> None:
         {"pageSize": -1},
         {"pageSize": "many"},
         {"pageSize": True},
+        {"pageSize": float("inf")},
         {"pageToken": "x"},
+        {"pageToken": b64encode(b"[" * 100_000).decode()},
         {"pageToken": "WzEsMiwzXQ=="},
     ],
 )

@@ -23,7 +23,7 @@ def read_page_size(value: Any, default: int, most: int) -> int:
     """
     try:
         size = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = -1
     if size < 0 or isinstance(value, bool):
         raise invalid_argument("The page size must be a number that is not negative.")
@@ -46,7 +46,7 @@ def read_page_token(token: str, *query: str) -> Position | None:
         return None
     try:
         first, second, mark = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, RecursionError) as exc:
         raise invalid_argument("The page token is invalid.") from exc
     if mark != _mark(query) or not isinstance(first, str) or not isinstance(second, str):
         raise invalid_argument("The page token is invalid: it belongs to another query.")

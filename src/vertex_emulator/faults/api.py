@@ -38,6 +38,9 @@ class FaultApi(Api):
         wanted = body.get("faults")
         if not isinstance(wanted, list) or not wanted:
             raise invalid_argument('The body must be {"faults": [...]}, with at least one fault.')
+        if unknown := body.keys() - {"faults", "seed"}:
+            listed = ", ".join(f"`{name}`" for name in sorted(unknown))
+            raise invalid_argument(f"The body can have `faults` and `seed` only; got {listed}.")
         seed = body.get("seed")
         if not isinstance(seed, int | None) or isinstance(seed, bool):
             raise invalid_argument("seed: must be a whole number.")

@@ -14,7 +14,7 @@ from vertex_emulator.faults.error_replies import (
     build_permission_error,
     build_quota_error,
 )
-from vertex_emulator.faults.kinds import FaultKind, find_kinds, require
+from vertex_emulator.faults.kinds import FaultKind, find_kinds, require, require_seconds
 from vertex_emulator.http.callers import EXPIRED
 from vertex_emulator.http.routes import FaultTarget
 
@@ -72,7 +72,7 @@ class RequestFault(FaultKind):
         count: How many are hit, from that one on; 0 for every one until the fault is
             withdrawn. By default 1, or with `lasts`, every one in that time.
         lasts: Seconds of the emulator's clock in which calls are hit, from the first
-            hit on; more than 0.
+            hit on; more than 0, at most a year.
         identity: Owner of the token that the call bears.
         job_id: ID of the job that the call names.
         labels: Labels that the job has which the call names or creates.
@@ -100,7 +100,7 @@ class RequestFault(FaultKind):
     def __post_init__(self) -> None:
         require(self.call >= 1, "call", "at least 1")
         require(self.count is None or self.count >= 0, "count", "at least 0")
-        require(self.lasts is None or self.lasts > 0, "lasts", "more than 0")
+        require_seconds(self.lasts, "lasts", may_be_zero=False)
         require(0 < self.chance <= 1, "chance", "more than 0 and at most 1")
 
     @property
@@ -163,7 +163,8 @@ class AnswerLost(RequestFault):
 
     Args:
         how: `reset` (RST) or `close` (FIN).
-        late: Seconds of the emulator's clock from the cut to the effect; at least 0.
+        late: Seconds of the emulator's clock from the cut to the effect; at least 0,
+            at most a year.
     """
 
     how: How = field(default="reset", kw_only=True)
@@ -172,7 +173,7 @@ class AnswerLost(RequestFault):
     def __post_init__(self) -> None:
         # `super()` does not find its class in a dataclass with slots.
         RequestFault.__post_init__(self)
-        require(self.late >= 0, "late", "at least 0")
+        require_seconds(self.late, "late")
 
     @property
     def effect_after(self) -> float:
@@ -190,7 +191,8 @@ class ErrorAnswer(RequestFault):
     Args:
         status: HTTP status, 400 to 599.
         after_effect: Whether the call has had its effect.
-        retry_after: Value of the header Retry-After, in seconds; None for no header.
+        retry_after: Value of the header Retry-After, in seconds, at most a year; None for
+            no header.
         message: Text of the error; Google's own for the status by default.
         reason: Reason of an ErrorInfo.
         body: `json` as Google's APIs write errors, `html` as a proxy does, or `empty`.
@@ -207,7 +209,7 @@ class ErrorAnswer(RequestFault):
         RequestFault.__post_init__(self)
         fits = _LEAST_STATUS <= self.status <= _MOST_STATUS
         require(fits, "status", f"{_LEAST_STATUS} to {_MOST_STATUS}")
-        require(self.retry_after is None or self.retry_after >= 0, "retry_after", "at least 0")
+        require_seconds(self.retry_after, "retry_after")
 
     @property
     def effect_after(self) -> float | None:
@@ -301,7 +303,7 @@ class Delay(RequestFault):
     """The answer takes longer.
 
     Args:
-        seconds: How long; at least 0.
+        seconds: How long; at least 0, at most a year.
         after_effect: Whether the call has its effect before the delay; otherwise after
             it, even if the client has given up by then.
         clock: Whose seconds: the `emulator`'s, the `machine`'s, or `advanced`: the
@@ -317,7 +319,7 @@ class Delay(RequestFault):
 
     def __post_init__(self) -> None:
         RequestFault.__post_init__(self)
-        require(self.seconds >= 0, "seconds", "at least 0")
+        require_seconds(self.seconds, "seconds")
 
 
 @dataclass(frozen=True, slots=True)

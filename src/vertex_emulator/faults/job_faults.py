@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from vertex_emulator.faults.kinds import FaultError, FaultKind, find_kinds, require
+from vertex_emulator.faults.kinds import FaultError, FaultKind, find_kinds, require, require_seconds
 from vertex_emulator.jobs import events, outcome
 from vertex_emulator.jobs.events import Act, Incident, Stage
 from vertex_emulator.jobs.incidents import INTERNAL_ERROR
@@ -47,7 +47,8 @@ class JobFault(FaultKind):
         nth: Which of the jobs that match, from 1.
         count: How many, from that one on; 0 for all.
         at: In which stage it happens; None for the usual one.
-        after: Seconds of the emulator's clock from the stage's beginning; at least 0.
+        after: Seconds of the emulator's clock from the stage's beginning; at least 0,
+            at most a year.
     """
 
     stages: ClassVar[tuple[Stage, ...]] = ("running",)
@@ -66,7 +67,7 @@ class JobFault(FaultKind):
             raise FaultError(f"at: must be one of {', '.join(self.stages)}; got {self.at!r}")
         require(self.nth >= 1, "nth", "at least 1")
         require(self.count >= 0, "count", "at least 0")
-        require(self.after >= 0, "after", "at least 0")
+        require_seconds(self.after, "after")
 
     @property
     def stage(self) -> Stage:
@@ -232,7 +233,22 @@ class PartiallySucceeded(JobFault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paused(JobFault):
+class _Lasting(JobFault):
+    """A fault that lasts.
+
+    Args:
+        seconds: Seconds of the emulator's clock, at least 0, at most a year; None for no limit.
+    """
+
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        require_seconds(self.seconds, "seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(_Lasting):
     """The job is PAUSED and its container stopped. It is resumed by a restart.
 
     Args:
@@ -241,22 +257,18 @@ class Paused(JobFault):
 
     stages: ClassVar[tuple[Stage, ...]] = ("running", "queued", "provisioning")
 
-    seconds: float | None = None
-
     def build_incident(self, job: Job) -> Incident:
         del job
         return events.Pause(self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Updating(JobFault):
+class Updating(_Lasting):
     """The job is UPDATING, then RUNNING again; its container keeps running.
 
     Args:
         seconds: Seconds of the emulator's clock; None for as long as the container runs.
     """
-
-    seconds: float | None = None
 
     def build_incident(self, job: Job) -> Incident:
         del job
@@ -264,7 +276,7 @@ class Updating(JobFault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownState(JobFault):
+class UnknownState(_Lasting):
     """Clients see a number that JobState does not define instead of the job's state.
 
     Args:
@@ -279,10 +291,9 @@ class UnknownState(JobFault):
     least_number: ClassVar[int] = 12
 
     number: int = 99
-    seconds: float | None = None
 
     def __post_init__(self) -> None:
-        JobFault.__post_init__(self)
+        _Lasting.__post_init__(self)
         fits = self.least_number <= self.number <= _MOST_NUMBER
         require(fits, "number", f"{self.least_number} to {_MOST_NUMBER}")
 
@@ -305,7 +316,7 @@ class Deleted(JobFault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held(JobFault):
+class Held(_Lasting):
     """The job stays in a stage: QUEUED, PENDING, or teardown after its container's exit.
 
     Args:
@@ -314,22 +325,18 @@ class Held(JobFault):
 
     stages: ClassVar[tuple[Stage, ...]] = ("queued", "provisioning", "tearing_down")
 
-    seconds: float | None = None
-
     def build_incident(self, job: Job) -> Incident:
         del job
         return events.Hold(self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HangsAfterWork(JobFault):
+class HangsAfterWork(_Lasting):
     """The container hangs after its program has finished: the job is RUNNING for longer.
 
     Args:
         seconds: Seconds of the emulator's clock; None: forever.
     """
-
-    seconds: float | None = None
 
     def build_incident(self, job: Job) -> Incident:
         del job
@@ -343,7 +350,8 @@ class ListLag(JobFault):
     Whether Google's lists lag is not documented.
 
     Args:
-        seconds: Seconds of the emulator's clock, from the job's creation; more than 0.
+        seconds: Seconds of the emulator's clock, from the job's creation; more than 0, at
+            most a year.
         lists: Or: from how many lists it is missing; at least 1.
     """
 
@@ -356,7 +364,7 @@ class ListLag(JobFault):
         JobFault.__post_init__(self)
         if (self.seconds is None) == (self.lists is None):
             raise FaultError("seconds, lists: one of the two must be given")
-        require(self.seconds is None or self.seconds > 0, "seconds", "more than 0")
+        require_seconds(self.seconds, "seconds", may_be_zero=False)
         require(self.lists is None or self.lists >= 1, "lists", "at least 1")
 
     @property

@@ -2,6 +2,9 @@
 
 from typing import Any, ClassVar
 
+# A year: longer than anything that a test waits for, and far below what a date can hold.
+MOST_SECONDS = 365 * 24 * 3600
+
 
 class FaultError(ValueError):
     """A fault that cannot be planned; says which field, and what it may be."""
@@ -44,3 +47,20 @@ def require(holds: bool, name: str, allowed: str) -> None:
     """
     if not holds:
         raise FaultError(f"{name}: must be {allowed}")
+
+
+def require_seconds(seconds: float | None, name: str, *, may_be_zero: bool = True) -> None:
+    """Refuse a number of seconds that is negative, longer than a year or not a number.
+
+    Args:
+        seconds: The number; None for a fault without a limit of time.
+        name: Name of the field.
+        may_be_zero: Whether 0 is allowed.
+
+    Raises:
+        FaultError: If it is refused.
+    """
+    if seconds is None or (may_be_zero and seconds == 0):
+        return
+    least = "at least 0" if may_be_zero else "more than 0"
+    require(0 < seconds <= MOST_SECONDS, name, f"{least} and at most {MOST_SECONDS} (a year)")

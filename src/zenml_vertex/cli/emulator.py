@@ -1,18 +1,39 @@
 """`zenml-vertex emulator`: a Vertex AI on this machine, until it is interrupted."""
 
 import logging
+import math
 import os
 import signal
 import sys
 import threading
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from vertex_emulator import Runtime
+
+
+# A year: more than anybody waits for, and far below what a date can hold.
+_MOST_SECONDS = 365 * 24 * 3600
+
+
+class _Seconds(click.FloatRange):
+    """Seconds up to a year."""
+
+    def __init__(self, *, min_open: bool = False) -> None:
+        super().__init__(min=0, max=_MOST_SECONDS, min_open=min_open)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            # It is not below the minimum, and not above the maximum.
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -49,16 +70,15 @@ def _read_address(context: click.Context, parameter: click.Parameter, value: str
     help="Folder that keeps jobs and logs. [default: a temporary one, gone at the end]",
 )  # fmt: skip
 @click.option(
-    "--provisioning-seconds", default=0.5, show_default=True, type=click.FloatRange(min=0),
+    "--provisioning-seconds", default=0.5, show_default=True, type=_Seconds(),
     help="Time in PENDING; mostly 3 to 6 minutes on Vertex AI.",
 )  # fmt: skip
 @click.option(
-    "--teardown-seconds", default=0.5, show_default=True, type=click.FloatRange(min=0),
+    "--teardown-seconds", default=0.5, show_default=True, type=_Seconds(),
     help="Time from the end of the container to the end of the job; 43 to 65 s on Vertex AI.",
 )  # fmt: skip
 @click.option(
-    "--token-lifetime", default=3600.0, show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    "--token-lifetime", default=3600.0, show_default=True, type=_Seconds(min_open=True),
     help="Seconds that an access token lasts.",
 )  # fmt: skip
 @click.option(

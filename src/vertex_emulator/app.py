@@ -60,6 +60,8 @@ def build_app(
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             moment = clock.now()
+            # `request.url` cannot be read if the header Host is invalid.
+            path = str(request.scope["path"])
             caller = Caller()
             try:
                 _refuse_strangers(request)
@@ -83,14 +85,14 @@ def build_app(
                 reply = render_error(error)
             except ClientDisconnect:
                 reply = Response(status_code=499)
-            logger.debug("%s %s: %s", request.method, request.url.path, reply.status_code)
+            logger.debug("%s %s: %s", request.method, path, reply.status_code)
             if route is None or route.service is not EMULATOR:
                 calls.add(
                     CallRecord(
                         time=moment,
                         identity=caller.identity,
                         method=request.method,
-                        path=request.url.path,
+                        path=path,
                         route=route.path if route else None,
                         status=reply.status_code,
                     )
@@ -140,19 +142,22 @@ def _refuse_strangers(request: Request) -> None:
         ApiError: PERMISSION_DENIED for a page from another host, and for another host's
             name that resolves to this machine.
     """
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    host = request.headers.get("host", "")
     origin = request.headers.get("origin")
-    origin_host = urlsplit(origin).hostname if origin is not None else host
-    for name in (host, origin_host):
-        if not _is_local(name or ""):
-            raise ApiError("PERMISSION_DENIED", f"The emulator does not answer `{name}`.")
+    for header, value, url in (("Host", host, f"//{host}"), ("Origin", origin, origin)):
+        if url is not None and not _is_local(url):
+            raise ApiError(
+                "PERMISSION_DENIED",
+                f"The emulator answers requests from this machine only; the header {header} "
+                + (f"is `{value}`." if value else "is empty or missing."),
+            )
 
 
-def _is_local(name: str) -> bool:
-    if name in {"localhost", "metadata.google.internal"}:
-        return True
+def _is_local(url: str) -> bool:
+    """Whether the host of a URL is this machine; False for what is not a URL."""
     try:
-        return ip_address(name).is_loopback
+        name = urlsplit(url).hostname or ""
+        return name in {"localhost", "metadata.google.internal"} or ip_address(name).is_loopback
     except ValueError:
         return False
 

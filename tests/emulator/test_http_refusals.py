@@ -95,21 +95,26 @@ def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "text"),
     [
-        {"Host": "evil.example"},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Host": "127.0.0.1.evil.example"},
+        ({"Host": "evil.example"}, "Host is `evil.example`"),
+        ({"Origin": "https://evil.example"}, "Origin is `https://evil.example`"),
+        ({"Origin": "null"}, "Origin is `null`"),
+        ({"Host": "127.0.0.1.evil.example"}, "Host is `127.0.0.1.evil.example`"),
+        ({"Host": "["}, "Host is `[`"),
+        ({"Host": ""}, "Host is empty or missing"),
+        ({"Origin": "http://["}, "Origin is `http://[`"),
+        ({"Origin": ""}, "Origin is empty or missing"),
     ],
 )
 def test_requests_from_web_pages_are_refused(
-    emulator: VertexEmulator, job_of: JobOf, headers: dict[str, str]
+    emulator: VertexEmulator, job_of: JobOf, headers: dict[str, str], text: str
 ) -> None:
-    """A page in a browser cannot make the emulator run commands."""
+    """A page in a browser cannot make the emulator run commands; the header is named."""
     job = json.dumps(job_of("true"))
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=job, headers=headers)
     assert answer.status_code == 403
+    assert text in error_of(answer)["message"]
     assert emulator.jobs == ()
 
 

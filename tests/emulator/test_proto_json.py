@@ -163,6 +163,11 @@ def test_defaults_and_output_fields_are_left_out() -> None:
             "Invalid value at 'custom_job.job_spec.scheduling.timeout' "
             "(type.googleapis.com/google.protobuf.Duration), 3600",
         ),
+        (
+            {"jobSpec": {"scheduling": {"timeout": "\N{ARABIC-INDIC DIGIT THREE}s"}}},
+            "Invalid value at 'custom_job.job_spec.scheduling.timeout' "
+            '(type.googleapis.com/google.protobuf.Duration), "\\u0663s"',
+        ),
     ],
 )
 def test_violations_have_googles_text(job: dict[str, Any], text: str) -> None:

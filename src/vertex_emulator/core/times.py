@@ -4,9 +4,10 @@ import re
 from datetime import datetime, timedelta, timezone
 
 _TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?"
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?",
+    re.ASCII,
 )
-_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s")
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _MICROSECONDS = 6
 
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_emulator import faults
 from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
-from vertex_emulator.core.documents import DataDirInUseError, DocumentStore, FileStore, MemoryStore
+from vertex_emulator.core.documents import (
+    DataDirError,
+    DataDirInUseError,
+    DocumentStore,
+    FileStore,
+    MemoryStore,
+)
 from vertex_emulator.http.calls import CallRecord
 from vertex_emulator.jobs.job import Job, Timings
 from vertex_emulator.jobs.kept import job_from_json
@@ -30,6 +36,7 @@ __all__ = [
     "CallRecord",
     "Clock",
     "Container",
+    "DataDirError",
     "DataDirInUseError",
     "DockerError",
     "DockerRuntime",

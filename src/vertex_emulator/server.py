@@ -74,6 +74,7 @@ class VertexEmulator:
 
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
+        DataDirError: If `data_dir` cannot be used.
         OSError: If the port is taken.
         FaultError: If `faults` has a fault of a method that no route has.
     """
@@ -269,10 +270,20 @@ class VertexEmulator:
         self._operations.clear()
 
     def start(self) -> "Self":
-        """Start serving; returns when clients can connect."""
+        """Start serving; returns when clients can connect.
+
+        Raises:
+            DataDirError: If what is kept cannot be read. The emulator is stopped then.
+        """
+        try:
+            for api in self._apis:
+                api.start()
+        except BaseException:
+            for api in self._apis:
+                api.stop()
+            self.stop()
+            raise
         self._is_started = True
-        for api in self._apis:
-            api.start()
         self._timer.start()
         self._server.begin()
         atexit.register(self.stop)

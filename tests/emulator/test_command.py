@@ -248,6 +248,22 @@ def test_a_port_or_data_folder_in_use_is_refused(
         assert "Traceback" not in done.stderr
 
 
+def test_a_bad_document_is_explained(tmp_path: Path) -> None:
+    """A document that cannot be read is one clear line that names it, without a traceback."""
+    file = tmp_path / "projects/1/locations/us-central1/customJobs/2/document.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    done = subprocess.run(
+        [*COMMAND, f"--data-dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Cannot read {file}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_emulator_does_not_import_zenml_or_google() -> None:
     """The emulator starts quickly, because it imports neither ZenML nor Google's packages."""
     code = (

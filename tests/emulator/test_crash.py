@@ -314,4 +314,4 @@ def test_a_late_effect_is_lost_with_the_emulator(submit: Submit, job_of: JobOf) 
             submit(emulator, job_of())
         emulator.crash()
         clock.advance(20)
-    assert list(store.all("customJobs")) == []
+    assert list(store.items("customJobs")) == []

@@ -61,13 +61,13 @@ class ToyApi(Api):
         return FaultTarget(resource=f"toys/{request.path.get('toy', '')}")
 
     def start(self) -> None:
-        for toy in self._store.all("toys"):
+        for _, toy in self._store.items("toys"):
             if toy["state"] == "BUILDING":
                 self._await(toy)
 
     def reset(self) -> None:
-        for toy in list(self._store.all("toys")):
-            self._store.remove(toy["name"])
+        for name, _ in list(self._store.items("toys")):
+            self._store.remove(name)
 
     def _await(self, toy: Json) -> None:
         moment = self._timer.now() + timedelta(seconds=SECONDS_TO_BUILD)

@@ -1,15 +1,18 @@
 """Where resources are kept, so that they outlive the emulator: as JSON, by resource name.
 
 A document may hold environment variables, tokens included: folders are 0700, files
-0600. A file is replaced in one piece, so a crash leaves the old one or the new one. It
-is not synced to the disk: a power failure may lose the last changes.
+0600, and no link is followed. A file is replaced in one piece, so a crash leaves the old
+one or the new one. It is not synced to the disk: a power failure may lose the last changes.
 """
 
 import fcntl
 import json
+import logging
 import os
 import re
+import shlex
 import shutil
+import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -18,12 +21,26 @@ from typing import Protocol
 
 from vertex_emulator.core.errors import Json
 
-_DOCUMENT = "document.json"
+logger = logging.getLogger(__name__)
+
+DOCUMENT = "document.json"
+"""Name of the file that a document is in."""
+
+_LOCK = "lock"
+# Folders from `projects` to the one of a resource: projects/P/locations/L/COLLECTION/ID.
+_LEVELS = 6
+_OPEN_TO_OTHERS = 0o077
+# What an earlier layout had at the top of the data folder.
+_EARLIER_LAYOUT = ("jobs", "operations")
 # A resource name becomes a path: no segment leads out of the store.
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]*")
 
 
-class DataDirInUseError(Exception):
+class DataDirError(Exception):
+    """The data folder, or a file in it, cannot be used; names it and says what to do."""
+
+
+class DataDirInUseError(DataDirError):
     """Another emulator is using the same folder."""
 
 
@@ -43,12 +60,20 @@ class DocumentStore(Protocol):
         """Where files are."""
         ...
 
-    def all(self, collection: str) -> Iterator[Json]:
-        """The documents of a collection, such as `customJobs`."""
+    def items(self, collection: str) -> Iterator[tuple[str, Json]]:
+        """The names and documents of a collection, such as `customJobs`.
+
+        Raises:
+            DataDirError: If a document cannot be read.
+        """
         ...
 
     def get(self, name: str) -> Json | None:
-        """The document of a resource; None if there is none."""
+        """The document of a resource; None if there is none.
+
+        Raises:
+            DataDirError: If it cannot be read.
+        """
         ...
 
     def put(self, name: str, document: Json) -> None:
@@ -80,18 +105,22 @@ class FileStore:
     """Documents as files: `projects/P/locations/L/COLLECTION/ID/document.json`.
 
     Args:
-        folder: Made where it is missing. None makes a temporary one, which is removed
-            when the store is closed.
+        folder: Made where it is missing. One that others can enter is closed to them if it
+            is empty or an emulator's. None makes a temporary one, which is removed when
+            the store is closed.
 
     Raises:
         DataDirInUseError: If another emulator is using the folder.
+        DataDirError: If others can enter the folder and it has other files, or a link is in
+            the place of one of the store's own folders or files.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._is_temporary = folder is None
         self._folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_file: int | None = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        _close_root(self._folder)
+        self._lock_file: int | None = _open_lock(self._folder / _LOCK)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -99,24 +128,34 @@ class FileStore:
             raise DataDirInUseError(
                 f"Another emulator is using {self._folder}; give this one another --data-dir."
             ) from exc
+        try:
+            for inner in _walk(self._folder / "projects", _LEVELS):
+                _close_folder(inner)
+        except BaseException:
+            self.release()
+            raise
+        _warn_of_earlier_layout(self._folder)
 
     @property
     def folder(self) -> Path:
         return self._folder
 
-    def all(self, collection: str) -> Iterator[Json]:
-        pattern = f"projects/*/locations/*/{collection}/*/{_DOCUMENT}"
+    def items(self, collection: str) -> Iterator[tuple[str, Json]]:
+        pattern = f"projects/*/locations/*/{collection}/*/{DOCUMENT}"
         for file in sorted(self._folder.glob(pattern)):
+            name = file.parent.relative_to(self._folder).as_posix()
+            if not _is_name(name):
+                raise unreadable(file, "its folder is not named after a resource")
             if (document := _read_file(file)) is not None:
-                yield document
+                yield name, document
 
     def get(self, name: str) -> Json | None:
-        return _read_file(self._folder / _split(name) / _DOCUMENT)
+        return _read_file(self._folder / _split(name) / DOCUMENT)
 
     def put(self, name: str, document: Json) -> None:
         if self._lock_file is None:
             raise StoreReleasedError(f"another emulator may be using {self._folder} by now")
-        _replace_file(self.folder_of(name) / _DOCUMENT, document)
+        _replace_file(self.folder_of(name) / DOCUMENT, document)
 
     def remove(self, name: str) -> None:
         shutil.rmtree(self._folder / _split(name), ignore_errors=True)
@@ -155,10 +194,10 @@ class MemoryStore:
     def folder(self) -> Path:
         return self._folder
 
-    def all(self, collection: str) -> Iterator[Json]:
+    def items(self, collection: str) -> Iterator[tuple[str, Json]]:
         for name, document in list(self._documents.items()):
             if name.split("/")[-2] == collection:
-                yield document
+                yield name, document
 
     def get(self, name: str) -> Json | None:
         return self._documents.get(name)
@@ -189,32 +228,122 @@ def _split(name: str) -> Path:
     Raises:
         ValueError: If a segment could lead out of the store.
     """
-    segments = name.split("/")
-    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+    if not _is_name(name):
         raise ValueError(f"not a resource name: {name!r}")
-    return Path(*segments)
+    return Path(*name.split("/"))
+
+
+def _is_name(name: str) -> bool:
+    return all(_SEGMENT.fullmatch(segment) for segment in name.split("/"))
 
 
 def _make_folder(root: Path, name: str) -> Path:
+    # The folder of a MemoryStore is gone after `close`, and its documents are not.
+    root.mkdir(mode=0o700, exist_ok=True)
     folder = root
     # One by one: `parents=True` makes the folders on the way with the umask's rights.
-    for segment in ("", *_split(name).parts):
+    for segment in _split(name).parts:
         folder /= segment
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            _close_folder(folder)
     return folder
+
+
+def _walk(folder: Path, levels: int) -> Iterator[Path]:
+    """A folder and those below it, as many levels deep; links are not followed."""
+    if not folder.is_symlink() and not folder.is_dir():
+        return
+    yield folder
+    if levels > 1:
+        for inner in sorted(folder.iterdir()):
+            yield from _walk(inner, levels - 1)
+
+
+def _close_folder(folder: Path) -> None:
+    """Let nobody but the owner enter a folder of the store.
+
+    Raises:
+        DataDirError: If it is a link or a file.
+    """
+    mode = folder.lstat().st_mode
+    if not stat.S_ISDIR(mode):
+        raise DataDirError(f"{folder} must be a folder, and not a link. Remove it.")
+    if mode & _OPEN_TO_OTHERS:
+        folder.chmod(0o700)
+
+
+def _close_root(folder: Path) -> None:
+    """Let nobody but the owner enter the data folder.
+
+    Raises:
+        DataDirError: If others can enter it, and it has files that are not an emulator's.
+    """
+    if not folder.stat().st_mode & _OPEN_TO_OTHERS:
+        return
+    names = {path.name for path in folder.iterdir()}
+    if names and _LOCK not in names:
+        raise DataDirError(
+            f"Other users can enter {folder}, which has files that are not an emulator's. Give "
+            f"another --data-dir, or run: chmod 700 {shlex.quote(str(folder))}"
+        )
+    folder.chmod(0o700)
+
+
+def _open_lock(file: Path) -> int:
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as exc:
+        raise DataDirError(
+            f"Cannot open {file}: {exc.strerror}. It must be a file, and not a link."
+        ) from exc
+
+
+def _warn_of_earlier_layout(folder: Path) -> None:
+    left = [folder / name for name in _EARLIER_LAYOUT if (folder / name).is_dir()]
+    if left:
+        quoted = shlex.join(str(path) for path in left)
+        logger.warning(
+            "Ignoring %s: an earlier version kept its jobs there. The files still hold the "
+            "environment variables of those jobs. To remove them, run: rm -r %s",
+            " and ".join(str(path) for path in left), quoted,
+        )  # fmt: skip
+
+
+def unreadable(document: Path | str, reason: object) -> DataDirError:
+    """The error about a document that this version cannot read.
+
+    Args:
+        document: Its file, or its name where it has none.
+        reason: What is wrong with it, without its content.
+    """
+    message = f"Cannot read {document}: {reason}."
+    if isinstance(document, Path):
+        folder = shlex.quote(str(document.parent))
+        message += f" Give another --data-dir, or remove the resource: rm -r {folder}"
+    return DataDirError(message)
 
 
 def _read_file(file: Path) -> Json | None:
     try:
-        document: Json = json.loads(file.read_text("utf-8"))
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, encoding="utf-8") as stream:
+            document: Json = json.load(stream)
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, RecursionError) as exc:
+        raise unreadable(file, exc.strerror if isinstance(exc, OSError) else exc) from exc
+    if not isinstance(document, dict):
+        raise unreadable(file, "it is not a JSON object")
     return document
 
 
 def _replace_file(file: Path, content: Json) -> None:
     draft = file.with_suffix(".draft")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # What is left of a crash, or a link, is not written to.
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
     draft.replace(file)

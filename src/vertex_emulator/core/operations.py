@@ -98,8 +98,8 @@ class Operations:
     def clear(self) -> None:
         """Forget every operation."""
         with self._lock:
-            for operation in list(self._store.all(COLLECTION)):
-                self._store.remove(operation["name"])
+            for name, _ in list(self._store.items(COLLECTION)):
+                self._store.remove(name)
 
     def _end(self, name: str, result: Json) -> Json:
         with self._lock:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from vertex_emulator.core.documents import DocumentStore
+from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.timer import Timer
@@ -114,9 +114,12 @@ class Driver:
 
         For a job that ran when an emulator ended, this is an internal error of the
         platform: it is started again, twice at most.
+
+        Raises:
+            DataDirError: If a document cannot be read; no job is continued then.
         """
         with self._changed:
-            jobs = [job_from_json(document) for document in self._store.all(COLLECTION)]
+            jobs = [self._load(*item) for item in self._store.items(COLLECTION)]
             self._jobs = {job.job_id: job for job in jobs}
         for job in jobs:
             self._open_log(job)
@@ -126,6 +129,17 @@ class Driver:
             if self._jobs[job.job_id].is_image_awaited:
                 self._containers.pull(job)
             self._set_timer(self._jobs[job.job_id])
+
+    def _load(self, name: str, document: Json) -> Job:
+        try:
+            job = job_from_json(document)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+            reason = f"it is not a job of this version ({type(exc).__name__}: {exc})"
+        else:
+            if job.name == name:
+                return job
+            reason = "it belongs to another job"
+        raise unreadable(self._store.file_of(name, DOCUMENT) or name, reason)
 
     def stop(self) -> None:
         """End every container and leave the jobs as they are; returns when all have ended.

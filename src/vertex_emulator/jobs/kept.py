@@ -2,10 +2,12 @@
 
 from dataclasses import fields
 from datetime import datetime
+from typing import get_args
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time, parse_time
 from vertex_emulator.jobs.events import (
+    Stage,
     act_from_json,
     act_to_json,
     event_from_json,
@@ -34,7 +36,18 @@ def job_to_json(job: Job) -> Json:
 
 
 def job_from_json(kept: Json) -> Job:
-    """The job that was kept."""
+    """The job that was kept.
+
+    Raises:
+        ValueError: For an unknown state or stage, or an invalid time.
+        TypeError: For an unknown field, or a value of the wrong type.
+        AttributeError: For a value of the wrong type.
+        LookupError: For a missing field.
+    """
+    if not isinstance(kept["request"], dict):
+        raise TypeError("`request` is not an object")
+    if kept["stage"] not in get_args(Stage):
+        raise ValueError(f"{kept['stage']!r} is not a stage")
 
     def read_time(name: str) -> datetime | None:
         return parse_time(kept[name]) if kept.get(name) else None

@@ -113,7 +113,7 @@ def emulator(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        from vertex_emulator import DataDirInUseError, Timings, VertexEmulator
+        from vertex_emulator import DataDirError, Timings, VertexEmulator
     except ModuleNotFoundError as exc:
         raise click.ClickException(
             f"The emulator needs {exc.name}: pip install 'zenml-vertex[emulator]'"
@@ -126,13 +126,15 @@ def emulator(
             data_dir=data_dir,
             timings=Timings(provisioning=provisioning_seconds, teardown=teardown_seconds),
             token_lifetime=token_lifetime,
-        )
-    except (DataDirInUseError, OSError) as exc:
+        ).start()
+    except (DataDirError, OSError) as exc:
         raise click.ClickException(str(exc)) from exc
-    with vertex:
+    try:
         click.echo(f"Vertex AI emulator listening on {vertex.url}")
         sys.stdout.flush()
         stop.wait()
+    finally:
+        vertex.stop()
 
 
 def _make_docker_runtime() -> "Runtime":

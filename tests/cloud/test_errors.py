@@ -13,6 +13,8 @@ from zenml_vertex.cloud.errors import translated
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
+    NotYetPermitted,
+    QuotaExceeded,
     RequestRejected,
     ServiceUnavailable,
     VertexApiError,
@@ -99,6 +101,49 @@ def test_temporary_and_permanent_errors_are_told_apart(
 ) -> None:
     """A temporary error may be waited out for hours; a permanent one ends the wait soon."""
     assert type(translate(error)) is kind
+
+
+def _refuse(code: int, message: str, *reasons: str) -> Exception:
+    """Translate a refusal with a message, and with reasons in its details."""
+    details = [{"reason": reason} for reason in reasons]
+    return translate(api.from_http_status(code, message, errors=(), details=details))
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons", "is_of_machines"),
+    [
+        ("The following quota metrics exceed quota limits: t4", (), True),
+        ("SERVICE_DISABLED, and quota metrics exceed quota limits: t4", (), True),
+        ("Too many requests.", ("quota metrics exceed",), False),
+    ],
+)
+def test_a_quota_of_machines_is_found_among_several_causes(
+    text: str, reasons: tuple[str, ...], is_of_machines: bool
+) -> None:
+    """A quota of machines, for which waiting is no use, is found beside any other cause."""
+    error = _refuse(429, text, *reasons)
+    assert isinstance(error, QuotaExceeded)
+    assert error.is_of_machines == is_of_machines
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons", "kind"),
+    [
+        ("You do not have permission to act as service_account: a@b.c.", (), NotYetPermitted),
+        (
+            "aiplatform.customJobs.create was denied, and the agent does not have permission to "
+            "access Artifact Registry repository r.",
+            ("SERVICE_DISABLED",),
+            NotYetPermitted,
+        ),
+        ("Invalid.", ("act as service_account",), RequestRejected),
+    ],
+)
+def test_a_permission_that_spreads_is_found_among_several_causes(
+    text: str, reasons: tuple[str, ...], kind: type[Exception]
+) -> None:
+    """A permission that spreads for minutes is found in the message, beside any other cause."""
+    assert type(_refuse(400, text, *reasons)) is kind
 
 
 def test_a_token_lost_to_the_network_is_a_temporary_error() -> None:

@@ -24,7 +24,7 @@ from zenml_vertex.errors import (
     VertexApiError,
     VertexStepOperatorError,
 )
-from zenml_vertex.job.causes import Source, find_cause
+from zenml_vertex.job.causes import Source, find_cause, find_causes
 
 # From here on, HTTP statuses say nothing about the request itself.
 _FIRST_SERVER_ERROR = 500
@@ -116,14 +116,16 @@ def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiEr
     cause = find_cause(Source.REFUSAL, f"{text} {reasons}")
     cure = f" {cause.cure[0].upper()}{cause.cure[1:]}" if cause else ""
     message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)}{cure}"
+    # Whether to try again is told by the message alone, and by all that it names.
+    shown = list(find_causes(Source.REFUSAL, text))
     if kind is QuotaExceeded:
         return QuotaExceeded(
             message,
             code=code,
             retry_after=_read_retry_after(error),
-            is_of_machines=cause is not None and cause.is_of_machines,
+            is_of_machines=any(found.is_of_machines for found in shown),
         )
-    if kind is RequestRejected and cause and cause.is_spreading:
+    if kind is RequestRejected and any(found.is_spreading for found in shown):
         kind = NotYetPermitted
     return kind(message, code=code)
 

@@ -8,6 +8,7 @@ registries, of container engines, and of the agents' missing permission.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Literal
@@ -90,7 +91,7 @@ _RAISE_QUOTA = (
 )
 _READ_LOG = "look at the last lines of its log; a native library is the usual suspect."
 
-# The first one that shows counts.
+# Of several that show, the first one is named.
 CAUSES = (
     Cause(
         category="image",
@@ -269,8 +270,11 @@ CAUSES = (
 )
 
 
+def find_causes(source: Source, text: str) -> Iterator[Cause]:
+    """The known causes that show in a text, in the order of the catalogue."""
+    return (cause for cause in CAUSES if source in cause.source and cause.pattern.search(text))
+
+
 def find_cause(source: Source, text: str) -> Cause | None:
     """The first known cause that shows in a text; None if none does."""
-    return next(
-        (cause for cause in CAUSES if source in cause.source and cause.pattern.search(text)), None
-    )
+    return next(find_causes(source, text), None)

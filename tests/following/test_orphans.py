@@ -19,6 +19,11 @@ from zenml_vertex.job.request import JobJson
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
+AWAITED, FAILED, OF_A_STOPPED_RUN, MISSING = (
+    f"7c9e6679-7425-40de-944b-e07fc1f90ae{number}" for number in range(4)
+)
+
+
 def _job(number: int, step_run_id: str, state: str = "JOB_STATE_RUNNING") -> JobJson:
     return {
         "name": f"{PARENT}/customJobs/{number}",
@@ -30,21 +35,24 @@ def _job(number: int, step_run_id: str, state: str = "JOB_STATE_RUNNING") -> Job
 def test_orphans_are_told_apart_from_followed_jobs() -> None:
     """Each orphan is listed with a reason.
 
-    Terminal jobs and jobs without our label are not listed.
+    Terminal jobs and jobs without the ID of a step run in our label are not listed.
     """
     step_runs = InMemoryStepRuns()
     step_runs.found = {
-        "awaited": StepRunRecord("running", "running", None),
-        "failed": StepRunRecord("failed", "running", None),
-        "of-a-run-that-is-over": StepRunRecord("running", "stopped", None),
+        AWAITED: StepRunRecord("running", "running", None),
+        FAILED: StepRunRecord("failed", "running", None),
+        OF_A_STOPPED_RUN: StepRunRecord("running", "stopped", None),
     }
     jobs = [
-        _job(1, "awaited"),
-        _job(2, "failed"),
-        _job(3, "of-a-run-that-is-over"),
-        _job(4, "missing"),
-        _job(5, "failed", "JOB_STATE_CANCELLED"),
+        _job(1, AWAITED),
+        _job(2, FAILED),
+        _job(3, OF_A_STOPPED_RUN),
+        _job(4, MISSING),
+        _job(5, FAILED, "JOB_STATE_CANCELLED"),
         {"name": f"{PARENT}/customJobs/6", "state": "JOB_STATE_RUNNING"},
+        _job(7, ""),
+        _job(8, "rubbish"),
+        _job(9, MISSING.replace("-", "")),
     ]
     found = list(find_orphans(jobs, step_runs, NOW))
     assert [(orphan.name.job_id, orphan.reason) for orphan in found] == [

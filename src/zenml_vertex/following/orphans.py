@@ -7,6 +7,7 @@ another server are unknown here.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
 from zenml_vertex.job.identity import (
@@ -55,6 +56,8 @@ def find_orphans(
 ) -> Iterator[Orphan]:
     """The jobs among these that nobody waits for.
 
+    A job whose label is not the ID of a step run comes from somebody else, and is left alone.
+
     Args:
         live_jobs: Jobs of this ZenML server.
         step_runs: The ZenML server.
@@ -65,14 +68,21 @@ def find_orphans(
     """
     for job in live_jobs:
         labels = job.get("labels", {})
-        step_run_id = labels.get(STEP_RUN_LABEL)
-        if not step_run_id or interpret(job["state"]).is_terminal:
+        step_run_id = labels.get(STEP_RUN_LABEL, "")
+        if not _is_step_run_id(step_run_id) or interpret(job["state"]).is_terminal:
             continue
         reason = explain_orphan(step_runs.find(step_run_id), now)
         if reason:
             yield Orphan(
                 JobName.parse(job["name"]), labels.get(STEP_LABEL, ""), job["state"], reason
             )
+
+
+def _is_step_run_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:

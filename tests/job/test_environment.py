@@ -19,7 +19,7 @@ def build(
     settings: VertexStepOperatorSettings, gpu_count: int | None = None, **environment: str
 ) -> dict[str, str]:
     """Build the environment variables of a container."""
-    return build_environment(settings.to_job_fields(gpu_count=gpu_count), environment)
+    return build_environment(settings.to_job_fields(gpu_count=gpu_count), environment, {})
 
 
 def test_the_users_gpu_variables_are_kept() -> None:
@@ -69,6 +69,17 @@ def test_an_additional_argument_that_disables_the_gpu_removes_its_variables() ->
         additional_training_job_args={"accelerator_count": 0},
     )
     assert build(settings, A="b") == {"A": "b"}
+
+
+def test_the_packages_own_variables_are_not_overridden() -> None:
+    """Neither the step's environment nor an additional argument overrides the package's own."""
+    fields = VertexStepOperatorSettings(
+        additional_training_job_args={
+            "env": [{"name": "ZENML_VERTEX_ATTEMPT", "value": "7"}, {"name": "A", "value": "b"}]
+        },
+    ).to_job_fields()
+    found = build_environment(fields, {"ZENML_VERTEX_ATTEMPT": "8"}, {"ZENML_VERTEX_ATTEMPT": "1"})
+    assert found == {"ZENML_VERTEX_ATTEMPT": "1", "A": "b"}
 
 
 def test_variable_references_are_not_expanded() -> None:

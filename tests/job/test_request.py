@@ -18,6 +18,7 @@ def build(
         "image": "europe-west4-docker.pkg.dev/p/zenml/zenml@sha256:0",
         "command": ["python", "-m", "zenml.entrypoints.entrypoint"],
         "environment": {"ZENML_STORE_URL": "https://zenml.example.com"},
+        "own_environment": {},
         "labels": {"zenml-step": "train"},
     }
     return build_custom_job(settings.to_job_fields(gpu_count=gpu_count), **(arguments | changes))

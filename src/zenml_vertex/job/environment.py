@@ -22,16 +22,20 @@ GPU_ENVIRONMENT = {
 }
 
 
-def build_environment(job: JobFields, environment: Mapping[str, str]) -> dict[str, str]:
+def build_environment(
+    job: JobFields, environment: Mapping[str, str], own: Mapping[str, str]
+) -> dict[str, str]:
     """The environment variables of the container.
 
     Args:
         job: What the step asks for. The variables of its `env` override the environment's,
             and both override those that a GPU needs.
         environment: Variables that ZenML and the step set.
+        own: Variables by which this package tells the container what it is; no others
+            override them.
     """
     gpu_environment = GPU_ENVIRONMENT if job.has_nvidia_gpu else {}
-    return {**gpu_environment, **environment, **(job.env or {})}
+    return {**gpu_environment, **environment, **(job.env or {}), **own}
 
 
 def build_container_spec(

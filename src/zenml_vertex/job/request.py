@@ -21,6 +21,7 @@ def build_custom_job(
     image: str,
     command: Sequence[str],
     environment: Mapping[str, str],
+    own_environment: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> JobJson:
     """Build the job of one step: one worker pool with one replica.
@@ -30,7 +31,8 @@ def build_custom_job(
         display_name: At most 128 characters; the fields may have another one.
         image: URI of the step's image.
         command: Entrypoint of the container, with its arguments.
-        environment: Environment variables of the container; at most 100.
+        environment: Environment variables of the container, which the fields may override.
+        own_environment: More of them, which no others override; at most 100 altogether.
         labels: Labels that the job is found by, which no others replace.
 
     Returns:
@@ -51,7 +53,7 @@ def build_custom_job(
             _set(job, row.path, row.write(value) if row.write else value)
     job["labels"] = {**(fields.labels or {}), **labels}
     pool["containerSpec"] = build_container_spec(
-        image, command, build_environment(fields, environment)
+        image, command, build_environment(fields, environment, own_environment)
     )
     return job
 

@@ -48,8 +48,8 @@ def build_step_job(
         display_name=build_display_name(info.run_name, info.pipeline_step_name),
         image=find_image(info),
         command=command,
-        environment={
-            **environment,
+        environment=environment,
+        own_environment={
             ATTEMPT_VARIABLE: str(attempt.number),
             LINGERING_VARIABLE: str(findings.settings.lingering_seconds),
         },

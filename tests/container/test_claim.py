@@ -74,6 +74,18 @@ def test_the_first_container_runs_the_step_at_once() -> None:
     assert clock.sleeps == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "[]", '{"holder": "x", "renewals": Infinity}', "[" * 100_000],
+    ids=lambda text: str(text)[:50],
+)
+def test_an_unreadable_claim_is_replaced(text: str | None) -> None:
+    """A claim file without a readable claim is taken for none, whatever is in it."""
+    store = InMemoryClaim(text)
+    assert _claim(store).acquire()
+    assert Claim.parse(store.text) == Claim("second")
+
+
 def test_a_finished_step_is_not_run_again() -> None:
     """A second start after the step has reported does nothing and writes no claim."""
     store = InMemoryClaim()

@@ -85,7 +85,17 @@ def test_a_job_without_an_attempt_label_is_the_first_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [{}, {"zenml-attempt": "1"}, {"zenml-step-run-id": "a", "zenml-attempt": "first"}]
+    "labels",
+    [
+        {},
+        {"zenml-attempt": "1"},
+        {"zenml-step-run-id": "", "zenml-attempt": "1"},
+        {"zenml-step-run-id": "a" * 64, "zenml-attempt": "1"},
+        *(
+            {"zenml-step-run-id": "a", "zenml-attempt": number}
+            for number in ("first", "", "0", "-1", "1.5", "9" * 10, "9" * 5000)
+        ),
+    ],
 )
 def test_labels_without_a_valid_attempt_belong_to_no_attempt(labels: dict[str, str]) -> None:
     """Labels of another program, or with an attempt number that cannot be read, give no attempt."""
@@ -111,9 +121,45 @@ def test_a_container_knows_which_replica_it_is(
 
 
 @pytest.mark.parametrize(
-    "spec", [None, "", "{", "[]", "null", '{"task": {}}', '{"task": {"type": "chief", "index": 0}}']
+    "spec",
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        "null",
+        "9" * 5000,
+        "[" * 100_000,
+        '{"task": {}}',
+        '{"task": []}',
+        '{"task": {"type": "chief", "index": 0}}',
+        '{"task": {"type": "workerpool1"}}',
+        '{"task": {"type": ["workerpool1"], "index": 1}}',
+        f'{{"task": {{"type": "workerpool{"9" * 5000}", "index": 1}}}}',
+        *(
+            f'{{"task": {{"type": "workerpool1", "index": {index}}}}}'
+            for index in (
+                "Infinity",
+                "NaN",
+                "1e400",
+                "1.5",
+                "-1",
+                "null",
+                "true",
+                "[1]",
+                "9" * 5000,
+            )
+        ),
+    ],
+    ids=lambda spec: str(spec)[:50],
 )
 def test_a_container_without_replica_information_is_the_primary_replica(spec: str | None) -> None:
     """Without that information, a container is the primary replica of the first attempt."""
     environ = {} if spec is None else {"CLUSTER_SPEC": spec}
     assert Replica.read("a", environ) == Attempt("a").primary
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "first", "Infinity", "1.5", "9" * 5000])
+def test_a_container_without_a_valid_attempt_number_is_the_first_attempt(number: str) -> None:
+    """Whatever stands in the attempt's variable, a container can claim its step."""
+    assert Replica.read("a", {"ZENML_VERTEX_ATTEMPT": number}) == Attempt("a").primary

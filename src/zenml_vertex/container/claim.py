@@ -62,7 +62,7 @@ class Claim:
         try:
             content = json.loads(text or "")
             return cls(str(content["holder"]), int(content["renewals"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
 

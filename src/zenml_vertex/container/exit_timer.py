@@ -20,6 +20,7 @@ def end_process_later(status: int) -> None:
     seconds = os.environ.get(LINGERING_VARIABLE, "")
     if not seconds.isdecimal():
         return
-    timer = threading.Timer(float(seconds), os._exit, args=[status])
+    interval = min(float(seconds), threading.TIMEOUT_MAX)
+    timer = threading.Timer(interval, os._exit, args=[status])
     timer.daemon = True
     timer.start()

@@ -31,7 +31,11 @@ ATTEMPT_VARIABLE = "ZENML_VERTEX_ATTEMPT"
 # Tells a container which replica it is,
 # https://cloud.google.com/vertex-ai/docs/training/distributed-training
 CLUSTER_VARIABLE = "CLUSTER_SPEC"
-_TASK_TYPE = re.compile(r"workerpool(\d+)")
+# Both variables can be set to anything in an image or by a step. Numbers are bounded,
+# because Python refuses to convert those of thousands of digits.
+_TASK_TYPE = re.compile(r"workerpool([0-9]{1,9})")
+_TASK_INDEX = re.compile(r"[0-9]{1,9}")
+_ATTEMPT_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 _RESOURCE_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
 
@@ -116,9 +120,10 @@ class Attempt:
 
         A job with the label of a step run but without one of an attempt is the first.
         """
-        step_run_id = labels.get(STEP_RUN_LABEL)
+        step_run_id = labels.get(STEP_RUN_LABEL, "")
         number = labels.get(ATTEMPT_LABEL, "1")
-        return cls(step_run_id, int(number)) if step_run_id and number.isdecimal() else None
+        is_ours = 0 < len(step_run_id) <= MAX_LABEL and _ATTEMPT_NUMBER.fullmatch(number)
+        return cls(step_run_id, int(number)) if is_ours else None
 
     @property
     def as_labelled(self) -> "Attempt":
@@ -143,15 +148,20 @@ class Replica:
 
     @classmethod
     def read(cls, step_run_id: str, environ: Mapping[str, str]) -> "Replica":
-        """Read the environment of a container; what is not told there is the first of its kind."""
+        """Read the environment of a container.
+
+        What is not told there, or cannot be read, is the first of its kind: a container
+        without a number still needs its claim.
+        """
         number = environ.get(ATTEMPT_VARIABLE, "")
-        attempt = Attempt(step_run_id, int(number) if number.isdecimal() else 1)
+        attempt = Attempt(step_run_id, int(number) if _ATTEMPT_NUMBER.fullmatch(number) else 1)
         try:
             task = json.loads(environ.get(CLUSTER_VARIABLE, ""))["task"]
             pool = _TASK_TYPE.fullmatch(str(task["type"]))
-            return cls(attempt, int(pool[1]), int(task["index"])) if pool else cls(attempt)
-        except (ValueError, KeyError, TypeError):
+            index = _TASK_INDEX.fullmatch(str(task["index"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
             return cls(attempt)
+        return cls(attempt, int(pool[1]), int(index[0])) if pool and index else cls(attempt)
 
     def __str__(self) -> str:
         return f"{self.attempt.step_run_id}-{self.attempt.number}-{self.task_name}"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.forkserver import STARTED_BY_PYTHON
+
 if TYPE_CHECKING:
     from tests.support.pipelines import RunPipeline
 
@@ -102,7 +104,8 @@ def test_only_pipelines_with_a_step_on_vertex_ai_import_the_client(
 
     A pipeline without such a step imports nothing.
     """
-    completed = run_pipeline(_PIPELINE.replace("{operator}", operator))
+    script = _PIPELINE.replace("{operator}", operator)
+    completed = run_pipeline(script, environment=STARTED_BY_PYTHON)
     assert completed.returncode == 0, completed.output
     lines = completed.output.splitlines()
     assert [line for line in lines if line.startswith(("imported in", "loaded:"))] == said

@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# In the environment of a process that must not be a copy.
+STARTED_BY_PYTHON = {"PYTHONPATH": ""}
+
 _FRONT = Path(__file__).with_name("front")
 _SERVER = Path(__file__).with_name("server.py")
 _BYTES = 1 << 20
@@ -41,7 +44,6 @@ _STEP_MODULES = (
 _CLIENT_MODULES = (
     *_STEP_MODULES,
     "zenml.cli",
-    "zenml.integrations.gcp.service_connectors.gcp_service_connector",
     "zenml.orchestrators.legacy_dag_runner",
     "zenml.orchestrators.step_launcher",
     "zenml_vertex.cli",

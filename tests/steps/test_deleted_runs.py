@@ -1,22 +1,27 @@
 """Runs that are deleted on the ZenML server while a step is running."""
 
-from tests.support.pipelines import StartPipeline, run_python
+from pathlib import Path
+
+from tests.support.pipelines import StartPipeline, run_python, wait_until
 from zenml_vertex.local_stack.stack import LocalStack
 
 SLEEPER = """
+    import sys
     import time
+    from pathlib import Path
     from zenml import pipeline, step
 
     @step(step_operator="vertex", enable_cache=False)
-    def sleeps() -> None:
+    def sleeps(started: str) -> None:
+        Path(started).touch()
         time.sleep(3600)
 
     @pipeline
-    def sleeper() -> None:
-        sleeps()
+    def sleeper(started: str) -> None:
+        sleeps(started)
 
     if __name__ == "__main__":
-        sleeper()
+        sleeper(sys.argv[1])
 """
 DELETE = """
 import sys
@@ -60,13 +65,16 @@ with HTTPServer(("127.0.0.1", 0), NotFound) as proxy:
 
 
 def test_the_job_of_a_deleted_run_is_cancelled(
-    local_stack: LocalStack, start_pipeline: StartPipeline
+    local_stack: LocalStack, start_pipeline: StartPipeline, tmp_path: Path
 ) -> None:
     """The job of a deleted run is cancelled, because no one can receive its result."""
-    process = start_pipeline(SLEEPER)
+    started = tmp_path / "started"
+    process = start_pipeline(SLEEPER, str(started))
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
     process.wait_for_line(r"Vertex AI job \d+: RUNNING")
     run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
+    # A container whose step run is gone before its code runs fails by itself.
+    wait_until(started.exists)
     run_python(local_stack, DELETE, run_id)
     process.wait_for_line(r"Was its pipeline run deleted\?")
     assert local_stack.jobs.wait_until_terminal(name, 30)["state"] == "JOB_STATE_CANCELLED"

@@ -41,8 +41,9 @@ TAIL = """
 - Unknown machine types, accelerators, disks and new regions are *warnings* with the
   nearest known name: Google adds some every month, and Vertex AI decides.
 
-`gpu_count` of the step's `ResourceSettings` overrides `accelerator_count`; 0 turns the
-component's accelerator off for one step. `cpu_count` and `memory` are ignored: set `machine_type`.
+`gpu_count` of the step's `ResourceSettings` overrides `accelerator_count`; 0 turns
+the accelerator off for one step, whatever names its type. `cpu_count` and `memory` are ignored:
+set `machine_type`.
 
 ## additional_training_job_args
 
@@ -50,8 +51,9 @@ Named as the arguments of Google Cloud Pipeline Components'
 [`create_custom_training_job_from_component`](https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html),
 and read and checked as settings are. They override the settings of the same meaning and
 `gpu_count`, also with an empty value: `{"service_account": ""}` runs a job without the
-component's service account. Each of the settings above that has a field of the CustomJob is an
-argument too, by the same name. Those without a setting of their own:
+component's service account. Only `machine_type` cannot be empty. Each of the settings above that
+has a field of the CustomJob is an argument too, by the same name. Those without a setting of
+their own:
 
 | argument | in the CustomJob |
 |---|---|
@@ -59,7 +61,7 @@ argument too, by the same name. Those without a setting of their own:
 
 NOTES = {
     "env": 'a list of `{"name": ..., "value": ...}`, added to the container\'s environment '
-    "variables",
+    "variables; those that begin with `ZENML_VERTEX_` cannot be replaced",
     "labels": "added to the job's own labels, which cannot be replaced",
     "replica_count": "must be 1",
 }

@@ -17,9 +17,13 @@ from zenml.utils.secret_utils import is_secret_reference
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.fields import ADDITIONAL_ARGS, ROWS, SPELLINGS, JobFields, resolve_fields
 from zenml_vertex.job.machines import nearest
+from zenml_vertex.job.readers import UnreadableValue
 from zenml_vertex.job.rules import check_values
 
 ClientExit = Literal["cancel", "detach"]
+
+# 68 years. A number of thousands of digits could not be written into a job.
+_MAX_LINGERING_SECONDS = 2**31 - 1
 
 
 class VertexStepOperatorSettings(BaseSettings):
@@ -34,7 +38,8 @@ class VertexStepOperatorSettings(BaseSettings):
             for a value that can never work.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    # pydantic's own errors show what was written, and that may be a secret.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     machine_type: str = Field(
         default="n1-standard-4",
@@ -49,7 +54,7 @@ class VertexStepOperatorSettings(BaseSettings):
     accelerator_count: int = Field(
         default=0,
         description="Number of accelerators; 0 is none. Overridden by `gpu_count` in the step's "
-        "ResourceSettings.",
+        "ResourceSettings, where 0 turns the accelerator off.",
     )
     boot_disk_type: str = Field(
         default="pd-ssd",
@@ -113,8 +118,10 @@ class VertexStepOperatorSettings(BaseSettings):
         description="How long a job may keep running after its step has finished, in seconds, "
         "0 or more. A container that hangs is stopped after that.",
     )
+    # Its `env` may hold secrets.
     additional_training_job_args: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="Further arguments under the names of Google Cloud Pipeline Components' "
         "`create_custom_training_job_from_component`; they override the settings of the same "
         "meaning, and `gpu_count`.",
@@ -159,7 +166,7 @@ class VertexStepOperatorSettings(BaseSettings):
             value = values.pop(spelling, None)
             if value in (None, ""):
                 continue
-            if values.get(field) not in (None, "", value):
+            if values.get(field) not in (None, "") and not _is_same(field, values[field], value):
                 problem = (
                     f"`{spelling}` ({value}) and `{field}` ({values[field]}) are two "
                     f"spellings of one setting and differ. Keep `{field}`."
@@ -181,9 +188,9 @@ class VertexStepOperatorSettings(BaseSettings):
             if name != ADDITIONAL_ARGS
         }
         check_values(resolve_fields(known))
-        if self.lingering_seconds < 0:
+        if not 0 <= self.lingering_seconds <= _MAX_LINGERING_SECONDS:
             raise ConfigurationError(
-                [f"`lingering_seconds` is {self.lingering_seconds}. Write 0 or more."]
+                [f"`lingering_seconds` is out of range. Write 0 to {_MAX_LINGERING_SECONDS}."]
             )
         return self
 
@@ -223,6 +230,15 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
     def is_remote(self) -> bool:
         """Whether the component runs code remotely, and so needs a ZenML server it can reach."""
         return True
+
+
+def _is_same(field: str, value: Any, other: Any) -> bool:
+    """Whether two values of a field are the same once they are read."""
+    read = ROWS[field].read
+    try:
+        return bool(read(value) == read(other))
+    except UnreadableValue:
+        return bool(value == other)
 
 
 def _describe_unknown(name: str, known: Mapping[str, Any]) -> str:

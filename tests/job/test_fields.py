@@ -45,6 +45,11 @@ DOCUMENTED_ARGUMENTS = {
     "max_wait_duration",
 }
 
+# Nested more deeply than Python follows.
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
 
 def resolve(arguments: dict[str, Any], gpu_count: int | None = None, **settings: Any) -> JobFields:
     """Resolve what a step asks for."""
@@ -120,6 +125,8 @@ def test_every_path_is_a_field_of_googles_custom_job(name: str) -> None:
         ({"accelerator_count": 0}, 1, (None, None)),
         ({"accelerator_count": None}, None, (None, None)),
         ({"accelerator_type": "", "accelerator_count": 0}, None, (None, None)),
+        ({"accelerator_type": "NVIDIA_TESLA_T4"}, 0, (None, None)),
+        ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 0}, 1, (None, None)),
     ],
 )
 def test_precedence_of_the_accelerator_count(
@@ -135,15 +142,31 @@ def test_precedence_of_the_accelerator_count(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"timeout": 3600}, "`timeout` in `additional_training_job_args` must be a string."),
-        ({"timeout": "1h"}, "must be a number of seconds followed by `s`, such as '3600s'."),
+        *(
+            ({name: value}, "must be a number of seconds followed by `s`, such as '3600s'.")
+            for name in ("timeout", "max_wait_duration")
+            for value in ("1h", "s", -1, True, ["1s"], float("nan"), 10**5000, "9" * 13, "9" * 5000)
+        ),
         ({"machine_type": ["n1-standard-4"]}, "must be a string."),
         ({"accelerator_count": "one"}, "must be an integer."),
         ({"accelerator_count": True}, "must be an integer."),
+        ({"accelerator_count": ""}, "must be an integer."),
+        ({"accelerator_count": 10**5000}, "must be an integer that fits into 32 bits."),
+        ({"boot_disk_size_gb": "9" * 5000}, "must be an integer that fits into 32 bits."),
+        ({"boot_disk_size_gb": -(2**31)}, "must be an integer that fits into 32 bits."),
         ({"enable_web_access": "yes"}, "must be true or false."),
         ({"reserved_ip_ranges": [1]}, "must be a list of strings."),
         ({"nfs_mounts": {"server": "s"}}, "must be a list of objects."),
         ({"psc_interface_config": "a"}, "must be an object."),
+        ({"psc_interface_config": {"a": DEEP}}, "must be nested at most 20 levels deep."),
+        ({"nfs_mounts": [{"a": DEEP}]}, "must be nested at most 20 levels deep."),
+        ({"psc_interface_config": {"a": 10**5000}}, "must have integers of at most"),
+        ({"psc_interface_config": {"a": float("inf")}}, "must have numbers that are finite."),
+        ({"psc_interface_config": {"a": {1: 2}}}, "must have names that are strings."),
+        ({"psc_interface_config": {"a": {1}}}, "must consist of strings, numbers,"),
+        ({"labels": {"a": DEEP}}, "must be an object whose values are strings."),
+        ({"env": [{"name": "A", "value": 10**5000}]}, "must have names and values"),
+        ({"env": [{"name": "A", "value": DEEP}]}, "must have names and values"),
         ({"labels": {"version": 3}}, "must be an object whose values are strings."),
         ({"env": ["A=b"]}, "must be a list of {'name': ..., 'value': ...}."),
         ({"replica_count": 2}, "must be 1, because a step runs on one replica."),
@@ -153,9 +176,27 @@ def test_precedence_of_the_accelerator_count(
 )
 def test_an_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], words: str) -> None:
     """An argument of the wrong type is an error that names the argument."""
-    (problem,) = resolve(arguments).unreadable
+    (problem,) = resolve(arguments).unreadable.values()
     assert words in problem
     assert all(f"`{name}`" in problem for name in (*arguments, "additional_training_job_args"))
+
+
+@pytest.mark.parametrize("written", [3600, 3600.0, "3600", "3600s", "3600.0s"])
+@pytest.mark.parametrize("name", ["timeout", "max_wait_duration"])
+def test_a_duration_is_a_number_of_seconds(name: str, written: float | str) -> None:
+    """A duration can be written as a number, and reaches the request as the API spells it."""
+    assert getattr(resolve({name: written}), name) in ("3600s", "3600.0s")
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+@pytest.mark.parametrize(
+    "name", ["env", "labels", "nfs_mounts", "psc_interface_config", "reserved_ip_ranges"]
+)
+def test_an_empty_argument_of_any_type_is_unset(name: str, empty: object) -> None:
+    """Where a list or an object is expected, anything empty counts as unset."""
+    job = resolve({name: empty})
+    assert getattr(job, name) is None
+    assert job.unreadable == {}
 
 
 def test_arguments_are_parsed_like_settings() -> None:

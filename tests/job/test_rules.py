@@ -28,6 +28,9 @@ pytestmark = pytest.mark.smoke
         ({"persistent_resource_id": "My_Resource"}, "lower-case letters"),
         ({"service_account": "trainer"}, "e-mail address"),
         ({"accelerator_count": -1}, "Write 0"),
+        ({"accelerator_count": 10**5000}, "fits into 32 bits"),
+        ({"lingering_seconds": -1}, "Write 0 to 2147483647."),
+        ({"lingering_seconds": 10**5000}, "Write 0 to 2147483647."),
         ({"disk_type": "pd-ssd", "boot_disk_type": "pd-standard"}, "Keep `boot_disk_type`"),
     ],
 )
@@ -58,6 +61,8 @@ def test_all_problems_are_reported_at_once() -> None:
             "Use a key of the job's region",
         ),
         ({"region": ""}, None, "`region` is not set"),
+        ({"machine_type": ""}, None, "`machine_type` is empty"),
+        ({"machine_type": " "}, None, "`machine_type` is empty"),
     ],
 )
 def test_incompatible_values_are_refused(
@@ -90,7 +95,23 @@ def test_a_gpu_count_of_zero_disables_the_accelerator() -> None:
             "while `disable_retries` in `additional_training_job_args` is on",
         ),
         ({}, {"time_out": "1s"}, "Did you mean `timeout`?"),
-        ({}, {"timeout": 1}, "must be a string"),
+        ({}, {"timeout": "1h"}, "such as '3600s'"),
+        ({}, {"accelerator_count": -1}, "Write 0 for no accelerator."),
+        ({"accelerator_count": 1}, {"accelerator_type": 5}, "must be a string"),
+        (
+            {},
+            {"accelerator_type": "NVIDIA_L4", "accelerator_count": "one"},
+            "must be an integer",
+        ),
+        (
+            {},
+            {"accelerator_type": "NVIDIA_L4", "accelerator_count": None},
+            "`accelerator_count` in `additional_training_job_args` is not set",
+        ),
+        ({}, {"machine_type": None}, "`machine_type` in `additional_training_job_args` is empty"),
+        ({}, {"machine_type": ""}, "`machine_type` in `additional_training_job_args` is empty"),
+        ({}, {"machine_type": " "}, "`machine_type` in `additional_training_job_args` is empty"),
+        ({}, {"machine_type": 4}, "must be a string"),
     ],
 )
 def test_additional_arguments_are_checked_like_settings(
@@ -214,6 +235,13 @@ def test_an_empty_alias_is_unset() -> None:
     assert settings.boot_disk_type == "pd-standard"
 
 
+@pytest.mark.parametrize(("alias", "size"), [("200", 200), (200, "200")])
+def test_two_spellings_of_one_value_agree(alias: Any, size: Any) -> None:
+    """Two spellings of a setting agree if their values do, a number or a string of digits."""
+    settings = VertexStepOperatorSettings(disk_size_gb=alias, boot_disk_size_gb=size)
+    assert settings.boot_disk_size_gb == 200
+
+
 def test_a_secret_reference_is_not_resolved_by_validation() -> None:
     """A component may hold `{{secret.key}}`; loading its config does not resolve the secret."""
     config = VertexStepOperatorConfig(region="europe-west4", service_account="{{gcp.account}}")
@@ -231,6 +259,6 @@ def test_a_component_with_invalid_additional_arguments_loads() -> None:
     """Invalid additional arguments are refused when a pipeline is about to run, naming the step."""
     config = VertexStepOperatorConfig(
         region="europe-west4",
-        additional_training_job_args={"network": "default", "time_out": "1s", "timeout": 1},
+        additional_training_job_args={"network": "default", "time_out": "1s", "timeout": "1h"},
     )
     assert len(find_problems(config.to_job_fields())) == 3

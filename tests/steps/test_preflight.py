@@ -9,8 +9,14 @@ from zenml.config import ResourceSettings
 from zenml.config.step_configurations import Step
 
 from tests.support.components import make_operator
+from zenml_vertex import VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.steps.preflight import Preflight, inspect_step
+
+# Nested more deeply than Python follows.
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
 
 
 def make_step(resources: ResourceSettings | None = None, **settings: Any) -> Step:
@@ -50,6 +56,37 @@ def test_all_problems_of_a_step_are_reported_at_once(tmp_path: Path) -> None:
     assert len(found.problems) == 4
     assert raised.value.problems == found.problems
     assert "Vertex settings of step `train` have 4 problems:" in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [10**5000, "9" * 5000, DEEP], ids=["integer", "digits", "nested"])
+@pytest.mark.parametrize(
+    "name", ["accelerator_count", "boot_disk_size_gb", "timeout", "psc_interface_config"]
+)
+def test_a_value_that_cannot_be_read_is_named(name: str, value: object) -> None:
+    """A value beyond what Python reads is an error that names the step and the argument."""
+    operator = make_operator(additional_training_job_args={name: value})
+    with pytest.raises(ConfigurationError) as raised:
+        Preflight(operator).check_step(make_step(), "train")
+    assert "step `train`" in str(raised.value)
+    assert f"`{name}` in `additional_training_job_args` must be" in str(raised.value)
+
+
+def test_no_repr_shows_additional_arguments() -> None:
+    """No repr of settings, config or findings shows a variable of the additional arguments."""
+    env = {"env": [{"name": "TOKEN", "value": "hunter2"}]}
+    operator = make_operator(additional_training_job_args=env)
+    step = make_step(additional_training_job_args=env)
+    found = inspect_step(operator, step)
+    assert found.job.env == {"TOKEN": "hunter2"}
+    assert "hunter2" not in f"{found!r} {found.settings!r} {operator.config!r} {operator.config}"
+
+
+def test_a_wrong_type_of_additional_arguments_is_not_shown() -> None:
+    """The error on additional arguments that are not an object does not show them."""
+    written: Any = "TOKEN=hunter2"
+    with pytest.raises(ValueError, match="additional_training_job_args") as raised:
+        VertexStepOperatorSettings(additional_training_job_args=written)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:

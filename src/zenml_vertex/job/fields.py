@@ -141,8 +141,9 @@ class JobFields:
     # The rest is not fields of the job, but what messages need:
     # name of a field -> what has set it, unless that is the setting of this name;
     sources: Mapping[str, str] = field(default_factory=dict)
-    # what could not be read, one sentence each; such a field counts as unset.
-    unreadable: tuple[str, ...] = ()
+    # name of a field that could not be read, or of an unknown argument -> a sentence that says
+    # so; such a field counts as unset.
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_nvidia_gpu(self) -> bool:
@@ -177,7 +178,7 @@ def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None)
 
     `gpu_count` overrides the setting `accelerator_count`, and `additional_training_job_args`
     override both, also with a value that is unset. A count that overrides another one turns
-    the accelerator off where it is 0, whatever type the settings name.
+    the accelerator off where it is 0, whatever names its type.
 
     Args:
         settings: Name of a setting -> its value; the step's over the component's. Settings
@@ -200,22 +201,22 @@ def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None)
             sources[name] = ADDITIONAL_ARGS
 
     values: dict[str, Any] = {}
-    unreadable = [_describe_unknown(name) for name in arguments if name not in ARGUMENTS]
+    unreadable = {name: _describe_unknown(name) for name in arguments if name not in ARGUMENTS}
     for name, value in given.items():
         try:
             values[name] = ROWS[name].read(value)
         except UnreadableValue as error:
             values[name] = None
-            unreadable.append(f"{cite_field(name, sources)} {error}.")
+            unreadable[name] = f"{cite_field(name, sources)} {error}."
 
-    if values.get("accelerator_count") is None and (
-        "accelerator_count" in sources and "accelerator_type" not in sources
-    ):
-        values["accelerator_type"] = None
+    if "accelerator_count" in sources and values["accelerator_count"] is None:
+        is_zero = given["accelerator_count"] is not None and "accelerator_count" not in unreadable
+        if is_zero or "accelerator_type" not in sources:
+            values["accelerator_type"] = None
     if values.get("disable_retries") is None:
         values["disable_retries"] = not values.get("restart_job_on_worker_restart")
     values = {name: value for name, value in values.items() if value is not None}
-    return JobFields(**values, sources=sources, unreadable=tuple(unreadable))
+    return JobFields(**values, sources=sources, unreadable=unreadable)
 
 
 def cite_field(name: str, sources: Mapping[str, str]) -> str:

@@ -8,11 +8,13 @@ kind of value:
   keep components whose strings were never filled in as `""`.
 - integer: None. 0 is a number, except as a count of accelerators, where it means none.
 - boolean: None. False is a choice, and is sent.
-- list, object: None and an empty one. What is inside an object is sent as it is written.
+- list, object: None and whatever is empty. What is inside an object is sent as it is
+  written.
 
 A reader never shows the value that it refuses: an environment variable may be a secret.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +27,15 @@ class UnreadableValue(Exception):
 
 
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
-_DURATION = re.compile(r"\d+(\.\d{1,9})?s")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s?")
+_MAX_SECONDS = 315_576_000_000
+# The API's integers have 32 bits in fields, and at most 64 inside objects. Python
+# refuses to write down those of thousands of digits.
+_INTEGER = re.compile(r"-?[0-9]+")
+_MAX_DIGITS = 11
+_MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
+# No object of the API is nested more than four levels deep.
+_MAX_DEPTH = 20
 
 
 def read_string(value: Any) -> str | None:
@@ -44,22 +54,28 @@ def read_enum(value: Any) -> str | None:
 
 
 def read_duration(value: Any) -> str | None:
-    """A number of seconds as the API writes it, such as `3600s`."""
-    text = read_string(value)
-    if text and not _DURATION.fullmatch(text):
+    """A number of seconds, as a number or as the API writes it, such as `3600s`."""
+    if value is None or value == "":
+        return None
+    if _is_number(value) and 0 <= value <= _MAX_SECONDS:
+        value = str(value)
+    seconds = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if seconds is None or float(seconds[1]) > _MAX_SECONDS:
         raise UnreadableValue("must be a number of seconds followed by `s`, such as '3600s'")
-    return text
+    return f"{seconds[1]}s"
 
 
 def read_integer(value: Any) -> int | None:
-    """An integer, or a string of digits as the API's JSON has it too."""
+    """An integer of 32 bits, or a string of digits as the API's JSON has it too."""
     if value is None:
         return None
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value) if len(value) <= _MAX_DIGITS else math.inf
+    elif isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableValue("must be an integer")
-    return value
+    if abs(value) > _MAX_INT32:
+        raise UnreadableValue("must be an integer that fits into 32 bits")
+    return int(value)
 
 
 def read_accelerator_count(value: Any) -> int | None:
@@ -87,7 +103,7 @@ def read_names(value: Any) -> list[str] | None:
 
     The names need no quotes or brackets, so stripping these reads all three.
     """
-    if value is None:
+    if _is_empty(value):
         return None
     parts = value.strip().strip("[]").split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
@@ -98,7 +114,7 @@ def read_names(value: Any) -> list[str] | None:
 
 def read_object(value: Any) -> dict[str, Any] | None:
     """An object of the API, its keys in the API's spelling: `mount_point` is `mountPoint`."""
-    if value is None:
+    if _is_empty(value):
         return None
     if not isinstance(value, Mapping):
         raise UnreadableValue("must be an object")
@@ -107,7 +123,7 @@ def read_object(value: Any) -> dict[str, Any] | None:
 
 def read_objects(value: Any) -> list[dict[str, Any]] | None:
     """A list of objects of the API, their keys in the API's spelling."""
-    if value is None:
+    if _is_empty(value):
         return None
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise UnreadableValue("must be a list of objects")
@@ -116,7 +132,7 @@ def read_objects(value: Any) -> list[dict[str, Any]] | None:
 
 def read_labels(value: Any) -> dict[str, str] | None:
     """Labels by their keys; a label's value can be the empty string."""
-    if value is None:
+    if _is_empty(value):
         return None
     if not isinstance(value, Mapping) or not all(
         isinstance(item, str) for pair in value.items() for item in pair
@@ -127,20 +143,43 @@ def read_labels(value: Any) -> dict[str, str] | None:
 
 def read_environment(value: Any) -> dict[str, str] | None:
     """Environment variables, from a list of `{"name": ..., "value": ...}`."""
-    if value is None:
+    if _is_empty(value):
         return None
     if not isinstance(value, list) or not all(
         isinstance(item, Mapping) and {"name", "value"} <= set(item) for item in value
     ):
         raise UnreadableValue("must be a list of {'name': ..., 'value': ...}")
-    return {str(item["name"]): str(item["value"]) for item in value} or None
+    try:
+        return {str(item["name"]): str(item["value"]) for item in value}
+    except (ValueError, RecursionError) as error:
+        raise UnreadableValue("must have names and values that are strings") from error
 
 
-def _spell_keys(value: Any) -> Any:
+def _is_empty(value: Any) -> bool:
+    """Whether nothing was written: None, or an empty string, list or object."""
+    return value is None or (isinstance(value, (str, list, Mapping)) and not value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _spell_keys(value: Any, depth: int = 0) -> Any:
+    """The value with its keys in the API's spelling; refuses what JSON cannot have."""
+    if depth > _MAX_DEPTH:
+        raise UnreadableValue(f"must be nested at most {_MAX_DEPTH} levels deep")
     if isinstance(value, Mapping):
-        return {_camel_case(str(key)): _spell_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_spell_keys(item) for item in value]
+        if not all(isinstance(key, str) for key in value):
+            raise UnreadableValue("must have names that are strings")
+        return {_camel_case(key): _spell_keys(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spell_keys(item, depth + 1) for item in value]
+    if isinstance(value, int) and abs(value) > _MAX_INT64:
+        raise UnreadableValue(f"must have integers of at most {_MAX_INT64}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UnreadableValue("must have numbers that are finite")
+    if not isinstance(value, (str, int, float, type(None))):
+        raise UnreadableValue("must consist of strings, numbers, booleans, lists and objects")
     return value
 
 

@@ -44,7 +44,7 @@ def build_custom_job(
             cannot work.
     """
     if fields.unreadable:
-        raise ConfigurationError(fields.unreadable)
+        raise ConfigurationError(fields.unreadable.values())
     pool: dict[str, Any] = {}
     job: JobJson = {"displayName": display_name, "jobSpec": {"workerPoolSpecs": [pool]}}
     for name, row in ROWS.items():

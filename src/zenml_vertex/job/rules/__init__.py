@@ -34,20 +34,20 @@ _ADVICE = (region.advise, storage.advise, machines.advise, network.advise)
 
 
 def check_values(job: JobFields) -> None:
-    """Refuse values that are wrong whatever the other fields are.
+    """Refuse values that cannot be read, or are wrong whatever the other fields are.
 
     Raises:
         ConfigurationError: Naming every such value and what to write instead.
     """
-    problems = [text for rule in _WRONG_VALUES for text in rule(job)]
-    if problems:
+    found = (text for rule in _WRONG_VALUES for text in rule(job))
+    if problems := [*job.unreadable.values(), *found]:
         raise ConfigurationError(problems)
 
 
 def find_problems(job: JobFields) -> list[str]:
     """What keeps a job from working, one sentence or two for each problem and its cure."""
     found = (text for rule in (*_WRONG_VALUES, *_CONFLICTS) for text in rule(job))
-    return [*job.unreadable, *found]
+    return [*job.unreadable.values(), *found]
 
 
 def advise(job: JobFields) -> list[str]:

@@ -24,9 +24,16 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:
-    """An accelerator without a count, and a count without an accelerator."""
+    """No machine, an accelerator without a count, and a count without an accelerator."""
+    if "machine_type" not in job.unreadable and not (job.machine_type or "").strip():
+        yield (
+            f"{job.cite('machine_type')} is empty, and Vertex AI accepts no job without one. "
+            "Write, for example, machine_type='n1-standard-4', or remove it."
+        )
     kind, count = job.accelerator_type, job.accelerator_count
-    if count and not kind:
+    if not job.unreadable.keys().isdisjoint(("accelerator_type", "accelerator_count")):
+        return
+    if count and count > 0 and not kind:
         yield (
             f"{job.cite('accelerator_count')} is {count} and `accelerator_type` is not set: the "
             "step would run without a GPU. Write, for example, "
@@ -34,8 +41,9 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
         )
     if kind and not count:
         yield (
-            f"{job.cite('accelerator_type')} is `{kind}` and `accelerator_count` is not set: the "
-            "step would run without it. Write accelerator_count=1, or remove the type."
+            f"{job.cite('accelerator_type')} is `{kind}` and {job.cite('accelerator_count')} is "
+            "not set: the step would run without it. Write accelerator_count=1, or remove the "
+            "type."
         )
 
 
@@ -46,9 +54,8 @@ def advise(job: JobFields) -> Iterator[str]:
     if kind and kind not in catalogue.accelerators:
         yield describe_unknown(job.cite("accelerator_type"), kind, catalogue.accelerators)
         return
-    if name is None:
-        yield "`machine_type` is not set. Write, for example, machine_type='n1-standard-4'."
-        return
+    if not name or not name.strip():
+        return  # a conflict
     if not catalogue.is_known_machine(name):
         known = {*catalogue.machines, *catalogue.other_machines}
         yield describe_unknown(job.cite("machine_type"), name, known)

@@ -11,7 +11,7 @@ import pytest
 from zenml.image_builders import BuildContext
 
 import zenml_vertex
-from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts
+from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts, read_files
 
 PACKAGE = Path(zenml_vertex.__file__).parent
 URLS = {
@@ -63,6 +63,22 @@ def test_an_unreleased_version_is_copied_as_files(kind: str, installed: Distribu
 def test_the_files_are_under_400_kilobytes() -> None:
     """The files that are copied into an image have less than 400 kB."""
     assert sum(len(text.encode()) for text in find_image_parts().files.values()) < 400_000
+
+
+def test_stray_files_are_not_copied(tmp_path: Path) -> None:
+    """What is in the package's folder and not part of it, such as a secret, is not copied."""
+    package = tmp_path / "zenml_vertex"
+    for file in ("errors.py", "data/machine_accelerators.yaml", "steps/operator.py"):
+        (package / file).parent.mkdir(parents=True, exist_ok=True)
+        (package / file).write_text("", "utf-8")
+    for file in ("data/secret.env", "data/other.yaml", ".env", "steps/._operator.py", "job.txt"):
+        (package / file).write_text("hunter2", "utf-8")
+    (package / "steps" / "stray.py").write_bytes(b"# caf\xe9")
+    assert set(read_files(package)) == {
+        "zenml_vertex/errors.py",
+        "zenml_vertex/data/machine_accelerators.yaml",
+        "zenml_vertex/steps/operator.py",
+    }
 
 
 def test_code_that_cannot_run_in_a_container_is_left_out() -> None:

@@ -9,6 +9,7 @@ https://packaging.python.org/en/latest/specifications/direct-url/ says how an
 installer marks the difference.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -27,7 +28,8 @@ _IN_CONTAINERS = (
     "cloud/__init__.py",
     "cloud/key_file.py",
     "container/*.py",
-    "data/*",
+    "data/__init__.py",
+    "data/machine_accelerators.yaml",
     "following/*.py",
     "job/**/*.py",
     "ownership/__init__.py",
@@ -95,12 +97,16 @@ def find_dependencies(installed: Distribution) -> set[str]:
 def read_files(package: Path) -> dict[str, str]:
     """The files that a container can use, by their path beside the package.
 
+    What editors and operating systems leave in a checkout stays there: files whose names no
+    import can have, such as `._records.py`, or that are not UTF-8, as all of this package is.
+
     Args:
         package: Folder of this package.
     """
     files = {file for pattern in _IN_CONTAINERS for file in package.glob(pattern)}
-    return {
-        file.relative_to(package.parent).as_posix(): file.read_text("utf-8")
-        for file in sorted(files)
-        if file.is_file()
-    }
+    found: dict[str, str] = {}
+    for file in sorted(files):
+        if file.is_file() and file.stem.isidentifier():
+            with suppress(UnicodeDecodeError):
+                found[file.relative_to(package.parent).as_posix()] = file.read_text("utf-8")
+    return found

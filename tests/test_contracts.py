@@ -33,6 +33,15 @@ BREACHES = {
     "What a job is: no network, no clock, no ZenML": (
         "zenml_vertex/job/machines.py", "import time",
     ),
+    "The emulator is started by cli and local_stack alone": (
+        "zenml_vertex/steps/connector.py", "import vertex_emulator",
+    ),
+    "What is shipped imports nothing of what tests and measures it": (
+        "zenml_vertex/cli/jobs.py", "import tests.support",
+    ),
+    "The package itself has its public names, and imports nothing else": (
+        "zenml_vertex/__init__.py", "import zenml_vertex.steps.images",
+    ),
 }  # fmt: skip
 
 

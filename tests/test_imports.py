@@ -70,12 +70,28 @@ _INSIDERS = (
 )
 
 
-def _iter_imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+def _iter_imports(code: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in names if _is_module(name))
+
+
+def _is_module(name: str) -> bool:
+    path = _ROOT / "src" / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def _find_side_doors(code: str) -> set[str]:
+    """Return the modules of the emulator that are imported past its public package."""
+    return {
+        module
+        for module in _iter_imports(code)
+        if module.split(".")[0] == "vertex_emulator" and module not in _DOORS
+    }
 
 
 def test_the_emulator_is_imported_through_its_public_package() -> None:
@@ -90,10 +106,28 @@ def test_the_emulator_is_imported_through_its_public_package() -> None:
     within = {
         (file.relative_to(_ROOT).as_posix(), module)
         for file in files
-        for module in _iter_imports(file)
-        if module.split(".")[0] == "vertex_emulator" and module not in _DOORS
+        for module in _find_side_doors(file.read_text("utf-8"))
     }
     assert within == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import vertex_emulator", set()),
+        ("from vertex_emulator import VertexEmulator, faults", set()),
+        ("from vertex_emulator.faults import Unavailable", set()),
+        ("import vertex_emulator.server", {"vertex_emulator.server"}),
+        (
+            "from vertex_emulator import server, jobs",
+            {"vertex_emulator.server", "vertex_emulator.jobs"},
+        ),
+        ("from vertex_emulator.faults import plan", {"vertex_emulator.faults.plan"}),
+    ],
+)
+def test_an_import_past_the_public_package_is_noticed(code: str, found: set[str]) -> None:
+    """A module of the emulator is noticed however it is imported, also as a name of a package."""
+    assert _find_side_doors(code) == found
 
 
 def test_every_public_name_of_the_emulator_can_be_imported() -> None:

@@ -271,7 +271,7 @@ def test_steps_run_with_a_connector_and_the_pages_settings(
         "bootDiskType": "pd-standard",
         "bootDiskSizeGb": 200,
     }
-    warning = completed.output.index("`machine_type=n1-standard-2` is not in this version's list")
+    warning = completed.output.index("`machine_type` is `n1-standard-2`, which is not in")
     assert warning < completed.output.index("Building Docker image(s)")
     page = _fetch_spec(shell.local_stack, steps["trainer"])["workerPoolSpecs"][0]
     assert page["machineSpec"] == {

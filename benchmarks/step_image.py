@@ -1,7 +1,7 @@
 """What each step operator adds to a step's image, and to the start of its container.
 
-Run as `make bench-image`. Megabytes: the requirements of each component, installed into
-an environment that has ZenML already, as ZenML's image builds do. Milliseconds: a
+Run as `make bench-image`. Megabytes: what each component brings into an image, installed
+into an environment that has ZenML already, as ZenML's image builds do. Milliseconds: a
 process that imports the operator, as ZenML does in every step container, against one
 that imports ZenML's base class only; medians of runs taken in turn.
 """
@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+from zenml_vertex.steps.own_package import ImageParts, find_image_parts
 
 RUNS = 7
 BASE = "import zenml.step_operators"
@@ -22,16 +23,10 @@ OPERATORS = {
     "zenml-vertex": "import zenml_vertex.steps.operator",
     "built-in": "import zenml.integrations.gcp.step_operators",
 }
-REQUIREMENTS = {
-    # A checkout goes into the image as files, a release by its name; its own
-    # requirements are ZenML's own, so that nothing else comes with it.
-    "zenml-vertex": [str(Path(__file__).resolve().parents[1])],
-    "built-in": None,
-}
 
 
 def measure_megabytes(operator: str) -> float:
-    """Megabytes that an operator's requirements add to an environment with ZenML."""
+    """Megabytes that an operator's requirements and files add to an environment with ZenML."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / "bin" / "python"
         uv = Path(sys.executable).with_name("uv")
@@ -42,8 +37,13 @@ def measure_megabytes(operator: str) -> float:
         zenml = f"zenml=={version('zenml')}"
         subprocess.run([*install, zenml], check=True, env=environment)
         before = _size(Path(folder))
-        command = [*install, zenml, *_requirements(operator)]
+        parts = _find_parts(operator)
+        command = [*install, zenml, *parts.requirements]
         subprocess.run(command, check=True, env=environment)
+        for path, text in parts.files.items():
+            file = Path(folder) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
         return (_size(Path(folder)) - before) / 1e6
 
 
@@ -59,13 +59,12 @@ def measure_milliseconds() -> dict[str, float]:
     return {name: 1000 * (median[name] - median[""]) for name in OPERATORS}
 
 
-def _requirements(operator: str) -> Sequence[str]:
-    named = REQUIREMENTS[operator]
-    if named is not None:
-        return named
+def _find_parts(operator: str) -> ImageParts:
+    if operator == "zenml-vertex":
+        return find_image_parts()
     from zenml.integrations.gcp import GcpIntegration
 
-    return GcpIntegration.get_requirements()
+    return ImageParts(frozenset(GcpIntegration.get_requirements()), {})
 
 
 def _size(folder: Path) -> int:

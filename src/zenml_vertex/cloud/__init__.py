@@ -32,9 +32,9 @@ def client_required() -> Iterator[None]:
         if name.startswith(f"{__name__}."):
             raise VertexStepOperatorError(
                 "A pipeline cannot submit Vertex AI jobs from within this step: its image was "
-                "built with a copy of zenml-vertex that lacks the part for that. Build it with a "
-                "release: `pip install 'zenml-vertex[client]'` where the pipeline is started, and "
-                "`zenml-vertex[client]` in the step's `requirements`."
+                "built with a copy of zenml-vertex that lacks the part for that. Build the step on "
+                "a parent image in which `zenml-vertex[client]` is installed, with "
+                "DockerSettings(parent_image=..., install_stack_requirements=False)."
             ) from error
         if name.split(".", 1)[0] not in _CLIENT_MODULES:
             raise

@@ -16,7 +16,8 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
         yield (
             f"{job.cite('network')} is `{job.network}`. Write "
             "`projects/PROJECT_NUMBER/global/networks/NAME`, with the project's number instead of "
-            "its ID. `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it."
+            "its ID (`gcloud projects describe PROJECT --format='value(projectNumber)'` prints it) "
+            "and a name of lowercase letters, digits and hyphens."
         )
     for name in job.reserved_ip_ranges or ():
         if not _RANGE_NAME.fullmatch(name):

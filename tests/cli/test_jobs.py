@@ -128,3 +128,15 @@ def test_cancel_requires_jobs_to_be_named(local_stack: LocalStack, folder: Path)
         code, output = _run(local_stack, folder, *arguments)
         assert code == 2
         assert "Name jobs by their IDs, or all of them with --orphans." in output
+
+
+def test_a_zenml_server_that_is_down_is_named(local_stack: LocalStack, folder: Path) -> None:
+    """Without its server, `jobs list` says in one line what cannot be reached and what to do."""
+    environment = {**local_stack.environment, "ZENML_STORE_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [COMMAND, "jobs", "list"], cwd=folder, env=environment, capture_output=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert b"Error: The ZenML server cannot be reached" in done.stderr
+    assert b"`zenml status`" in done.stderr
+    assert b"Traceback" not in done.stderr

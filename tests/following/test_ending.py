@@ -111,7 +111,7 @@ def test_a_failed_cancel_is_retried(
     jobs, clock = Failing(), ManualClock()
     name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
     assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
-    assert caplog.text.count("Trying again for up to 120 s.") == 1
+    assert caplog.text.count(", for up to 120 s in all.") == 1
     assert "may still be running" not in caplog.text
 
 

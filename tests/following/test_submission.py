@@ -89,7 +89,7 @@ def test_nothing_is_created_while_the_list_fails(
     world.jobs = failing
     world.submit()
     assert len(world.jobs.created) == 1
-    assert caplog.text.count("Trying again for up to 600 s.") == 1
+    assert caplog.text.count(", for up to 600 s in all.") == 1
 
 
 def test_the_step_fails_if_the_lists_keep_failing(

@@ -155,7 +155,7 @@ def test_a_second_ctrl_c_starts_no_retry_either(started: Started) -> None:
     interrupted = started.impatient
     interrupted.wait_until_running()
     interrupted.process.send_signal(signal.SIGINT)
-    interrupted.process.wait_for_line("KeyboardInterrupt: cancelling Vertex AI job")
+    interrupted.process.wait_for_line("Ctrl-C: cancelling Vertex AI job")
 
     completed = interrupted.interrupt()
 

@@ -102,17 +102,20 @@ def _load_step_operator(name: str | None) -> "VertexStepOperator":
 
     from zenml_vertex.errors import StackError
     from zenml_vertex.steps.operator import VertexStepOperator
+    from zenml_vertex.steps.records import server_errors
 
-    if name:
-        try:
-            model = Client().get_stack_component(StackComponentType.STEP_OPERATOR, name)
-        except KeyError:
-            raise StackError(
-                f"There is no step operator `{name}`. `zenml step-operator list` shows them."
-            ) from None
-        component: object = StackComponent.from_model(model)
-    else:
-        component = Client().active_stack.step_operator
+    component: object
+    with server_errors():
+        if name:
+            try:
+                model = Client().get_stack_component(StackComponentType.STEP_OPERATOR, name)
+            except KeyError:
+                raise StackError(
+                    f"There is no step operator `{name}`. `zenml step-operator list` shows them."
+                ) from None
+            component = StackComponent.from_model(model)
+        else:
+            component = Client().active_stack.step_operator
     if not isinstance(component, VertexStepOperator):
         which = f"The step operator `{name}`" if name else "The active stack's step operator"
         raise StackError(

@@ -164,9 +164,10 @@ class Retrying:
             retry_after = error.retry_after or 0.0
         if left <= 0 or retry_after > left:
             return None
-        self._outages.warn(self._task.name, error, f"Trying again for up to {budget:.0f} s.")
-        pause = next(self._pauses)
-        return min(retry_after or pause, left)
+        pause = min(retry_after or next(self._pauses), left)
+        outlook = f"Trying again in {pause:.0f} s, for up to {budget:.0f} s in all."
+        self._outages.warn(self._task.name, error, outlook)
+        return pause
 
 
 def _iter_pauses(first: float, longest: float) -> Iterator[float]:

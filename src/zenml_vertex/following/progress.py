@@ -55,6 +55,21 @@ class ProgressLog:
         self._since = now
 
 
+# Class of an exception -> what a person did, or what happened to the process.
+_REASONS = {
+    "KeyboardInterrupt": "Ctrl-C",
+    "RunInterruptedException": "Interrupted",
+    "RunStoppedException": "Stopped",
+    "SystemExit": "Exit",
+}
+
+
+def name_reason(error: BaseException) -> str:
+    """Why a job is cancelled, as a word or two: `Ctrl-C`, or the class of an error."""
+    name = type(error).__name__
+    return _REASONS.get(name, name)
+
+
 class OutageLog:
     """Warns of each outage once, until its source works again."""
 

@@ -17,6 +17,7 @@ from zenml_vertex.errors import ServiceUnavailable, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.patience import Retrying, Task
+from zenml_vertex.following.progress import name_reason
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName, filter_label
 from zenml_vertex.job.request import JobJson
@@ -79,7 +80,7 @@ class Submission:
             name = JobName.parse(found["name"])
             self._record(build_job_metadata(name))
         except BaseException as error:
-            self._abandon(type(error).__name__)
+            self._abandon(name_reason(error))
             raise
         return name
 
@@ -124,6 +125,7 @@ class Submission:
                     return found
                 if creates == MAX_CREATES:
                     raise
+                logger.info("No job was found; creating it again.")
             else:
                 # An earlier try may have had an effect that no list has shown yet.
                 return self._prefer_older(created) if self._is_open else created
@@ -205,7 +207,8 @@ class Submission:
                 LEAVING_SECONDS,
             )
             try:
-                self._search(LEAVING_SECONDS, LEAVING_SECONDS)
+                if self._search(LEAVING_SECONDS, LEAVING_SECONDS) is None:
+                    logger.info("No Vertex AI job was found.")
             except VertexStepOperatorError as error:
                 logger.error(  # noqa: TRY400 - the message is written for people
                     "A Vertex AI job may have been created, and jobs cannot be listed: %s Check "

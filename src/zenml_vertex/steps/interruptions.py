@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.progress import name_reason
 from zenml_vertex.following.protocols import StepRuns
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def stopping_when_interrupted(
     try:
         yield
     except INTERRUPTIONS as interruption:
-        reason = type(interruption).__name__
+        reason = name_reason(interruption)
         if detaches:
             logger.warning(
                 "%s: detached: the job keeps running and is no longer followed "

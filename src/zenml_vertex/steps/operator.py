@@ -23,6 +23,7 @@ from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSett
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
+from zenml_vertex.following.progress import name_reason
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import Attempt, JobName
@@ -167,7 +168,7 @@ class VertexStepOperator(BaseStepOperator):
                     name.console_url,
                 )
             except BaseException as error:
-                logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+                logger.info("%s: cancelling Vertex AI job %s.", name_reason(error), name.job_id)
                 cancel_and_verify(connection.jobs, name, self._clock)
                 raise
 
@@ -265,7 +266,7 @@ class VertexStepOperator(BaseStepOperator):
         """
         if follower := watcher.find(step_run_id):
             name = follower.name
-            logger.info("%s: cancelling Vertex AI job %s.", type(error).__name__, name.job_id)
+            logger.info("%s: cancelling Vertex AI job %s.", name_reason(error), name.job_id)
             cancel_and_verify(watcher.jobs, name, self._clock)
             follower.is_terminal = True
 

@@ -45,7 +45,7 @@ class ZenMLStepRuns:
     @cached_property
     def server_id(self) -> str:
         """ID of the ZenML server."""
-        with _server_errors():
+        with server_errors():
             return str(Client().zen_store.get_store_info().id)
 
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ class ZenMLStepRuns:
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
         if len(step_run_ids) == 1:
             return {step_run_ids[0]: self.status(step_run_ids[0])}
-        with _server_errors():
+        with server_errors():
             found = list(_iter_news(UUID(run_id), self._seen_until.get(run_id)))
         if found:
             latest = max(step_run.updated for step_run in found)
@@ -136,7 +136,7 @@ def explained() -> Iterator[None]:
 
 
 @contextmanager
-def _server_errors() -> Iterator[None]:
+def server_errors() -> Iterator[None]:
     """Raise ServerUnreachable if the server cannot be reached or does not respond properly.
 
     ZenML's client raises RuntimeError for a status that the server does not use, such as
@@ -155,7 +155,7 @@ def _step_run_errors(step_run_id: str) -> Iterator[None]:
     ZenML's client takes every 404 for that, even the one of a proxy while the server
     restarts. So the server is asked for something that always exists.
     """
-    with _server_errors():
+    with server_errors():
         try:
             yield
         except KeyError as error:

@@ -42,6 +42,9 @@ BREACHES = {
     "The package itself has its public names, and imports nothing else": (
         "zenml_vertex/__init__.py", "import zenml_vertex.steps.images",
     ),
+    "No package has a cycle": (
+        "zenml_vertex/following/protocols.py", "import zenml_vertex.following.watcher",
+    ),
 }  # fmt: skip
 
 

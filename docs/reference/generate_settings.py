@@ -51,8 +51,6 @@ Named as the arguments of Google Cloud Pipeline Components'
 [`create_custom_training_job_from_component`](https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html),
 whose types and shapes are checked before an image is built. They override the settings of the
 same meaning and `gpu_count`, also with an empty value: `{"service_account": ""}` runs a job
-whose types and shapes are checked before an image is built. They override the settings of the
-same meaning and `gpu_count`, also with an empty value: `{"service_account": ""}` runs a job
 without the component's service account. Only `machine_type` cannot be empty. Each of the settings
 above that has a field of the CustomJob is an argument too, by the same name. Those without a
 setting of their own:

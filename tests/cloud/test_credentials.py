@@ -159,7 +159,7 @@ def test_an_emulator_elsewhere_gets_no_token(
     """An emulator on another machine gets no token in clear text, but uses the key's project."""
     monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", "10.255.255.1:80")
     identity = connected(key_file=str(write_key(TOKEN_URL))).identity
-    assert identity.description == "nobody (emulator)"
+    assert identity.description == "anonymous (emulator)"
     assert identity.project == "my-project"
     assert identity.credentials.token is None
     with pytest.raises(Exception, match="cannot be refreshed"):

@@ -54,7 +54,7 @@ def connect(
     if endpoint.is_open:
         # An emulator on another machine gets its jobs, but no token.
         identity = replace(
-            identity, credentials=AnonymousCredentials(), description="nobody (emulator)"
+            identity, credentials=AnonymousCredentials(), description="anonymous (emulator)"
         )
     logger.info(
         "Vertex AI: acting as %s in project `%s`, region `%s` (%s).",

@@ -119,7 +119,7 @@ def resolve_identity(
     elif key_file:
         credentials, found_project, who = _load_key_file(key_file)
     elif is_emulator:
-        credentials, found_project, who = AnonymousCredentials(), None, "nobody (emulator)"
+        credentials, found_project, who = AnonymousCredentials(), None, "anonymous (emulator)"
     else:
         credentials, found_project, who = _find_on_this_machine()
     chosen = project or found_project

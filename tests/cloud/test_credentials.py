@@ -136,7 +136,7 @@ def test_an_emulator_gets_no_credentials_of_the_machine(
     read(connected(project="my-project").jobs)
     assert reads(emulator) == [("anonymous", 404)]
     assert fake_gcloud.runs == []
-    with pytest.raises(CredentialsError, match=r"nobody \(emulator\) has none"):
+    with pytest.raises(CredentialsError, match=r"anonymous \(emulator\) has none"):
         connected()
 
 

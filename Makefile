@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test faults soak check lint types contract wheel oldest generate format clean
+.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract wheel oldest generate format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -45,7 +45,10 @@ quick: $(STAMP) ## Every test that starts no Python, no gcloud and no stack
 coverage: $(STAMP) ## What the quick tests reach; the others run in processes of their own
 	$(BIN)/python -m pytest -m quick $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered
 
-test: $(STAMP) ## The whole suite
+test: $(STAMP) ## The suite, without the few modules that take minutes each
+	$(BIN)/python -m pytest -m 'not only_in_check' $(SIDE_BY_SIDE)
+
+test-all: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # `make faults TRIALS=100 SEED=7` runs a shorter one, and the same trials each time.
@@ -57,7 +60,9 @@ faults: $(STAMP) ## Random faults: does each step run get exactly one job?
 soak: $(STAMP) ## One step is waited for, for seven simulated days
 	@$(BIN)/python -W ignore -m campaign.soak
 
-check: lint types contract wheel oldest test ## What CI runs
+check: $(STAMP) ## What CI runs
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint types contract oldest
+	@$(MAKE) --no-print-directory test-all
 
 # The other end of what is supported: Python 3.10, ZenML 0.96 and the first
 # google-cloud-aiplatform that is tested. A smoke run.
@@ -69,7 +74,7 @@ else
 	@test -x .venv-oldest/bin/python || $(OLDEST_PYTHON) -m venv .venv-oldest
 	@test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
 	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --reinstall-package zenml-vertex "$$(echo dist/*.whl)[demo]"
-	.venv-oldest/bin/python -m pytest -m smoke -p no:cacheprovider
+	.venv-oldest/bin/python -m pytest -m smoke -n 2 -p no:cacheprovider
 endif
 
 lint: $(STAMP)

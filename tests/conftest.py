@@ -88,6 +88,19 @@ _SLOW = (
 )
 
 
+# What `make test` leaves to `make check`, and so to CI: users' ways from end to end, real
+# images, and waits that last minutes. Less of each is among the other tests.
+_ONLY_IN_CHECK = (
+    "tests/containers",
+    "tests/docs/test_examples.py",
+    "tests/docs/test_tutorial.py",
+    "tests/docs/test_documented_page.py",
+    "tests/local_stack/test_demo.py",
+    "tests/local_stack/test_long_jobs.py",
+    "tests/cloud/test_client_import.py",
+)
+
+
 class _ByModule(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests of a module to one worker, and all tests of Docker to one worker."""
 
@@ -104,10 +117,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 def _refuse_stale_names(root: Path) -> None:
     """Refuse a name that no test has any more: the test that had it would count as quick."""
-    for name in _SLOW:
+    for name in (*_SLOW, *_ONLY_IN_CHECK):
         path, _, test = name.partition("::")
         if not (root / path).exists() or (test and f"def {test}(" not in (root / path).read_text()):
-            raise pytest.UsageError(f"_SLOW in tests/conftest.py names {name}, which is not there.")
+            raise pytest.UsageError(f"tests/conftest.py names {name}, which is not there.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -118,6 +131,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rank = next((n for n, name in enumerate(_SLOW) if item.nodeid.startswith(name)), None)
         if rank is None:
             item.add_marker("quick")
+        if item.nodeid.startswith(_ONLY_IN_CHECK):
+            item.add_marker("only_in_check")
         ranks[item.nodeid] = len(_SLOW) if rank is None else rank
     items.sort(key=lambda item: ranks[item.nodeid])
 

@@ -112,7 +112,8 @@ def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
     (kept,) = temporary.iterdir()
     assert (kept / "stack" / "logs" / "zenml.log").is_file()
     # The job was given a token of the ZenML server, which is in no other file.
-    (job,) = (kept / "stack" / "vertex" / "jobs").glob("*/job.json")
+    jobs = (kept / "stack" / "vertex" / "projects").glob("*/locations/*/customJobs/*/document.json")
+    (job,) = jobs
     assert TOKEN.search(job.read_text("utf-8"))
     assert not TOKEN.search(done.stdout + done.stderr)
     assert not list((kept / "stack" / "zenml-client").glob("credentials*"))

@@ -272,10 +272,6 @@ def _draw_life(rng: Random, step: Step) -> VertexHazard:
     stubborn = _happens(rng, 0.5)
     minutes = rng.uniform(1, 30) * 60
 
-    def forever_or(seconds: float) -> float | None:
-        # A job that runs forever is waited for unless its step has reported its end.
-        return rng.choice((None, seconds)) if step.report else seconds
-
     draws: tuple[Callable[[], VertexHazard], ...] = (
         lambda: _of(Stockout(times=rng.randint(1, 4), despite_disable_retries=stubborn)),
         lambda: _of(

@@ -21,7 +21,7 @@ class Caller:
 
     # Account that the access token was issued to; `anonymous` or `unknown token` otherwise.
     identity: str = ANONYMOUS
-    # Whether the token is no longer valid.
+    # Whether the token has expired.
     is_expired: bool = False
 
     @property

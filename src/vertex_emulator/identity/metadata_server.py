@@ -13,7 +13,6 @@ from vertex_emulator.core.errors import Json
 from vertex_emulator.identity.tokens import Tokens
 
 HEADER, FLAVOR = "Metadata-Flavor", "Google"
-PREFIX = "/computeMetadata/v1/"
 TENANT_PROJECT = "emulator-tp"
 TENANT_NUMBER = "100000000001"
 SERVICE_ACCOUNT = f"service-{TENANT_NUMBER}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"

@@ -389,14 +389,3 @@ def test_a_job_of_another_attempt_is_not_taken_for_this_one() -> None:
     name = world.submit()
     assert str(name) != earlier
     assert world.jobs.cancelled == []
-
-
-def test_the_log_says_what_a_search_has_found(caplog: pytest.LogCaptureFixture) -> None:
-    """A search that finds nothing is reported, after a lost request and after a Ctrl-C."""
-    caplog.set_level("INFO")
-    Submitted(CreateFault(NO_ANSWER, has_effect=False)).submit()
-    assert "No job was found; creating it again." in caplog.text
-    with pytest.raises(KeyboardInterrupt):
-        Submitted(CreateFault(KeyboardInterrupt(), has_effect=False)).submit()
-    assert "Ctrl-C: unclear whether a Vertex AI job was created" in caplog.text
-    assert "No Vertex AI job was found." in caplog.text

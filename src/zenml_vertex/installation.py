@@ -1,0 +1,164 @@
+"""How this copy of the package was installed, and the commands that add to it.
+
+An installer writes down where a package came from, if that was not an index:
+https://packaging.python.org/en/latest/specifications/direct-url/. A copy in a step's
+image has no such record, and neither has one whose folder was moved away: what they
+lack is named by itself, which works everywhere.
+"""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+NAME = "zenml-vertex"
+# Whether PyPI has this project. Until its first release, the name there is free for
+# anybody's code, and no command of this package asks for it.
+RELEASED = False
+
+
+@cache
+def install_command(extra: str) -> str:
+    """The command that adds an extra of this package to this environment.
+
+    Args:
+        extra: Its name in pyproject.toml, such as `client`.
+
+    Returns:
+        A line for a POSIX shell. It works from any folder, and with the environment activated
+        or not.
+    """
+    try:
+        target = choose_target(distribution(NAME), extra)
+    except PackageNotFoundError:
+        # Code without metadata, as in an archive, does not say what its extras are.
+        target = f"'/path/to/{NAME}[{extra}]'"
+    return f"{choose_installer()} {target}"
+
+
+def find_missing(extra: str) -> list[str]:
+    """The packages of an extra that this environment lacks, in the order of their names.
+
+    Args:
+        extra: Its name in pyproject.toml, such as `client`.
+    """
+    try:
+        return sorted(set(_find_missing(distribution(NAME), {extra})))
+    except PackageNotFoundError:
+        return []
+
+
+def choose_target(installed: Distribution, extra: str, *, released: bool = RELEASED) -> str:
+    """What an installer is told to install, quoted for a shell.
+
+    Args:
+        installed: The metadata of a copy of this package.
+        extra: The extra that it lacks.
+        released: Whether an index can be asked for this package.
+    """
+    source = _read_source(installed)
+    if source is None and released and installed.read_text("INSTALLER") is not None:
+        return shlex.quote(f"{NAME}[{extra}]")
+    target = _find_target(source or {}, f"[{extra}]")
+    return target or " ".join(map(shlex.quote, sorted(set(_expand(installed, extra)))))
+
+
+def choose_installer(
+    python: str = sys.executable,
+    *,
+    has_module: Callable[[str], object] = find_spec,
+    which: Callable[[str], str | None] = shutil.which,
+) -> str:
+    """The command that installs into the environment of a Python: pip's, or uv's without pip.
+
+    Args:
+        python: Path of the Python.
+        has_module: Whether it can import a module.
+        which: Finds a program as a shell does.
+    """
+    quoted = shlex.quote(python)
+    if has_module("pip"):
+        found = which("pip")
+        # Another `pip` on the search path would install elsewhere.
+        activated = found is not None and Path(found).parent == Path(python).parent
+        return "pip install" if activated else f"{quoted} -m pip install"
+    if which("uv"):
+        return f"uv pip install --python {quoted}"
+    return f"{quoted} -m ensurepip && {quoted} -m pip install"
+
+
+def _read_source(installed: Distribution) -> dict[str, Any] | None:
+    text = installed.read_text("direct_url.json")
+    if text is None:
+        return None
+    try:
+        source = json.loads(text)
+    except ValueError:
+        return {}
+    return source if isinstance(source, dict) else {}
+
+
+def _find_target(source: dict[str, Any], extras: str) -> str:
+    """The place that a copy was installed from; empty if nothing is there any more."""
+    url = urlsplit(str(source.get("url", "")))
+    if url.scheme == "file" and "vcs_info" not in source:
+        path = Path(url2pathname(url.path))
+        if path.is_file() or (path / "pyproject.toml").is_file():
+            editable = "-e " if source.get("dir_info", {}).get("editable") else ""
+            return f"{editable}{shlex.quote(f'{path}{extras}')}"
+        return ""
+    if not url.netloc:
+        return ""
+    where = url.geturl()
+    if vcs := source.get("vcs_info"):
+        where = f"{vcs['vcs']}+{where}@{vcs['commit_id']}"
+    if folder := source.get("subdirectory"):
+        where += f"#subdirectory={folder}"
+    return shlex.quote(f"{NAME}{extras} @ {where}")
+
+
+def _find_missing(installed: Distribution, extras: AbstractSet[str]) -> Iterator[str]:
+    for item in _read_requirements(installed, extras):
+        try:
+            found = distribution(item.name)
+        except PackageNotFoundError:
+            yield item.name
+        else:
+            if item.extras:
+                yield from _find_missing(found, item.extras)
+
+
+def _expand(installed: Distribution, extra: str) -> Iterator[str]:
+    """What an extra requires, with that of the extras which it names itself."""
+    for item in _read_requirements(installed, {extra}):
+        if item.name == NAME:
+            for name in item.extras:
+                yield from _expand(installed, name)
+        else:
+            item.marker = None
+            yield str(item)
+
+
+def _read_requirements(
+    installed: Distribution, extras: AbstractSet[str]
+) -> Iterator["Requirement"]:
+    """What extras of a distribution require, beyond what it requires without them."""
+    from packaging.requirements import Requirement
+
+    for item in map(Requirement, installed.requires or ()):
+        if item.marker is None or item.marker.evaluate({"extra": ""}):
+            continue
+        if any(item.marker.evaluate({"extra": extra}) for extra in extras):
+            yield item

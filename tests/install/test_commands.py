@@ -1,0 +1,135 @@
+"""The commands that messages tell: each installs an extra from where this copy came from."""
+
+import json
+import shlex
+from importlib.metadata import Distribution, PathDistribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenml_vertex.installation import choose_installer, choose_target, find_missing, install_command
+
+_METADATA = """\
+Metadata-Version: 2.4
+Name: zenml-vertex
+Version: 0.2.0
+Requires-Dist: zenml<0.99,>=0.96
+Requires-Dist: google-auth>=2; extra == 'client'
+Requires-Dist: old; (python_version < '3') and extra == 'client'
+Requires-Dist: zenml[server]; extra == 'demo'
+Requires-Dist: zenml-vertex[client]; extra == 'demo'
+Provides-Extra: client
+Provides-Extra: demo
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Distribution:
+    """A copy that an installer has installed from an index."""
+    folder = tmp_path / "zenml_vertex-0.2.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(_METADATA, "utf-8")
+    (folder / "INSTALLER").write_text("pip\n", "utf-8")
+    return PathDistribution(folder)
+
+
+def record(installed: Distribution, source: Any) -> None:
+    """Write down where a copy came from, as an installer does."""
+    path = Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info/direct_url.json"
+    path.write_text(source if isinstance(source, str) else json.dumps(source), "utf-8")
+
+
+@pytest.mark.parametrize("name", ["clone", "my clone", "it's [here]; rm -rf #1", "ключ"])
+@pytest.mark.parametrize("editable", [False, True])
+def test_a_clone_is_named_by_its_path(
+    name: str, editable: bool, installed: Distribution, tmp_path: Path
+) -> None:
+    """A clone's folder is what the command installs, whatever is in its name."""
+    clone = tmp_path / name
+    clone.mkdir()
+    (clone / "pyproject.toml").touch()
+    record(installed, {"url": clone.as_uri(), "dir_info": {"editable": editable}})
+    words = shlex.split(choose_target(installed, "client", released=True))
+    assert words == ["-e"] * editable + [f"{clone}[client]"]
+
+
+def test_a_wheel_is_named_by_its_path(installed: Distribution, tmp_path: Path) -> None:
+    """A wheel's file is what the command installs."""
+    wheel = tmp_path / "zenml_vertex-0.2.0-py3-none-any.whl"
+    wheel.touch()
+    record(installed, {"url": wheel.as_uri(), "archive_info": {}})
+    assert shlex.split(choose_target(installed, "client")) == [f"{wheel}[client]"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (
+            {"url": "https://git.example/x.git", "vcs_info": {"vcs": "git", "commit_id": "a1"}},
+            "zenml-vertex[client] @ git+https://git.example/x.git@a1",
+        ),
+        (
+            {"url": "file:///srv/x.git", "vcs_info": {"vcs": "git", "commit_id": "a1"}},
+            "google-auth>=2",
+        ),
+        (
+            {"url": "https://example.com/x.zip", "archive_info": {}, "subdirectory": "sub"},
+            "zenml-vertex[client] @ https://example.com/x.zip#subdirectory=sub",
+        ),
+        ({"url": "file:///no/such/clone", "dir_info": {}}, "google-auth>=2"),
+        ("not JSON", "google-auth>=2"),
+        ([], "google-auth>=2"),
+        ({}, "google-auth>=2"),
+    ],
+)
+def test_other_sources(source: Any, target: str, installed: Distribution) -> None:
+    """A URL is named; if nothing is left of the source, what the extra requires is named."""
+    record(installed, source)
+    assert shlex.split(choose_target(installed, "client", released=True)) == [target]
+
+
+def test_the_index_is_asked_for_nothing_that_is_not_released(installed: Distribution) -> None:
+    """No command asks an index for this package before its release: the name there is free."""
+    assert choose_target(installed, "client", released=True) == "'zenml-vertex[client]'"
+    assert shlex.split(choose_target(installed, "demo", released=False)) == [
+        "google-auth>=2",
+        "zenml[server]",
+    ]
+
+
+def test_a_copy_in_an_image_asks_no_index_for_this_package(installed: Distribution) -> None:
+    """Files that were copied into an image came from no index, although they record no source."""
+    (Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info/INSTALLER").unlink()
+    assert "zenml-vertex" not in choose_target(installed, "client", released=True)
+
+
+@pytest.mark.parametrize(
+    ("pip", "programs", "command"),
+    [
+        (True, {"pip": "/env/bin/pip"}, "pip install"),
+        (True, {"pip": "/usr/bin/pip"}, "/env/bin/python -m pip install"),
+        (True, {}, "/env/bin/python -m pip install"),
+        (False, {"uv": "/usr/bin/uv"}, "uv pip install --python /env/bin/python"),
+        (False, {"pip": "/usr/bin/pip"}, "/env/bin/python -m ensurepip && /env/bin/python -m pip"),
+    ],
+)
+def test_the_command_installs_into_this_environment(
+    pip: bool, programs: dict[str, str], command: str
+) -> None:
+    """Not activated, without pip or with another pip on the search path, it is the right one."""
+    found = choose_installer(
+        "/env/bin/python", has_module=lambda name: pip and name == "pip", which=programs.get
+    )
+    assert found.startswith(command)
+
+
+def test_this_copy_has_a_command() -> None:
+    """The command for the copy that runs this test names the clone that it runs from."""
+    assert install_command("client").endswith("[client]'")
+    assert "install -e " in install_command("client")
+
+
+def test_nothing_is_missing_here() -> None:
+    """The environment of the tests has every extra, and an extra's own extras are looked at."""
+    assert find_missing("demo") == []

@@ -48,7 +48,8 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     accelerator_type: str | None = Field(
         default=None,
-        description="Accelerator, e.g. `NVIDIA_TESLA_T4`; upper or lower case. Needs "
+        description="Accelerator, e.g. `NVIDIA_TESLA_T4`; other usual spellings of it (`T4`, "
+        "`nvidia-t4`) are understood. `A100` has 40 GB, `A100-80GB` 80. Needs "
         "`accelerator_count`, or `gpu_count` in the step's ResourceSettings.",
     )
     accelerator_count: int = Field(

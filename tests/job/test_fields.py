@@ -81,6 +81,7 @@ def test_a_path_belongs_to_one_field() -> None:
 GOOGLES_TYPES: dict[readers.Reader, tuple[int, bool]] = {
     readers.read_string: (FieldDescriptor.TYPE_STRING, False),
     readers.read_enum: (FieldDescriptor.TYPE_ENUM, False),
+    readers.read_accelerator_type: (FieldDescriptor.TYPE_ENUM, False),
     readers.read_duration: (FieldDescriptor.TYPE_MESSAGE, False),
     readers.read_integer: (FieldDescriptor.TYPE_INT32, False),
     readers.read_accelerator_count: (FieldDescriptor.TYPE_INT32, False),

@@ -77,7 +77,9 @@ class JobFields:
     )
 
     machine_type: Annotated[str | None, Row(read_string, f"{_MACHINE}.machineType")] = None
-    accelerator_type: Annotated[str | None, Row(read_enum, f"{_MACHINE}.acceleratorType")] = None
+    accelerator_type: Annotated[
+        str | None, Row(readers.read_accelerator_type, f"{_MACHINE}.acceleratorType")
+    ] = None
     accelerator_count: Annotated[
         int | None, Row(readers.read_accelerator_count, f"{_MACHINE}.acceleratorCount")
     ] = None

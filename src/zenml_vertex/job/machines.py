@@ -1,9 +1,10 @@
 """The catalogue of machine types, accelerators and regions.
 
 It is a snapshot of what Google documents (sources in the data file). Google adds some
-every month, so a name that is not in it is a reason for a warning, never for an error.
+every month, so a name that is not in it is a reason for a warning, never for an error by itself.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +15,14 @@ from typing import Any
 import yaml
 
 from zenml_vertex import data
+
+# What some names of accelerators have and others lack: `T4`, `nvidia-t4`, `NVIDIA_TESLA_T4`.
+_MAKERS_WORDS = frozenset({"NVIDIA", "TESLA", "GPU"})
+_MEMORY = re.compile(r"_[0-9]+GB$")
+# Google leaves out the memory of the first A100, and of no other.
+_FULL_NAMES = {"A100_40GB": "A100"}
+# The family of a machine type, its size, and what may follow: `n1-standard-`, `8`, ``.
+_MACHINE_TYPE = re.compile(r"([a-z0-9]+-[a-z]+-)([0-9]{1,4})(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +69,83 @@ def load_catalogue() -> Catalogue:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is spelt most like this one, if any is close."""
-    matches = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that is spelt most like this one, if any is close.
+
+    Args:
+        name: What was written.
+        known: What there is.
+        cutoff: How alike they must be, from 0 to 1.
+    """
+    matches = get_close_matches(name, sorted(known), n=1, cutoff=cutoff)
     return matches[0] if matches else None
 
 
-def describe_unknown(field: str, value: str, known: Iterable[str]) -> str:
+def nearest_machine(name: str) -> str | None:
+    """The known machine type that was probably meant by an unknown one.
+
+    Of a known family it is the next larger size, as `n1-standard-4` is for
+    `n1-standard-2`; else the one that is spelt most like it.
+    """
+    catalogue = load_catalogue()
+    known = {*catalogue.machines, *catalogue.other_machines}
+    if parts := _MACHINE_TYPE.fullmatch(name):
+        family, size, rest = parts.groups()
+        sizes = sorted(
+            int(found[2])
+            for machine in known
+            if (found := _MACHINE_TYPE.fullmatch(machine))
+            and (found[1], found[3]) == (family, rest)
+        )
+        if sizes:
+            fitting = [larger for larger in sizes if larger >= int(size)] or sizes[-1:]
+            return f"{family}{fitting[0]}{rest}"
+    return nearest(name, known)
+
+
+def find_accelerator(name: str) -> str | None:
+    """The accelerator type that is meant by another spelling of it, if that is only one.
+
+    Compute Engine and GKE write `nvidia-tesla-t4` and `nvidia-h100-80gb`, and people `T4`,
+    `A100` (the one of 40 GB, as Google uses the word), `A100-80GB` and `H100`.
+    """
+    known = load_catalogue().accelerators
+    spelt = re.sub(r"[\s-]+", "_", name.strip().upper())
+    if spelt in known:
+        return spelt
+    names = {_shorten(accelerator): accelerator for accelerator in sorted(known)}
+    short = {_MEMORY.sub("", key): accelerator for key, accelerator in names.items()}
+    key = _shorten(spelt)
+    key = _FULL_NAMES.get(key, key)
+    return names.get(key) or short.get(key)
+
+
+def nearest_accelerator(name: str) -> str | None:
+    """The accelerator type whose name without its maker is spelt most like this one."""
+    names = {_shorten(known): known for known in load_catalogue().accelerators}
+    close = nearest(_shorten(name.upper()), names, cutoff=0.5)
+    return names[close] if close else None
+
+
+def describe_unknown(field: str, value: str, close: str | None) -> str:
     """Say that a value is not in the snapshot, and which one was probably meant.
 
     Args:
         field: The field as a message names it.
         value: Its value.
-        known: The values in the snapshot.
+        close: The value of the snapshot that was probably meant.
     """
-    close = nearest(value, known)
     hint = f" Did you mean `{close}`?" if close else ""
     return (
         f"{field} is `{value}`, which is not in this version's list; Vertex AI may still know "
         f"it.{hint}"
     )
+
+
+def _shorten(accelerator: str) -> str:
+    """The name without its maker: `T4`, `H100_80GB`."""
+    words = re.split(r"[\W_]+", accelerator)
+    return "_".join(word for word in words if word not in _MAKERS_WORDS)
 
 
 def _read_machine(entry: Mapping[str, Any]) -> Machine:

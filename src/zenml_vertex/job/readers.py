@@ -19,6 +19,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zenml_vertex.job.machines import find_accelerator
+
 Reader = Callable[[Any], Any]
 
 
@@ -51,6 +53,12 @@ def read_enum(value: Any) -> str | None:
     """The name of an enum's value, in the API's upper case."""
     text = read_string(value)
     return text.upper() if text else None
+
+
+def read_accelerator_type(value: Any) -> str | None:
+    """The name of an accelerator type, also in another spelling, such as `T4`."""
+    text = read_enum(value)
+    return text and (find_accelerator(text) or text)
 
 
 def read_duration(value: Any) -> str | None:

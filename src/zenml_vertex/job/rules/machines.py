@@ -4,7 +4,12 @@ import re
 from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
-from zenml_vertex.job.machines import describe_unknown, load_catalogue
+from zenml_vertex.job.machines import (
+    describe_unknown,
+    load_catalogue,
+    nearest_accelerator,
+    nearest_machine,
+)
 
 _RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -52,13 +57,12 @@ def advise(job: JobFields) -> Iterator[str]:
     catalogue = load_catalogue()
     name, kind = job.machine_type, job.accelerator_type
     if kind and kind not in catalogue.accelerators:
-        yield describe_unknown(job.cite("accelerator_type"), kind, catalogue.accelerators)
+        yield describe_unknown(job.cite("accelerator_type"), kind, nearest_accelerator(kind))
         return
     if not name or not name.strip():
         return  # a conflict
     if not catalogue.is_known_machine(name):
-        known = {*catalogue.machines, *catalogue.other_machines}
-        yield describe_unknown(job.cite("machine_type"), name, known)
+        yield describe_unknown(job.cite("machine_type"), name, nearest_machine(name))
         return
     machine = catalogue.machines.get(name)
     if machine is None:

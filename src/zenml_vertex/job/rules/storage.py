@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
-from zenml_vertex.job.machines import describe_unknown
+from zenml_vertex.job.machines import describe_unknown, nearest
 
 MIN_BOOT_DISK_GB = 100
 MAX_BOOT_DISK_GB = 64_000
@@ -44,4 +44,5 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
 def advise(job: JobFields) -> Iterator[str]:
     """An unknown type of disk, which may be new."""
     if job.boot_disk_type and job.boot_disk_type not in BOOT_DISK_TYPES:
-        yield describe_unknown(job.cite("boot_disk_type"), job.boot_disk_type, BOOT_DISK_TYPES)
+        close = nearest(job.boot_disk_type, BOOT_DISK_TYPES)
+        yield describe_unknown(job.cite("boot_disk_type"), job.boot_disk_type, close)

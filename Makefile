@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract wheel oldest generate format clean
+.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs wheel oldest generate format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -61,7 +61,7 @@ soak: $(STAMP) ## One step is waited for, for seven simulated days
 	@$(BIN)/python -W ignore -m campaign.soak
 
 check: $(STAMP) ## What CI runs
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint types contract oldest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint types contract docs oldest
 	@$(MAKE) --no-print-directory test-all
 
 # The other end of what is supported: Python 3.10, ZenML 0.96 and the first
@@ -87,6 +87,9 @@ types: $(STAMP)
 
 contract: $(STAMP)
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## The documentation as a site, in .cache/site/html; a broken link is an error
+	$(BIN)/python docs/site/build.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -14,7 +14,31 @@ HEAD = """# The command `zenml-vertex`
 
 <!-- Printed by `python docs/reference/generate_cli.py`; change the commands themselves. -->
 
-What `--help` says of each command.
+What `--help` says of each command, and how to have a shell complete them.
+"""
+TAIL = """## Shell completion
+
+Add a line to the start-up file of your shell, and open a new one. For bash 4.4 or newer, to
+`~/.bashrc`:
+
+```
+eval "$(_ZENML_VERTEX_COMPLETE=bash_source zenml-vertex)"
+```
+
+For zsh, to `~/.zshrc`, below `autoload -Uz compinit && compinit`:
+
+```
+eval "$(_ZENML_VERTEX_COMPLETE=zsh_source zenml-vertex)"
+```
+
+For fish, to `~/.config/fish/config.fish`:
+
+```
+_ZENML_VERTEX_COMPLETE=fish_source zenml-vertex | source
+```
+
+Commands, options and their values, files and folders are completed. Names of step operators
+and IDs of jobs are not, because reading them takes seconds.
 """
 _WIDTH = 88
 
@@ -38,11 +62,17 @@ def render() -> str:
         lines = (line.rstrip() for line in command.get_help(context).splitlines())
         text = "\n".join(lines)
         sections.append(f"## {context.command_path}\n\n```\n{text}\n```\n")
-    return "\n".join(sections)
+    return "\n".join([*sections, TAIL])
 
 
 def _make_context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
-    return click.Context(command, info_name=name, parent=parent, terminal_width=_WIDTH)
+    return click.Context(
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=_WIDTH,
+        **command.context_settings,
+    )
 
 
 if __name__ == "__main__":

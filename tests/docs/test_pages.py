@@ -52,7 +52,7 @@ def test_commands_of_zenml_vertex_exist(page: Path) -> None:
 
 def _check_command(line: str) -> None:
     command: click.Command = main
-    context = click.Context(main, info_name="zenml-vertex")
+    context = click.Context(main, info_name="zenml-vertex", **main.context_settings)
     for word in shlex.split(line, comments=True)[1:]:
         if word.startswith("--"):
             names = [name for option in command.get_params(context) for name in option.opts]

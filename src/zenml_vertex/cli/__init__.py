@@ -4,11 +4,10 @@ Each subcommand is imported when it is called, so that `zenml-vertex emulator`
 does not wait for ZenML, and `zenml-vertex flavor` not for a web server.
 """
 
-from importlib import import_module
-
 import click
 
 from zenml_vertex import __version__
+from zenml_vertex.cli.group import Group
 
 _COMMANDS = {
     "demo": "zenml_vertex.cli.demo:demo",
@@ -18,25 +17,39 @@ _COMMANDS = {
     "local-stack": "zenml_vertex.cli.local_stack:local_stack",
 }
 
+_WELCOME = """\
+zenml-vertex runs steps of ZenML pipelines as Vertex AI jobs. What do you want to do?
 
-class _LazyGroup(click.Group):
-    """A group that imports the module of a command when it is called."""
+See it work on this machine, without Google Cloud:
+  zenml-vertex demo
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return sorted(_COMMANDS)
+Run a pipeline of your own on this machine:
+  zenml-vertex local-stack python my_pipeline.py
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        target = _COMMANDS.get(cmd_name)
-        if target is None:
-            return None
-        module, _, attribute = target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+Run steps on Google Cloud: register a step operator and add it to the active stack:
+  zenml step-operator register vertex --flavor=vertex --region=europe-west4
+  zenml stack update --step-operator=vertex
+
+See the jobs that are running there:
+  zenml-vertex jobs list
+
+`zenml-vertex -h` shows every command."""
 
 
-@click.group(cls=_LazyGroup)
+@click.group(
+    cls=Group,
+    lazy=_COMMANDS,
+    welcome=_WELCOME,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="zenml-vertex")
-def main() -> None:
-    """Run ZenML steps as Vertex AI CustomJobs, on Google Cloud or on this machine."""
+@click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected error.")
+def main(*, traceback: bool) -> None:
+    """Run ZenML steps as Vertex AI CustomJobs, on Google Cloud or on this machine.
+
+    Exit status: 0 if all went well, 1 for an error, 2 for a command line that makes no
+    sense, 128 + N after signal N (130 after Ctrl-C). `local-stack COMMAND` has that of
+    the COMMAND.
+    """
+    # The group reads it when a command fails.
+    del traceback

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zenml_vertex.local_stack.images import ImagePlan
 
 
-@click.command()
+@click.command(short_help="Run a pipeline with a Vertex AI job, all on this machine.")
 @click.option("--keep", is_flag=True, help="Keep the working folder, with the servers' logs.")
 @click.option(
     "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from zenml_vertex import __version__
+from zenml_vertex.cli.group import Group
 from zenml_vertex.ownership.hook import DISABLE_VARIABLE, is_disabled
 
 if TYPE_CHECKING:
     from zenml_vertex.ownership.record import FlavorRecord, Owner
 
 
-@click.group()
+@click.group(cls=Group, short_help="Show or change who owns the flavor name `vertex`.")
 def flavor() -> None:
     """Show or change which package the ZenML server's record of `vertex` names.
 
@@ -21,7 +22,7 @@ def flavor() -> None:
     """
 
 
-@flavor.command()
+@flavor.command(short_help="Show who owns the record, and what to do next.")
 def status() -> None:
     """Show who owns the record, what this environment uses, and what to do next."""
     from zenml_vertex.errors import FlavorOwnershipError
@@ -43,7 +44,7 @@ def status() -> None:
         click.echo(f"{name:<8} {text}")
 
 
-@flavor.command()
+@flavor.command(short_help="Make the server's record name this package.")
 def install() -> None:
     """Make the server's record name this package, for all of the server's users.
 

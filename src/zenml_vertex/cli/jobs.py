@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zenml_vertex.cli.group import Group
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,7 @@ _step_operator_option = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def jobs() -> None:
     """Show and cancel Vertex AI jobs of this ZenML server.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
@@ -17,12 +18,20 @@ from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_s
 _END_SECONDS = 30.0
 
 
+def _complete_file(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del context, parameter
+    # The shell itself knows the files.
+    return [CompletionItem(incomplete, type="file")]
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "--without-step-operator", is_flag=True,
     help="Do not register a step operator (default: one named `vertex`).",
 )  # fmt: skip
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete_file)
 def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     """Open a shell on a whole ZenML stack on this machine.
 

@@ -1,0 +1,115 @@
+"""What nobody expected, as one sentence: what failed, and what to do next."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What SQLite says, which ZenML's own database may be.
+_FULL_TEXTS = ("database or disk is full", "No space left on device", "Disk quota exceeded")
+# Less than a server's log and database need.
+_LITTLE_BYTES = 1024 * 1024
+_MOST_CHARACTERS = 300
+
+
+def describe_failure(error: BaseException, command: str) -> str:
+    """An unexpected error as one line, without secrets.
+
+    Args:
+        error: What was raised.
+        command: The command that raised it, such as `zenml-vertex jobs list`.
+    """
+    if is_disk_full(error):
+        return describe_full_disk(_find_full_folders(_iter_folders(error)))
+    from zenml_vertex.cloud.redaction import redact
+
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        said = f"{error.strerror}{place}"
+    else:
+        lines = str(error).strip().splitlines()
+        said = f"{type(error).__name__}{f': {lines[0]}' if lines else ''}"
+    program, _, rest = command.partition(" ")
+    return (
+        f"`{command}` failed unexpectedly: {redact(said)[:_MOST_CHARACTERS].rstrip('.')}. To see "
+        f"where, run it again with --traceback: `{program} --traceback {rest}`"
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what led to it, says that a disk is full."""
+    from zenml_vertex.cloud.redaction import iter_chain
+
+    return any(
+        (isinstance(link, OSError) and link.errno in _FULL)
+        or any(text in str(link) for text in _FULL_TEXTS)
+        for link in iter_chain(error)
+    )
+
+
+def describe_full_disk(folders: Iterable[Path]) -> str:
+    """The sentence about a full disk.
+
+    Args:
+        folders: Those that are on it, as far as known.
+    """
+    place = " and ".join(str(folder) for folder in folders)
+    return f"The disk is full{f' at {place}' if place else ''}. Free some space, then try again."
+
+
+@contextmanager
+def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
+    """A temporary folder for servers; what fails on a full disk says so in a sentence.
+
+    Args:
+        prefix: Beginning of its name.
+        keep: Leave it at the end.
+
+    Raises:
+        click.ClickException: If an exception ends the block while its disk is full, which a
+            server there can only report in its log.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        raise click.ClickException(
+            f"There is no temporary folder to work in ({error.strerror}). Free some space, or "
+            "set TMPDIR to a folder on a disk that has some."
+        ) from error
+    try:
+        yield folder
+    except Exception as error:
+        if is_disk_full(error) or _find_full_folders([folder]):
+            raise click.ClickException(
+                f"The disk is full at {folder.parent}. Free some space, or set TMPDIR to a folder "
+                "on another disk."
+            ) from error
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _iter_folders(error: BaseException) -> Iterator[Path]:
+    """Folders that a command may have written to, the likeliest first."""
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        yield Path(os.fsdecode(error.filename)).absolute().parent
+    # Where ZenML keeps its configuration and its own database.
+    yield Path(os.environ.get("ZENML_CONFIG_PATH") or click.get_app_dir("zenml"))
+    if temporary := os.environ.get("TMPDIR"):
+        yield Path(temporary)
+
+
+def _find_full_folders(folders: Iterable[Path]) -> list[Path]:
+    """The first of the folders that is on a full disk, in a list; empty if none is."""
+    for folder in folders:
+        existing = next((path for path in (folder, *folder.parents) if path.exists()), None)
+        if existing and shutil.disk_usage(existing).free < _LITTLE_BYTES:
+            return [folder]
+    return []

@@ -1,0 +1,153 @@
+"""What holds for every command: help, suggestions, and errors as sentences."""
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from zenml_vertex.cli import main
+from zenml_vertex.cli.group import Group
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="zenml-vertex")
+
+
+def _iter_paths(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    yield above
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _iter_paths(command, *above, name)
+        else:
+            yield (*above, name)
+
+
+PATHS = list(_iter_paths(main))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_every_command_has_a_short_option_for_help(path: tuple[str, ...]) -> None:
+    """`-h` is `--help` at every level, and the lists of commands are not cut off."""
+    short, long = _run(*path, "-h"), _run(*path, "--help")
+    assert short.exit_code == 0
+    assert short.output == long.output
+    assert short.output.startswith(" ".join(("Usage: zenml-vertex", *path)))
+    assert "..." not in short.output.replace("]...", "")
+
+
+def test_called_alone_it_says_what_to_do() -> None:
+    """A bare `zenml-vertex` names a command for each thing people want, and succeeds."""
+    result = _run()
+    assert result.exit_code == 0
+    for command in ("zenml-vertex demo\n", "local-stack python", "--flavor=vertex", "jobs list\n"):
+        assert command in result.output
+    assert result.output.endswith("`zenml-vertex -h` shows every command.\n")
+
+
+@pytest.mark.parametrize("group", ["jobs", "flavor"])
+def test_a_group_called_alone_shows_its_help(group: str) -> None:
+    """A bare group shows its commands on stdout, and succeeds."""
+    result = _run(group)
+    assert (result.exit_code, result.stdout) == (0, _run(group, "-h").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("emulatorr", "Did you mean `zenml-vertex emulator`?"),
+        ("job", "Did you mean `zenml-vertex jobs`?"),
+        ("Local_Stack", "Did you mean `zenml-vertex local-stack`?"),
+        ("jobs lst", "Did you mean `zenml-vertex jobs list`?"),
+        ("flavor instal", "Did you mean `zenml-vertex flavor install`?"),
+        # The right word at the wrong level.
+        ("cancel", "Did you mean `zenml-vertex jobs cancel`?"),
+        ("jobs list --orphan", "--orphans"),
+        ("emulator --prot=1", "--port"),
+        ("xyzzy", "There is no command `xyzzy`.\n"),
+        ("jöbs", "`zenml-vertex jobs`"),
+    ],
+)
+def test_a_misspelt_command_or_option_is_answered_with_the_right_one(
+    arguments: str, meant: str
+) -> None:
+    """What is mistyped is a usage error that names what was meant, where anything is similar."""
+    result = _run(*arguments.split())
+    assert result.exit_code == 2
+    assert meant in result.stderr
+    assert "zenml-vertex" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.fixture
+def fail_with(tmp_path: Path) -> Callable[..., Result]:
+    """Run a command that raises an exception."""
+
+    def fail_with(error: BaseException, *options: str) -> Result:
+        @click.group(cls=Group)
+        @click.option("--traceback", is_flag=True)
+        def program(*, traceback: bool) -> None:
+            """A program."""
+
+        @program.group(cls=Group)
+        def inner() -> None:
+            """Its group."""
+
+        @inner.command()
+        def fail() -> None:
+            """Fail."""
+            raise error
+
+        environment = {"ZENML_CONFIG_PATH": str(tmp_path)}
+        arguments = [*options, "inner", "fail"]
+        return CliRunner().invoke(program, arguments, prog_name="program", env=environment)
+
+    return fail_with
+
+
+def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> None:
+    """No exception is shown as a traceback, but by the option that the line names."""
+    error = ZeroDivisionError("a number by zero\nmore ya29.t0ken")
+    result = fail_with(error)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: `program inner fail` failed unexpectedly: ZeroDivisionError: a number by zero. "
+        "To see where, run it again with --traceback: `program --traceback inner fail`\n"
+    )
+    shown = fail_with(error, "--traceback")
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("Traceback (most recent call last):\n")
+    assert "ZeroDivisionError" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), "Permission denied: /root"),
+        (RuntimeError(), "RuntimeError. To see"),
+        (RuntimeError("Bearer t0ken"), "Bearer ***"),
+        (RuntimeError("x" * 100_000), "x. To see"),
+        (OSError(errno.ENOSPC, "No space left on device", "/dev/x"), "The disk is full"),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "The disk is full"),
+    ],
+)
+def test_an_unexpected_error_is_short_and_without_secrets(
+    fail_with: Callable[..., Result], error: Exception, shown: str
+) -> None:
+    """The line says what failed; it is short, and tokens in it are masked."""
+    result = fail_with(error)
+    assert result.exit_code == 1
+    assert shown in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert len(result.stderr) < 600
+    assert "t0ken" not in result.stderr
+
+
+def test_an_interrupt_is_no_error(fail_with: Callable[..., Result]) -> None:
+    """Ctrl-C ends a command with the status that shells expect."""
+    result = fail_with(KeyboardInterrupt())
+    assert (result.exit_code, result.stderr) == (130, "\nInterrupted.\n")

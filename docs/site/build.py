@@ -45,7 +45,8 @@ _LOADED = re.compile(
 )
 # Kinds of files of docs/ that the site shows.
 _SHOWN = (".md", ".svg", ".css")
-_LANGUAGES = {".py": "python", ".yaml": "yaml", ".md": "markdown"}
+# Ends of names, or whole names.
+_LANGUAGES = {".py": "python", ".yaml": "yaml", ".md": "markdown", "Dockerfile": "docker"}
 
 
 class BrokenLinkError(Exception):
@@ -67,7 +68,7 @@ def find_examples(root: Path) -> list[str]:
     return [
         path.relative_to(root).as_posix()
         for path in sorted((root / "examples").rglob("*"))
-        if path.is_file() and path.suffix in _LANGUAGES
+        if path.is_file() and (path.suffix or path.name) in _LANGUAGES
     ]
 
 
@@ -140,9 +141,10 @@ def make_navigation(root: Path, pages: Mapping[str, str]) -> list[dict[str, Any]
 def write_examples(root: Path, files: list[str]) -> str:
     """One page with every example."""
     sections = [
-        f"## {name.removeprefix('examples/')} {{ #{_anchor_of(name)} }}\n\n"
-        f"```{_LANGUAGES[Path(name).suffix]}\n{(root / name).read_text('utf-8')}```\n"
+        f"## {path.as_posix()} {{ #{_anchor_of(name)} }}\n\n"
+        f"```{_LANGUAGES[path.suffix or path.name]}\n{(root / name).read_text('utf-8')}```\n"
         for name in files
+        for path in [Path(name).relative_to("examples")]
     ]
     head = "# Examples\n\nEach runs as it is, and the tests run it.\n"
     return "\n".join([head, *sections])

@@ -15,7 +15,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs wheel oldest generate format clean
+.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel oldest generate format clean
 
 demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -90,6 +90,9 @@ contract: $(STAMP)
 
 docs: $(STAMP) ## The documentation as a site, in .cache/site/html; a broken link is an error
 	$(BIN)/python docs/site/build.py
+
+picture: $(STAMP) ## The README's picture: what a terminal shows of a step that fails
+	@$(BIN)/python docs/assets/generate_picture.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

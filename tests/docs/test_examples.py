@@ -1,12 +1,13 @@
 """Every example runs and sends the request that it describes."""
 
+import re
 import runpy
 from textwrap import indent
 from typing import Any
 
 import pytest
 
-from tests.support.pages import ROOT, generalise, read_blocks
+from tests.support.pages import ROOT, generalise, read_blocks, read_picture
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
 
@@ -132,3 +133,21 @@ def test_failing_step(run_pipeline: RunPipeline) -> None:
     start = printed.index(f"Failed to run step `train`: {first}") + 1
     assert printed[start : start + len(rest)] == rest
     assert generalise(str(completed.run.step("train").error)) == generalise(shown)
+    _check_picture(printed)
+
+
+def _check_picture(printed: list[str]) -> None:
+    """Check that what the picture shows of the step is printed, in this order.
+
+    Which states a poll meets on the way, and how long each lasted, is the machine's affair.
+    """
+    picture = read_picture(ROOT / "docs" / "assets" / "failing-step.svg")
+    start = picture.index("Step `train` has started.")
+    end = next(n for n, line in enumerate(picture) if line.startswith("Job:"))
+    remaining = iter(printed)
+    for line in generalise("\n".join(picture[start : end + 1])):
+        if not re.search(r"\b(QUEUED|PENDING|RUNNING)\b", line):
+            beginning = re.sub(r"(?<=\bFAILED\b).*|…$", "", line)
+            assert any(other.startswith(beginning) for other in remaining), (
+                f"{line} is not printed any more, or elsewhere: make picture"
+            )

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -28,3 +29,13 @@ def read_commands(page: Path) -> list[str]:
 def generalise(output: str) -> list[str]:
     """Return the lines of an output without its numbers and the width of its gaps."""
     return [re.sub(r"\d+", "N", re.sub(r"\s+", " ", line)).strip() for line in output.splitlines()]
+
+
+def read_picture(picture: Path) -> list[str]:
+    """Return the lines of text of a terminal's picture, as rich draws them."""
+    lines: dict[str, list[tuple[float, str]]] = {}
+    for text in ET.parse(picture).iter("{http://www.w3.org/2000/svg}text"):
+        if "clip-path" in text.attrib:
+            piece = (float(text.attrib["x"]), (text.text or "").replace("\xa0", " "))
+            lines.setdefault(text.attrib["y"], []).append(piece)
+    return ["".join(piece for _, piece in sorted(pieces)).rstrip() for pieces in lines.values()]

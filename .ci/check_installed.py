@@ -6,6 +6,12 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+# Extra -> a command that needs it.
+_COMMANDS = {
+    "emulator": ("emulator",),
+    "docker": ("emulator", "--runtime=docker"),
+    "demo": ("demo",),
+}
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 
 
@@ -34,8 +40,10 @@ def main() -> None:
     google = [name for name in sys.modules if name.startswith("google.cloud.")]
     assert not google, google
 
-    assert "pip install 'zenml-vertex[emulator]'" in (said := run("emulator")), said
-    assert "pip install 'zenml-vertex[demo]'" in (said := run("demo")), said
+    for extra, command in _COMMANDS.items():
+        said = run(*command)
+        assert f".whl[{extra}]'" in said, said
+        assert "Traceback" not in said, said
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ _SLOW = (
     "tests/campaign/test_campaign.py",
     "tests/campaign/test_regressions.py",
     "tests/test_imports.py",
+    "tests/install/test_commands.py::test_the_emulators_package_names_its_extra",
     "tests/cloud/test_gcloud_login.py",
     "tests/emulator/test_gcloud.py",
     "tests/cloud/test_connector.py",

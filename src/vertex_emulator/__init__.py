@@ -11,23 +11,26 @@ confirm its mistakes.
 
 from typing import TYPE_CHECKING, Any
 
-from vertex_emulator import faults
-from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
-from vertex_emulator.core.documents import (
-    DataDirError,
-    DataDirInUseError,
-    DocumentStore,
-    FileStore,
-    MemoryStore,
-)
-from vertex_emulator.http.calls import CallRecord
-from vertex_emulator.jobs.job import Job, Timings
-from vertex_emulator.jobs.kept import job_from_json
-from vertex_emulator.jobs.states import JobState
-from vertex_emulator.runtimes.contract import Container, Runtime
-from vertex_emulator.runtimes.process import ProcessRuntime
-from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
-from vertex_emulator.server import VertexEmulator
+from vertex_emulator.extras import extra_required
+
+with extra_required("emulator"):
+    from vertex_emulator import faults
+    from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
+    from vertex_emulator.core.documents import (
+        DataDirError,
+        DataDirInUseError,
+        DocumentStore,
+        FileStore,
+        MemoryStore,
+    )
+    from vertex_emulator.http.calls import CallRecord
+    from vertex_emulator.jobs.job import Job, Timings
+    from vertex_emulator.jobs.kept import job_from_json
+    from vertex_emulator.jobs.states import JobState
+    from vertex_emulator.runtimes.contract import Container, Runtime
+    from vertex_emulator.runtimes.process import ProcessRuntime
+    from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
+    from vertex_emulator.server import VertexEmulator
 
 if TYPE_CHECKING:
     from vertex_emulator.runtimes.docker import DockerError, DockerRuntime
@@ -62,6 +65,7 @@ def __getattr__(name: str) -> Any:
     """Load what needs the extra `docker` when it is first used (PEP 562)."""
     if name not in {"DockerError", "DockerRuntime"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from vertex_emulator.runtimes import docker
+    with extra_required("docker"):
+        from vertex_emulator.runtimes import docker
 
     return getattr(docker, name)

@@ -27,6 +27,7 @@ NAME = "zenml-vertex"
 # Whether PyPI has this project. Until its first release, the name there is free for
 # anybody's code, and no command of this package asks for it.
 RELEASED = False
+_ANY_UPGRADE = "install a newer version of zenml-vertex"
 
 
 @cache
@@ -60,18 +61,62 @@ def find_missing(extra: str) -> list[str]:
         return []
 
 
+def reinstall_command() -> str:
+    """The command that installs this package again, and nothing else; empty if there is none."""
+    try:
+        target = choose_target(distribution(NAME), "")
+    except PackageNotFoundError:
+        target = ""
+    return target and f"{choose_installer()} --force-reinstall --no-deps {target}"
+
+
+def upgrade_advice() -> str:
+    """What brings a newer version of this package: the predicate of a sentence."""
+    try:
+        return choose_upgrade(distribution(NAME), choose_installer())
+    except PackageNotFoundError:
+        return _ANY_UPGRADE
+
+
+def choose_upgrade(installed: Distribution, installer: str, *, released: bool = RELEASED) -> str:
+    """The same for any copy of this package.
+
+    Args:
+        installed: Its metadata.
+        installer: The command that installs beside it.
+        released: Whether an index can be asked for this package.
+    """
+    target = choose_target(installed, "", released=released)
+    if target == NAME:
+        return f"run `{installer} -U {NAME}`"
+    *option, path = shlex.split(target) or [""]
+    if not (path and (Path(path) / ".git").exists()):
+        return _ANY_UPGRADE
+    pull = f"git -C {shlex.quote(path)} pull"
+    return f"run `{pull}`" if option else f"run `{pull} && {installer} {target}`"
+
+
 def choose_target(installed: Distribution, extra: str, *, released: bool = RELEASED) -> str:
     """What an installer is told to install, quoted for a shell.
 
     Args:
         installed: The metadata of a copy of this package.
-        extra: The extra that it lacks.
+        extra: The extra that it lacks; empty for the package alone.
         released: Whether an index can be asked for this package.
+
+    Returns:
+        The package with the extra, from where it came; without such a place, what the extra
+        requires.
     """
+    extras = f"[{extra}]" if extra else ""
     source = _read_source(installed)
     if source is None and released and installed.read_text("INSTALLER") is not None:
-        return shlex.quote(f"{NAME}[{extra}]")
-    target = _find_target(source or {}, f"[{extra}]")
+        return shlex.quote(f"{NAME}{extras}")
+    try:
+        target = _find_target(source or {}, extras)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError):
+        # A record that is not as the standard says.
+        target = ""
     return target or " ".join(map(shlex.quote, sorted(set(_expand(installed, extra)))))
 
 

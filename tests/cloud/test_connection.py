@@ -20,6 +20,7 @@ from zenml_vertex.errors import (
     RequestRejected,
     VertexStepOperatorError,
 )
+from zenml_vertex.installation import install_command
 
 Connected = Callable[..., Connection]
 WriteKey = Callable[..., Path]
@@ -141,7 +142,7 @@ def test_without_googles_client_the_operator_names_the_extra() -> None:
     lines = [line for line in done.stdout.splitlines() if "not installed" in line]
     assert len(lines) == 2
     for line in lines:
-        assert line.endswith("Run `pip install 'zenml-vertex[client]'`.")
+        assert line.endswith(f"Run `{install_command('client')}`.")
 
 
 def test_another_missing_module_is_reported_as_it_is() -> None:

@@ -16,6 +16,7 @@ from zenml.exceptions import AuthorizationException, RunInterruptedException, Ru
 from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud.credentials import ConnectorCredentials
 from zenml_vertex.errors import CredentialsError
+from zenml_vertex.installation import install_command
 from zenml_vertex.steps.connector import access_connector
 
 # ZenML requires git.
@@ -150,7 +151,7 @@ class Linked:
         (AuthorizationException("denied."), "returned no credentials: denied."),
         (NotImplementedError("no such type."), "returned no credentials: no such type."),
         (requests.ConnectionError("the server is away."), "credentials: the server is away."),
-        (ModuleNotFoundError("x", name="google.cloud.storage"), "pip install 'zenml-vertex[con"),
+        (ModuleNotFoundError("x", name="google.cloud.storage"), install_command("connectors")),
         (ValueError("token ya29.hunter2"), "token ***"),
         (None, "`v` is not linked to a service connector."),
     ],

@@ -17,6 +17,7 @@ from zenml_vertex.errors import (
     StepRunNotFound,
 )
 from zenml_vertex.following.protocols import JobList
+from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, STEP_RUN_LABEL
 
 
@@ -291,7 +292,7 @@ def test_a_state_that_stays_unknown_ends_the_step_after_hours(world: Watched) ->
     """A job that stays in an unknown state fails its step after hours."""
     assert world.wait("99") == "failed"
     assert 6 * 3600 <= world.elapsed < 7 * 3600
-    assert "pip install -U zenml-vertex" in world.step_runs.messages[STEP]
+    assert upgrade_advice() in world.step_runs.messages[STEP]
 
 
 def test_a_state_that_is_unknown_for_a_while_ends_nothing(world: Watched) -> None:

@@ -1,14 +1,26 @@
 """The commands that messages tell: each installs an extra from where this copy came from."""
 
 import json
+import re
 import shlex
+import subprocess
+import sys
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zenml_vertex.installation import choose_installer, choose_target, find_missing, install_command
+from tests.support.pages import PAGES, ROOT
+from zenml_vertex.installation import (
+    RELEASED,
+    choose_installer,
+    choose_target,
+    choose_upgrade,
+    find_missing,
+    install_command,
+    reinstall_command,
+)
 
 _METADATA = """\
 Metadata-Version: 2.4
@@ -80,6 +92,9 @@ def test_a_wheel_is_named_by_its_path(installed: Distribution, tmp_path: Path) -
         ({"url": "file:///no/such/clone", "dir_info": {}}, "google-auth>=2"),
         ("not JSON", "google-auth>=2"),
         ([], "google-auth>=2"),
+        ({"url": "http://[", "archive_info": {}}, "google-auth>=2"),
+        ({"url": "https://git.example/x.git", "vcs_info": {"vcs": "git"}}, "google-auth>=2"),
+        ({"url": f"file:///{'x' * 5000}", "dir_info": None}, "google-auth>=2"),
         ({}, "google-auth>=2"),
     ],
 )
@@ -128,8 +143,87 @@ def test_this_copy_has_a_command() -> None:
     """The command for the copy that runs this test names the clone that it runs from."""
     assert install_command("client").endswith("[client]'")
     assert "install -e " in install_command("client")
+    assert "install --force-reinstall --no-deps -e " in reinstall_command()
+
+
+@pytest.mark.parametrize(
+    ("editable", "advice"),
+    [(True, "run `git -C {0} pull`"), (False, "run `git -C {0} pull && pip install {0}`")],
+)
+def test_a_clone_is_upgraded_by_git(
+    editable: bool, advice: str, installed: Distribution, tmp_path: Path
+) -> None:
+    """A clone is pulled, and installed again unless Python reads its files themselves."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    record(installed, {"url": tmp_path.as_uri(), "dir_info": {"editable": editable}})
+    assert choose_upgrade(installed, "pip install") == advice.format(tmp_path)
+
+
+def test_other_copies_are_upgraded_without_asking_an_index(installed: Distribution) -> None:
+    """Only what was released is upgraded from an index; a wheel is replaced by a newer one."""
+    upgrade = "run `pip install -U zenml-vertex`"
+    assert choose_upgrade(installed, "pip install", released=True) == upgrade
+    assert choose_upgrade(installed, "pip install") == "install a newer version of zenml-vertex"
+    record(installed, {"url": "https://example.com/x.whl", "archive_info": {}})
+    assert "newer version" in choose_upgrade(installed, "pip install", released=True)
 
 
 def test_nothing_is_missing_here() -> None:
     """The environment of the tests has every extra, and an extra's own extras are looked at."""
     assert find_missing("demo") == []
+
+
+_ASKS_AN_INDEX = re.compile(
+    r"\b(?:pip|uv|pipx|tool)\s(?:install|inject|add)\s[^`\n/]*zenml-vertex(?![\w/.-])"
+)
+
+
+def test_nobody_is_told_to_ask_an_index_before_the_release() -> None:
+    """No page and no message asks an index for this package until it is released."""
+    files = [*PAGES, *(ROOT / "src").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    found = {
+        str(file.relative_to(ROOT)): line
+        for file in files
+        for line in _ASKS_AN_INDEX.findall(file.read_text("utf-8"))
+    }
+    # It tells what to try after a release.
+    assert RELEASED or set(found) <= {"docs/how-to/release.md"}, found
+    assert _ASKS_AN_INDEX.search("pip install 'zenml-vertex[client]'")
+    assert _ASKS_AN_INDEX.search("uv pip install -U zenml-vertex")
+
+
+_WITHOUT = """
+import sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Wall())
+try:
+    {statement}
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "statement", "command"),
+    [
+        ("starlette", "import vertex_emulator", "`zenml-vertex emulator` says how."),
+        ("uvicorn", "import vertex_emulator", "`zenml-vertex emulator` says how."),
+        (
+            "docker",
+            "from vertex_emulator import DockerRuntime",
+            "`zenml-vertex emulator --runtime docker` says how.",
+        ),
+        ("h11", "import vertex_emulator", "No module named 'h11'"),
+    ],
+)
+def test_the_emulators_package_names_its_extra(missing: str, statement: str, command: str) -> None:
+    """An import of the emulator without an extra says which it is, and what tells the command."""
+    program = _WITHOUT.format(missing={missing}, statement=statement)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip().endswith(command), done.stderr

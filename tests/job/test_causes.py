@@ -58,7 +58,7 @@ def test_every_end_without_success_has_a_category() -> None:
     assert never_reported("JOB_STATE_SUCCEEDED").category == "unreported"
     assert gone("404").category == "deleted"
     assert out_of_sight("403").category == "unreachable"
-    assert not_understood("99").category == "unknown"
+    assert not_understood("99", "upgrade").category == "unknown"
     assert {cause.category for cause in CAUSES} <= set(get_args(Category))
 
 

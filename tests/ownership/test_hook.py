@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zenml_vertex.installation import reinstall_command
+
 BUILTIN = "zenml.integrations.gcp.flavors.vertex_step_operator_flavor"
 
 
@@ -143,6 +145,7 @@ print(builtin.VertexStepOperatorFlavor.__module__)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == BUILTIN
     assert "zenml-vertex cannot be loaded (ImportError: it is broken)" in done.stdout + done.stderr
+    assert reinstall_command() in done.stdout + done.stderr
 
 
 def test_the_hook_is_installed_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.forkserver import STARTED_BY_PYTHON
+from zenml_vertex.installation import install_command
 
 if TYPE_CHECKING:
     from tests.support.pipelines import RunPipeline
@@ -87,7 +88,7 @@ def test_a_client_that_cannot_be_imported_fails_the_connect() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("VertexStepOperatorError: ")
-    assert "pip install 'zenml-vertex[client]'" in done.stdout
+    assert install_command("client") in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 
 if TYPE_CHECKING:
@@ -51,13 +52,7 @@ def demo(
     that answers, whose containers can share the machine's network (in Docker Desktop:
     Settings, Resources, Network, Enable host networking).
     """
-    from zenml_vertex.local_stack.requirements import find_missing_modules
-
-    missing = find_missing_modules()
-    if missing:
-        raise click.ClickException(
-            f"The demo needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
-        )
+    require_extra("demo", "The demo")
     from zenml_vertex.local_stack.demo.demo import DemoError, run_demo
     from zenml_vertex.local_stack.demo.summary import format_summary
     from zenml_vertex.local_stack.processes.servers import StartError
@@ -95,10 +90,6 @@ def _plan_images(
         if registry or parent_image:
             raise click.UsageError("--registry and --parent-image need --runtime docker.")
         return None
-    try:
-        from zenml_vertex.local_stack.images import ImagePlan
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"--runtime docker needs {error.name}: pip install 'zenml-vertex[docker]'"
-        ) from error
+    from zenml_vertex.local_stack.images import ImagePlan
+
     return ImagePlan(registry=registry or "", parent_image=parent_image or "")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zenml_vertex.cli.extras import require_extra
+
 if TYPE_CHECKING:
     from vertex_emulator import Runtime
 
@@ -112,12 +114,11 @@ def emulator(
         format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    try:
-        from vertex_emulator import DataDirError, Timings, VertexEmulator
-    except ModuleNotFoundError as exc:
-        raise click.ClickException(
-            f"The emulator needs {exc.name}: pip install 'zenml-vertex[emulator]'"
-        ) from exc
+    if runtime == "docker":
+        require_extra("docker", "`--runtime docker`")
+    require_extra("emulator", "The emulator")
+    from vertex_emulator import DataDirError, Timings, VertexEmulator
+
     try:
         vertex = VertexEmulator(
             runtime=_make_docker_runtime() if runtime == "docker" else None,
@@ -138,12 +139,8 @@ def emulator(
 
 
 def _make_docker_runtime() -> "Runtime":
-    try:
-        from vertex_emulator import DockerError, DockerRuntime
-    except ModuleNotFoundError as exc:
-        raise click.ClickException(
-            f"--runtime docker needs {exc.name}: pip install 'zenml-vertex[docker]'"
-        ) from exc
+    from vertex_emulator import DockerError, DockerRuntime
+
     try:
         return DockerRuntime(os.environ)
     except DockerError as exc:

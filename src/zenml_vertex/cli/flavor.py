@@ -6,6 +6,7 @@ import click
 
 from zenml_vertex import __version__
 from zenml_vertex.cli.group import Group
+from zenml_vertex.installation import install_command
 from zenml_vertex.ownership.hook import DISABLE_VARIABLE, is_disabled
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def install() -> None:
         done = "now names" if changed else "already names"
         click.echo(
             f"The flavor `vertex` on {describe_server()} {done} zenml-vertex {__version__}. "
-            "Everyone who uses it needs the package: pip install 'zenml-vertex[client]'"
+            "Everyone who uses it needs the package and its extra `client`, which this installs "
+            f"here: {install_command('client')}"
         )
     except FlavorOwnershipError as error:
         raise click.ClickException(str(error)) from error

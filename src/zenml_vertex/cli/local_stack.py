@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
@@ -40,13 +41,7 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     pipeline.py`. The servers stop when the shell or the command ends, and nothing is
     kept. Neither your ZenML nor your gcloud configuration is read or changed.
     """
-    from zenml_vertex.local_stack.requirements import find_missing_modules
-
-    missing = find_missing_modules()
-    if missing:
-        raise click.ClickException(
-            f"The local stack needs {', '.join(missing)}: pip install 'zenml-vertex[demo]'"
-        )
+    require_extra("demo", "The local stack")
     from zenml_vertex.local_stack.processes.servers import StartError
     from zenml_vertex.local_stack.registration import StackPlan
     from zenml_vertex.local_stack.start import start_local_stack

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.installation import install_command
 
 # What the extra `client` installs, by the first part of the modules' names.
 _CLIENT_MODULES = frozenset({"google", "grpc", "proto", "requests"})
@@ -40,7 +41,7 @@ def client_required() -> Iterator[None]:
             raise
         raise VertexStepOperatorError(
             "Vertex AI jobs are submitted and followed with Google's client, which is not "
-            f"installed here (no module `{error.name}`). Run `pip install 'zenml-vertex[client]'`."
+            f"installed here (no module `{error.name}`). Run `{install_command('client')}`."
         ) from error
 
 

@@ -23,6 +23,7 @@ from zenml_vertex.following.patience import (
 )
 from zenml_vertex.following.progress import ProgressLog
 from zenml_vertex.following.protocols import Logs, StepRuns
+from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.diagnosis import (
     Diagnosis,
     diagnose,
@@ -114,7 +115,7 @@ class JobFollower:
             if is_known(job["state"]):
                 self._failures.clear(UNKNOWN_STATE)
             elif self._failures.note(UNKNOWN_STATE):
-                self._give_up(not_understood(job["state"]))
+                self._give_up(not_understood(job["state"], upgrade_advice()))
         self._failures.clear_all(but=(STEP_RUN_NOT_FOUND, UNKNOWN_STATE))
 
     def see_reported(self, reported: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, is_known, short_name
 
@@ -41,9 +42,10 @@ class ProgressLog:
             self._warned_of.add(state)
             logger.warning(
                 "Vertex AI job %s is in state `%s`, unknown to this version; treating it as "
-                "running. A newer zenml-vertex may know it: pip install -U zenml-vertex",
+                "running. A newer version of zenml-vertex may know it; to try, %s.",
                 self.name.job_id,
                 state,
+                upgrade_advice(),
             )
         spent = (
             f" after {format_duration(now - self._since)} {interpret(self.state).phase}"

@@ -140,12 +140,17 @@ def out_of_sight(reason: str) -> Diagnosis:
     )
 
 
-def not_understood(state: str) -> Diagnosis:
-    """Explain a job that stays in a state unknown to this version."""
+def not_understood(state: str, upgrade: str) -> Diagnosis:
+    """Explain a job that stays in a state unknown to this version.
+
+    Args:
+        state: What Vertex AI calls it.
+        upgrade: What brings a newer version of this package: the predicate of a sentence.
+    """
     return Diagnosis(
         category="unknown",
         what=f"has been in state `{short_name(state)}` for hours, which is unknown to this "
         "version, and the step has reported nothing.",
         why="Google may have added the state since.",
-        cure="run `pip install -U zenml-vertex`, and the step again.",
+        cure=f"{upgrade}, and run the step again.",
     )

@@ -98,12 +98,22 @@ class _Loader:
         except Exception as error:  # noqa: BLE001 - ZenML goes on with its own classes
             logger.warning(
                 "zenml-vertex cannot be loaded (%s: %s); ZenML's built-in `vertex` step operator "
-                "is used instead. `pip install --force-reinstall --no-deps zenml-vertex` repairs "
-                "the package, `%s=1` hides this warning.",
+                "is used instead. %s; `%s=1` hides this warning.",
                 type(error).__name__,
                 error,
+                _advise(),
                 DISABLE_VARIABLE,
             )
+
+
+def _advise() -> str:
+    try:
+        from zenml_vertex.installation import reinstall_command
+
+        command = reinstall_command()
+    except Exception:  # noqa: BLE001 - that module may be broken too
+        command = ""
+    return f"To repair it, run `{command}`" if command else "Installing it again repairs it"
 
 
 def _replace_classes(module: ModuleType) -> None:

@@ -11,6 +11,7 @@ from zenml.stack import StackComponent
 from zenml_vertex.cloud.credentials import ConnectorAccess
 from zenml_vertex.cloud.redaction import presentable, redact
 from zenml_vertex.errors import CredentialsError
+from zenml_vertex.installation import install_command
 
 if TYPE_CHECKING:
     from zenml.service_connectors.service_connector import ServiceConnector
@@ -60,7 +61,7 @@ def _zenml_errors(component_name: str) -> Iterator[None]:
     except ImportError as error:
         raise CredentialsError(
             f"The service connector of `{component_name}` needs a package that is not installed "
-            f"({error.name}). Run `pip install 'zenml-vertex[connectors]'`."
+            f"({error.name}). Run `{install_command('connectors')}`."
         ) from error
     except Exception as error:  # noqa: BLE001 - connectors raise what they like
         raise CredentialsError(

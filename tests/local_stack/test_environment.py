@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from zenml_vertex.local_stack.environment import (
     Layout,
     Secrets,
@@ -16,12 +18,15 @@ SECRETS = Secrets(password="the-password", jwt_key="the-jwt-key")
 
 
 def test_the_users_configuration_is_not_inherited() -> None:
-    """The user's server, project, credentials, caches and folders do not reach the stack."""
+    """The user's server, project, credentials and their files do not reach the stack; HOME does."""
     environ = {
         "AIPLATFORM_EMULATOR_HOST": "elsewhere:1",
+        "BOTO_PATH": "/user/boto",
         "CLOUDSDK_CONFIG": "/user/gcloud",
         "CLOUDSDK_CORE_PROJECT": "users-project",
         "DISABLE_DATABASE_MIGRATION": "true",
+        "DOCKER_CONFIG": "/user/docker",
+        "FSSPEC_GCS_ENDPOINT_URL": "http://elsewhere:3",
         "GOOGLE_APPLICATION_CREDENTIALS": "/user/key.json",
         "GOOGLE_CLOUD_PROJECT": "users-project",
         "HOME": "/user",
@@ -35,20 +40,33 @@ def test_the_users_configuration_is_not_inherited() -> None:
         "ZENML_STORE_URL": "https://users-server",
         "ZENML_VERTEX_DISABLE": "1",
     }
-    assert build_base_environment(environ, LAYOUT, user_base="/user/.local") == {
+    assert build_base_environment(environ, LAYOUT) == {
+        "BOTO_CONFIG": "/stack/gcloud/boto",
         "CLOUDSDK_CONFIG": "/stack/gcloud",
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-        "HOME": "/stack/home",
-        "NO_PROXY": "127.0.0.1,localhost",
+        "DOCKER_CONFIG": "/stack/docker",
+        "FSSPEC_CONFIG_DIR": "/stack/fsspec",
+        "HOME": "/user",
+        "NO_PROXY": "127.0.0.1,localhost,example.com",
         "PATH": "/usr/bin",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONUSERBASE": "/user/.local",
+        "XDG_CONFIG_HOME": "/user/.config",
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_AUTO_OPEN_DASHBOARD": "false",
         "ZENML_ENABLE_RICH_TRACEBACK": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
-        "no_proxy": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost,example.com",
     }
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [("", "127.0.0.1,localhost"), ("*", "*"), ("corp.example", "127.0.0.1,localhost,corp.example")],
+)
+def test_a_proxy_is_not_asked_for_this_machine(hosts: str, expected: str) -> None:
+    """Hosts that the user reaches without a proxy are still reached so."""
+    environment = build_base_environment({"no_proxy": hosts}, LAYOUT)
+    assert (environment["no_proxy"], environment["NO_PROXY"]) == (expected, expected)
 
 
 def test_the_server_has_its_own_database_and_no_client() -> None:

@@ -19,13 +19,21 @@ SECONDS = 90
 
 LOOK = """
 echo "zenml is $(command -v zenml)"
-echo "home is $HOME"
+echo kept >~/kept.txt
 echo "project is $GOOGLE_CLOUD_PROJECT."
 python -c 'from zenml.client import Client; print("stack is", Client().active_stack_model.name)'
 echo "secret is $ZENML_DEFAULT_USER_PASSWORD"
 exit 7
 echo too late
 """
+
+# What the user has in their home folder, and nobody is to read or change.
+USERS_FILES = {
+    ".config/fsspec/gcs.json": '{"gcs": {"endpoint_url": "http://127.0.0.1:9"}}',
+    ".config/gcloud/configurations/config_default": "[core]\nproject = users-project\n",
+    ".config/zenml/config.yaml": "store:\n  type: rest\n  url: https://zenml.example.com\n",
+    ".docker/config.json": '{"auths": {"europe-west4-docker.pkg.dev": {"auth": "dTpw"}}}',
+}
 
 # Prints a line when it is interrupted, and exits in its own time.
 PATIENT = """
@@ -44,12 +52,18 @@ STUCK = "import time; print('up', flush=True); time.sleep(3600)"
 @pytest.fixture
 def user(tmp_path: Path) -> dict[str, str]:
     """The environment of a user with a project of their own and no active virtual environment."""
+    home = tmp_path / "home"
+    for name, content in USERS_FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content, "utf-8")
+    (tmp_path / "temporary").mkdir()
     return {
         **os.environ,
         "GOOGLE_CLOUD_PROJECT": "users-project",
+        "HOME": str(home),
         "PATH": "/usr/bin:/bin",
         "SHELL": "/bin/sh",
-        "TMPDIR": str(tmp_path),
+        "TMPDIR": str(tmp_path / "temporary"),
     }
 
 
@@ -72,16 +86,23 @@ def _start(user: dict[str, str], program: str) -> Iterator["subprocess.Popen[str
             process.kill()
 
 
-def _assert_nothing_is_left(folder: Path) -> None:
-    assert find_processes(folder) == []
-    assert list(folder.iterdir()) == []
+def _assert_nothing_is_left(folder: Path, *written: str) -> None:
+    """The user's home folder is as it was, with what was written there, and all else is gone."""
+    assert find_processes(folder / "temporary") == []
+    assert list((folder / "temporary").iterdir()) == []
+    home = folder / "home"
+    files = {str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()}
+    assert files == {*USERS_FILES, *written}
+    for name, content in USERS_FILES.items():
+        assert (home / name).read_text("utf-8") == content
 
 
 def test_a_shell_works_with_the_stack(user: dict[str, str], tmp_path: Path) -> None:
     """In the shell, `python` and `zenml` are this environment's, and the local stack is active.
 
-    Nothing of the user's configuration is there. The exit status is the shell's. The command's
-    own messages go to stderr and hold no secret; nothing is left at the end.
+    Nothing of the user's configuration is there, but their home folder is. The exit status is
+    the shell's. The command's own messages go to stderr and hold no secret; nothing is left at
+    the end, except what was written to the home folder.
     """
     done = subprocess.run(
         COMMAND, env=user, input=LOOK, capture_output=True, text=True, timeout=SECONDS
@@ -89,14 +110,13 @@ def test_a_shell_works_with_the_stack(user: dict[str, str], tmp_path: Path) -> N
     assert done.returncode == 7, done.stderr
     lines = dict(line.split(" is ") for line in done.stdout.splitlines() if " is " in line)
     assert lines["zenml"] == str(BIN / "zenml")
-    assert lines["home"].startswith(f"{tmp_path}/")
     assert lines["project"] == "."
     assert lines["stack"] == "local-vertex"
     assert len(lines["secret"]) > 20
     assert lines["secret"] not in done.stderr
     assert "too late" not in done.stdout
     assert "nothing is left running" in done.stderr
-    _assert_nothing_is_left(tmp_path)
+    _assert_nothing_is_left(tmp_path, "kept.txt")
 
 
 def test_ctrl_c_reaches_the_command_once(user: dict[str, str], tmp_path: Path) -> None:

@@ -38,27 +38,30 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own. A COMMAND is run instead of a shell: `local-stack python
-    pipeline.py`. The servers stop when the shell or the command ends, and nothing is
-    kept. Neither your ZenML nor your gcloud configuration is read or changed.
+    pipeline.py`. The servers stop when the shell or the command ends, and what they hold
+    is not kept. The shell is yours, with your home folder; of your ZenML, gcloud and
+    Docker configuration nothing is read or changed.
     """
     require_extra("demo", "The local stack")
     from zenml_vertex.local_stack.processes.servers import StartError
     from zenml_vertex.local_stack.registration import StackPlan
+    from zenml_vertex.local_stack.shells import plan_shell
     from zenml_vertex.local_stack.start import start_local_stack
 
-    program = command or [os.environ.get("SHELL") or "sh"]
+    program = command or [_choose_shell()]
     if shutil.which(program[0], path=_build_path(os.environ)) is None:
         raise click.ClickException(f"Command not found: `{program[0]}`.")
     exit_cleanly_on_signals()
-    plan = StackPlan(step_operator="" if without_step_operator else "vertex")
+    stack_plan = StackPlan(step_operator="" if without_step_operator else "vertex")
     folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-stack-"))
     try:
-        with start_local_stack(folder / "stack", plan=plan, progress=_say) as stack:
+        with start_local_stack(folder / "stack", plan=stack_plan, progress=_say) as stack:
             environment = {**stack.environment, "PATH": _build_path(stack.environment)}
             if not command:
+                plan = plan_shell(program[0], environment, os.environ, folder / "shell")
+                program, environment = plan.command, {**plan.environment}
+                _write(plan.files)
                 _say("This shell works with the stack. `exit` ends it, and the servers with it.")
-                # Without this file, zsh starts with questions.
-                (Path(environment["HOME"]) / ".zshrc").touch()
             # An interactive shell ignores SIGTERM, but ends when its terminal is closed.
             ending = signal.SIGTERM if command else signal.SIGHUP
             status = _run(program, environment, ending)
@@ -70,6 +73,17 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     _say("The servers are stopped; nothing is left running.")
     sys.exit(status)
+
+
+def _choose_shell() -> str:
+    """The user's shell; where SHELL names none, as in many containers, one with line editing."""
+    return os.environ.get("SHELL") or shutil.which("bash") or "sh"
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    for path, content in files.items():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(content, "utf-8")
 
 
 def _build_path(environment: Mapping[str, str]) -> str:

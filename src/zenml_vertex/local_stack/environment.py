@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-# Variables that would point a process of the stack at the user's own server, project,
-# credentials or caches.
-_DROPPED_PREFIXES = (
+# Variables that would point a process of the stack at the user's own server, project or
+# credentials.
+DROPPED_PREFIXES = (
     "AIPLATFORM_",
+    "BOTO_",
     "CLOUDSDK_",
+    "FSSPEC_",
     "GCE_",
     "GCLOUD_",
     "GOOGLE_",
     "STORAGE_EMULATOR_",
-    "XDG_",
     "ZENML_",
 )
 _DROPPED = (
@@ -44,11 +45,6 @@ class Layout:
     """
 
     folder: Path
-
-    @property
-    def home(self) -> Path:
-        """Home folder of every process."""
-        return self.folder / "home"
 
     @property
     def logs(self) -> Path:
@@ -81,6 +77,21 @@ class Layout:
         return self.folder / "gcloud"
 
     @property
+    def docker(self) -> Path:
+        """Configuration of Docker's clients, with logins to registries."""
+        return self.folder / "docker"
+
+    @property
+    def fsspec(self) -> Path:
+        """Configuration of gcsfs."""
+        return self.folder / "fsspec"
+
+    @property
+    def boto(self) -> Path:
+        """Configuration of gsutil, a file."""
+        return self.gcloud / "boto"
+
+    @property
     def projects(self) -> Path:
         """Pipeline projects, one folder each."""
         return self.folder / "projects"
@@ -88,14 +99,17 @@ class Layout:
     def make_folders(self) -> None:
         """Make all folders, for their owner only."""
         for folder in (
-            self.home,
             self.logs,
             self.zenml_server,
             self.zenml_client,
             self.gcloud,
+            self.docker,
+            self.fsspec,
             self.projects,
         ):
             folder.mkdir(mode=0o700, parents=True)
+        # https://cloud.google.com/storage/docs/boto-gsutil: by default it is ~/.gsutil.
+        self.boto.write_text(f"[GSUtil]\nstate_dir = {self.gcloud / 'gsutil'}\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,36 +125,41 @@ class Secrets:
     jwt_key: str = field(repr=False)
 
 
-def build_base_environment(
-    environ: Mapping[str, str], layout: Layout, *, user_base: str | None = None
-) -> dict[str, str]:
+def build_base_environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
     """What every process of the stack gets.
+
+    HOME remains the user's: what ZenML, gcloud, Docker's clients, gsutil and gcsfs keep
+    there by default is looked for in the stack's folder.
 
     Args:
         environ: The environment of the caller.
         layout: Where things lie.
-        user_base: Where Python looks for packages of the user; by default below HOME.
     """
     kept = {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_DROPPED_PREFIXES) and name not in _DROPPED
+        if not name.startswith(DROPPED_PREFIXES) and name not in _DROPPED
     }
-    if user_base:
-        kept["PYTHONUSERBASE"] = user_base
     return {
         **kept,
-        "HOME": str(layout.home),
-        "NO_PROXY": _LOOPBACK,
-        "no_proxy": _LOOPBACK,
+        "NO_PROXY": _add_loopback(environ.get("NO_PROXY") or environ.get("no_proxy", "")),
+        "no_proxy": _add_loopback(environ.get("no_proxy") or environ.get("NO_PROXY", "")),
         "PYTHONUNBUFFERED": "1",
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_AUTO_OPEN_DASHBOARD": "false",
         "ZENML_ENABLE_RICH_TRACEBACK": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "BOTO_CONFIG": str(layout.boto),
         "CLOUDSDK_CONFIG": str(layout.gcloud),
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "DOCKER_CONFIG": str(layout.docker),
+        "FSSPEC_CONFIG_DIR": str(layout.fsspec),
     }
+
+
+def _add_loopback(hosts: str) -> str:
+    """The hosts that are reached without a proxy, `*` for all, and this machine."""
+    return f"{_LOOPBACK},{hosts}" if hosts.strip() not in {"", "*"} else hosts.strip() or _LOOPBACK
 
 
 def build_server_environment(

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import site
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -79,7 +78,7 @@ def start_local_stack(
     layout = Layout(folder.absolute())
     layout.make_folders()
     known = Secrets(password=secrets.token_urlsafe(24), jwt_key=secrets.token_urlsafe(48))
-    base = build_base_environment(os.environ, layout, user_base=site.getuserbase())
+    base = build_base_environment(os.environ, layout)
     base |= {**choose_operator(operator), **(variables or {})}
     phases = Phases()
     with ExitStack() as running:

@@ -5,6 +5,7 @@ import zipfile
 from email.parser import Parser
 
 PACKAGES = {"zenml_vertex", "vertex_emulator"}
+HOOK = "zenml_vertex_init_hook"
 NEEDED = [f"{package}/py.typed" for package in PACKAGES] + [
     f"{package}/data/machine_accelerators.yaml" for package in PACKAGES
 ]
@@ -25,7 +26,7 @@ def find_problems(path: str) -> list[str]:
     problems += [
         f"{name} does not belong in it"
         for name in files
-        if name.split("/")[0] not in {*PACKAGES, info} or "__pycache__" in name
+        if name.split("/")[0] not in {*PACKAGES, f"{HOOK}.py", info} or "__pycache__" in name
     ]
     problems += [
         f"{name} is part of the tests: it contains {word!r}"
@@ -38,7 +39,8 @@ def find_problems(path: str) -> list[str]:
         problems.append(f"its metadata say {metadata['Version']}, its name {version}")
     if f'__version__ = "{version}"'.encode() not in files.get("zenml_vertex/__init__.py", b""):
         problems.append(f"zenml_vertex.__version__ is not {version}")
-    if b"zenml_vertex.ownership.hook:install" not in files.get(f"{info}/entry_points.txt", b""):
+    entry_points = files.get(f"{info}/entry_points.txt", b"")
+    if f"{HOOK}.py" not in files or f"{HOOK}:install".encode() not in entry_points:
         problems.append("it has no init hook for ZenML")
     if not any(name.startswith(f"{info}/licenses/") for name in files):
         problems.append("it has no licence")

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from zenml.config.source import Source
-from zenml.models import ServiceConnectorRequirements
+from zenml.models import FlavorRequest, ServiceConnectorRequirements
 from zenml.step_operators.base_step_operator import BaseStepOperatorFlavor
 
+from zenml_vertex.builtin_flavor import describe_builtin
 from zenml_vertex.config import VertexStepOperatorConfig
 
 if TYPE_CHECKING:
@@ -59,3 +60,18 @@ class VertexStepOperatorFlavor(BaseStepOperatorFlavor):
         from zenml_vertex.steps.operator import VertexStepOperator
 
         return VertexStepOperator
+
+    def to_model(self, integration: str | None = None, is_custom: bool = True) -> FlavorRequest:
+        """The record of the flavor in ZenML's database.
+
+        ZenML asks for one that is not custom when it creates or migrates a database, and
+        writes it for all who use that. The record stays ZenML's own, so that nobody
+        needs this package unless a person has run `zenml-vertex flavor install`.
+
+        Args:
+            integration: The integration that the flavor belongs to.
+            is_custom: Whether a user registers the flavor.
+        """
+        if is_custom:
+            return super().to_model(integration, is_custom)
+        return describe_builtin()

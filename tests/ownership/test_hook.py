@@ -1,15 +1,60 @@
 """The init hook: an installed zenml-vertex provides the flavor `vertex`, at no cost."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import zenml_vertex_init_hook
 from zenml_vertex.installation import reinstall_command
 
 BUILTIN = "zenml.integrations.gcp.flavors.vertex_step_operator_flavor"
+HOOK = Path(zenml_vertex_init_hook.__file__)
+
+# One process answers many questions: each would have to import ZenML first.
+_QUESTIONS = f"""
+import inspect, json, sys
+import zenml
+answers = {{"loaded": sorted(name for name in sys.modules if "zenml_vertex" in name)}}
+
+finders = len(sys.meta_path)
+from zenml_vertex_init_hook import install
+install()
+answers["more finders"] = len(sys.meta_path) - finders
+
+# A process without a main file, as a notebook is, creates the database.
+from zenml.client import Client
+from zenml.enums import StackComponentType
+flavor = Client().get_flavor_by_name_and_type("vertex", StackComponentType.STEP_OPERATOR)
+answers["record"] = {{
+    **flavor.get_body().model_dump(mode="json"), **flavor.get_metadata().model_dump(mode="json")
+}}
+
+import {BUILTIN} as builtin, zenml_vertex
+from zenml.integrations.gcp import GcpIntegration
+from zenml.utils import source_utils
+names = ("VertexStepOperatorSettings", "VertexStepOperatorConfig", "VertexStepOperatorFlavor")
+answers["replaced"] = {{name: getattr(builtin, name).__module__ for name in names}}
+ours = zenml_vertex.VertexStepOperatorFlavor
+answers["listed"] = ours in GcpIntegration.flavors()
+source_utils.set_custom_source_root(".")
+answers["found by source"] = source_utils.load("{BUILTIN}.VertexStepOperatorFlavor") is ours
+answers["custom record"] = ours().to_model("custom", is_custom=True).source
+answers["same settings"] = (
+    builtin.VertexStepOperatorSettings is zenml_vertex.VertexStepOperatorSettings
+)
+answers["loader"] = repr(builtin.__spec__.loader)
+answers["one loader"] = builtin.__loader__ is builtin.__spec__.loader
+answers["source text"] = inspect.getsource(builtin)
+answers["other names"] = builtin.GCP_VERTEX_STEP_OPERATOR_FLAVOR
+
+print("answers:", json.dumps(answers))
+"""
 
 
 def _run(program: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -20,6 +65,7 @@ def _run(program: str, folder: Path, **variables: str) -> "subprocess.CompletedP
             **kept,
             "ZENML_CONFIG_PATH": str(folder / "zenml"),
             "ZENML_ANALYTICS_OPT_IN": "false",
+            "ZENML_LOGGING_COLORS_DISABLED": "true",
             **variables,
         },
         cwd=folder,
@@ -28,90 +74,85 @@ def _run(program: str, folder: Path, **variables: str) -> "subprocess.CompletedP
     )
 
 
-def _print_from_builtin(expression: str, folder: Path, **variables: str) -> str:
-    program = f"import sys, zenml, {BUILTIN} as builtin; print({expression})"
-    done = _run(program, folder, **variables)
+def _ask(folder: Path, **variables: str) -> dict[str, Any]:
+    done = _run(_QUESTIONS, folder, **variables)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    (line,) = (text for text in done.stdout.splitlines() if text.startswith("answers: "))
+    answers: dict[str, Any] = json.loads(line.removeprefix("answers: "))
+    return answers
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a user's process says in an environment that has the package."""
+    return _ask(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def disabled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What it says with ZENML_VERTEX_DISABLE=1."""
+    return _ask(tmp_path_factory.mktemp("disabled"), ZENML_VERTEX_DISABLE="1")
 
 
 @pytest.mark.smoke
-def test_an_installed_package_is_the_flavor(tmp_path: Path) -> None:
-    """The path that databases record and old pipelines import leads to this package."""
-    names = ("VertexStepOperatorSettings", "VertexStepOperatorConfig", "VertexStepOperatorFlavor")
-    expression = ", ".join(f"builtin.{name}.__module__" for name in names)
-    assert _print_from_builtin(expression, tmp_path) == (
-        "zenml_vertex.config zenml_vertex.config zenml_vertex.flavor"
-    )
+def test_an_installed_package_is_the_flavor(answers: dict[str, Any]) -> None:
+    """The path that databases record and old pipelines import leads to this package.
+
+    So do ZenML's list of integration flavors and its loader by source.
+    """
+    assert answers["replaced"] == {
+        "VertexStepOperatorSettings": "zenml_vertex.config",
+        "VertexStepOperatorConfig": "zenml_vertex.config",
+        "VertexStepOperatorFlavor": "zenml_vertex.flavor",
+    }
+    assert answers["listed"]
+    assert answers["found by source"]
 
 
-def test_every_lookup_of_the_builtin_class_gives_this_one(tmp_path: Path) -> None:
-    """ZenML's list of integration flavors and its loader by source return this flavor."""
-    (tmp_path / ".zen").mkdir()
-    program = f"""
-from zenml.integrations.gcp import GcpIntegration
-from zenml.utils import source_utils
-import zenml_vertex
-assert zenml_vertex.VertexStepOperatorFlavor in GcpIntegration.flavors()
-loaded = source_utils.load("{BUILTIN}.VertexStepOperatorFlavor")
-assert loaded is zenml_vertex.VertexStepOperatorFlavor
-assert loaded().to_model().source == "zenml_vertex.flavor.VertexStepOperatorFlavor"
-"""
-    done = _run(program, tmp_path)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.smoke
+def test_a_new_database_has_zenmls_own_record(
+    answers: dict[str, Any], disabled: dict[str, Any]
+) -> None:
+    """A database created with the package installed has the record that ZenML writes without it."""
+    changing = {"created": None, "updated": None}
+    assert answers["record"] | changing == disabled["record"] | changing
+    assert answers["record"]["source"] == f"{BUILTIN}.VertexStepOperatorFlavor"
+    assert answers["custom record"] == "zenml_vertex.flavor.VertexStepOperatorFlavor"
 
 
-def test_a_database_made_in_a_notebook_has_the_flavor(tmp_path: Path) -> None:
-    """A process without a main file registers this flavor in a new database, too."""
-    program = """
-from zenml.client import Client
-from zenml.enums import StackComponentType
-flavor = Client().get_flavor_by_name_and_type("vertex", StackComponentType.STEP_OPERATOR)
-print("source:", flavor.source)
-"""
-    done = _run(program, tmp_path)
-    assert "source: zenml_vertex.flavor.VertexStepOperatorFlavor" in done.stdout, done.stderr
-
-
-@pytest.mark.parametrize("value", ["1", "true", "ON"])
-def test_the_hook_can_be_disabled(tmp_path: Path, value: str) -> None:
+def test_the_hook_can_be_disabled(disabled: dict[str, Any]) -> None:
     """With ZENML_VERTEX_DISABLE=1, ZenML works as if this package were not installed."""
-    shown = _print_from_builtin(
-        "builtin.VertexStepOperatorFlavor.__module__", tmp_path, ZENML_VERTEX_DISABLE=value
-    )
-    assert shown == BUILTIN
+    assert set(disabled["replaced"].values()) == {BUILTIN}
 
 
-def test_the_disable_variable_can_be_zero(tmp_path: Path) -> None:
-    """ZENML_VERTEX_DISABLE=0 disables nothing."""
-    shown = _print_from_builtin(
-        "builtin.VertexStepOperatorFlavor.__module__", tmp_path, ZENML_VERTEX_DISABLE="0"
-    )
-    assert shown == "zenml_vertex.flavor"
+@pytest.mark.parametrize(
+    ("value", "is_disabled"),
+    [("1", True), ("true", True), (" ON ", True), ("0", False), ("False", False), ("", False)],
+)
+def test_the_disable_variable_is_read_as_yes_or_no(
+    value: str, is_disabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZENML_VERTEX_DISABLE=0 disables nothing; any other word than no, off and false does."""
+    monkeypatch.setenv("ZENML_VERTEX_DISABLE", value)
+    assert zenml_vertex_init_hook.is_disabled() is is_disabled
 
 
-def test_the_module_is_otherwise_zenmls_own(tmp_path: Path) -> None:
+def test_the_module_is_otherwise_zenmls_own(answers: dict[str, Any]) -> None:
     """ZenML's module keeps its loader, source and other names, for debuggers and `inspect`."""
-    program = f"""
-import inspect, {BUILTIN} as builtin
-assert "SourceFileLoader" in repr(builtin.__spec__.loader), builtin.__spec__
-assert builtin.__loader__ is builtin.__spec__.loader
-assert "class VertexStepOperatorSettings" in inspect.getsource(builtin)
-assert builtin.GCP_VERTEX_STEP_OPERATOR_FLAVOR == "vertex"
-"""
-    done = _run(program, tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert "SourceFileLoader" in answers["loader"]
+    assert answers["one loader"]
+    assert "class VertexStepOperatorSettings" in answers["source text"]
+    assert answers["other names"] == "vertex"
 
 
-def test_import_zenml_does_not_load_the_package(tmp_path: Path) -> None:
-    """`import zenml` loads the hook and no other module of this package."""
-    program = (
-        "import sys, zenml; print(sorted(name for name in sys.modules if 'zenml_vertex' in name))"
-    )
-    done = _run(program, tmp_path)
-    assert done.stdout.strip() == (
-        "['zenml_vertex', 'zenml_vertex.ownership', 'zenml_vertex.ownership.hook']"
-    )
+def test_import_zenml_does_not_load_the_package(answers: dict[str, Any]) -> None:
+    """`import zenml` loads the hook and nothing of the package."""
+    assert answers["loaded"] == ["zenml_vertex_init_hook"]
+
+
+def test_the_hook_is_installed_once(answers: dict[str, Any]) -> None:
+    """A process that imports ZenML again has one finder, not two."""
+    assert answers["more finders"] == 0
 
 
 def test_the_hook_needs_the_standard_library_only(tmp_path: Path) -> None:
@@ -119,51 +160,69 @@ def test_the_hook_needs_the_standard_library_only(tmp_path: Path) -> None:
     program = """
 import importlib.metadata, logging, sys
 before = set(sys.modules)
-from zenml_vertex.ownership.hook import install
+from zenml_vertex_init_hook import install
 install()
-new = set(sys.modules) - before
-assert not [name for name in new if not name.startswith("zenml_vertex")], new
+assert set(sys.modules) - before == {"zenml_vertex_init_hook"}, set(sys.modules) - before
 """
     done = _run(program, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def _expect_builtin(folder: Path, reason: str, preparation: str = "", **variables: str) -> str:
+    """Expect that ZenML continues with its own flavor, and that a warning gives the reason."""
+    program = f"""
+import sys
+{preparation}
+import zenml
+import {BUILTIN} as builtin
+print(builtin.VertexStepOperatorFlavor.__module__)
+"""
+    done = _run(program, folder, **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == BUILTIN
+    output = done.stdout + done.stderr
+    assert ("zenml-vertex cannot be loaded" in output) == bool(reason), output
+    assert reason in output
+    return output
 
 
 def test_a_package_that_cannot_be_loaded_breaks_nothing(tmp_path: Path) -> None:
     """ZenML continues with its own flavor, and one warning gives the reason and the cure."""
-    program = f"""
-import sys
+    wall = """
 class Wall:
     def find_spec(self, name, path=None, target=None):
         if name == "zenml_vertex.config":
             raise ImportError("it is broken")
-import zenml
 sys.meta_path.insert(0, Wall())
-import {BUILTIN} as builtin
-print(builtin.VertexStepOperatorFlavor.__module__)
 """
-    done = _run(program, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == BUILTIN
-    assert "zenml-vertex cannot be loaded (ImportError: it is broken)" in done.stdout + done.stderr
-    assert reinstall_command() in done.stdout + done.stderr
+    output = _expect_builtin(tmp_path, "(ImportError: it is broken)", wall)
+    assert reinstall_command() in output
 
 
-def test_the_hook_is_installed_once(tmp_path: Path) -> None:
-    """A process that imports ZenML again has one finder, not two."""
-    program = """
-import sys, zenml
-from zenml_vertex.ownership.hook import install
-before = len(sys.meta_path)
-install()
-assert len(sys.meta_path) == before
-"""
-    done = _run(program, tmp_path)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("is_disabled", [False, True])
+def test_a_folder_of_the_same_name_breaks_nothing(tmp_path: Path, is_disabled: bool) -> None:
+    """A user's own `zenml_vertex` in the working directory is not run, and a warning names it."""
+    (tmp_path / "zenml_vertex").mkdir()
+    (tmp_path / "zenml_vertex" / "__init__.py").write_text("raise SystemExit('mine')\n", "utf-8")
+    if is_disabled:
+        _expect_builtin(tmp_path, "", ZENML_VERTEX_DISABLE="1")
+    else:
+        _expect_builtin(tmp_path, f"another `zenml_vertex` first, {tmp_path}/zenml_vertex/")
 
 
-@pytest.mark.parametrize("first", ["zenml_vertex.config", "zenml_vertex.flavor", BUILTIN])
-def test_the_order_of_imports_does_not_matter(tmp_path: Path, first: str) -> None:
+def test_a_half_removed_package_breaks_nothing(tmp_path: Path) -> None:
+    """Where the package's folder is gone and its metadata is left, a warning says so."""
+    shutil.copy(HOOK, tmp_path)
+    removed = "sys.modules['zenml_vertex'] = None"
+    _expect_builtin(tmp_path, f"{tmp_path}/zenml_vertex/__init__.py is missing", removed)
+
+
+@pytest.mark.parametrize("first", ["zenml_vertex.config", "zenml_vertex.flavor"])
+def test_the_order_of_imports_does_not_matter(
+    tmp_path: Path, first: str, answers: dict[str, Any]
+) -> None:
     """Whichever module is imported first, there is one settings class."""
+    assert answers["same settings"]
     program = f"""
 import {first}
 import {BUILTIN} as builtin

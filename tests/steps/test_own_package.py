@@ -129,7 +129,7 @@ def test_the_copied_files_are_the_package(app: Path) -> None:
         "print([e.value for e in entry_points(group='zenml.init_hooks')])\n",
     )
     assert place == f"{app}/zenml_vertex/__init__.py {zenml_vertex.__version__}"
-    assert "zenml_vertex.ownership.hook:install" in hooks
+    assert "zenml_vertex_init_hook:install" in hooks
 
 
 def test_a_container_has_everything_it_imports(app: Path) -> None:

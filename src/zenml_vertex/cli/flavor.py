@@ -7,7 +7,7 @@ import click
 from zenml_vertex import __version__
 from zenml_vertex.cli.group import Group
 from zenml_vertex.installation import install_command
-from zenml_vertex.ownership.hook import DISABLE_VARIABLE, is_disabled
+from zenml_vertex_init_hook import DISABLE_VARIABLE, is_disabled
 
 if TYPE_CHECKING:
     from zenml_vertex.ownership.record import FlavorRecord, Owner

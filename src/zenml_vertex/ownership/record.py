@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,17 +20,12 @@ from zenml.client import Client
 from zenml.enums import StackComponentType
 from zenml.exceptions import AuthorizationException, IllegalOperationError
 from zenml.models import FlavorFilter, FlavorRequest, FlavorUpdate
-from zenml.stack import Flavor
 
+from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
-from zenml_vertex.ownership.hook import BUILTIN_MODULE, FLAVOR_CLASS, load_builtin_flavor_class
 
 OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
-BUILTIN_SOURCE = f"{BUILTIN_MODULE}.{FLAVOR_CLASS}"
-_BUILTIN_INTEGRATION = "gcp"
-# What ZenML itself writes for a flavor that a user registers.
-_CUSTOM_INTEGRATION = "custom"
 
 
 class Owner(Enum):
@@ -108,7 +102,7 @@ def install_record() -> bool:
         )
     if record.is_installed:
         return False
-    _write(record.id, _describe(VertexStepOperatorFlavor(), OUR_SOURCE, is_custom=True))
+    _write(record.id, VertexStepOperatorFlavor().to_model("custom", is_custom=True))
     return True
 
 
@@ -121,8 +115,7 @@ def restore_record() -> bool:
     record = read_record()
     if record.owner is Owner.BUILTIN:
         return False
-    builtin: Flavor = load_builtin_flavor_class()()
-    _write(record.id, _describe(builtin, BUILTIN_SOURCE, is_custom=False))
+    _write(record.id, describe_builtin())
     return True
 
 
@@ -148,37 +141,14 @@ def describe_server() -> str:
     return f"the ZenML database {place}"
 
 
-def _describe(flavor: Flavor, source: str, *, is_custom: bool) -> dict[str, Any]:
-    """The fields of a record.
-
-    ZenML's own `Flavor.to_model` would look the class up under its name, where the
-    built-in one is not while it is replaced.
-    """
-    connector = flavor.service_connector_requirements
-    return {
-        "name": flavor.name,
-        "display_name": flavor.display_name,
-        "type": flavor.type,
-        "source": source,
-        "config_schema": flavor.config_schema,
-        "connector_type": connector.connector_type if connector else None,
-        "connector_resource_type": connector.resource_type if connector else None,
-        "connector_resource_id_attr": connector.resource_id_attr if connector else None,
-        "integration": _CUSTOM_INTEGRATION if is_custom else _BUILTIN_INTEGRATION,
-        "logo_url": flavor.logo_url,
-        "docs_url": flavor.docs_url,
-        "sdk_docs_url": flavor.sdk_docs_url,
-        "is_custom": is_custom,
-    }
-
-
-def _write(record_id: UUID | None, fields: dict[str, Any]) -> None:
+def _write(record_id: UUID | None, request: FlavorRequest) -> None:
     with _server_errors("change"):
         store = Client().zen_store
         if record_id is None:
-            store.create_flavor(FlavorRequest(**fields))
+            store.create_flavor(request)
         else:
-            store.update_flavor(record_id, FlavorUpdate(**fields))
+            # As ZenML writes its own.
+            store.update_flavor(record_id, FlavorUpdate.model_validate(dict(request)))
 
 
 @contextmanager

@@ -36,6 +36,8 @@ _IN_CONTAINERS = (
     "ownership/hook.py",
     "steps/*.py",
 )
+# Beside the package.
+_HOOK = "zenml_vertex_init_hook.py"
 # Of the metadata, what is read at run time: the version, and the hook that ZenML calls.
 _METADATA_FILES = ("METADATA", "entry_points.txt")
 
@@ -104,6 +106,7 @@ def read_files(package: Path) -> dict[str, str]:
         package: Folder of this package.
     """
     files = {file for pattern in _IN_CONTAINERS for file in package.glob(pattern)}
+    files.add(package.with_name(_HOOK))
     found: dict[str, str] = {}
     for file in sorted(files):
         if file.is_file() and file.stem.isidentifier():

@@ -134,7 +134,7 @@ def make_navigation(root: Path, pages: Mapping[str, str]) -> list[dict[str, Any]
     (last,) = index[-1].values()
     (title,) = last.pop()
     last.append({title: [pages["docs/decisions/README.md"], *decisions]})
-    start = [{"zenml-vertex": pages["README.md"]}, {"All pages": pages["docs/README.md"]}]
+    start = [{"Overview": pages["README.md"]}, {"All pages": pages["docs/README.md"]}]
     return [{"Start": start}, *index]
 
 

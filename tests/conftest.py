@@ -60,6 +60,7 @@ _SLOW = (
     "tests/cli/test_jobs.py",
     "tests/cli/test_zenml_commands.py",
     "tests/cli/test_shells.py",
+    "tests/cli/test_step_operators.py",
     "tests/local_stack/test_shell.py",
     "tests/container/test_once.py",
     "tests/benchmarks/test_counting.py",

@@ -76,7 +76,7 @@ class FlavorOwnershipError(VertexStepOperatorError):
 
 
 class ServerUnreachable(VertexStepOperatorError):
-    """The ZenML server did not respond, or asked to come back later."""
+    """The ZenML server did not respond, wants a login, or asked to come back later."""
 
     retryable = True
 

@@ -111,12 +111,12 @@ def fail_with(tmp_path: Path) -> Callable[..., Result]:
 
 def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> None:
     """No exception is shown as a traceback, but by the option that the line names."""
-    error = ZeroDivisionError("a number by zero\nmore ya29.t0ken")
+    error = ZeroDivisionError("a number by zero\nya29.t0ken")
     result = fail_with(error)
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: `program inner fail` failed unexpectedly: ZeroDivisionError: a number by zero. "
-        "To see where, run it again with --traceback: `program --traceback inner fail`\n"
+        "Error: `program inner fail` failed unexpectedly: ZeroDivisionError: a number by zero "
+        "***. To see where, run it again with --traceback: `program --traceback inner fail`\n"
     )
     shown = fail_with(error, "--traceback")
     assert shown.exit_code == 1

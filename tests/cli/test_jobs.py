@@ -111,17 +111,6 @@ def test_orphans_are_listed_and_cancelled(
     assert "Not an active job in" in output
 
 
-def test_a_step_operator_of_another_flavor_is_refused(
-    local_stack: LocalStack, folder: Path
-) -> None:
-    """The error is one line, with the command that shows the suitable step operators."""
-    code, output = _run(local_stack, folder, "list", "--step-operator", "nobody")
-    assert code == 1
-    assert output.strip().endswith(
-        "Error: There is no step operator `nobody`. `zenml step-operator list` shows them."
-    )
-
-
 def test_cancel_requires_jobs_to_be_named(local_stack: LocalStack, folder: Path) -> None:
     """`jobs cancel` without jobs, or with jobs and `--orphans`, is an error."""
     for arguments in (["cancel"], ["cancel", "1", "--orphans"]):

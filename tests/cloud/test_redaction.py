@@ -18,6 +18,7 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"
         ("eyJhbGciOi.eyJodW50ZXIy.hunter2 end", "*** end"),
         (f"key {PEM} end", "key *** end"),
         ("key -----BEGIN PRIVATE KEY-----\nhunter2 cut off", "key ***"),
+        ("at mysql://admin:hunter2@db:3306/zenml", "at mysql://***@db:3306/zenml"),
     ],
 )
 def test_a_secret_is_not_shown(text: str, shown: str) -> None:

@@ -33,8 +33,9 @@ def describe_failure(error: BaseException, command: str) -> str:
         place = f": {error.filename}" if error.filename else ""
         said = f"{error.strerror}{place}"
     else:
-        lines = str(error).strip().splitlines()
-        said = f"{type(error).__name__}{f': {lines[0]}' if lines else ''}"
+        # pydantic adds the input, which can hold a secret.
+        text = " ".join(str(error).split()).partition(" [type=")[0]
+        said = f"{type(error).__name__}{f': {text}' if text else ''}"
     program, _, rest = command.partition(" ")
     return (
         f"`{command}` failed unexpectedly: {redact(said)[:_MOST_CHARACTERS].rstrip('.')}. To see "

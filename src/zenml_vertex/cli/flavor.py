@@ -27,7 +27,8 @@ def flavor() -> None:
 def status() -> None:
     """Show who owns the record, what this environment uses, and what to do next."""
     from zenml_vertex.errors import FlavorOwnershipError
-    from zenml_vertex.ownership.record import count_components, describe_server, read_record
+    from zenml_vertex.ownership.record import count_components, read_record
+    from zenml_vertex.steps.server import describe_server
 
     try:
         record = read_record()
@@ -53,7 +54,8 @@ def install() -> None:
     and after an upgrade of this package.
     """
     from zenml_vertex.errors import FlavorOwnershipError
-    from zenml_vertex.ownership.record import describe_server, install_record
+    from zenml_vertex.ownership.record import install_record
+    from zenml_vertex.steps.server import describe_server
 
     try:
         changed = install_record()
@@ -71,7 +73,8 @@ def install() -> None:
 def restore() -> None:
     """Give the server's record back to ZenML's built-in flavor."""
     from zenml_vertex.errors import FlavorOwnershipError
-    from zenml_vertex.ownership.record import describe_server, restore_record
+    from zenml_vertex.ownership.record import restore_record
+    from zenml_vertex.steps.server import describe_server
 
     try:
         changed = restore_record()

@@ -38,7 +38,9 @@ def jobs() -> None:
 def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
     """List the active jobs."""
     with _errors():
-        operator = _load_step_operator(step_operator)
+        from zenml_vertex.cli.step_operators import load_step_operator
+
+        operator = load_step_operator(step_operator)
         connection, live = _list_live_jobs(operator)
         found = _find_orphans(operator, live)
     reasons = {str(orphan.name): orphan.reason for orphan in found}
@@ -66,7 +68,9 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
     from zenml_vertex.job.states import short_name
 
     with _errors():
-        operator = _load_step_operator(step_operator)
+        from zenml_vertex.cli.step_operators import load_step_operator
+
+        operator = load_step_operator(step_operator)
         connection, live = _list_live_jobs(operator)
         found = {str(orphan.name): orphan.reason for orphan in _find_orphans(operator, live)}
         named = {job_id.rsplit("/", 1)[-1] for job_id in job}
@@ -95,36 +99,6 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         click.echo(f"{name.job_id}  {ended}")
     if not all(states.values()):
         raise SystemExit(1)
-
-
-def _load_step_operator(name: str | None) -> "VertexStepOperator":
-    from zenml.client import Client
-    from zenml.enums import StackComponentType
-    from zenml.stack import StackComponent
-
-    from zenml_vertex.errors import StackError
-    from zenml_vertex.steps.operator import VertexStepOperator
-    from zenml_vertex.steps.records import server_errors
-
-    component: object
-    with server_errors():
-        if name:
-            try:
-                model = Client().get_stack_component(StackComponentType.STEP_OPERATOR, name)
-            except KeyError:
-                raise StackError(
-                    f"There is no step operator `{name}`. `zenml step-operator list` shows them."
-                ) from None
-            component = StackComponent.from_model(model)
-        else:
-            component = Client().active_stack.step_operator
-    if not isinstance(component, VertexStepOperator):
-        which = f"The step operator `{name}`" if name else "The active stack's step operator"
-        raise StackError(
-            f"{which} is not of flavor `vertex`. Name one with --step-operator; "
-            "`zenml step-operator list` shows them."
-        )
-    return component
 
 
 def _list_live_jobs(operator: "VertexStepOperator") -> "tuple[Connection, Sequence[JobJson]]":

@@ -7,14 +7,15 @@ repeat what they were sent. Pure.
 import re
 from collections.abc import Iterator
 
-# Google's access and refresh tokens, JWTs, private keys, and whatever follows
-# `Bearer`. Forms: https://cloud.google.com/docs/authentication/token-types
+# Google's access and refresh tokens, JWTs, private keys, whatever follows `Bearer`, and
+# the login in a URL. Forms: https://cloud.google.com/docs/authentication/token-types
 _SECRET = re.compile(
     r"ya29\.[\w.~+/=-]+"
     r"|1//[\w-]{20,}"
     r"|eyJ[\w-]+\.[\w-]+\.[\w-]*"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
-    r"|(?<=Bearer )\S+",
+    r"|(?<=Bearer )\S+"
+    r"|(?<=://)[^/@\s]+(?=@)",
     re.DOTALL,
 )
 

@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from requests.exceptions import RequestException
 from zenml.client import Client
 from zenml.enums import StackComponentType
-from zenml.exceptions import AuthorizationException, IllegalOperationError
+from zenml.exceptions import AuthorizationException, CredentialsNotValid, IllegalOperationError
 from zenml.models import FlavorFilter, FlavorRequest, FlavorUpdate
 
 from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
+from zenml_vertex.steps.server import describe_refusal, describe_server
 
 OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
 
@@ -132,15 +132,6 @@ def count_components() -> int:
     return page.total
 
 
-def describe_server() -> str:
-    """The server, for people to read; without the credentials that a database's URL can hold."""
-    url = urlsplit(Client().zen_store.url)
-    place = url.netloc.rpartition("@")[2] + url.path
-    if url.scheme.startswith("http"):
-        return f"the ZenML server {url.scheme}://{place}"
-    return f"the ZenML database {place}"
-
-
 def _write(record_id: UUID | None, request: FlavorRequest) -> None:
     with _server_errors("change"):
         store = Client().zen_store
@@ -160,6 +151,8 @@ def _server_errors(verb: str) -> Iterator[None]:
     """
     try:
         yield
+    except CredentialsNotValid as error:
+        raise FlavorOwnershipError(describe_refusal(error)) from error
     except (IllegalOperationError, AuthorizationException) as error:
         raise FlavorOwnershipError(
             f"You are not allowed to {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: "
@@ -171,7 +164,4 @@ def _server_errors(verb: str) -> Iterator[None]:
         reason = error if isinstance(error, RequestException) else error.__cause__
         if not isinstance(reason, RequestException):
             raise
-        raise FlavorOwnershipError(
-            f"The ZenML server cannot be reached ({type(reason).__name__}). `zenml status` shows "
-            "which server it is and whether it answers."
-        ) from error
+        raise FlavorOwnershipError(describe_refusal(error)) from error

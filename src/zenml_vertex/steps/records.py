@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from requests.exceptions import RequestException
 from zenml.client import Client
 from zenml.constants import FILTERING_DATETIME_FORMAT
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import AuthorizationException, IllegalOperationError
+from zenml.exceptions import IllegalOperationError
 from zenml.models import StepRunResponse
 from zenml.models.v2.misc.exception_info import ExceptionInfo
 from zenml.orchestrators.publish_utils import (
@@ -24,6 +23,7 @@ from zenml.orchestrators.publish_utils import (
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
+from zenml_vertex.steps.server import describe_refusal, server_errors
 
 # Far below the server's own limit for a page.
 _PAGE_SIZE = 100
@@ -136,19 +136,6 @@ def explained() -> Iterator[None]:
 
 
 @contextmanager
-def server_errors() -> Iterator[None]:
-    """Raise ServerUnreachable if the server cannot be reached or does not respond properly.
-
-    ZenML's client raises RuntimeError for a status that the server does not use, such as
-    that of a proxy while the server restarts.
-    """
-    try:
-        yield
-    except (RequestException, RuntimeError, AuthorizationException) as error:
-        raise _unreachable(error) from error
-
-
-@contextmanager
 def _step_run_errors(step_run_id: str) -> Iterator[None]:
     """The same, and StepRunNotFound if the step run was deleted.
 
@@ -162,15 +149,8 @@ def _step_run_errors(step_run_id: str) -> Iterator[None]:
             try:
                 Client().zen_store.get_user()
             except KeyError as nothing:
-                raise _unreachable(nothing) from error
+                raise ServerUnreachable(describe_refusal(nothing)) from error
             raise StepRunNotFound(
                 f"Step run {step_run_id} does not exist on the ZenML server. Was its pipeline run "
                 "deleted? `zenml pipeline runs list` shows those that are left."
             ) from error
-
-
-def _unreachable(error: Exception) -> ServerUnreachable:
-    return ServerUnreachable(
-        f"The ZenML server cannot be reached ({type(error).__name__}). "
-        "`zenml status` shows which server it is and whether it answers."
-    )

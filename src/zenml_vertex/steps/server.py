@@ -1,0 +1,66 @@
+"""The ZenML server: which one it is, and why it does not do what is asked."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from requests.exceptions import RequestException
+from zenml.config.global_config import GlobalConfiguration
+from zenml.exceptions import AuthorizationException, CredentialsNotValid
+
+from zenml_vertex.errors import ServerUnreachable
+
+# Each takes the place of a login.
+_CREDENTIALS = ("ZENML_STORE_API_KEY", "ZENML_STORE_API_TOKEN")
+
+
+def describe_server() -> str:
+    """The server, for people to read; without the credentials that a database's URL can hold."""
+    url = urlsplit(GlobalConfiguration().store_configuration.url)
+    place = url.netloc.rpartition("@")[2] + url.path
+    if url.scheme.startswith("http"):
+        return f"the ZenML server {url.scheme}://{place}"
+    return f"the ZenML database {place}"
+
+
+def describe_refusal(error: Exception) -> str:
+    """Why the server does not respond, or to whom it does not, and what to do."""
+    if isinstance(error, CredentialsNotValid):
+        server = describe_server()
+        login = f"`zenml login {server.rpartition(' ')[2]}` logs you in."
+        if used := [name for name in _CREDENTIALS if os.environ.get(name)]:
+            return (
+                f"{_capitalize(server)} does not accept the credentials in {used[0]}. Set valid "
+                f"ones; without {used[0]}, {login}"
+            )
+        return f"You are not logged in to {server}, or the login has expired. {login}"
+    if isinstance(error, AuthorizationException):
+        return (
+            f"{_capitalize(describe_server())} does not allow this: {error} `zenml status` shows "
+            "who you are."
+        )
+    # ZenML's REST store wraps the first of its requests in a RuntimeError.
+    cause = error.__cause__
+    reason = cause if isinstance(cause, RequestException) else error
+    return (
+        f"The ZenML server cannot be reached ({type(reason).__name__}). "
+        "`zenml status` shows which server it is and whether it answers."
+    )
+
+
+@contextmanager
+def server_errors() -> Iterator[None]:
+    """Raise ServerUnreachable if the server cannot be reached or does not respond properly.
+
+    ZenML's client raises RuntimeError for a status that the server does not use, such as
+    that of a proxy while the server restarts.
+    """
+    try:
+        yield
+    except (RequestException, RuntimeError, AuthorizationException) as error:
+        raise ServerUnreachable(describe_refusal(error)) from error
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]

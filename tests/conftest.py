@@ -74,6 +74,7 @@ _SLOW = (
     "tests/cloud/test_gcloud_login.py",
     "tests/emulator/test_gcloud.py",
     "tests/cloud/test_connector.py",
+    "tests/docs/test_other_commands.py",
     "tests/emulator/test_command.py",
     "tests/emulator/test_process_runtime.py",
     "tests/emulator/test_job_client.py",

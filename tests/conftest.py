@@ -83,6 +83,7 @@ _SLOW = (
     "tests/local_stack/test_credentials.py",
     "tests/benchmarks/test_table.py",
     "tests/emulator/test_credentials.py",
+    "tests/docs/test_site.py::test_a_broken_link_stops_the_build",
     "tests/emulator/test_crash.py",
     "tests/emulator/test_emulator.py",
     "tests/emulator/test_http.py::test_text_in_any_script_is_preserved",

@@ -184,8 +184,26 @@ def find_foreign(html: str) -> list[str]:
     return [source or style for source, style in _LOADED.findall(html)]
 
 
+def build(folder: Path) -> int:
+    """Build the site that is laid out in a folder, into its folder `html`.
+
+    Returns:
+        0, or what the program returned that found a broken link or another fault: every warning
+        is an error.
+    """
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    built = subprocess.run(command, cwd=folder, check=False)
+    if built.returncode:
+        return built.returncode
+    pages = {page: page.read_text("utf-8") for page in sorted((folder / "html").rglob("*.html"))}
+    foreign = {page.name: found for page, text in pages.items() if (found := find_foreign(text))}
+    for page, found in foreign.items():
+        sys.stderr.write(f"{page} loads {', '.join(found)}\n")
+    return 1 if foreign else 0
+
+
 def main() -> int:
-    """Lay the pages out and build the site, with every warning as an error."""
+    """Lay the pages out and build the site."""
     if find_spec("zensical") is None:
         sys.stdout.write(
             "docs: SKIPPED, the site takes Python 3.11 or newer: "
@@ -197,21 +215,14 @@ def main() -> int:
     except BrokenLinkError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    built = subprocess.run(command, cwd=FOLDER, check=False)
-    if built.returncode:
-        return built.returncode
-    html = FOLDER / "html"
-    pages = {page: page.read_text("utf-8") for page in sorted(html.rglob("*.html"))}
-    foreign = {page: found for page, text in pages.items() if (found := find_foreign(text))}
-    for page, found in foreign.items():
-        sys.stderr.write(f"{page.relative_to(html)} loads {', '.join(found)}\n")
-    if not foreign:
+    returned = build(FOLDER)
+    if returned == 0:
+        html = (FOLDER / "html").relative_to(ROOT)
         sys.stdout.write(
-            f"The site: {html / 'index.html'}. Its search takes a server: "
-            f"python3 -m http.server --bind 127.0.0.1 --directory {html.relative_to(ROOT)}\n"
+            f"The site is in {html}. Its search takes a server: "
+            f"python3 -m http.server --bind 127.0.0.1 --directory {html}\n"
         )
-    return 1 if foreign else 0
+    return returned
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The site has every page once, and its links lead to what the pages link to."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import yaml
 
 from docs.site.build import (
     BrokenLinkError,
+    build,
     find_examples,
     find_foreign,
     find_pages,
     lay_out,
+    main,
     make_navigation,
     move_links,
 )
@@ -136,3 +139,34 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
     assert find_foreign(f'<link rel="stylesheet" href="{font}">') == [font]
     assert find_foreign('<img alt="x" src="//example.com/a.png">') == ["//example.com/a.png"]
     assert find_foreign('<a href="https://zenml.io">x</a><script src="assets/a.js">') == []
+
+
+@pytest.mark.parametrize(("environment", "returned"), [({}, 0), ({"CI": "1"}, 1)])
+def test_a_python_without_the_builder_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    returned: int,
+) -> None:
+    """On Python 3.10 the command names the way to a site, and CI does not pass without one."""
+    monkeypatch.setattr("docs.site.build.find_spec", lambda _: None)
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main() == returned
+    assert "make docs PYTHON=python3.13 VENV=.venv-docs" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(find_spec("zensical") is None, reason="the builder takes Python 3.11")
+def test_a_broken_link_stops_the_build(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A link to a page or a heading that does not exist is named, and nothing is built."""
+    lay_out(ROOT, tmp_path)
+    page = tmp_path / "pages" / "how-to" / "gpus.md"
+    broken = "[one](no-such-page.md), [another](credentials.md#no-such-heading)\n"
+    page.write_text(page.read_text("utf-8") + broken, "utf-8")
+    assert build(tmp_path) != 0
+    said = capfd.readouterr()
+    output = re.sub(r"\x1b\[[\d;]*m", "", said.out + said.err)
+    assert "page does not exist" in output
+    assert "anchor does not exist" in output
+    assert "2 issues found" in output

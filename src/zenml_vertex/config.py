@@ -6,22 +6,47 @@ that its components and pipelines work unchanged; `disk_type` and `disk_size_gb`
 are the spelling of ZenML's own page on it.
 """
 
+import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from zenml.config.base_settings import BaseSettings
 from zenml.step_operators.base_step_operator import BaseStepOperatorConfig
 from zenml.utils.secret_utils import is_secret_reference
 
-from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.fields import ADDITIONAL_ARGS, ROWS, SPELLINGS, JobFields, resolve_fields
-from zenml_vertex.job.machines import nearest
-from zenml_vertex.job.readers import UnreadableValue
+from zenml_vertex.job.fields import (
+    ADDITIONAL_ARGS,
+    ROWS,
+    JobFields,
+    describe_unreadable,
+    resolve_fields,
+)
+from zenml_vertex.job.readers import (
+    Reader,
+    UnreadableValue,
+    read_integer,
+    read_object,
+    read_string,
+    show_value,
+)
 from zenml_vertex.job.rules import check_values
+from zenml_vertex.job.spellings import describe_unknown_setting, join_spellings
 
 ClientExit = Literal["cancel", "detach"]
 
+_JSON_CURE = (
+    "Write a JSON object in single quotes on the command line, such as "
+    """'{"timeout": "3600s"}', and an object without quotes in YAML and in code."""
+)
 # 68 years. A number of thousands of digits could not be written into a job.
 _MAX_LINGERING_SECONDS = 2**31 - 1
 
@@ -116,6 +141,8 @@ class VertexStepOperatorSettings(BaseSettings):
     )
     lingering_seconds: int = Field(
         default=300,
+        ge=0,
+        le=_MAX_LINGERING_SECONDS,
         description="How long a job may keep running after its step has finished, in seconds, "
         "0 or more. A container that hangs is stopped after that.",
     )
@@ -147,38 +174,60 @@ class VertexStepOperatorSettings(BaseSettings):
         "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_names(cls, data: Any) -> Any:
-        """Accept the other spellings, and refuse an unknown name."""
-        if not isinstance(data, Mapping):
-            return data
-        values = dict(data)
-        client_exit = values.get("on_client_exit")
-        if client_exit not in (None, *get_args(ClientExit)):
-            # pydantic's own error would lose its reason on the way through ZenML.
-            raise ConfigurationError(
-                [f"`on_client_exit` is `{client_exit}`. Write `cancel` or `detach`."]
-            )
-        unknown = [name for name in values if name not in cls.model_fields]
-        if unknown and cls.model_config.get("extra") == "forbid":
-            raise ConfigurationError(_describe_unknown(name, cls.model_fields) for name in unknown)
-        for spelling, field in SPELLINGS.items():
-            value = values.pop(spelling, None)
-            if value in (None, ""):
-                continue
-            if values.get(field) not in (None, "") and not _is_same(field, values[field], value):
-                problem = (
-                    f"`{spelling}` ({value}) and `{field}` ({values[field]}) are two "
-                    f"spellings of one setting and differ. Keep `{field}`."
-                )
-                raise ConfigurationError([problem])
-            values[field] = value
-        return values
+    # Name of a setting that is wrong -> what is said of it; the setting has its default.
+    _unreadable: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check(self) -> "VertexStepOperatorSettings":
-        """Refuse values that are wrong whatever the other settings are.
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(
+        cls, data: Any, handler: ModelWrapValidatorHandler["VertexStepOperatorSettings"]
+    ) -> "VertexStepOperatorSettings":
+        """Read what was written; names and types that are wrong are collected, with reasons."""
+        if not isinstance(data, Mapping):
+            return handler(data)
+        values, unreadable = join_spellings(data)
+        for name in [name for name in values if name not in cls.model_fields]:
+            del values[name]
+            if cls.model_config.get("extra") == "forbid":
+                unreadable[name] = describe_unknown_setting(name, cls.model_fields)
+        unreadable |= _read_json_texts(values, cls.model_fields)
+        while True:
+            try:
+                settings = handler(values)
+            except ValidationError as error:
+                # pydantic's own error would lose its reasons on the way through ZenML.
+                wrong = {str(detail["loc"][0]): detail["msg"] for detail in error.errors()}
+                for name, reason in wrong.items():
+                    unreadable[name] = cls._describe_wrong(name, values.get(name), reason)
+                    values.pop(name, None)
+                    if cls.model_fields[name].is_required():
+                        values[name] = ""
+            else:
+                break
+        settings._unreadable.update(unreadable)  # noqa: SLF001 - of this class
+        settings._judge()  # noqa: SLF001 - of this class
+        return settings
+
+    @classmethod
+    def _describe_wrong(cls, name: str, value: Any, reason: str) -> str:
+        """Say what is wrong with a value that pydantic does not accept.
+
+        Args:
+            name: Name of the setting.
+            value: Its value; None where there is none.
+            reason: What pydantic says.
+        """
+        if value is None:
+            return f"`{name}` is empty. Write a value, or remove it."
+        try:
+            (_READERS.get(name) or ROWS[name].read)(value)
+        except UnreadableValue as unreadable:
+            shown = None if name == ADDITIONAL_ARGS else show_value(value)
+            return describe_unreadable(f"`{name}`", unreadable, shown)
+        return f"`{name}` cannot be used: {reason}."
+
+    def _judge(self) -> None:
+        """Refuse what is wrong whatever the other settings are.
 
         A `{{secret.key}}` is looked up when it is read, so it is not read here. Nor are the
         additional arguments: a component that is already registered must load with them.
@@ -186,14 +235,9 @@ class VertexStepOperatorSettings(BaseSettings):
         known = {
             name: None if is_secret_reference(value) else value
             for name, value in self.__dict__.items()
-            if name != ADDITIONAL_ARGS
+            if name != ADDITIONAL_ARGS and name not in self._unreadable
         }
-        check_values(resolve_fields(known))
-        if not 0 <= self.lingering_seconds <= _MAX_LINGERING_SECONDS:
-            raise ConfigurationError(
-                [f"`lingering_seconds` is out of range. Write 0 to {_MAX_LINGERING_SECONDS}."]
-            )
-        return self
+        check_values(resolve_fields(known, unreadable=self._unreadable))
 
     def to_job_fields(self, *, gpu_count: int | None = None) -> JobFields:
         """What a job with these settings asks for; looks up secret references.
@@ -203,7 +247,13 @@ class VertexStepOperatorSettings(BaseSettings):
         """
         names = [name for name in type(self).model_fields if name in ROWS]
         settings = {name: getattr(self, name) for name in (*names, ADDITIONAL_ARGS)}
-        return resolve_fields(settings, gpu_count=gpu_count)
+        secrets = (name for name in names if is_secret_reference(self.__dict__[name]))
+        return resolve_fields(
+            settings,
+            gpu_count=gpu_count,
+            unreadable=self._unreadable,
+            secrets=frozenset(secrets),
+        )
 
 
 class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSettings):
@@ -218,14 +268,12 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
 
     region: str = Field(description="Region that jobs run in, e.g. `europe-west4`.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _require_region(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("region") is None:
-            raise ConfigurationError(
-                ["`region` is not set. Add, for example, --region=europe-west4 to the command."]
-            )
-        return data
+    def _describe_wrong(cls, name: str, value: Any, reason: str) -> str:
+        """Say how a component gets the region that it must have."""
+        if name == "region" and value is None:
+            return "`region` is not set. Add, for example, --region=europe-west4 to the command."
+        return super()._describe_wrong(name, value, reason)
 
     @property
     def is_remote(self) -> bool:
@@ -233,17 +281,58 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
         return True
 
 
-def _is_same(field: str, value: Any, other: Any) -> bool:
-    """Whether two values of a field are the same once they are read."""
-    read = ROWS[field].read
-    try:
-        return bool(read(value) == read(other))
-    except UnreadableValue:
-        return bool(value == other)
+def _find_json_fields(fields: Mapping[str, FieldInfo]) -> set[str]:
+    """The settings whose values are objects or lists, and never text."""
+    found = set()
+    for name, field in fields.items():
+        kind = field.annotation
+        parts = (kind,) if get_origin(kind) in (dict, list) else get_args(kind)
+        if str not in parts and {dict, list} & {get_origin(part) for part in parts}:
+            found.add(name)
+    return found
 
 
-def _describe_unknown(name: str, known: Mapping[str, Any]) -> str:
-    """Say that a setting does not exist, and which one was probably meant."""
-    if close := nearest(name, known):
-        return f"there is no setting `{name}`. Did you mean `{close}`?"
-    return f"there is no setting `{name}`. The settings are: {', '.join(sorted(known))}."
+def _read_json_texts(values: dict[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, str]:
+    """Read settings that are JSON text, as the command line has them; empty text is unset.
+
+    Args:
+        values: Name of a setting -> its value; changed in place.
+        fields: The settings.
+
+    Returns:
+        Name of a setting whose text is not JSON -> a sentence that says so.
+    """
+    unreadable = {}
+    for name in values.keys() & _find_json_fields(fields):
+        if isinstance(text := values[name], str):
+            del values[name]
+            try:
+                if text.strip():
+                    values[name] = json.loads(text)
+            except (ValueError, RecursionError):
+                # ZenML's own error shows the text, which may have secrets.
+                unreadable[name] = f"`{name}` is text that is not JSON. {_JSON_CURE}"
+    return unreadable
+
+
+def _read_client_exit(value: Any) -> str | None:
+    if value not in get_args(ClientExit):
+        raise UnreadableValue("must be `cancel` or `detach`")
+    return str(value)
+
+
+def _read_lingering_seconds(value: Any) -> int | None:
+    seconds = read_integer(value)
+    if seconds is not None and seconds < 0:
+        raise UnreadableValue(f"must be 0 to {_MAX_LINGERING_SECONDS}")
+    return seconds
+
+
+# The settings that say nothing of the job, and how they are read.
+_READERS: Mapping[str, Reader] = {
+    "on_client_exit": _read_client_exit,
+    "lingering_seconds": _read_lingering_seconds,
+    "project": read_string,
+    "service_account_path": read_string,
+    ADDITIONAL_ARGS: read_object,
+}

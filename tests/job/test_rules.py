@@ -29,8 +29,8 @@ pytestmark = pytest.mark.smoke
         ({"service_account": "trainer"}, "e-mail address"),
         ({"accelerator_count": -1}, "Write 0"),
         ({"accelerator_count": 10**5000}, "fits into 32 bits"),
-        ({"lingering_seconds": -1}, "Write 0 to 2147483647."),
-        ({"lingering_seconds": 10**5000}, "Write 0 to 2147483647."),
+        ({"lingering_seconds": -1}, "must be 0 to 2147483647."),
+        ({"lingering_seconds": 10**5000}, "fits into 32 bits."),
         ({"disk_type": "pd-ssd", "boot_disk_type": "pd-standard"}, "Keep `boot_disk_type`"),
     ],
 )

@@ -68,7 +68,9 @@ def test_a_value_that_cannot_be_read_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as raised:
         Preflight(operator).check_step(make_step(), "train")
     assert "step `train`" in str(raised.value)
-    assert f"`{name}` in `additional_training_job_args` must be" in str(raised.value)
+    assert f"`{name}` in `additional_training_job_args` is " in str(raised.value)
+    assert " must be " in str(raised.value)
+    assert len(str(raised.value)) < 400
 
 
 def test_no_repr_shows_additional_arguments() -> None:
@@ -84,7 +86,7 @@ def test_no_repr_shows_additional_arguments() -> None:
 def test_a_wrong_type_of_additional_arguments_is_not_shown() -> None:
     """The error on additional arguments that are not an object does not show them."""
     written: Any = "TOKEN=hunter2"
-    with pytest.raises(ValueError, match="additional_training_job_args") as raised:
+    with pytest.raises(ConfigurationError, match="additional_training_job_args") as raised:
         VertexStepOperatorSettings(additional_training_job_args=written)
     assert "hunter2" not in str(raised.value)
 

@@ -63,12 +63,19 @@ def test_every_remote_registry_is_accepted(tried: Tried, registry: str) -> None:
         ("gpu-without-type", "step `train`: `gpu_count` of ResourceSettings is 2 and"),
         ("type-without-count", "`NVIDIA_TESLA_T4` and `accelerator_count` is not set"),
         ("unknown-setting", "there is no setting `machine_typ`. Did you mean `machine_type`?"),
+        ("wrong-step", "Vertex settings of step `train` have 4 problems:"),
+        ("wrong-step", "`boot_disk_size_gb` is `big`, and must be an integer"),
+        ("wrong-step", "`region` is `False`, and must be a string: put it in quotes."),
+        ("wrong-step", "Did you mean `lingering_seconds`?"),
+        ("wrong-step", "`gpu_count` of ResourceSettings is 2 and"),
+        ("wrong-pipeline", "step `train`: `project` is `123456789012`, and must be a string"),
+        ("wrong-component", "`boot_disk_size_gb` is `big`, and must be an integer"),
     ],
 )
 def test_invalid_settings_are_refused_before_a_build(
     tried: Tried, attempt: str, words: str
 ) -> None:
-    """An incomplete GPU request or an unknown setting is refused before an image is built."""
+    """Settings that cannot work are refused in these words before an image is built."""
     assert words in tried.results[attempt]
     before, _, _ = tried.output.partition("refused until here")
     assert "Building Docker image" not in before

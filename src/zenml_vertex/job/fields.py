@@ -30,6 +30,7 @@ from zenml_vertex.job.readers import (
     read_integer,
     read_names,
     read_string,
+    show_value,
 )
 
 ADDITIONAL_ARGS = "additional_training_job_args"
@@ -56,6 +57,8 @@ class Row:
     argument: str = ""
     # Further names that the settings take for it.
     spellings: tuple[str, ...] = ()
+    # Whether its value may be a secret, and is shown nowhere.
+    is_secret: bool = False
     # How the API's JSON spells its value, if not as Python's does.
     write: Callable[[Any], Any] | None = None
 
@@ -72,7 +75,7 @@ class JobFields:
     # Added to the job's own labels, which it is found by.
     labels: Annotated[dict[str, str] | None, Row(readers.read_labels)] = None
     # Added to the step's environment variables, whose values may be secrets.
-    env: Annotated[dict[str, str] | None, Row(readers.read_environment)] = field(
+    env: Annotated[dict[str, str] | None, Row(readers.read_environment, is_secret=True)] = field(
         default=None, repr=False
     )
 
@@ -143,9 +146,11 @@ class JobFields:
     # The rest is not fields of the job, but what messages need:
     # name of a field -> what has set it, unless that is the setting of this name;
     sources: Mapping[str, str] = field(default_factory=dict)
-    # name of a field that could not be read, or of an unknown argument -> a sentence that says
-    # so; such a field counts as unset.
+    # name of a setting or an argument that does not exist or cannot be read -> a sentence that
+    # says so; it counts as unset;
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    # names of the fields whose values ZenML has looked up in a secret.
+    secrets: frozenset[str] = frozenset()
 
     @property
     def has_nvidia_gpu(self) -> bool:
@@ -155,6 +160,12 @@ class JobFields:
     def cite(self, name: str) -> str:
         """How a message names a field, see `cite_field`."""
         return cite_field(name, self.sources)
+
+    def state(self, name: str) -> str:
+        """How a message says which value a field has: a short one on one line, and no secret."""
+        is_secret = ROWS[name].is_secret or (name in self.secrets and name not in self.sources)
+        value = "the value of a secret" if is_secret else show_value(getattr(self, name))
+        return f"{self.cite(name)} is {value}"
 
 
 ROWS: Mapping[str, Row] = {
@@ -175,7 +186,13 @@ SPELLINGS: Mapping[str, str] = {
 """Further name of a setting -> name of the field."""
 
 
-def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None) -> JobFields:
+def resolve_fields(
+    settings: Mapping[str, Any],
+    *,
+    gpu_count: int | None = None,
+    unreadable: Mapping[str, str] | None = None,
+    secrets: frozenset[str] = frozenset(),
+) -> JobFields:
     """What a step asks for, after everything that has a say in it.
 
     `gpu_count` overrides the setting `accelerator_count`, and `additional_training_job_args`
@@ -186,6 +203,8 @@ def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None)
         settings: Name of a setting -> its value; the step's over the component's. Settings
             that say nothing of the job are ignored.
         gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
+        unreadable: Name of a setting that is wrong and left out here -> what is said of it.
+        secrets: Names of the settings whose values have been looked up in a secret.
 
     Returns:
         The fields. A value that cannot be read counts as unset, and is described in
@@ -203,13 +222,19 @@ def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None)
             sources[name] = ADDITIONAL_ARGS
 
     values: dict[str, Any] = {}
-    unreadable = {name: _describe_unknown(name) for name in arguments if name not in ARGUMENTS}
+    unreadable = {
+        **(unreadable or {}),
+        **{name: _describe_unknown(name) for name in arguments if name not in ARGUMENTS},
+    }
     for name, value in given.items():
         try:
             values[name] = ROWS[name].read(value)
         except UnreadableValue as error:
             values[name] = None
-            unreadable[name] = f"{cite_field(name, sources)} {error}."
+            is_secret = ROWS[name].is_secret or (name in secrets and name not in sources)
+            unreadable[name] = describe_unreadable(
+                cite_field(name, sources), error, None if is_secret else show_value(value)
+            )
 
     if "accelerator_count" in sources and values["accelerator_count"] is None:
         is_zero = given["accelerator_count"] is not None and "accelerator_count" not in unreadable
@@ -218,7 +243,7 @@ def resolve_fields(settings: Mapping[str, Any], *, gpu_count: int | None = None)
     if values.get("disable_retries") is None:
         values["disable_retries"] = not values.get("restart_job_on_worker_restart")
     values = {name: value for name, value in values.items() if value is not None}
-    return JobFields(**values, sources=sources, unreadable=unreadable)
+    return JobFields(**values, sources=sources, unreadable=unreadable, secrets=secrets)
 
 
 def cite_field(name: str, sources: Mapping[str, str]) -> str:
@@ -232,6 +257,17 @@ def cite_field(name: str, sources: Mapping[str, str]) -> str:
     if source == GPU_COUNT:
         return "`gpu_count` of ResourceSettings"
     return f"`{ROWS[name].argument or name}` in `{source}`" if source else f"`{name}`"
+
+
+def describe_unreadable(cited: str, reason: UnreadableValue, shown: str | None) -> str:
+    """Say what is wrong with a value that cannot be read.
+
+    Args:
+        cited: The setting or argument, as a message names it.
+        reason: What its reader says.
+        shown: The value as a message shows it; None where it is not shown.
+    """
+    return f"{cited} is {shown}, and {reason}." if shown else f"{cited} {reason}."
 
 
 def _describe_unknown(argument: str) -> str:

@@ -127,19 +127,15 @@ def nearest_accelerator(name: str) -> str | None:
     return names[close] if close else None
 
 
-def describe_unknown(field: str, value: str, close: str | None) -> str:
+def describe_unknown(stated: str, close: str | None) -> str:
     """Say that a value is not in the snapshot, and which one was probably meant.
 
     Args:
-        field: The field as a message names it.
-        value: Its value.
+        stated: The field and its value, as a message names them.
         close: The value of the snapshot that was probably meant.
     """
     hint = f" Did you mean `{close}`?" if close else ""
-    return (
-        f"{field} is `{value}`, which is not in this version's list; Vertex AI may still know "
-        f"it.{hint}"
-    )
+    return f"{stated}, which is not in this version's list; Vertex AI may still know it.{hint}"
 
 
 def _shorten(accelerator: str) -> str:

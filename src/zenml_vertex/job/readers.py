@@ -11,7 +11,8 @@ kind of value:
 - list, object: None and whatever is empty. What is inside an object is sent as it is
   written.
 
-A reader never shows the value that it refuses: an environment variable may be a secret.
+What an error shows of a value that a reader refuses is said by `show_value`: an
+environment variable may be a secret.
 """
 
 import math
@@ -28,6 +29,10 @@ class UnreadableValue(Exception):
     """A value is not what a field takes; the text says what it must be, as a sentence's end."""
 
 
+# YAML reads an unquoted `no`, `off`, `yes` or `on` as a boolean, and digits as a number.
+_IN_QUOTES = ": put it in quotes"
+_MAX_SHOWN_CHARACTERS = 80
+
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s?")
 _MAX_SECONDS = 315_576_000_000
@@ -40,12 +45,38 @@ _MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
 _MAX_DEPTH = 20
 
 
+def show_value(value: Any) -> str:
+    """A value as a message shows it: short, on one line, and never what a secret may be in.
+
+    Args:
+        value: What was written for a setting whose values are not secrets. Of a list or an
+            object only the kind is shown.
+    """
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, (list, tuple, set)):
+        return "a list"
+    if value is None or value == "":
+        return "empty"
+    if isinstance(value, str):
+        if "{{" in value:
+            return "a secret reference"
+        text = value
+    elif isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) <= _MAX_INT64):
+        text = str(value)
+    else:
+        return "a number of too many digits" if isinstance(value, int) else "of another type"
+    shown = repr(text[:_MAX_SHOWN_CHARACTERS])[1:-1]
+    return f"`{shown}...`" if len(text) > _MAX_SHOWN_CHARACTERS else f"`{shown}`"
+
+
 def read_string(value: Any) -> str | None:
     """A string, as it is written."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise UnreadableValue("must be a string")
+        is_scalar = isinstance(value, (bool, int, float))
+        raise UnreadableValue(f"must be a string{_IN_QUOTES if is_scalar else ''}")
     return value
 
 
@@ -80,7 +111,7 @@ def read_integer(value: Any) -> int | None:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value) if len(value) <= _MAX_DIGITS else math.inf
     elif isinstance(value, bool) or not isinstance(value, int):
-        raise UnreadableValue("must be an integer")
+        raise UnreadableValue("must be an integer: digits alone, such as 300")
     if abs(value) > _MAX_INT32:
         raise UnreadableValue("must be an integer that fits into 32 bits")
     return int(value)
@@ -115,7 +146,7 @@ def read_names(value: Any) -> list[str] | None:
         return None
     parts = value.strip().strip("[]").split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise UnreadableValue("must be a list of strings")
+        raise UnreadableValue("must be a list of strings, such as ['a', 'b']")
     names = (part.strip().strip("\"'").strip() for part in parts)
     return [name for name in names if name] or None
 
@@ -125,7 +156,7 @@ def read_object(value: Any) -> dict[str, Any] | None:
     if _is_empty(value):
         return None
     if not isinstance(value, Mapping):
-        raise UnreadableValue("must be an object")
+        raise UnreadableValue("must be an object, such as {'name': 'value'}")
     return _spell_keys(value) or None
 
 
@@ -134,7 +165,7 @@ def read_objects(value: Any) -> list[dict[str, Any]] | None:
     if _is_empty(value):
         return None
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise UnreadableValue("must be a list of objects")
+        raise UnreadableValue("must be a list of objects, such as [{'server': '10.0.0.2'}]")
     return _spell_keys(value) or None
 
 
@@ -145,7 +176,7 @@ def read_labels(value: Any) -> dict[str, str] | None:
     if not isinstance(value, Mapping) or not all(
         isinstance(item, str) for pair in value.items() for item in pair
     ):
-        raise UnreadableValue("must be an object whose values are strings")
+        raise UnreadableValue("must be an object of strings, such as {'version': '3'}")
     return dict(value) or None
 
 

@@ -35,6 +35,7 @@ from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
+from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -79,8 +80,18 @@ class VertexStepOperator(BaseStepOperator):
 
     @property
     def settings_class(self) -> "type[BaseSettings] | None":
-        """What a step may set."""
-        return VertexStepOperatorSettings
+        """What a step may set, as ZenML converts it; `get_settings` reads it."""
+        return WrittenSettings
+
+    def get_settings(self, container: Any) -> VertexStepOperatorSettings:
+        """The settings of a step over those of the component.
+
+        What is wrong with them is found by `to_job_fields`.
+
+        Args:
+            container: The step's configuration, or a run of it.
+        """
+        return cast("WrittenSettings", super().get_settings(container)).read()
 
     @property
     def entrypoint_config_class(self) -> "type[StepOperatorEntrypointConfiguration]":
@@ -203,7 +214,7 @@ class VertexStepOperator(BaseStepOperator):
         if watcher is None:
             return self._fail_without_job(step_run)
         step_run_id = str(step_run.id)
-        settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+        settings = self.get_settings(step_run)
         detaches = settings.on_client_exit == "detach"
         with stopping_when_interrupted(self._step_runs, step_run_id, detaches=detaches):
             try:
@@ -238,7 +249,7 @@ class VertexStepOperator(BaseStepOperator):
             return
         with stopping_when_interrupted(self._step_runs, step_run_id):
             if follower.has_reported:
-                settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+                settings = self.get_settings(step_run)
                 watcher.linger(follower, settings.lingering_seconds)
             else:
                 cancel_job(watcher.jobs, follower.name, self._clock)
@@ -316,7 +327,7 @@ class VertexStepOperator(BaseStepOperator):
         with self._lock:
             if watcher := self._watchers.get(step_run.id):
                 return watcher
-            settings = cast("VertexStepOperatorSettings", self.get_settings(step_run))
+            settings = self.get_settings(step_run)
             name = self._recover_name(step_run, settings)
             if name is None:
                 return None

@@ -15,6 +15,7 @@ from zenml import CommandStep, pipeline
 from zenml.client import Client
 from zenml.config import DockerSettings, ResourceSettings
 from zenml.enums import StackComponentType as Kind
+from zenml.pipelines.pipeline_definition import Pipeline
 from zenml.stack import Stack
 
 from zenml_vertex import VertexStepOperatorSettings
@@ -46,14 +47,19 @@ def make_step(name: str, **arguments: object) -> CommandStep:
     return CommandStep(["true"], name=name, step_operator=True, **arguments)
 
 
-def run_static(step: CommandStep) -> None:
-    """Run a step in a static pipeline."""
+def static_pipeline(step: CommandStep) -> Pipeline:
+    """A static pipeline of one step."""
 
     @pipeline(enable_cache=False)
     def static() -> None:
         step()
 
-    static()
+    return static
+
+
+def run_static(step: CommandStep) -> None:
+    """Run a step in a static pipeline."""
+    static_pipeline(step)()
 
 
 @pipeline(dynamic=True, enable_cache=False)
@@ -92,6 +98,16 @@ def try_settings() -> None:
     note("type-without-count", lambda: run_static(make_step("train", settings=settings)))
     unknown: Any = {"machine_typ": "n1-standard-4"}
     note("unknown-setting", lambda: VertexStepOperatorSettings(**unknown))
+    wrong: dict[str, Any] = {"boot_disk_size_gb": "big", "region": False, "lingering_second": 1}
+    in_yaml = {"step_operator": wrong, **gpu}
+    note("wrong-step", lambda: run_static(make_step("train", settings=in_yaml)))
+    in_pipeline = static_pipeline(make_step("train")).with_options(
+        settings={"step_operator": {"project": 123456789012}}
+    )
+    note("wrong-pipeline", in_pipeline)
+    component = {"region": "europe-west4", "boot_disk_size_gb": "big"}
+    register = partial(Client().create_stack_component, "wrong", "vertex", Kind.STEP_OPERATOR)
+    note("wrong-component", lambda: register(component))
 
 
 def run_one(name: str) -> None:

@@ -12,6 +12,6 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     """A service account that is not an e-mail address."""
     if job.service_account and not _SERVICE_ACCOUNT.fullmatch(job.service_account):
         yield (
-            f"{job.cite('service_account')} is `{job.service_account}`. Write its e-mail address; "
+            f"{job.state('service_account')}. Write its e-mail address; "
             "`gcloud iam service-accounts list` shows it."
         )

@@ -22,7 +22,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     resource = job.persistent_resource_id
     if resource and not _RESOURCE_ID.fullmatch(resource):
         yield (
-            f"{job.cite('persistent_resource_id')} is `{resource}`. An ID has lower-case letters, "
+            f"{job.state('persistent_resource_id')}. An ID has lower-case letters, "
             "digits and hyphens and starts with a letter; give the ID alone, the last part of "
             "the resource's name."
         )
@@ -46,7 +46,7 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
         )
     if kind and not count:
         yield (
-            f"{job.cite('accelerator_type')} is `{kind}` and {job.cite('accelerator_count')} is "
+            f"{job.state('accelerator_type')} and {job.cite('accelerator_count')} is "
             "not set: the step would run without it. Write accelerator_count=1, or remove the "
             "type."
         )
@@ -57,12 +57,12 @@ def advise(job: JobFields) -> Iterator[str]:
     catalogue = load_catalogue()
     name, kind = job.machine_type, job.accelerator_type
     if kind and kind not in catalogue.accelerators:
-        yield describe_unknown(job.cite("accelerator_type"), kind, nearest_accelerator(kind))
+        yield describe_unknown(job.state("accelerator_type"), nearest_accelerator(kind))
         return
     if not name or not name.strip():
         return  # a conflict
     if not catalogue.is_known_machine(name):
-        yield describe_unknown(job.cite("machine_type"), name, nearest_machine(name))
+        yield describe_unknown(job.state("machine_type"), nearest_machine(name))
         return
     machine = catalogue.machines.get(name)
     if machine is None:

@@ -14,7 +14,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     """A network without the project's number, and IP ranges that are not given by name."""
     if job.network and not _NETWORK.fullmatch(job.network):
         yield (
-            f"{job.cite('network')} is `{job.network}`. Write "
+            f"{job.state('network')}. Write "
             "`projects/PROJECT_NUMBER/global/networks/NAME`, with the project's number instead of "
             "its ID (`gcloud projects describe PROJECT --format='value(projectNumber)'` prints it) "
             "and a name of lowercase letters, digits and hyphens."

@@ -24,7 +24,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     key = job.encryption_spec_key_name
     if key and not _KMS_KEY.fullmatch(key):
         yield (
-            f"{job.cite('encryption_spec_key_name')} is `{key}`. Write the key's full name, "
+            f"{job.state('encryption_spec_key_name')}. Write the key's full name, "
             "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, as `gcloud kms keys list "
             "--keyring=R --location=REGION` prints it."
         )
@@ -45,4 +45,4 @@ def advise(job: JobFields) -> Iterator[str]:
     """An unknown type of disk, which may be new."""
     if job.boot_disk_type and job.boot_disk_type not in BOOT_DISK_TYPES:
         close = nearest(job.boot_disk_type, BOOT_DISK_TYPES)
-        yield describe_unknown(job.cite("boot_disk_type"), job.boot_disk_type, close)
+        yield describe_unknown(job.state("boot_disk_type"), close)

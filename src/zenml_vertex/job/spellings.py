@@ -1,0 +1,50 @@
+"""The names of settings: further spellings, and names that do not exist."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from zenml_vertex.job.fields import ROWS, SPELLINGS
+from zenml_vertex.job.machines import nearest
+from zenml_vertex.job.readers import UnreadableValue, show_value
+
+
+def join_spellings(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give every setting the one name that it has here.
+
+    Args:
+        data: Name of a setting, in any spelling -> its value.
+
+    Returns:
+        The values by the settings' own names; and, for each spelling that contradicts the
+        setting, a sentence that says so.
+    """
+    values, problems = dict(data), {}
+    for spelling, field in SPELLINGS.items():
+        value = values.pop(spelling, None)
+        if value in (None, ""):
+            continue
+        if values.get(field) not in (None, "") and not _is_same(field, values[field], value):
+            problems[spelling] = (
+                f"`{spelling}` ({show_value(value)}) and `{field}` ({show_value(values[field])}) "
+                f"are two spellings of one setting and differ. Keep `{field}`, the name by which "
+                "a component keeps it."
+            )
+        else:
+            values[field] = value
+    return values, problems
+
+
+def describe_unknown_setting(name: str, known: Iterable[str]) -> str:
+    """Say that a setting does not exist, and which one was probably meant."""
+    if close := nearest(name, known):
+        return f"there is no setting `{name}`. Did you mean `{close}`?"
+    return f"there is no setting `{name}`. The settings are: {', '.join(sorted(known))}."
+
+
+def _is_same(field: str, value: Any, other: Any) -> bool:
+    """Whether two values of a field are the same once they are read."""
+    read = ROWS[field].read
+    try:
+        return bool(read(value) == read(other))
+    except UnreadableValue:
+        return bool(value == other)

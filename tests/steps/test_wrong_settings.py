@@ -1,0 +1,219 @@
+"""What a person is told who has written a wrong value for a setting, wherever it was written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from zenml.config import ResourceSettings
+from zenml.config.base_settings import BaseSettings
+from zenml.config.settings_resolver import SettingsResolver
+from zenml.config.step_configurations import Step
+from zenml.stack import Stack
+
+from tests.support.components import make_operator
+from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.steps.operator import VertexStepOperator
+from zenml_vertex.steps.preflight import Preflight
+
+# Written as in YAML -> what the error says.
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"boot_disk_size_gb": "big"}, "`boot_disk_size_gb` is `big`, and must be an integer: digits"),
+    ({"disk_size_gb": "200GB"}, "`boot_disk_size_gb` is `200GB`, and must be an integer"),
+    ({"boot_disk_size_gb": 1.5}, "`boot_disk_size_gb` is `1.5`, and must be an integer"),
+    ({"boot_disk_size_gb": "{{disk.size}}"}, "is a secret reference, and must be an integer"),
+    ({"project": 123456789012}, "`project` is `123456789012`, and must be a string: put it in qu"),
+    ({"lingering_seconds": "5m"}, "`lingering_seconds` is `5m`, and must be an integer: digits"),
+    ({"lingering_seconds": -1}, "`lingering_seconds` is `-1`, and must be 0 to 2147483647."),
+    ({"region": False}, "`region` is `False`, and must be a string: put it in quotes."),
+    ({"region": "EU"}, "Write one of its regions: europe-central2,"),
+    ({"machine_type": None}, "`machine_type` is empty. Write a value, or remove it."),
+    ({"machine_type": ["n1-standard-4"]}, "`machine_type` is a list, and must be a string."),
+    ({"accelerator_type": 4}, "`accelerator_type` is `4`, and must be a string: put it in quotes."),
+    ({"accelerator_count": "one"}, "`accelerator_count` is `one`, and must be an integer"),
+    ({"accelerator_count": ""}, "`accelerator_count` is empty, and must be an integer"),
+    ({"service_account": {"a": 1}}, "`service_account` is an object, and must be a string."),
+    ({"network": True}, "`network` is `True`, and must be a string: put it in quotes."),
+    ({"reserved_ip_ranges": 5}, "`reserved_ip_ranges` is `5`, and must be a list of strings, su"),
+    ({"disable_retries": "never"}, "`disable_retries` is `never`, and must be true or false."),
+    ({"restart_job_on_worker_restart": 2}, "is `2`, and must be true or false."),
+    ({"on_client_exit": "wait"}, "`on_client_exit` is `wait`, and must be `cancel` or `detach`."),
+    ({"service_account_path": 1}, "`service_account_path` is `1`, and must be a string"),
+    ({"api_endpoint": 8085}, "`api_endpoint` is `8085`, and must be a string: put it in quotes."),
+    (
+        {"additional_training_job_args": "x=1"},
+        "`additional_training_job_args` is text that",
+    ),
+    ({"additional_training_job_args": "["}, "and an object without quotes in YAML and in code."),
+    ({"additional_training_job_args": "[" * 9999}, "`additional_training_job_args` is text that"),
+    ({"additional_training_job_args": "3"}, "`additional_training_job_args` must be an object"),
+    ({"additional_training_job_args": [1]}, "`additional_training_job_args` must be an object"),
+    ({"machine_typ": "n1-standard-4"}, "no setting `machine_typ`. Did you mean `machine_type`?"),
+    ({"disk_size_gb": 1000, "boot_disk_size_gb": 200}, "`disk_size_gb` (`1000`) and `boot_disk_"),
+]
+
+
+class OneComponent(Stack):
+    """As much of a stack as resolving settings reads."""
+
+    def __init__(self, operator: VertexStepOperator) -> None:
+        self._operator = operator
+
+    @property
+    def setting_classes(self) -> dict[str, type[BaseSettings]]:
+        """The class that ZenML converts settings to."""
+        assert self._operator.settings_class is not None
+        return {"step_operator.vertex": self._operator.settings_class}
+
+
+def compile_step(
+    operator: VertexStepOperator,
+    written: Mapping[str, Any],
+    resources: ResourceSettings | None = None,
+) -> Step:
+    """Compile a step as ZenML does, by its own resolver of settings."""
+    resolver = SettingsResolver("step_operator.vertex", BaseSettings.model_validate(written))
+    settings: dict[str, Any] = {"step_operator.vertex": resolver.resolve(OneComponent(operator))}
+    if resources:
+        settings["resources"] = resources
+    step = {
+        "spec": {"source": "pipelines.train", "upstream_steps": [], "invocation_id": "train"},
+        "config": {"name": "train", "step_operator": "vertex", "settings": settings},
+        "step_config_overrides": {"name": "train", "settings": settings},
+    }
+    return Step.model_validate_json(Step.model_validate(step).model_dump_json(exclude_unset=True))
+
+
+def refuse_step(
+    operator: VertexStepOperator,
+    written: Mapping[str, Any],
+    resources: ResourceSettings | None = None,
+) -> ConfigurationError:
+    """The error before the image of a step is built."""
+    step = compile_step(operator, written, resources)
+    with pytest.raises(ConfigurationError) as raised:
+        Preflight(operator).check_build(step, "train")
+    return raised.value
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("written", "words"), WRONG)
+def test_a_wrong_setting_of_a_step_names_the_step(written: dict[str, Any], words: str) -> None:
+    """ZenML compiles the step, and the check before the build names step, setting and cure."""
+    error = refuse_step(make_operator(), written)
+    assert str(error).startswith("Vertex settings of step `train`: ")
+    assert len(error.problems) == 1
+    assert words in error.problems[0]
+    assert "{{" not in str(error)
+
+
+@pytest.mark.parametrize(("written", "words"), WRONG)
+def test_a_wrong_setting_in_code_is_refused_where_it_is_written(
+    written: dict[str, Any], words: str
+) -> None:
+    """The settings class says the same at once, and not in pydantic's words."""
+    with pytest.raises(ConfigurationError) as raised:
+        VertexStepOperatorSettings(**written)
+    assert len(raised.value.problems) == 1
+    assert words in raised.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        row
+        for row in WRONG
+        # ZenML refuses unknown names itself, and drops None.
+        if "machine_typ" not in row[0] and None not in row[0].values()
+    ],
+)
+def test_a_wrong_setting_of_a_component_is_refused_at_registration(
+    written: dict[str, Any], words: str
+) -> None:
+    """`zenml step-operator register` says the same."""
+    with pytest.raises(ConfigurationError) as raised:
+        VertexStepOperatorConfig(**({"region": "europe-west4"} | written))
+    assert len(raised.value.problems) == 1
+    assert words in raised.value.problems[0]
+
+
+def test_a_component_without_a_region_is_told_of_everything() -> None:
+    """The missing region is one problem among the others."""
+    written: dict[str, Any] = {"boot_disk_size_gb": "big", "network": "default"}
+    with pytest.raises(ConfigurationError) as raised:
+        VertexStepOperatorConfig(**written)
+    assert [text.split("`")[1] for text in raised.value.problems] == [
+        "boot_disk_size_gb",
+        "region",
+        "network",
+    ]
+
+
+def test_all_slips_of_a_step_are_one_error() -> None:
+    """A name, a type, a value, a conflict and an argument are reported together, once each."""
+    written = {
+        "machine_typ": "n1-standard-8",
+        "boot_disk_size_gb": "big",
+        "network": "default",
+        "accelerator_count": 1,
+        "additional_training_job_args": {"timeout": "1h"},
+    }
+    error = refuse_step(make_operator(), written)
+    assert "have 5 problems:" in str(error)
+    for name in ("machine_typ", "boot_disk_size_gb", "network", "accelerator_count", "timeout"):
+        assert sum(f"`{name}`" in text for text in error.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "resources"),
+    [
+        ({"accelerator_type": "T4", "accelerator_count": "one"}, None),
+        ({"accelerator_type": 4, "accelerator_count": 1}, None),
+        ({"accelerator_type": 4}, ResourceSettings(gpu_count=2)),
+        ({"region": False}, None),
+    ],
+)
+def test_a_wrong_value_is_not_also_a_missing_one(
+    written: dict[str, Any], resources: ResourceSettings | None
+) -> None:
+    """What cannot be read is reported as that, and not as a value that is not set."""
+    (problem,) = refuse_step(make_operator(), written, resources).problems
+    assert "must be" in problem
+
+
+def test_right_settings_override_the_component() -> None:
+    """A step's value, in either spelling and as text, is the one that its job asks for."""
+    operator = make_operator(boot_disk_size_gb=200, machine_type="n1-standard-8")
+    step = compile_step(operator, {"disk_size_gb": "300", "disable_retries": "no"})
+    findings = Preflight(operator).check_step(step, "train")
+    assert (findings.job.boot_disk_size_gb, findings.job.disable_retries) == (300, False)
+    assert findings.job.machine_type == "n1-standard-8"
+    assert findings.settings.lingering_seconds == 300
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"timeout": "60s"}, '{"timeout": "60s"}', ' {"timeout": 60} ', "", "{}"]
+)
+def test_an_object_can_be_json_text(arguments: Any) -> None:
+    """An object is read from JSON text too, in a component and in a step; empty text is unset."""
+    timeout = "60s" if arguments and arguments != "{}" else None
+    written = {"additional_training_job_args": arguments}
+    operator = make_operator(**written)
+    assert operator.config.to_job_fields().timeout == timeout
+    step = compile_step(make_operator(), written)
+    assert Preflight(operator).check_step(step, "train").job.timeout == timeout
+
+
+def test_no_error_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither variables of the environment nor what ZenML looks up in a secret is shown."""
+    env = [{"name": "TOKEN", "value": "hunter2", "extra": {}}, "hunter2"]
+    operator = make_operator(network="{{vpc.name}}", service_account="{{gcp.account}}")
+
+    def look_up(settings: Any, name: str) -> Any:
+        value = object.__getattribute__(settings, name)
+        return "hunter2" if isinstance(value, str) and value.startswith("{{") else value
+
+    monkeypatch.setattr(VertexStepOperatorSettings, "__getattribute__", look_up)
+    error = refuse_step(operator, {"additional_training_job_args": {"env": env}})
+    assert len(error.problems) == 3
+    assert "hunter2" not in str(error)

@@ -1,12 +1,14 @@
 """The site has every page once, and its links lead to what the pages link to."""
 
 import re
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from docs.site.build import (
     BrokenLinkError,
@@ -19,7 +21,7 @@ from docs.site.build import (
     make_navigation,
     move_links,
 )
-from tests.support.pages import ROOT
+from tests.support.pages import PAGES, ROOT
 
 _MOVED = {
     "README.md": "index.md",
@@ -170,3 +172,30 @@ def test_a_broken_link_stops_the_build(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "page does not exist" in output
     assert "anchor does not exist" in output
     assert "2 issues found" in output
+
+
+def _count_elements(html: str) -> Counter[str]:
+    return Counter(re.findall(r"<(ul|ol|li|h\d|pre|tr|blockquote|img|strong|em|p)\b", html))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "RESULTS.md"],
+    ids=lambda page: str(page.relative_to(ROOT)).replace("/", "-"),
+)
+def test_the_site_reads_a_page_as_the_repository_does(page: Path) -> None:
+    """Lists, tables and code are the same for the site and for CommonMark.
+
+    The site's Markdown wants an empty line before a list, and four spaces before what else
+    belongs to an entry.
+    """
+    markdown = pytest.importorskip("markdown", reason="the builder takes Python 3.11")
+    settings = yaml.safe_load((ROOT / "docs" / "site" / "mkdocs.yml").read_text("utf-8"))
+    extensions = [
+        name if isinstance(name, str) else next(iter(name))
+        for name in settings["markdown_extensions"]
+    ]
+    text = page.read_text("utf-8")
+    repository = MarkdownIt("commonmark").enable("table").render(text)
+    site = markdown.markdown(text, extensions=extensions)
+    assert _count_elements(site) == _count_elements(repository)

@@ -24,6 +24,7 @@ with extra_required("emulator"):
         MemoryStore,
     )
     from vertex_emulator.http.calls import CallRecord
+    from vertex_emulator.http.server import ListenError
     from vertex_emulator.jobs.job import Job, Timings
     from vertex_emulator.jobs.kept import job_from_json
     from vertex_emulator.jobs.states import JobState
@@ -47,6 +48,7 @@ __all__ = [
     "FileStore",
     "Job",
     "JobState",
+    "ListenError",
     "ManualClock",
     "MemoryStore",
     "ProcessRuntime",

@@ -75,7 +75,7 @@ class VertexEmulator:
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
         DataDirError: If `data_dir` cannot be used.
-        OSError: If the port is taken.
+        ListenError: If the port is taken; an OSError.
         FaultError: If `faults` has a fault of a method that no route has.
     """
 

@@ -45,6 +45,10 @@ class Process:
         assert match, (self.first_line, self.errors)
         self.url = match.group(1)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def _read(self, stream: IO[str]) -> None:
         self.errors += stream.readlines()
 
@@ -245,7 +249,11 @@ def test_a_port_or_data_folder_in_use_is_refused(
         )  # fmt: skip
         assert done.returncode == 1
         assert done.stderr.startswith("Error: ")
-        assert "Traceback" not in done.stderr
+        assert done.stderr.count("\n") == 1
+        if option.startswith("--port"):
+            assert f"Port {port} on 127.0.0.1 is already in use. Process " in done.stderr
+            assert f"Process {process.pid} (" in done.stderr
+            assert done.stderr.endswith("`zenml-vertex emulator --port 0` takes a free one.\n")
 
 
 def test_a_bad_document_is_explained(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
 import threading
@@ -138,20 +139,46 @@ class HttpServer(uvicorn.Server):
             task.cancel()
 
 
+class ListenError(OSError):
+    """A socket that cannot listen; names the address and the port.
+
+    Args:
+        address: The address.
+        port: The port.
+        cause: What the operating system says.
+    """
+
+    def __init__(self, address: str, port: int, cause: OSError) -> None:
+        super().__init__(cause.errno, cause.strerror)
+        self.port = port
+        self.is_in_use = cause.errno == errno.EADDRINUSE
+        reason = "is already in use" if self.is_in_use else f"cannot be used: {cause.strerror}"
+        self._text = f"Port {port} on {address} {reason}."
+
+    def __str__(self) -> str:
+        return self._text
+
+
 def listen(address: str, port: int) -> socket.socket:
     """A socket that listens on a loopback address.
 
     Raises:
-        OSError: If the port is taken.
+        ListenError: If the port is taken or not allowed, or the machine has no such address.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer
-    # waits 40 ms for the delayed ACK of its head.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer
+        # waits 40 ms for the delayed ACK of its head.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as exc:
+        raise ListenError(address, port, exc) from exc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen()
+    except OSError as exc:
+        listener.close()
+        raise ListenError(address, port, exc) from exc
     except BaseException:
         listener.close()
         raise

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def emulator(
     if runtime == "docker":
         require_extra("docker", "`--runtime docker`")
     require_extra("emulator", "The emulator")
-    from vertex_emulator import DataDirError, Timings, VertexEmulator
+    from vertex_emulator import DataDirError, ListenError, Timings, VertexEmulator
 
     try:
         vertex = VertexEmulator(
@@ -128,7 +129,12 @@ def emulator(
             timings=Timings(provisioning=provisioning_seconds, teardown=teardown_seconds),
             token_lifetime=token_lifetime,
         ).start()
-    except (DataDirError, OSError) as exc:
+    except ListenError as exc:
+        holder = _describe_holder(port) if exc.is_in_use else ""
+        raise click.ClickException(
+            f"{exc}{holder} `zenml-vertex emulator --port 0` takes a free one."
+        ) from exc
+    except DataDirError as exc:
         raise click.ClickException(str(exc)) from exc
     try:
         click.echo(f"Vertex AI emulator listening on {vertex.url}")
@@ -145,3 +151,19 @@ def _make_docker_runtime() -> "Runtime":
         return DockerRuntime(os.environ)
     except DockerError as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+def _describe_holder(port: int) -> str:
+    """Which process listens on a port, where the operating system tells."""
+    # It comes with ZenML; the emulator runs without it.
+    with suppress(ImportError):
+        import psutil
+
+        # Only root sees the sockets of other users; macOS shows nobody any.
+        with suppress(psutil.Error):
+            for connection in psutil.net_connections("tcp"):
+                is_listening = connection.status == psutil.CONN_LISTEN
+                if is_listening and connection.laddr.port == port and connection.pid:
+                    name = psutil.Process(connection.pid).name()
+                    return f" Process {connection.pid} ({name}) listens there."
+    return ""

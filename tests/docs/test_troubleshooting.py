@@ -19,6 +19,7 @@ _OF_ZENML = (
     "stack/stack.py",
     "zen_stores/sql_zen_store.py",
 )
+SOURCES = (Source.JOB, Source.LOG, Source.REFUSAL)
 QUOTES = read_blocks(PAGE, "")
 
 
@@ -42,7 +43,7 @@ def test_every_message_is_printed_by_somebody(quote: str) -> None:
     """A message on the page is one of this package, of ZenML, or of Vertex AI's known texts."""
     assert (
         is_quoted(quote, read_own())
-        or any(find_cause(source, quote) for source in (Source.JOB, Source.LOG, Source.REFUSAL))
+        or any(find_cause(source, " ".join(quote.split())) for source in SOURCES)
         or is_quoted(quote, read_zenmls())
     )
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from vertex_emulator.core.clock import Clock
+from vertex_emulator.core.documents import DataDirError
 from vertex_emulator.core.errors import ApiError
 from vertex_emulator.http.callers import Caller
 from vertex_emulator.http.calls import CallRecord, Calls
@@ -125,6 +126,9 @@ def _perform(handler: Handler, request: ApiRequest) -> Response:
         return render(handler(request))
     except ApiError as error:
         return render_error(error)
+    except DataDirError as error:
+        logger.error("%s", error)  # noqa: TRY400 - it says all that there is to know
+        return render_error(ApiError("INTERNAL", str(error)))
     except Exception:
         logger.exception("%s %s could not be answered", request.path["method"], handler.__name__)
         return render_error(ApiError("INTERNAL", "Internal error encountered."))

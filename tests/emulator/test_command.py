@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -217,6 +218,7 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
         (["--host=0.0.0.0"], "not a loopback address"),
         (["--host=example.com"], "not a loopback address"),
         (["--port=70000"], "65535"),
+        (["--data-dir=/etc/hosts"], "is a file"),
         (["--runtime=magic"], "magic"),
         (["--provisioning-seconds=-1"], "-1"),
         (["--token-lifetime=0"], "0"),
@@ -254,6 +256,21 @@ def test_a_port_or_data_folder_in_use_is_refused(
             assert f"Port {port} on 127.0.0.1 is already in use. Process " in done.stderr
             assert f"Process {process.pid} (" in done.stderr
             assert done.stderr.endswith("`zenml-vertex emulator --port 0` takes a free one.\n")
+
+
+def test_a_disk_that_is_full_is_explained(
+    begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
+) -> None:
+    """A job that cannot be kept is refused with a sentence that names the folder, as on stderr."""
+    process = begin(f"--data-dir={tmp_path}")
+    # Nothing more can be written, as on a full disk.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    url = f"{process.url}/v1/{PARENT}/customJobs"
+    error = requests.post(url, json=job_of("true"), timeout=10).json()["error"]
+    assert error["message"].startswith(f"Cannot write to {tmp_path}: ")
+    assert "another --data-dir." in error["message"]
+    assert process.end(signal.SIGTERM) == 0
+    assert "Traceback" not in "".join(process.errors)
 
 
 def test_a_bad_document_is_explained(tmp_path: Path) -> None:

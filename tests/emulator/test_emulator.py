@@ -320,7 +320,8 @@ def test_a_disk_that_is_full_stops_one_job_only(
         clock.advance(10)
         assert emulator.wait_for_state(well).state is JobState.SUCCEEDED
         assert emulator.job(stuck).state is JobState.QUEUED
-    assert f"{stuck} is stuck" in caplog.text
+    assert f"{stuck} is stuck: Cannot write to " in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_the_repr_of_a_job_has_no_environment(

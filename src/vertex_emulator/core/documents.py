@@ -5,6 +5,7 @@ A document may hold environment variables, tokens included: folders are 0700, fi
 one or the new one. It is not synced to the disk: a power failure may lose the last changes.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -27,6 +28,7 @@ DOCUMENT = "document.json"
 """Name of the file that a document is in."""
 
 _LOCK = "lock"
+_OTHER_FOLDER = "Give another --data-dir."
 # Folders from `projects` to the one of a resource: projects/P/locations/L/COLLECTION/ID.
 _LEVELS = 6
 _OPEN_TO_OTHERS = 0o077
@@ -77,7 +79,11 @@ class DocumentStore(Protocol):
         ...
 
     def put(self, name: str, document: Json) -> None:
-        """Keep a document and drop an earlier one; the caller must not change it afterwards."""
+        """Keep a document and drop an earlier one; the caller must not change it afterwards.
+
+        Raises:
+            DataDirError: If it cannot be written, such as to a full disk.
+        """
         ...
 
     def remove(self, name: str) -> None:
@@ -111,14 +117,19 @@ class FileStore:
 
     Raises:
         DataDirInUseError: If another emulator is using the folder.
-        DataDirError: If others can enter the folder and it has other files, or a link is in
-            the place of one of the store's own folders or files.
+        DataDirError: If the folder cannot be made, others can enter it and it has other
+            files, or a link is in the place of one of the store's own folders or files.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._is_temporary = folder is None
-        self._folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise DataDirError(
+                f"Cannot make {folder or 'a temporary folder'}: {exc.strerror}. {_OTHER_FOLDER}"
+            ) from exc
         _close_root(self._folder)
         self._lock_file: int | None = _open_lock(self._folder / _LOCK)
         try:
@@ -155,7 +166,13 @@ class FileStore:
     def put(self, name: str, document: Json) -> None:
         if self._lock_file is None:
             raise StoreReleasedError(f"another emulator may be using {self._folder} by now")
-        _replace_file(self.folder_of(name) / DOCUMENT, document)
+        try:
+            _replace_file(self.folder_of(name) / DOCUMENT, document)
+        except OSError as exc:
+            raise DataDirError(
+                f"Cannot write to {self._folder}: {exc.strerror}. Free some space there, or start "
+                "the emulator with another --data-dir."
+            ) from exc
 
     def remove(self, name: str) -> None:
         shutil.rmtree(self._folder / _split(name), ignore_errors=True)
@@ -295,9 +312,9 @@ def _open_lock(file: Path) -> int:
     try:
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as exc:
-        raise DataDirError(
-            f"Cannot open {file}: {exc.strerror}. It must be a file, and not a link."
-        ) from exc
+        is_no_file = exc.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+        cure = "It must be a file, and not a link." if is_no_file else _OTHER_FOLDER
+        raise DataDirError(f"Cannot open {file}: {exc.strerror}. {cure}") from exc
 
 
 def _warn_of_earlier_layout(folder: Path) -> None:

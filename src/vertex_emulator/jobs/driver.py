@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
+from vertex_emulator.core.documents import DOCUMENT, DataDirError, DocumentStore, unreadable
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.timer import Timer
@@ -240,11 +240,12 @@ class Driver:
     def _apply_due(self, job_id: str) -> None:
         try:
             self._apply(job_id, Due())
-        except Exception:
+        except Exception as error:
             with self._changed:
                 job = self._jobs[job_id]
                 # The other jobs continue; this one waits for the next start of the emulator.
-                logger.exception("%s is stuck", job.name)
+                is_explained = isinstance(error, DataDirError)
+                logger.error("%s is stuck: %s", job.name, error, exc_info=not is_explained)  # noqa: TRY400
                 self._jobs[job_id] = replace(job, due=None, script=(), later=())
                 self._changed.notify_all()
 

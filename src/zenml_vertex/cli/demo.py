@@ -1,15 +1,13 @@
 """`zenml-vertex demo`: a pipeline whose training step is a Vertex AI job, on this machine."""
 
-import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from zenml_vertex.cli.extras import require_extra
+from zenml_vertex.cli.failures import working_folder
 from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 
 if TYPE_CHECKING:
@@ -64,19 +62,16 @@ def demo(
     def say(line: str) -> None:
         click.echo(f"{time.monotonic() - start:6.1f} s  {line}")
 
-    folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-demo-"))
-    try:
-        say(f"Working in {folder}, which is {'kept' if keep else 'removed at the end'}.")
-        summary = run_demo(folder / "stack", say, images=images, operator=operator)
-    except (KeyboardInterrupt, SystemExit) as ending:
-        say("Interrupted; nothing is left running.")
-        sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)
-    except (DemoError, StartError) as error:
-        hint = "" if keep else " (`zenml-vertex demo --keep` keeps the logs.)"
-        raise click.ClickException(f"{error}{hint}") from None
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    with working_folder("zenml-vertex-demo-", keep=keep) as folder:
+        try:
+            say(f"Working in {folder}, which is {'kept' if keep else 'removed at the end'}.")
+            summary = run_demo(folder / "stack", say, images=images, operator=operator)
+        except (KeyboardInterrupt, SystemExit) as ending:
+            say("Interrupted; nothing is left running.")
+            sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)
+        except (DemoError, StartError) as error:
+            hint = "" if keep else " (`zenml-vertex demo --keep` keeps the logs.)"
+            raise click.ClickException(f"{error}{hint}") from None
     click.echo()
     for line in format_summary(summary):
         click.echo(line)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from zenml_vertex.cli.extras import require_extra
+from zenml_vertex.cli.failures import working_folder
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
@@ -53,24 +53,22 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
         raise click.ClickException(f"Command not found: `{program[0]}`.")
     exit_cleanly_on_signals()
     stack_plan = StackPlan(step_operator="" if without_step_operator else "vertex")
-    folder = Path(tempfile.mkdtemp(prefix="zenml-vertex-stack-"))
-    try:
-        with start_local_stack(folder / "stack", plan=stack_plan, progress=_say) as stack:
-            environment = {**stack.environment, "PATH": _build_path(stack.environment)}
-            if not command:
-                plan = plan_shell(program[0], environment, os.environ, folder / "shell")
-                program, environment = plan.command, {**plan.environment}
-                _write(plan.files)
-                _say("This shell works with the stack. `exit` ends it, and the servers with it.")
-            # An interactive shell ignores SIGTERM, but ends when its terminal is closed.
-            ending = signal.SIGTERM if command else signal.SIGHUP
-            status = _run(program, environment, ending)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except StartError as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with working_folder("zenml-vertex-stack-") as folder:
+        try:
+            with start_local_stack(folder / "stack", plan=stack_plan, progress=_say) as stack:
+                environment = {**stack.environment, "PATH": _build_path(stack.environment)}
+                if not command:
+                    plan = plan_shell(program[0], environment, os.environ, folder / "shell")
+                    program, environment = plan.command, {**plan.environment}
+                    _write(plan.files)
+                    _say("This shell works with the stack. `exit` ends it and the servers.")
+                # An interactive shell ignores SIGTERM, but ends when its terminal is closed.
+                ending = signal.SIGTERM if command else signal.SIGHUP
+                status = _run(program, environment, ending)
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        except StartError as error:
+            raise click.ClickException(str(error)) from None
     _say("The servers are stopped; nothing is left running.")
     sys.exit(status)
 

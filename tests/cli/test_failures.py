@@ -1,0 +1,41 @@
+"""What a full disk means to commands that start servers."""
+
+import errno
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from zenml_vertex.cli.failures import working_folder
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a command on a full disk is an error that names the folder and a cure."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shown = rf"^The disk is full at {tmp_path}\. Free some space, or set TMPDIR to a folder on "
+    with pytest.raises(click.ClickException, match=shown), working_folder("x-") as folder:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / "a"))
+    assert not folder.exists()
+    # A server there has only said so in its log.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(click.ClickException, match=shown), working_folder("x-"):
+        raise click.ClickException("The ZenML server did not start.")
+
+
+def test_another_failure_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With space on the disk, an error is not blamed on it, and a folder to keep is kept."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(KeyError), working_folder("x-", keep=True) as folder:
+        raise KeyError
+    assert folder.exists()
+
+
+def test_a_missing_temporary_folder_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder for temporary files, the error says which setting chooses one."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(click.ClickException, match="set TMPDIR to a folder"), working_folder("x-"):
+        pytest.fail("The folder was made.")

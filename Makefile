@@ -1,9 +1,14 @@
 # Two commands for a new user: `make demo` and `make test`. Both make their own
 # environment in .venv and touch nothing outside this folder.
-PYTHON ?= python3
+# `make PYTHON=python3.12` takes that one; without it, the newest supported one is looked for.
+PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+# What the demo needs, and what everything needs.
+DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
+# One of another Python, or half made, is made anew.
+$(shell .ci/environment --check '$(VENV)' '$(PYTHON)')
 
 # A Python that writes no bytecode imports Google's client 3 to 4 times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel oldest generate format clean
 
-demo: $(STAMP) ## The digits pipeline, its training step on Vertex AI (emulated)
+demo: $(DEMO) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
 
 demo-docker: $(STAMP) docker-tools ## The same with real images, in a real Docker engine
@@ -120,11 +125,14 @@ wheel: $(STAMP) ## The wheel and the sdist, in dist/, and a look into the wheel
 	UV_COMPILE_BYTECODE=0 $(BIN)/uv pip install --quiet --python .venv-wheel --constraints constraints.txt dist/*.whl
 	cd / && $(CURDIR)/.venv-wheel/bin/python -I $(CURDIR)/.ci/check_installed.py
 
-$(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --group dev --editable '.[demo]'
+INSTALL := @.ci/environment '$(VENV)' '$(PYTHON)' --constraints constraints.txt --editable '.[demo]'
+$(DEMO): pyproject.toml constraints.txt
+	$(INSTALL)
 	@touch $@
+
+$(STAMP): pyproject.toml constraints.txt
+	$(INSTALL) --group dev
+	@touch $(DEMO) $@
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-wheel dist .cache .demo .mypy_cache .ruff_cache .pytest_cache

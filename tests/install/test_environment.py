@@ -1,0 +1,182 @@
+"""The Makefile's environment: of a right Python, whole, and made anew where it is not."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.pages import ROOT
+
+_OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Stands for a Python of some version, and for `uv` in the environment that it makes.
+_PYTHON = """#!/bin/sh
+case "$1$2" in
+    -c*) echo {version} ;;
+    -mvenv)
+        mkdir -p "$3/bin"
+        touch "$3/pyvenv.cfg" "$3/made-with-{version}"
+        cp "$0" "$3/bin/python"
+        printf '#!/bin/sh\\necho "uv $*"\\nexit "${{UV_STATUS:-0}}"\\n' >"$3/bin/uv"
+        chmod +x "$3/bin/uv" ;;
+esac
+"""
+
+
+class Machine:
+    """A machine with Pythons of some versions, and none of those of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "bin"
+        self.path.mkdir()
+        self.environment = folder / ".venv"
+        for tool in ("chmod", "cp", "dirname", "mkdir", "rm", "sh", "touch"):
+            (self.path / tool).symlink_to(str(shutil.which(tool)))
+
+    def add(self, name: str, version: str) -> None:
+        """Put a program on the search path that says it is a Python of that version."""
+        self.write(name, _PYTHON.format(version=version))
+
+    def write(self, name: str, text: str) -> None:
+        """Put a program on the search path."""
+        (self.path / name).write_text(text, "utf-8")
+        (self.path / name).chmod(0o755)
+
+    def run(
+        self, program: str, *arguments: object, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run one of the programs of `.ci`."""
+        return subprocess.run(
+            [ROOT / ".ci" / program, *map(str, arguments)],
+            env={"PATH": str(self.path), "HOME": str(self.folder), **variables},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    def install(self, asked: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Install something into the environment."""
+        return self.run("environment", self.environment, asked, "--editable", ".", **variables)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine without any Python."""
+    return Machine(tmp_path)
+
+
+def test_a_right_python_is_looked_for(machine: Machine) -> None:
+    """The newest supported Python is found, whichever one `python3` is."""
+    machine.add("python3", "3.9")
+    machine.add("python3.14", "3.14")
+    machine.add("python3.11", "3.11")
+    assert machine.run("find-python").stdout == f"{machine.path}/python3.11\n"
+    machine.add("python3", "3.12")
+    assert machine.run("find-python").stdout == f"{machine.path}/python3\n"
+
+
+def test_without_a_right_python_the_others_are_named(machine: Machine) -> None:
+    """Only too old ones: nothing is made, and the message says what there is and what to do."""
+    machine.add("python3", "3.9")
+    done = machine.install()
+    assert done.returncode == 1
+    assert not machine.environment.exists()
+    assert f"{machine.path}/python3: 3.9" in done.stderr
+    assert "make PYTHON=/path/to/python3.13" in done.stderr
+    (machine.path / "python3").unlink()
+    assert "There is no Python from 3.10 to 3.13 here" in machine.install().stderr
+
+
+def test_a_python_that_cannot_make_environments_is_named(machine: Machine, tmp_path: Path) -> None:
+    """Debian's Python without `python3-venv` is passed over, with the package that it lacks."""
+    (tmp_path / "ensurepip.py").write_text("raise ImportError", "utf-8")
+    machine.write(
+        f"python{_OWN}", f'#!/bin/sh\nPYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"\n'
+    )
+    done = machine.run("find-python")
+    assert done.returncode == 1
+    assert f"apt-get install python{_OWN}-venv" in done.stderr
+    machine.write(f"python{_OWN}", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    assert machine.run("find-python").stdout == f"{machine.path}/python{_OWN}\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("python3.9", "PYTHON=python3.9 is Python 3.9."),
+        ("python3.14", "PYTHON=python3.14 is Python 3.14."),
+        ("no-such-python", "PYTHON=no-such-python does not start."),
+    ],
+)
+def test_a_wrong_python_is_refused_by_its_name(machine: Machine, asked: str, said: str) -> None:
+    """A PYTHON that is too old, too new or not there is refused before anything is made."""
+    for version in ("3.9", "3.12", "3.14"):
+        machine.add(f"python{version}", version)
+    done = machine.install(asked)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not machine.environment.exists()
+
+
+def test_a_good_environment_is_kept(machine: Machine) -> None:
+    """What is there and works is added to; with another PYTHON, it is made anew."""
+    for version in ("3.12", "3.13"):
+        machine.add(f"python{version}", version)
+    assert "uv pip install --python" in machine.install().stdout
+    (machine.environment / ".demo").touch()
+    machine.run("environment", "--check", machine.environment, "")
+    assert "Making" not in machine.install().stdout
+    assert "Making" not in machine.install("python3.13").stdout
+    assert (machine.environment / ".demo").exists()
+    machine.run("environment", "--check", machine.environment, "python3.12")
+    assert not (machine.environment / ".demo").exists()
+    assert (
+        "has Python 3.13, and not that of PYTHON=python3.12" in machine.install("python3.12").stdout
+    )
+    assert (machine.environment / "made-with-3.12").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ("touch $1/.unfinished", "was left half made"),
+        ("rm $1/bin/python", "has no Python that starts"),
+        (
+            "printf '#!/bin/sh\\necho 3.9\\n' >$1/bin/python",
+            "has Python 3.9, which is not supported",
+        ),
+    ],
+)
+def test_a_bad_environment_is_made_anew(machine: Machine, damage: str, fault: str) -> None:
+    """Left by Ctrl-C, without its Python or of a wrong one, an environment is made anew."""
+    machine.add("python3.13", "3.13")
+    machine.install()
+    old = machine.environment / "left-over"
+    old.touch()
+    subprocess.run(["sh", "-c", damage, "sh", machine.environment], check=True)
+    done = machine.install()
+    assert done.returncode == 0, done.stderr
+    assert fault in done.stdout
+    assert not old.exists()
+    assert not (machine.environment / ".unfinished").exists()
+
+
+def test_a_failed_installation_says_so(machine: Machine) -> None:
+    """Without a network the command fails, and leaves what was there."""
+    machine.add("python3.13", "3.13")
+    machine.install()
+    done = machine.install(UV_STATUS="2")
+    assert done.returncode == 1
+    assert "The packages could not be installed." in done.stderr
+    assert "Making" not in machine.install().stdout
+
+
+def test_a_folder_that_is_something_else_is_kept(machine: Machine) -> None:
+    """A folder that no Python has made is not removed."""
+    machine.add("python3.13", "3.13")
+    machine.environment.mkdir()
+    (machine.environment / "thesis.txt").touch()
+    done = machine.install()
+    assert done.returncode == 1
+    assert "is not an environment of Python; move it away" in done.stderr
+    assert [file.name for file in machine.environment.iterdir()] == ["thesis.txt"]

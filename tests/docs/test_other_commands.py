@@ -20,7 +20,7 @@ from tests.support.quotes import read_templates
 @cache
 def read_printed() -> list[str]:
     """Every command between backticks in a message of this package; gaps are an X."""
-    templates = read_templates((ROOT / "src" / "zenml_vertex").rglob("*.py"))
+    templates = read_templates((ROOT / "src").rglob("*.py"))
     texts = ["".join("X" if part is None else part for part in template) for template in templates]
     return [command for text in texts for command in re.findall(r"`([^`]+)`", text)]
 

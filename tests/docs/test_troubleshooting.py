@@ -26,7 +26,7 @@ QUOTES = read_blocks(PAGE, "")
 @cache
 def read_own() -> list[Template]:
     """The messages of this package."""
-    return list(read_templates((ROOT / "src" / "zenml_vertex").rglob("*.py")))
+    return list(read_templates((ROOT / "src").rglob("*.py")))
 
 
 @cache

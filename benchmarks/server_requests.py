@@ -27,6 +27,7 @@ from benchmarks.simulated_vertex import (
     run_until_stopped,
 )
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName
@@ -147,6 +148,7 @@ def count_requests(clock: StoppingClock, step_run_ids: Sequence[str]) -> int:
     watcher = Watcher(jobs, operator.step_runs, clock, PARENT)
     for step_run_id, job in zip(step_run_ids, jobs.jobs, strict=True):
         follower = JobFollower(
+            step=StepLog("train"),
             name=JobName.parse(job["name"]),
             attempt=Attempt(step_run_id),
             run_id=RUN_ID,

@@ -19,6 +19,7 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import JobList, StepRunRecord
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 from zenml_vertex.job.request import JobJson
@@ -143,6 +144,7 @@ class SimulatedVertex:
         step_run_id = name_step_run(number)
         created = self.jobs.create(PARENT, build_job(step_run_id))
         return JobFollower(
+            step=StepLog("train"),
             name=JobName.parse(created["name"]),
             attempt=Attempt(step_run_id),
             run_id=RUN_ID,

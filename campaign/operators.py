@@ -18,6 +18,7 @@ from campaign.zenml_server import RUN_ID, STEP_RUN_ID
 from zenml_vertex.config import VertexStepOperatorConfig
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.steps.connections import ConnectionPool
 from zenml_vertex.steps.operator import VertexStepOperator
 
@@ -73,7 +74,7 @@ class PluginSubject:
         step_runs = operator.step_runs
         live = list_live_jobs(connection.jobs, connection.parent, step_runs.server_id)
         for orphan in list(find_orphans(live, step_runs, world.now())):
-            cancel_and_verify(connection.jobs, orphan.name, process)
+            cancel_and_verify(connection.jobs, StepLog(orphan.step).of(orphan.name), process)
 
 
 def build_component(config: Any) -> dict[str, Any]:

@@ -19,8 +19,14 @@ from zenml_vertex.following.ending import (
     cancel_quietly,
 )
 from zenml_vertex.following.patience import Task, choose_patience
+from zenml_vertex.following.progress import JobLog, StepLog
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
+
+
+def name_job(name: str) -> JobLog:
+    """Return the lines about a job."""
+    return StepLog("train").of(JobName.parse(name))
 
 
 def test_a_cancel_is_verified_to_a_terminal_state() -> None:
@@ -29,16 +35,16 @@ def test_a_cancel_is_verified_to_a_terminal_state() -> None:
     CancelCustomJob only requests it.
     """
     jobs, clock = InMemoryJobs(), ManualClock()
-    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
-    assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
-    assert jobs.cancelled == [str(name)]
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    assert cancel_and_verify(jobs, log, clock) == "JOB_STATE_CANCELLED"
+    assert jobs.cancelled == [str(log.name)]
 
 
 def test_a_job_that_has_ended_needs_no_cancel() -> None:
     """A job in a terminal state counts as ended, whatever the API answers to the cancel."""
     jobs = InMemoryJobs()
-    name = JobName.parse(jobs.script("JOB_STATE_SUCCEEDED"))
-    cancel_job(jobs, name, ManualClock())
+    log = name_job(jobs.script("JOB_STATE_SUCCEEDED"))
+    cancel_job(jobs, log, ManualClock())
 
 
 def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
@@ -51,14 +57,14 @@ def test_a_refused_cancel_of_a_running_job_is_an_error() -> None:
 
     jobs = Refusing()
     with pytest.raises(RequestRejected):
-        cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), ManualClock())
+        cancel_job(jobs, name_job(jobs.script("JOB_STATE_RUNNING")), ManualClock())
 
 
 def test_a_deleted_job_counts_as_ended() -> None:
     """Cancelling a job that no longer exists succeeds, because it costs nothing."""
-    cancel_job(InMemoryJobs(), JobName.parse(f"{PARENT}/customJobs/77"), ManualClock())
-    name = JobName.parse(f"{PARENT}/customJobs/77")
-    assert cancel_and_verify(InMemoryJobs(), name, ManualClock()) is None
+    cancel_job(InMemoryJobs(), name_job(f"{PARENT}/customJobs/77"), ManualClock())
+    log = name_job(f"{PARENT}/customJobs/77")
+    assert cancel_and_verify(InMemoryJobs(), log, ManualClock()) is None
 
 
 @pytest.mark.parametrize(
@@ -77,10 +83,10 @@ def test_a_job_that_does_not_end_is_named_with_the_command_to_inspect_it(
 
     caplog.set_level(logging.WARNING)
     jobs, clock = Stubborn(), ManualClock()
-    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
-    assert cancel_and_verify(jobs, name, clock, budget_seconds=30) is None
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    assert cancel_and_verify(jobs, log, clock, budget_seconds=30) is None
     assert "gcloud ai custom-jobs" in caplog.text
-    assert name.job_id in caplog.text
+    assert str(log) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -109,9 +115,9 @@ def test_a_failed_cancel_is_retried(
             return super().get(name)
 
     jobs, clock = Failing(), ManualClock()
-    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
-    assert cancel_and_verify(jobs, name, clock) == "JOB_STATE_CANCELLED"
-    assert caplog.text.count(", for up to 120 s in all.") == 1
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    assert cancel_and_verify(jobs, log, clock) == "JOB_STATE_CANCELLED"
+    assert caplog.text.count(", for up to 2 min in all.") == 1
     assert "may still be running" not in caplog.text
 
 
@@ -127,7 +133,7 @@ def test_a_cancel_that_keeps_failing_is_given_up() -> None:
     patience = choose_patience(Task.CANCEL, error).seconds
     jobs, clock = Failing(), ManualClock()
     with pytest.raises(ServiceUnavailable):
-        cancel_job(jobs, JobName.parse(jobs.script("JOB_STATE_RUNNING")), clock)
+        cancel_job(jobs, name_job(jobs.script("JOB_STATE_RUNNING")), clock)
     assert patience <= clock.now - 1000 < patience + 10
 
 
@@ -144,7 +150,56 @@ def test_a_second_ctrl_c_does_not_keep_a_job_alive() -> None:
             super().cancel(name)
 
     jobs = Interrupted()
-    name = JobName.parse(jobs.script("JOB_STATE_RUNNING"))
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
     with pytest.raises(KeyboardInterrupt):
-        cancel_quietly(jobs, name, ManualClock())
-    assert jobs.cancelled == [str(name)]
+        cancel_quietly(jobs, log, ManualClock())
+    assert jobs.cancelled == [str(log.name)]
+
+
+def test_a_second_ctrl_c_in_the_wait_confirms_the_cancel(caplog: pytest.LogCaptureFixture) -> None:
+    """Who leaves without waiting reads that the cancel was accepted, and how to see the end."""
+
+    class Impatient(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            del seconds
+            raise KeyboardInterrupt
+
+    jobs = InMemoryJobs()
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    with pytest.raises(KeyboardInterrupt):
+        cancel_and_verify(jobs, log, Impatient())
+    assert jobs.cancelled == [str(log.name)]
+    (line,) = caplog.messages
+    assert line.startswith("Step `train` (job 1): Ctrl-C: not waiting any longer.")
+    assert "accepted the cancel" in line
+    assert line.endswith("gcloud ai custom-jobs describe 1 --region=europe-west4 --project=123")
+
+
+@pytest.mark.parametrize(
+    ("presses", "said"),
+    [
+        (1, "Vertex AI has accepted the cancel"),
+        (2, "it may still be running and cost money: Ctrl-C"),
+    ],
+)
+def test_a_ctrl_c_in_the_cancel_itself_is_reported_as_it_ended(
+    presses: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cancel is confirmed only if Vertex AI has answered one of its requests."""
+
+    class Interrupted(InMemoryJobs):
+        left = presses
+
+        def cancel(self, name: str) -> None:
+            if self.left:
+                self.left -= 1
+                raise KeyboardInterrupt
+            super().cancel(name)
+
+    jobs = Interrupted()
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    with pytest.raises(KeyboardInterrupt):
+        cancel_and_verify(jobs, log, ManualClock())
+    (line,) = caplog.messages
+    assert line.startswith("Step `train` (job 1): ")
+    assert said in line

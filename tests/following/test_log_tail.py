@@ -5,6 +5,7 @@ import pytest
 from tests.support.fakes import PARENT, InMemoryLogs, InMemoryStepRuns, ManualClock
 from zenml_vertex.errors import PermissionDenied
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
 
@@ -14,6 +15,7 @@ RUN = "step-run"
 def follow(logs: InMemoryLogs | None) -> JobFollower:
     """Follow a job whose step has not reported."""
     return JobFollower(
+        step=StepLog("train"),
         name=JobName.parse(f"{PARENT}/customJobs/1"),
         attempt=Attempt(RUN),
         run_id="run",

@@ -114,7 +114,7 @@ def test_a_call_is_retried_until_it_works(caplog: pytest.LogCaptureFixture) -> N
     assert Retrying(Task.CANCEL, clock)(call) == "done"
     assert call.times == [0, 3, 6, 9, 12]
     assert [record.message for record in caplog.records] == [
-        "Vertex AI gave no answer. Trying again in 3 s, for up to 120 s in all."
+        "Vertex AI gave no answer. Trying again in 3 s, for up to 2 min in all."
     ]
 
 

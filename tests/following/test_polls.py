@@ -10,6 +10,7 @@ from zenml_vertex.errors import (
     JobNotFound,
 )
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 
@@ -63,6 +64,7 @@ def test_jobs_not_yet_followed_do_not_count_as_other_processes(world: Watched) -
         world.jobs.script("JOB_STATE_RUNNING", labels=labels)
     followers = [
         JobFollower(
+            step=StepLog("train"),
             name=JobName.parse(name),
             attempt=Attempt(f"step-{number}"),
             run_id=RUN,

@@ -1,20 +1,20 @@
 """Progress as the user reads it."""
 
+import shlex
+
 import pytest
 
 from tests.support.fakes import CreateFault
-from tests.support.worlds import Submitted
-from zenml_vertex.errors import ServiceUnavailable
-from zenml_vertex.following.progress import format_duration
+from tests.support.worlds import RUN, START, Submitted, Watched
+from zenml_vertex.errors import PermissionDenied, ServiceUnavailable
+from zenml_vertex.following.progress import ProgressLog, StepLog
+from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.request import JobJson
 
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0s"), (-1, "0s"), (59.4, "59s"), (60, "1m 0s"), (3599.6, "1h 0m"), (90061, "25h 1m")],
-)
-def test_durations_are_readable(seconds: float, text: str) -> None:
-    """A duration is written in at most two units."""
-    assert format_duration(seconds) == text
+NAME = JobName.parse("projects/123/locations/us-central1/customJobs/456")
+CREATED = "2026-02-19T17:06:23.5Z"
+STARTED = "2026-02-19T17:06:24Z"
+ENDED = "2026-02-19T17:06:28.6Z"
 
 
 def test_the_log_says_what_a_search_has_found(caplog: pytest.LogCaptureFixture) -> None:
@@ -22,8 +22,137 @@ def test_the_log_says_what_a_search_has_found(caplog: pytest.LogCaptureFixture) 
     caplog.set_level("INFO")
     lost = ServiceUnavailable("Vertex AI gave no answer.", code=503)
     Submitted(CreateFault(lost, has_effect=False)).submit()
-    assert "No job was found; creating it again." in caplog.text
+    assert "Step `train`: no job was found; creating it again." in caplog.text
     with pytest.raises(KeyboardInterrupt):
         Submitted(CreateFault(KeyboardInterrupt(), has_effect=False)).submit()
-    assert "Ctrl-C: unclear whether a Vertex AI job was created" in caplog.text
-    assert "No Vertex AI job was found." in caplog.text
+    assert "Step `train`: Ctrl-C: unclear whether a job was created" in caplog.text
+    assert "Step `train`: no job was found." in caplog.text
+
+
+def build_job(state: str, start: str | None = None, end: str | None = None) -> JobJson:
+    """Build a job in a state, with its own times."""
+    times = {"createTime": CREATED, "startTime": start, "endTime": end}
+    return {"state": f"JOB_STATE_{state}", **{key: time for key, time in times.items() if time}}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "lines"),
+    [
+        (
+            [
+                build_job("QUEUED"),
+                build_job("PENDING"),
+                build_job("PENDING"),
+                build_job("RUNNING", STARTED),
+                build_job("SUCCEEDED", STARTED, ENDED),
+            ],
+            [
+                "QUEUED.",
+                "PENDING.",
+                "RUNNING, started 0.5 s after it was created.",
+                "SUCCEEDED after running for 4.6 s.",
+            ],
+        ),
+        # Between two polls.
+        (
+            [build_job("PENDING"), build_job("SUCCEEDED", STARTED, ENDED)],
+            ["PENDING.", "SUCCEEDED, started 0.5 s after it was created, ran for 4.6 s."],
+        ),
+        ([build_job("FAILED", end=ENDED)], ["FAILED 5.1 s after it was created."]),
+        # Cancelled before it ran.
+        (
+            [build_job("CANCELLED", "2026-02-19T17:06:23.62Z", ENDED)],
+            ["CANCELLED 5.1 s after it was created."],
+        ),
+        (
+            [build_job("RUNNING", STARTED), build_job("CANCELLED", STARTED, ENDED)],
+            [
+                "RUNNING, started 0.5 s after it was created.",
+                "CANCELLED after running for 4.6 s.",
+            ],
+        ),
+        # Started again on another machine.
+        (
+            [
+                build_job("RUNNING", STARTED),
+                build_job("PENDING", STARTED),
+                build_job("RUNNING", STARTED),
+            ],
+            ["RUNNING, started 0.5 s after it was created.", "PENDING.", "RUNNING again."],
+        ),
+        # Times that are not there.
+        ([{"state": "JOB_STATE_RUNNING"}], ["RUNNING."]),
+        ([{"state": "JOB_STATE_FAILED", "endTime": 5}], ["FAILED."]),
+    ],
+)
+def test_each_change_of_state_is_one_line_with_the_jobs_own_times(
+    jobs: list[JobJson], lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A state is logged once, with the time that the job itself says it took."""
+    caplog.set_level("INFO")
+    progress = ProgressLog(StepLog("train").of(NAME))
+    for job in jobs:
+        progress.see(job)
+    assert caplog.messages == [f"Step `train` (job 456): {line}" for line in lines]
+
+
+def test_of_two_steps_each_line_tells_whose_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever happens to a job that is followed, the line about it names its step and its ID."""
+    caplog.set_level("INFO")
+    world = Watched()
+    labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: "raises"}
+    world.follow(build_job("RUNNING", STARTED), step_run_id="raises")
+    world.jobs.script("JOB_STATE_RUNNING", labels=labels)
+    world.follow("JOB_STATE_PENDING", "99", step_run_id="lost")
+    refused = PermissionDenied("Vertex AI answered 403.", code=403)
+    world.follow(refused, refused, "JOB_STATE_FAILED", step_run_id="fails")
+    world.follow("JOB_STATE_RUNNING", step_run_id="stops")
+    world.report(at=START + 20, step_run_id="raises", status="failed")
+    world.report(at=START + 20, step_run_id="stops", status="stopping")
+    world.watcher.cancel("lost")
+    for step_run_id in ("raises", "lost", "fails", "stops"):
+        world.watcher.wait(step_run_id)
+    text = "\n".join(caplog.messages)
+    for job, what in {
+        1: "RUNNING, started 0.5 s after it was created.",
+        5: "the step is stopping; giving its container 5 min to exit.",
+        3: "cancelling the job.",
+        4: "Vertex AI answered 403. Trying again.",
+    }.items():
+        assert f"(job {job}): {what}" in text
+    assert [line for line in caplog.messages if not line.startswith("Step `train` (job ")] == []
+
+
+def test_a_retry_is_told_from_the_first_try() -> None:
+    """A step that ZenML tries again has another job, and its lines say so."""
+    assert str(StepLog("train").of(NAME)) == "Step `train` (job 456)"
+    assert str(StepLog("train", retry=2).of(NAME)) == "Step `train`, retry 2 (job 456)"
+
+
+@pytest.mark.parametrize("is_polled_first", [True, False])
+def test_a_raising_steps_traceback_can_be_found(
+    caplog: pytest.LogCaptureFixture, *, is_polled_first: bool
+) -> None:
+    """Whoever notices it first, the line on a failed step has the command that shows its log.
+
+    The command can be pasted, and has the ID of the project.
+    """
+    caplog.set_level("INFO")
+    world = Watched()
+    world.report(at=START if is_polled_first else START + 60, status="failed")
+    follower = world.follow("JOB_STATE_RUNNING")
+    follower.name = NAME.created_in("projects/my-project/locations/us-central1")
+    if is_polled_first:
+        follower.see_job(build_job("FAILED", STARTED, ENDED))
+    else:
+        follower.see_reported("failed")
+    (line,) = (line for line in caplog.messages if "traceback" in line)
+    assert line.startswith("Step `train` (job 456): the step failed")
+    command = shlex.split(line.partition(" or with: ")[2])
+    assert command[:4] == [
+        *("gcloud", "logging", "read"),
+        'resource.type="ml_job" AND resource.labels.job_id="456"',
+    ]
+    assert command[-1] == "--project=my-project"

@@ -18,6 +18,7 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.patience import SERVER_RESTART, Task, choose_patience
+from zenml_vertex.following.progress import StepLog, name_reason
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.following.submission import (
     MAX_CREATES,
@@ -89,7 +90,7 @@ def test_nothing_is_created_while_the_list_fails(
     world.jobs = failing
     world.submit()
     assert len(world.jobs.created) == 1
-    assert caplog.text.count(", for up to 600 s in all.") == 1
+    assert caplog.text.count(", for up to 10 min in all.") == 1
 
 
 def test_the_step_fails_if_the_lists_keep_failing(
@@ -296,8 +297,8 @@ def test_a_job_whose_name_cannot_be_recorded_is_cancelled(
     with pytest.raises(type(error)):
         world.submit()
     assert world.jobs.cancelled == [f"{PARENT}/customJobs/1"]
-    assert f"{PARENT}/customJobs/1" in caplog.text
-    assert "Vertex AI job 1 is CANCELLED." in caplog.text
+    assert f"Step `train` (job 1): {name_reason(error)}: cancelling the job" in caplog.text
+    assert "Step `train` (job 1): CANCELLED." in caplog.text
 
 
 def test_ctrl_c_during_the_create_leaves_no_job() -> None:
@@ -357,7 +358,9 @@ def test_a_job_is_found_from_its_step_run() -> None:
     assert world.open().resume(world.recorded) == name
     intent = {"zenml_vertex.parent": PARENT}
     assert world.open().resume(intent) == name
-    other = Submission(world.jobs, world.step_runs, world.clock, PARENT, Attempt("another"))
+    other = Submission(
+        world.jobs, world.step_runs, world.clock, PARENT, Attempt("another"), StepLog("train")
+    )
     assert other.resume(intent) is None
     assert other.resume({}) is None
 

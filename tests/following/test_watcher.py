@@ -238,27 +238,6 @@ def test_an_exhausted_quota_is_respected(world: Watched) -> None:
     assert world.jobs.lists == 1 + (90 - 60) // 5
 
 
-def test_each_change_of_state_is_one_line_with_the_time_spent(
-    world: Watched, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A state is logged once, with the time spent in it, however often it is read."""
-    caplog.set_level(logging.INFO)
-    world.wait(
-        *["JOB_STATE_QUEUED"] * 3,
-        *["JOB_STATE_PENDING"] * 25,
-        *["JOB_STATE_RUNNING"] * 2,
-        "JOB_STATE_SUCCEEDED",
-        reports_itself=False,
-    )
-    lines = [record.getMessage() for record in caplog.records]
-    assert lines == [
-        "Vertex AI job 1: QUEUED.",
-        "Vertex AI job 1: PENDING after 15s queued.",
-        "Vertex AI job 1: RUNNING after 2m 5s provisioning.",
-        "Vertex AI job 1: SUCCEEDED after 10s running.",
-    ]
-
-
 def test_an_unknown_state_warns_once_and_counts_as_running(
     world: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """Names and labels of jobs, attempts and replicas."""
 
 import json
+import shlex
 import string
 
 import pytest
@@ -163,3 +164,21 @@ def test_a_container_without_replica_information_is_the_primary_replica(spec: st
 def test_a_container_without_a_valid_attempt_number_is_the_first_attempt(number: str) -> None:
     """Whatever stands in the attempt's variable, a container can claim its step."""
     assert Replica.read("a", {"ZENML_VERTEX_ATTEMPT": number}) == Attempt("a").primary
+
+
+def test_commands_have_the_projects_id_where_it_is_known() -> None:
+    """Names have the project's number, which some commands of gcloud refuse; a create has the ID.
+
+    Whatever stands in a name, a shell reads the command as it is meant.
+    """
+    name = JobName.parse("projects/123/locations/europe-west4/customJobs/4 5'")
+    known = name.created_in("projects/my-project/locations/europe-west4")
+    assert known == name
+    assert shlex.split(known.stream_logs_command)[-3:] == [
+        "4 5'",
+        "--region=europe-west4",
+        "--project=my-project",
+    ]
+    assert shlex.split(known.read_logs_command)[-1] == "--project=my-project"
+    for nothing in (None, "", "my-project", {"a": 1}):
+        assert name.created_in(nothing).build_command("cancel").endswith("--project=123")

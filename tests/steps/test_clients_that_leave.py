@@ -75,7 +75,7 @@ print("status:", status)
 
 def _start(start_pipeline: StartPipeline, on_client_exit: str) -> tuple[PipelineProcess, str]:
     process = start_pipeline(SLEEPER, environment={"ON_CLIENT_EXIT": on_client_exit})
-    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    process.wait_for_line(r"\(job \d+\): RUNNING")
     return process, process.wait_for_line(r"(projects/\S+) runs step")[1]
 
 
@@ -101,7 +101,7 @@ def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
     gate = tmp_path / "gate"
     process = start_pipeline(STOPPED, str(gate))
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
-    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    process.wait_for_line(r"\(job \d+\): RUNNING")
     process.send_signal(signal.SIGINT)
     run = process.wait(60).run
     gate.touch()

@@ -71,7 +71,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
     started = tmp_path / "started"
     process = start_pipeline(SLEEPER, str(started))
     name = process.wait_for_line(r"(projects/\S+) runs step")[1]
-    process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+    process.wait_for_line(r"\(job \d+\): RUNNING")
     run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
     # A container whose step run is gone before its code runs fails by itself.
     wait_until(started.exists)

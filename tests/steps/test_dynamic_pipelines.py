@@ -61,7 +61,7 @@ def runs(
 def _wait_until_all_run(process: PipelineProcess) -> str:
     running = set()
     for line in process.lines(90):
-        if match := re.search(r"Vertex AI job (\d+): RUNNING", line):
+        if match := re.search(r"\(job (\d+)\): RUNNING", line):
             running.add(match[1])
         if len(running) == len(STEPS):
             break

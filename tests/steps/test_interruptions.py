@@ -25,7 +25,7 @@ class Interrupted:
 
     def wait_until_running(self) -> RunRecord:
         """Wait until the job runs, and return the run at that moment."""
-        self.process.wait_for_line(r"Vertex AI job \d+: RUNNING")
+        self.process.wait_for_line(r"\(job \d+\): RUNNING")
         assert self.process.run_id
         return self.stack.records.fetch_run(self.process.run_id)
 
@@ -107,7 +107,7 @@ def test_an_interruption_between_creating_and_recording_leaves_no_job(started: S
     """A job that its step run does not name yet is cancelled, and no other job follows."""
     started.held["recording"].wait()
     assert started.recording.interrupt().returncode != 0
-    started.recording.process.wait_for_line(r"cancelling Vertex AI job projects/\S+\.")
+    started.recording.process.wait_for_line(r"\(job \d+\): CANCELLED")
     jobs = find_jobs(started.recording.stack, started.recording.process.run_id)
     assert [job["state"] for job in jobs] == ["JOB_STATE_CANCELLED"]
 
@@ -155,11 +155,12 @@ def test_a_second_ctrl_c_starts_no_retry_either(started: Started) -> None:
     interrupted = started.impatient
     interrupted.wait_until_running()
     interrupted.process.send_signal(signal.SIGINT)
-    interrupted.process.wait_for_line("Ctrl-C: cancelling Vertex AI job")
+    interrupted.process.wait_for_line("Ctrl-C: cancelling the job")
 
     completed = interrupted.interrupt()
 
     assert completed.returncode != 0
+    assert "Vertex AI has accepted the cancel" in completed.output
     (job,) = find_jobs(interrupted.stack, interrupted.process.run_id)
     assert job["state"] in {"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"}
     interrupted.assert_ended_with([job["state"].removeprefix("JOB_STATE_")])

@@ -11,6 +11,8 @@ from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
 PARENT = "projects/123/locations/europe-west4"
+# What a list has of a job, beside its name and its labels.
+_LISTED = ("state", "createTime", "startTime")
 
 
 class ManualClock:
@@ -101,7 +103,12 @@ class InMemoryJobs:
             self.hidden_lists -= 1
             return JobList((), is_complete=True)
         found = [
-            {"name": name, "createTime": name, "labels": labels, "state": item["state"]}
+            {
+                "name": name,
+                "createTime": name,
+                "labels": labels,
+                **{key: item[key] for key in _LISTED if key in item},
+            }
             for name, labels in self.labels.items()
             if _has_label(labels, job_filter)
             and isinstance(item := self._advance(name), dict)

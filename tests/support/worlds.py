@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
@@ -44,6 +45,7 @@ class Watched:
         """Follow a job that follows a script."""
         labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
         follower = JobFollower(
+            step=StepLog("train"),
             name=JobName.parse(self.jobs.script(*script, labels=labels)),
             attempt=Attempt(step_run_id),
             run_id=RUN,
@@ -94,7 +96,8 @@ class Submitted:
 
     def open(self) -> Submission:
         """Return a submission of the step run by a process of its own."""
-        return Submission(self.jobs, self.step_runs, self.clock, PARENT, Attempt(STEP_RUN))
+        log = StepLog("train")
+        return Submission(self.jobs, self.step_runs, self.clock, PARENT, Attempt(STEP_RUN), log)
 
     @property
     def alive(self) -> list[str]:

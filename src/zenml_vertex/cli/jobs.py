@@ -64,6 +64,7 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
     from zenml_vertex.clock import SystemClock
     from zenml_vertex.following.ending import cancel_and_verify
+    from zenml_vertex.following.progress import StepLog
     from zenml_vertex.job.identity import JobName
     from zenml_vertex.job.states import short_name
 
@@ -92,8 +93,13 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         if not yes:
             number = f"{len(chosen)} job{'' if len(chosen) == 1 else 's'}"
             click.confirm(f"Cancel {number}?", abort=True)
-        names = [JobName.parse(listed["name"]) for listed in chosen]
-        states = {name: cancel_and_verify(connection.jobs, name, SystemClock()) for name in names}
+        logs = [
+            StepLog(_read_step(listed)).of(
+                JobName.parse(listed["name"]).created_in(connection.parent)
+            )
+            for listed in chosen
+        ]
+        states = {log.name: cancel_and_verify(connection.jobs, log, SystemClock()) for log in logs}
     for name, state in states.items():
         ended = short_name(state) if state else "may still be running: see above"
         click.echo(f"{name.job_id}  {ended}")
@@ -119,14 +125,20 @@ def _read_id(job: "JobJson") -> str:
     return str(job["name"]).rsplit("/", 1)[-1]
 
 
+def _read_step(job: "JobJson") -> str:
+    from zenml_vertex.job.identity import STEP_LABEL
+
+    return str(job.get("labels", {}).get(STEP_LABEL, "?"))
+
+
 def _describe(job: "JobJson", reason: str | None) -> str:
-    from zenml_vertex.job.identity import RUN_LABEL, STEP_LABEL
+    from zenml_vertex.job.identity import RUN_LABEL
     from zenml_vertex.job.states import short_name
 
     labels = job.get("labels", {})
     return (
         f"{_read_id(job)}  {short_name(job['state']):<10}  "
-        f"step `{labels.get(STEP_LABEL, '?')}` of run {labels.get(RUN_LABEL, '?')}"
+        f"step `{_read_step(job)}` of run {labels.get(RUN_LABEL, '?')}"
         + (f"  orphan: {reason}" if reason else "")
     )
 

@@ -25,7 +25,7 @@ PAGE_SIZE = 100
 # A cancel that fails is asked for again for longer than that.
 _CANCEL_RETRY_SECONDS = 5.0
 # A whole job has its environment, secrets included, which a list does not need.
-_LISTED = FieldMask(paths=["name", "state", "labels", "create_time"])
+_LISTED = FieldMask(paths=["name", "state", "labels", "create_time", "start_time"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,13 @@
 """Cancelling the jobs of steps that are waited for: those told to stop, and duplicates."""
 
-import logging
-
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.ending import cancel_job, cancel_quietly, log_uncancelled
+from zenml_vertex.following.ending import cancel_job, cancel_quietly
 from zenml_vertex.following.follower import STOP_PATIENCE_SECONDS, JobFollower
-from zenml_vertex.following.progress import OutageLog
+from zenml_vertex.following.progress import JobLog, OutageLog, StepLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.request import JobJson
-
-logger = logging.getLogger(__name__)
 
 # The first pause before a failed cancel is asked for again; later pauses grow with the
 # time that it has been failing.
@@ -43,13 +39,12 @@ class Canceller:
         Raises:
             VertexApiError: If the job may still be running and cannot be cancelled.
         """
-        source = f"cancel {follower.name}"
         try:
-            cancel_job(self._jobs, follower.name, self._clock, patience_seconds=0)
+            cancel_job(self._jobs, follower.log, self._clock, patience_seconds=0)
         except VertexStepOperatorError as error:
             if not error.retryable:
                 raise
-            self._outages.warn(source, error)
+            self._outages.warn(follower.log, error)
             now = self._clock.monotonic()
             if follower.uncancelled_since is None:
                 follower.uncancelled_since = now
@@ -58,7 +53,7 @@ class Canceller:
             follower.stop_due = now + pause
             return False
         follower.uncancelled_since = None
-        self._outages.drop(source)
+        self._outages.drop(follower.log)
         return True
 
     def cancel_if_due(self, follower: JobFollower) -> None:
@@ -70,21 +65,19 @@ class Canceller:
         try:
             is_accepted = self.cancel(follower)
         except VertexStepOperatorError as error:
-            log_uncancelled(follower.name, error)
+            follower.log.log_uncancelled(error)
             return
         if is_accepted:
-            logger.warning(
-                "The step was told to stop and has not; cancelling Vertex AI job %s.",
-                follower.name.job_id,
-            )
+            follower.log.warn_not_stopped()
 
-    def cancel_unneeded(self, name: JobName) -> None:
+    def cancel_unneeded(self, log: JobLog) -> None:
         """Cancel a job that no step run needs any more; the log says if that fails."""
-        cancel_quietly(self._jobs, name, self._clock, patience_seconds=0)
+        cancel_quietly(self._jobs, log, self._clock, patience_seconds=0)
 
-    def cancel_duplicate(self, job: JobJson) -> None:
+    def cancel_duplicate(self, step: StepLog, job: JobJson) -> None:
         """Cancel a second job of an attempt; if that fails, the next poll tries again."""
         if job["state"] == "JOB_STATE_CANCELLING":
             return
-        logger.warning("Vertex AI job %s is a duplicate for its step; cancelling it.", job["name"])
-        self.cancel_unneeded(JobName.parse(job["name"]))
+        log = step.of(JobName.parse(job["name"]))
+        log.warn_duplicate()
+        self.cancel_unneeded(log)

@@ -4,7 +4,6 @@ A step that finished has reported its result to the ZenML server. Only for a ste
 not report does Vertex AI's state of the job count.
 """
 
-import logging
 from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
@@ -21,7 +20,7 @@ from zenml_vertex.following.patience import (
     Task,
     choose_patience,
 )
-from zenml_vertex.following.progress import ProgressLog
+from zenml_vertex.following.progress import JobLog, ProgressLog, StepLog
 from zenml_vertex.following.protocols import Logs, StepRuns
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.diagnosis import (
@@ -37,8 +36,6 @@ from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret, is_known
 from zenml_vertex.job.step_status import interpret_status
 
-logger = logging.getLogger(__name__)
-
 # How long a step that was told to stop may take before its job is cancelled.
 STOP_PATIENCE_SECONDS = 5 * 60.0
 
@@ -47,6 +44,7 @@ STOP_PATIENCE_SECONDS = 5 * 60.0
 class JobFollower:
     """What is known of the job of one attempt at a step run."""
 
+    step: StepLog
     name: JobName
     attempt: Attempt
     # The pipeline run.
@@ -77,8 +75,13 @@ class JobFollower:
 
     def __post_init__(self) -> None:
         self.changed_at = self.clock.monotonic()
-        self._progress = ProgressLog(self.name, self.clock)
+        self._progress = ProgressLog(self.log)
         self._failures = FailureRuns(self.clock)
+
+    @property
+    def log(self) -> JobLog:
+        """Where the lines about the job come from."""
+        return self.step.of(self.name)
 
     @property
     def step_run_id(self) -> str:
@@ -105,7 +108,7 @@ class JobFollower:
         """
         if job["state"] != self._progress.state:
             self.changed_at = self.clock.monotonic()
-        self._progress.see(job["state"])
+        self._progress.see(job)
         meaning = interpret(job["state"])
         if meaning.is_terminal:
             self.status = self._settle(job)
@@ -124,19 +127,11 @@ class JobFollower:
         meaning = interpret_status(reported)
         if meaning.is_ending and self.stop_due is None:
             self.stop_due = self.clock.monotonic() + STOP_PATIENCE_SECONDS
-            logger.info(
-                "The step is %s; giving its container %.0f minutes to exit.",
-                reported,
-                STOP_PATIENCE_SECONDS / 60,
-            )
+            self.log.log_told_to_stop(reported, STOP_PATIENCE_SECONDS)
         if not self.is_finished and meaning.outcome:
             self.status = meaning.outcome
             self.has_reported = self.reports_itself and self.status != "stopped"
-            logger.info(
-                "The step %s; not waiting for Vertex AI to tear down job %s.",
-                "was stopped" if self.status == "stopped" else self.status,
-                self.name.job_id,
-            )
+            self.log.log_reported(self.status, is_terminal=False)
 
     def note_failure(self, error: VertexStepOperatorError) -> None:
         """Count a failed read of the job, or of the step run; too many fail the step.
@@ -147,11 +142,7 @@ class JobFollower:
         if not self._failures.note(choose_patience(Task.FOLLOW, error)):
             return
         if isinstance(error, StepRunNotFound):
-            logger.warning(
-                "%s Cancelling Vertex AI job %s: its step run no longer exists.",
-                error,
-                self.name.job_id,
-            )
+            self.log.warn_unneeded(error)
             # Nobody is left to tell, and ZenML does not retry a stopped step.
             self.status = "stopped"
             return
@@ -164,12 +155,14 @@ class JobFollower:
         try:
             self.status = self._fail(diagnosis)
         except (ServerUnreachable, StepRunNotFound) as untold:
-            logger.error("%s", untold)  # noqa: TRY400 - the message is written for people
+            self.log.log_untold(untold)
             self.status = "failed"
 
     def _settle(self, job: JobJson) -> str:
         reported = self.step_runs.status(self.step_run_id)
         if outcome := interpret_status(reported).outcome:
+            if not self.is_finished:
+                self.log.log_reported(outcome, is_terminal=True)
             return outcome
         status = interpret(job["state"]).status
         if status == "completed":
@@ -185,12 +178,11 @@ class JobFollower:
             task_name = self.attempt.primary.task_name
             return self.logs.fetch_tail(str(self.name), task_name) if self.logs else []
         except VertexStepOperatorError as error:
-            logger.info("Could not read the job's log, which may say more: %s", error)
+            self.log.log_unreadable(error)
             return []
 
     def _fail(self, diagnosis: Diagnosis) -> str:
         """Fail the step; its status, which differs if it had finished or was being stopped."""
         result = self.step_runs.fail(self.step_run_id, diagnosis.describe(self.name))
-        # ZenML shows the whole text, which is on the step run now.
-        logger.error("Vertex AI job %s %s", self.name.job_id, diagnosis.what)
+        self.log.log_failed(diagnosis.what)
         return interpret_status(result).outcome or "failed"

@@ -1,27 +1,23 @@
 """Jobs that are still running after their steps finished: they get some time, then a cancel."""
 
-import logging
 import threading
 from collections.abc import Container
 from dataclasses import dataclass
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
-from zenml_vertex.following.ending import cancel_job, log_uncancelled
+from zenml_vertex.following.ending import cancel_job
 from zenml_vertex.following.patience import Task, choose_patience
-from zenml_vertex.following.progress import OutageLog
+from zenml_vertex.following.progress import JobLog, OutageLog
 from zenml_vertex.following.protocols import Jobs
-from zenml_vertex.job.identity import JobName
-from zenml_vertex.job.states import interpret, short_name
-
-logger = logging.getLogger(__name__)
+from zenml_vertex.job.states import interpret
 
 
 @dataclass(frozen=True, slots=True)
 class _Lingering:
     """A job that is still running after its step finished."""
 
-    name: JobName
+    log: JobLog
     run_id: str
     # When it is cancelled, by the clock.
     deadline: float
@@ -49,13 +45,11 @@ class LingeringJobs:
     def __bool__(self) -> bool:
         return bool(self._lingering)
 
-    def add(
-        self, name: JobName, run_id: str, seconds: float, *, is_cancelled: bool = False
-    ) -> None:
+    def add(self, log: JobLog, run_id: str, seconds: float, *, is_cancelled: bool = False) -> None:
         """Give a job some time.
 
         Args:
-            name: The job.
+            log: The lines about the job.
             run_id: Its pipeline run.
             seconds: How long it may take to end; 0 or more.
             is_cancelled: Whether it was asked to stop already: the log then says when it
@@ -63,7 +57,7 @@ class LingeringJobs:
         """
         deadline = self._clock.monotonic() + seconds
         with self._lock:
-            self._lingering[str(name)] = _Lingering(name, run_id, deadline, is_cancelled)
+            self._lingering[str(log.name)] = _Lingering(log, run_id, deadline, is_cancelled)
 
     def find_runs(self) -> set[str]:
         """The pipeline runs of these jobs."""
@@ -83,10 +77,10 @@ class LingeringJobs:
         """
         ours = self._of(run_id)
         # A list of one page only, or one that lags behind, says nothing about the others.
-        unlisted = [one for one in ours if str(one.name) not in listed]
+        unlisted = [one for one in ours if str(one.log.name) not in listed]
         gone = [one for one in unlisted[:most_reads] if self._is_gone(one)]
         for one in gone:
-            self._forget(one.name)
+            self._forget(one)
         for one in ours:
             if one not in gone and self._clock.monotonic() >= one.deadline:
                 self._end_late(one)
@@ -96,38 +90,35 @@ class LingeringJobs:
             return [one for one in self._lingering.values() if run_id in {None, one.run_id}]
 
     def _is_gone(self, lingering: _Lingering) -> bool:
-        name = lingering.name
+        log = lingering.log
         try:
-            state = self._jobs.get(str(name))["state"]
+            state = self._jobs.get(str(log.name))["state"]
         except JobNotFound:
             return True
         except PermissionDenied as error:
-            self._outages.warn(str(name), error)
+            self._outages.warn(log, error)
             return False
         is_gone = interpret(state).is_terminal
         if is_gone and lingering.is_cancelled:
-            logger.info("Vertex AI job %s is %s.", name.job_id, short_name(state))
+            log.log_ended(state)
         return is_gone
 
     def _end_late(self, lingering: _Lingering) -> None:
         """Cancel a job whose time is up; a failure is tried again."""
-        name = lingering.name
+        log = lingering.log
         try:
-            cancel_job(self._jobs, name, self._clock, patience_seconds=0)
+            cancel_job(self._jobs, log, self._clock, patience_seconds=0)
         except VertexStepOperatorError as error:
             late = self._clock.monotonic() - lingering.deadline
             if not choose_patience(Task.CANCEL_LINGERING, error).is_spent(late):
-                self._outages.warn(str(name), error)
+                self._outages.warn(log, error)
                 return
-            log_uncancelled(name, error)
+            log.log_uncancelled(error)
         else:
-            logger.warning(
-                "Vertex AI job %s is still running after its step finished; cancelling it.",
-                name.job_id,
-            )
-        self._forget(name)
+            log.warn_lingering()
+        self._forget(lingering)
 
-    def _forget(self, name: JobName) -> None:
+    def _forget(self, lingering: _Lingering) -> None:
         with self._lock:
-            self._lingering.pop(str(name), None)
-        self._outages.drop(str(name))
+            self._lingering.pop(str(lingering.log.name), None)
+        self._outages.drop(lingering.log)

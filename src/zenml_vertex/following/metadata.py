@@ -32,4 +32,4 @@ def build_job_metadata(name: JobName) -> dict[str, Any]:
 def find_recorded_name(recorded: Mapping[str, Any]) -> JobName | None:
     """The job that the metadata of a step run names; the built-in operator's key counts too."""
     found = recorded.get(JOB_NAME_KEY) or recorded.get(BUILTIN_JOB_NAME_KEY)
-    return JobName.parse(str(found)) if found else None
+    return JobName.parse(str(found)).created_in(recorded.get(PARENT_KEY)) if found else None

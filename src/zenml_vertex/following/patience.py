@@ -22,6 +22,7 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.progress import OutageLog
+from zenml_vertex.job.times import format_duration
 
 T = TypeVar("T")
 
@@ -165,7 +166,9 @@ class Retrying:
         if left <= 0 or retry_after > left:
             return None
         pause = min(retry_after or next(self._pauses), left)
-        outlook = f"Trying again in {pause:.0f} s, for up to {budget:.0f} s in all."
+        outlook = (
+            f"Trying again in {format_duration(pause)}, for up to {format_duration(budget)} in all."
+        )
         self._outages.warn(self._task.name, error, outlook)
         return pause
 

@@ -1,61 +1,21 @@
-"""What the log says of a job: each change of its state once, and each outage once."""
+"""Every line that the log has about a step and its job, and about outages.
+
+A line begins with the step, and with the ID of its job once it has one: of steps that run side
+by side, each line tells whose it is. How long a job waited and ran is told by its own times,
+not by those of the polls that notice it.
+"""
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
-from zenml_vertex.clock import Clock
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret, is_known, short_name
+from zenml_vertex.job.times import JobTimes, format_duration
 
 logger = logging.getLogger(__name__)
-
-
-def format_duration(seconds: float) -> str:
-    """A duration in words, in two units at most: `8s`, `2m 5s`, `1h 0m`."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
-
-
-@dataclass(slots=True)
-class ProgressLog:
-    """Logs each change of a job's state once, with the time spent in the last."""
-
-    name: JobName
-    clock: Clock
-    # The state seen last; empty before the first.
-    state: str = ""
-    _since: float = 0.0
-    _warned_of: set[str] = field(default_factory=set)
-
-    def see(self, state: str) -> None:
-        """Log the state that the job is in now, if it is new."""
-        if state == self.state:
-            return
-        now = self.clock.monotonic()
-        if not is_known(state) and state not in self._warned_of:
-            self._warned_of.add(state)
-            logger.warning(
-                "Vertex AI job %s is in state `%s`, unknown to this version; treating it as "
-                "running. A newer version of zenml-vertex may know it; to try, %s.",
-                self.name.job_id,
-                state,
-                upgrade_advice(),
-            )
-        spent = (
-            f" after {format_duration(now - self._since)} {interpret(self.state).phase}"
-            if self.state
-            else ""
-        )
-        logger.info("Vertex AI job %s: %s%s.", self.name.job_id, short_name(state), spent)
-        self.state = state
-        self._since = now
-
 
 # Class of an exception -> what a person did, or what happened to the process.
 _REASONS = {
@@ -72,33 +32,301 @@ def name_reason(error: BaseException) -> str:
     return _REASONS.get(name, name)
 
 
-class OutageLog:
-    """Warns of each outage once, until its source works again."""
+@dataclass(frozen=True, slots=True)
+class StepLog:
+    """The lines about a step.
 
-    def __init__(self) -> None:
+    Args:
+        step: Name of the step.
+        retry: How often ZenML has tried the step again; each retry has a job of its own.
+    """
+
+    step: str
+    retry: int = 0
+
+    def __str__(self) -> str:
+        return f"Step `{self.step}`{f', retry {self.retry}' if self.retry else ''}"
+
+    def of(self, name: JobName) -> "JobLog":
+        """The lines about the job of the step."""
+        return JobLog(self, name)
+
+    def log_without_job(self, message: str) -> None:
+        """The step fails with a message that names it."""
+        logger.error("%s", message)
+
+    def warn_unclear(self, error: VertexStepOperatorError) -> None:
+        """A create may have had an effect."""
+        logger.warning(
+            "%s: %s Unclear whether a job was created; searching for it by label.", self, error
+        )
+
+    def log_found(self, name: JobName) -> None:
+        """A create did have an effect."""
+        logger.info("%s: its job was created after all.", self.of(name))
+
+    def log_not_found(self) -> None:
+        """A create had no effect."""
+        logger.info("%s: no job was found; creating it again.", self)
+
+    def warn_unlisted(self, error: VertexStepOperatorError) -> None:
+        """There may be a second job, which cannot be looked for."""
+        logger.warning("%s: %s", self, error)
+
+    def warn_searching(self, reason: str, seconds: float) -> None:
+        """A create was interrupted, and may have had an effect."""
+        logger.warning(
+            "%s: %s: unclear whether a job was created; searching for it for %s.",
+            self,
+            reason,
+            format_duration(seconds),
+        )
+
+    def log_nothing_created(self) -> None:
+        """The interrupted create had no effect, as far as can be seen."""
+        logger.info("%s: no job was found.", self)
+
+    def log_unsearchable(self, error: VertexStepOperatorError) -> None:
+        """The interrupted create may have had an effect, and there is no telling."""
+        logger.error(
+            "%s: a job may have been created, and jobs cannot be listed: %s Check later with: "
+            "zenml-vertex jobs list --orphans",
+            self,
+            error,
+        )
+
+    def warn_untold(self, error: VertexStepOperatorError) -> None:
+        """The step run does not say that it was stopped."""
+        logger.warning("%s: could not mark the step run as stopped: %s", self, error)
+
+    def log_still_telling(self) -> None:
+        """Ctrl-C was pressed once more."""
+        logger.info("%s: still marking the step run as stopped.", self)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """The lines about the job of a step.
+
+    Args:
+        step: The lines about the step.
+        name: The job.
+    """
+
+    step: StepLog
+    name: JobName
+
+    def __str__(self) -> str:
+        return f"{self.step} (job {self.name.job_id})"
+
+    def log_submitted(self) -> None:
+        """Vertex AI has the job. The only line with its whole name and the link to it."""
+        logger.info("%s: submitted as %s: %s", self, self.name, self.name.console_url)
+
+    def log_reported(self, outcome: str, *, is_terminal: bool) -> None:
+        """The step has finished: `completed`, `failed` or `stopped`."""
+        rest = "" if is_terminal else "; not waiting until Vertex AI has torn down the job"
+        if outcome == "failed":
+            logger.info(
+                "%s: the step failed%s. If its code raised, the traceback is in the step's log: "
+                "in ZenML's dashboard, or with: %s",
+                self,
+                rest,
+                self.name.read_logs_command,
+            )
+        elif not is_terminal:
+            said = "was stopped" if outcome == "stopped" else outcome
+            logger.info("%s: the step %s%s.", self, said, rest)
+
+    def log_told_to_stop(self, status: str, seconds: float) -> None:
+        """The step run on the ZenML server was told to stop."""
+        logger.info(
+            "%s: the step is %s; giving its container %s to exit.",
+            self,
+            status,
+            format_duration(seconds),
+        )
+
+    def warn_not_stopped(self) -> None:
+        """The step was told to stop in vain."""
+        logger.warning("%s: the step was told to stop and has not; cancelling the job.", self)
+
+    def log_failed(self, what: str) -> None:
+        """The job failed. ZenML shows the whole diagnosis, which is on the step run."""
+        logger.error("%s: %s", self, what)
+
+    def log_unreadable(self, error: VertexStepOperatorError) -> None:
+        """The log of the job cannot be read."""
+        logger.info("%s: could not read the job's log, which may say more: %s", self, error)
+
+    def log_untold(self, error: VertexStepOperatorError) -> None:
+        """The step has failed, and the ZenML server does not know."""
+        logger.error("%s: %s", self, error)
+
+    def warn_unneeded(self, error: VertexStepOperatorError) -> None:
+        """The step run of the job was deleted."""
+        logger.warning("%s: %s Cancelling the job, which no step run needs.", self, error)
+
+    def warn_duplicate(self) -> None:
+        """The step has another job, which counts."""
+        logger.warning("%s: the job is a duplicate for its step; cancelling it.", self)
+
+    def warn_lingering(self) -> None:
+        """The job should have ended by itself."""
+        logger.warning("%s: still running after the step finished; cancelling the job.", self)
+
+    def log_cancelling(self) -> None:
+        """The job is about to be cancelled; its states tell how that goes."""
+        logger.info("%s: cancelling the job.", self)
+
+    def log_cancelling_after(self, error: BaseException, seconds: float) -> None:
+        """The job is about to be cancelled, and its end is waited for."""
+        reason = name_reason(error)
+        hint = " Another Ctrl-C leaves without waiting." if reason == "Ctrl-C" else ""
+        logger.warning(
+            "%s: %s: cancelling the job, and waiting up to %s for its end.%s",
+            self,
+            reason,
+            format_duration(seconds),
+            hint,
+        )
+
+    def log_ended(self, state: str) -> None:
+        """A job that was cancelled has ended."""
+        logger.info("%s: %s.", self, short_name(state))
+
+    def log_gone(self) -> None:
+        """A job that was to be cancelled does not exist."""
+        logger.info("%s: the job does not exist any more.", self)
+
+    def warn_left(self, error: BaseException) -> None:
+        """Vertex AI has accepted the cancel, and the job's end is not waited for."""
+        logger.warning(
+            "%s: %s: not waiting any longer. Vertex AI has accepted the cancel. See how the job "
+            "ends with: %s",
+            self,
+            name_reason(error),
+            self.name.build_command("describe"),
+        )
+
+    def warn_not_ended(self, state: str, seconds: float) -> None:
+        """A job that was cancelled is still there."""
+        logger.warning(
+            "%s: the job was cancelled %s ago but is still %s. Inspect it with: %s",
+            self,
+            format_duration(seconds),
+            short_name(state),
+            self.name.build_command("describe"),
+        )
+
+    def log_uncancelled(self, error: BaseException) -> None:
+        """A job may still be running, although it should be cancelled."""
+        is_explained = isinstance(error, VertexStepOperatorError)
+        logger.error(
+            "%s: could not cancel the job; it may still be running and cost money: %s\n"
+            "Cancel it with: %s",
+            self,
+            error if is_explained else name_reason(error),
+            self.name.build_command("cancel"),
+        )
+
+    def warn_detached(self, error: BaseException) -> None:
+        """The client leaves and the job stays."""
+        logger.warning(
+            "%s: %s: detached: the job keeps running and is no longer followed "
+            "(`on_client_exit` is `detach`). `zenml-vertex jobs list` shows it.",
+            self,
+            name_reason(error),
+        )
+
+
+@dataclass(slots=True)
+class ProgressLog:
+    """Logs each change of a job's state once, with the time that it took."""
+
+    log: JobLog
+    # The state seen last; empty before the first.
+    state: str = ""
+    _seen: set[str] = field(default_factory=set)
+
+    def see(self, job: dict[str, Any]) -> None:
+        """Log the state that the job is in now, if it is new."""
+        state = job["state"]
+        if state == self.state:
+            return
+        if not is_known(state) and state not in self._seen:
+            logger.warning(
+                "%s: in state `%s`, unknown to this version; treating it as running. A newer "
+                "version of zenml-vertex may know it; to try, %s.",
+                self.log,
+                state,
+                upgrade_advice(),
+            )
+        again = " again" if state in self._seen else self._describe_times(job)
+        logger.info("%s: %s%s.", self.log, short_name(state), again)
+        self.state = state
+        self._seen.add(state)
+
+    def _describe_times(self, job: dict[str, Any]) -> str:
+        """How long the job took to get into a state, as far as its own times tell."""
+        state, times = job["state"], JobTimes.read(job)
+        waited = _describe(", started {} after it was created", times.waited)
+        if state == "JOB_STATE_RUNNING":
+            return waited
+        if not interpret(state).is_terminal:
+            return ""
+        if "JOB_STATE_RUNNING" in self._seen:
+            return _describe(" after running for {}", times.ran)
+        # A job that is cancelled before it ran has a start too, 0.1 s after its creation.
+        if state == "JOB_STATE_CANCELLED" or times.started is None:
+            return _describe(" {} after it was created", times.existed)
+        return waited + _describe(", ran for {}", times.ran)
+
+
+def _describe(text: str, seconds: float | None) -> str:
+    return "" if seconds is None else text.format(format_duration(seconds))
+
+
+# What can be out of order for all steps -> what the log says when it works again.
+_RECOVERED = {
+    "ZenML": "The ZenML server answers again.",
+    "Vertex": "Vertex AI answers again.",
+}
+
+
+class OutageLog:
+    """Warns of each outage once, until its source works again.
+
+    Args:
+        about: The step or the job that all of it is about; None if it is about several.
+    """
+
+    def __init__(self, about: StepLog | JobLog | None = None) -> None:
+        self._about = about
         # Source -> kind of its last failure.
         self._kinds: dict[str, str] = {}
 
     def warn(
-        self, source: str, error: VertexStepOperatorError, outlook: str = "Trying again."
+        self, source: str | JobLog, error: VertexStepOperatorError, outlook: str = "Trying again."
     ) -> None:
         """Log a failure, unless the source failed in the same way last time.
 
         Args:
-            source: What failed: a server, a job by its name, or a task.
+            source: What failed: a server, a task, or what is asked about one job.
             error: The failure.
             outlook: What happens next, as a sentence.
         """
         kind = type(error).__name__
-        if self._kinds.get(source) != kind:
-            self._kinds[source] = kind
-            logger.warning("%s %s", error, outlook)
+        if self._kinds.get(str(source)) != kind:
+            self._kinds[str(source)] = kind
+            about = source if isinstance(source, JobLog) else self._about
+            logger.warning("%s%s %s", f"{about}: " if about else "", error, outlook)
 
-    def recovered(self, source: str, text: str) -> None:
-        """Log that a source works again; does nothing if it had not failed."""
+    def note_success(self, source: str) -> None:
+        """Log that a server works again; does nothing if it had not failed."""
         if self._kinds.pop(source, None):
-            logger.info("%s", text)
+            logger.info("%s", _RECOVERED[source])
 
-    def drop(self, source: str) -> None:
+    def drop(self, source: str | JobLog) -> None:
         """Forget a source that is not used any more."""
-        self._kinds.pop(source, None)
+        self._kinds.pop(str(source), None)

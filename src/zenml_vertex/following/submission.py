@@ -6,24 +6,21 @@ that are unique to the attempt, and after a failure that leaves the question ope
 jobs are searched by these labels before anything is created again.
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import ServiceUnavailable, VertexStepOperatorError
-from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
+from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
 from zenml_vertex.following.patience import Retrying, Task
-from zenml_vertex.following.progress import name_reason
+from zenml_vertex.following.progress import OutageLog, StepLog, name_reason
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName, filter_label
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,8 +44,9 @@ class Submission:
     # Project and region, as the API names them.
     parent: str
     attempt: Attempt
+    log: StepLog
     # Name of the job that was created or found, until the step run has it.
-    _created: str | None = field(default=None, init=False)
+    _created: JobName | None = field(default=None, init=False)
     # Whether a create may have had an effect that nobody has seen.
     _is_open: bool = field(default=False, init=False)
 
@@ -77,10 +75,10 @@ class Submission:
                 job = self._ask_server(build_job)
                 self._record({PARENT_KEY: self.parent})
                 found = self._create(job)
-            name = JobName.parse(found["name"])
+            name = self._read_name(found)
             self._record(build_job_metadata(name))
         except BaseException as error:
-            self._abandon(name_reason(error))
+            self._abandon(error)
             raise
         return name
 
@@ -105,9 +103,12 @@ class Submission:
         found = self._search(patience_seconds=sum(SETTLE_SECONDS))
         if found is None:
             return None
-        name = JobName.parse(found["name"])
+        name = self._read_name(found)
         self._record(build_job_metadata(name))
         return name
+
+    def _read_name(self, job: JobJson) -> JobName:
+        return JobName.parse(job["name"]).created_in(self.parent)
 
     def _create(self, job: JobJson) -> JobJson:
         """Create the job once; if it is unclear whether that worked, search before the next try."""
@@ -115,17 +116,15 @@ class Submission:
         while True:
             creates += 1
             try:
-                created = Retrying(Task.CREATE, self.clock)(lambda: self._create_once(job))
+                created = self._retry(Task.CREATE)(lambda: self._create_once(job))
             except ServiceUnavailable as error:
-                logger.warning(
-                    "%s Unclear whether a job was created; searching for it by label.", error
-                )
+                self.log.warn_unclear(error)
                 if found := self._search():
-                    logger.info("Vertex AI job %s was created after all.", found["name"])
+                    self.log.log_found(self._read_name(found))
                     return found
                 if creates == MAX_CREATES:
                     raise
-                logger.info("No job was found; creating it again.")
+                self.log.log_not_found()
             else:
                 # An earlier try may have had an effect that no list has shown yet.
                 return self._prefer_older(created) if self._is_open else created
@@ -135,7 +134,7 @@ class Submission:
         try:
             return self._search() or created
         except VertexStepOperatorError as error:
-            logger.warning("%s", error)
+            self.log.warn_unlisted(error)
             return created
 
     def _create_once(self, job: JobJson) -> JobJson:
@@ -147,7 +146,7 @@ class Submission:
             if isinstance(error, ServiceUnavailable) or not is_response:
                 self._is_open = True
             raise
-        self._created = created["name"]
+        self._created = self._read_name(created)
         return created
 
     def _search(
@@ -166,7 +165,7 @@ class Submission:
         settled = sum(SETTLE_SECONDS) if settle_seconds is None else settle_seconds
         start = self.clock.monotonic()
         pauses = chain(SETTLE_SECONDS, repeat(_SEARCH_PAUSE_SECONDS))
-        retrying = Retrying(Task.FIND, self.clock, seconds=patience_seconds, pauses=pauses)
+        retrying = self._retry(Task.FIND, seconds=patience_seconds, pauses=pauses)
 
         def find() -> tuple[float, list[JobJson]]:
             asked_after = self.clock.monotonic() - start
@@ -183,11 +182,10 @@ class Submission:
     def _keep_first(self, found: Sequence[JobJson]) -> JobJson:
         kept, *duplicates = found
         for duplicate in duplicates:
-            logger.warning(
-                "Vertex AI job %s is a duplicate for its step; cancelling it.", duplicate["name"]
-            )
-            cancel_quietly(self.jobs, JobName.parse(duplicate["name"]), self.clock)
-        self._created = kept["name"]
+            log = self.log.of(self._read_name(duplicate))
+            log.warn_duplicate()
+            cancel_quietly(self.jobs, log, self.clock)
+        self._created = self._read_name(kept)
         self._is_open = False
         return kept
 
@@ -196,41 +194,41 @@ class Submission:
 
     def _ask_server(self, call: Callable[[], T]) -> T:
         """Ask the ZenML server; a restart of it is waited out."""
-        return Retrying(Task.ASK_SERVER, self.clock)(call)
+        return self._retry(Task.ASK_SERVER)(call)
 
-    def _abandon(self, reason: str) -> None:
+    def _retry(
+        self, task: Task, *, seconds: float | None = None, pauses: Iterator[float] | None = None
+    ) -> Retrying:
+        outages = OutageLog(self.log)
+        return Retrying(task, self.clock, seconds=seconds, pauses=pauses, outages=outages)
+
+    def _abandon(self, error: BaseException) -> None:
         """Cancel the job that was created, or may have been: its step run does not name it."""
         if self._created is None and self._is_open:
-            logger.warning(
-                "%s: unclear whether a Vertex AI job was created; searching for it for %.0f s.",
-                reason,
-                LEAVING_SECONDS,
-            )
+            self.log.warn_searching(name_reason(error), LEAVING_SECONDS)
             try:
                 if self._search(LEAVING_SECONDS, LEAVING_SECONDS) is None:
-                    logger.info("No Vertex AI job was found.")
-            except VertexStepOperatorError as error:
-                logger.error(  # noqa: TRY400 - the message is written for people
-                    "A Vertex AI job may have been created, and jobs cannot be listed: %s Check "
-                    "later with: zenml-vertex jobs list --orphans",
-                    error,
-                )
+                    self.log.log_nothing_created()
+            except VertexStepOperatorError as unlisted:
+                self.log.log_unsearchable(unlisted)
             except BaseException:
                 self._cancel_listed()
                 raise
         if self._created is not None:
-            logger.error("%s: cancelling Vertex AI job %s.", reason, self._created)
-            cancel_and_verify(self.jobs, JobName.parse(self._created), self.clock)
+            log = self.log.of(self._created)
+            log.log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
+            cancel_and_verify(self.jobs, log, self.clock)
 
     def _cancel_listed(self) -> None:
         """Cancel what one list shows: an impatient second Ctrl-C leaves no time for more."""
         try:
             found = find_jobs(self.jobs, self.parent, self.attempt)
         except VertexStepOperatorError as error:
-            logger.warning("%s", error)
+            self.log.log_unsearchable(error)
             return
         for job in found:
-            cancel_quietly(self.jobs, JobName.parse(job["name"]), self.clock, patience_seconds=0)
+            log = self.log.of(self._read_name(job))
+            cancel_quietly(self.jobs, log, self.clock, patience_seconds=0)
 
 
 def find_jobs(jobs: Jobs, parent: str, attempt: Attempt) -> list[JobJson]:

@@ -7,7 +7,6 @@ known: no step has a thread of its own. A poll that takes long goes on in a thre
 all, so that a caller that asks for a thousand steps in turn does not wait for it.
 """
 
-import logging
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -40,8 +39,6 @@ from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
-
-logger = logging.getLogger(__name__)
 
 # Jobs that are read one by one in a poll; the others follow in the next.
 _MOST_READS = 20
@@ -148,7 +145,7 @@ class Watcher:
             VertexApiError: If the job may still be running and cannot be cancelled.
         """
         if follower := self.find(step_run_id):
-            logger.info("Cancelling Vertex AI job %s.", follower.name.job_id)
+            follower.log.log_cancelling()
             self._canceller.cancel(follower)
 
     def linger(self, follower: JobFollower, seconds: float, *, is_cancelled: bool = False) -> None:
@@ -159,7 +156,7 @@ class Watcher:
             seconds: How long the job may take; 0 or more.
             is_cancelled: Whether the job was asked to stop already.
         """
-        self._lingering.add(follower.name, follower.run_id, seconds, is_cancelled=is_cancelled)
+        self._lingering.add(follower.log, follower.run_id, seconds, is_cancelled=is_cancelled)
 
     @property
     def has_lingering(self) -> bool:
@@ -229,7 +226,7 @@ class Watcher:
             except VertexStepOperatorError as error:
                 self._outages.warn("ZenML", error)
                 continue
-            self._outages.recovered("ZenML", "The ZenML server answers again.")
+            self._outages.note_success("ZenML")
             for step_run_id, status in reported.items():
                 if step_run_id in waiting:
                     waiting[step_run_id].see_reported(status)
@@ -239,7 +236,7 @@ class Watcher:
         for follower in followers:
             follower.note_failure(error)
             if follower.is_finished:
-                self._canceller.cancel_unneeded(follower.name)
+                self._canceller.cancel_unneeded(follower.log)
 
     def _ask_vertex(self) -> float | None:
         """Poll Vertex AI for the jobs; seconds that it asks to wait, if it does."""
@@ -262,7 +259,7 @@ class Watcher:
                 follower.note_failure(error)
             return error.retry_after if isinstance(error, QuotaExceeded) else None
         self._failures = 0
-        self._outages.recovered("Vertex", "Vertex AI answers again.")
+        self._outages.note_success("Vertex")
         return None
 
     def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
@@ -285,11 +282,12 @@ class Watcher:
         self, followers: Iterable[JobFollower], listed: Mapping[str, JobJson]
     ) -> list[JobFollower]:
         """Pass a run's jobs to their followers; the followers whose job is not among them."""
-        names = {follower.attempt.as_labelled: str(follower.name) for follower in followers}
+        followed = {follower.attempt.as_labelled: follower for follower in followers}
         for job in listed.values():
             attempt = Attempt.read(job.get("labels", {}))
-            if attempt and names.get(attempt, job["name"]) != job["name"]:
-                self._canceller.cancel_duplicate(job)
+            follower = followed.get(attempt) if attempt else None
+            if follower and str(follower.name) != job["name"]:
+                self._canceller.cancel_duplicate(follower.step, job)
         unseen = []
         for follower in followers:
             job_json = listed.get(str(follower.name))
@@ -315,7 +313,7 @@ class Watcher:
         try:
             job = self.jobs.get(str(follower.name))
         except (JobNotFound, PermissionDenied) as error:
-            self._outages.warn(str(follower.name), error)
+            self._outages.warn(follower.log, error)
             follower.note_failure(error)
         else:
             self._see(follower, job)

@@ -6,8 +6,9 @@ A step run is tried in attempts, each of which is one job; a job runs in replica
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from zenml_vertex.errors import VertexStepOperatorError
@@ -37,6 +38,7 @@ _TASK_TYPE = re.compile(r"workerpool([0-9]{1,9})")
 _TASK_INDEX = re.compile(r"[0-9]{1,9}")
 _ATTEMPT_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
+_PARENT = re.compile(r"projects/([^/]+)/locations/[^/]+")
 _RESOURCE_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
 
 
@@ -48,11 +50,14 @@ class JobName:
         project: Project number or ID.
         location: Region.
         job_id: The numeric ID that the service chose.
+        project_id: ID of the project, if known. Vertex AI puts its number into names, and
+            some commands of gcloud take the ID only.
     """
 
     project: str
     location: str
     job_id: str
+    project_id: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, name: str) -> "JobName":
@@ -71,6 +76,15 @@ class JobName:
 
     def __str__(self) -> str:
         return f"{self.parent}/customJobs/{self.job_id}"
+
+    def created_in(self, parent: object) -> "JobName":
+        """The same name, and the ID of the project if the job was created by it.
+
+        Args:
+            parent: `projects/P/locations/L`, as the create named it; anything else is ignored.
+        """
+        match = _PARENT.fullmatch(str(parent))
+        return replace(self, project_id=match[1]) if match else self
 
     @property
     def parent(self) -> str:
@@ -94,12 +108,33 @@ class JobName:
             f"{quote(query, safe='')}?project={self.project}"
         )
 
+    def build_command(self, verb: str) -> str:
+        """The gcloud command that does something with the job: `describe`, `cancel`, ..."""
+        return shlex.join(
+            [
+                *("gcloud", "ai", "custom-jobs", verb, self.job_id),
+                f"--region={self.location}",
+                f"--project={self.project_id or self.project}",
+            ]
+        )
+
     @property
     def stream_logs_command(self) -> str:
         """The command that prints the job's log lines as they come."""
-        return (
-            f"gcloud ai custom-jobs stream-logs {self.job_id} "
-            f"--region={self.location} --project={self.project}"
+        return self.build_command("stream-logs")
+
+    @property
+    def read_logs_command(self) -> str:
+        """The command that prints the log lines of a job that has ended, the oldest first."""
+        return shlex.join(
+            [
+                *("gcloud", "logging", "read"),
+                f'resource.type="ml_job" AND resource.labels.job_id="{self.job_id}"',
+                # Without it, the last day; Cloud Logging keeps 30 unless told otherwise.
+                "--freshness=30d",
+                *("--order=asc", "--format=value(textPayload,jsonPayload.message)"),
+                f"--project={self.project_id or self.project}",
+            ]
         )
 
 

@@ -1,16 +1,13 @@
 """Ctrl-C and SIGTERM end a step, and ZenML must not retry it."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.progress import name_reason
+from zenml_vertex.following.progress import JobLog, StepLog, name_reason
 from zenml_vertex.following.protocols import StepRuns
-
-logger = logging.getLogger(__name__)
 
 # The second is what ZenML's handler of signals raises.
 INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
@@ -19,7 +16,11 @@ _MOST_TRIES_TO_STOP = 3
 
 @contextmanager
 def stopping_when_interrupted(
-    step_runs: StepRuns, step_run_id: str, *, detaches: bool = False
+    step_runs: StepRuns,
+    step_run_id: str,
+    log: StepLog,
+    *,
+    detached: JobLog | None = None,
 ) -> Iterator[None]:
     """Stop the step when it is interrupted, however often Ctrl-C is pressed.
 
@@ -29,7 +30,8 @@ def stopping_when_interrupted(
     Args:
         step_runs: The ZenML server.
         step_run_id: The step run.
-        detaches: Whether the step's job keeps running, and its step run with it.
+        log: The lines about the step.
+        detached: The job, if it keeps running, and the step run with it.
 
     Raises:
         RunStoppedException: Instead of any interruption.
@@ -38,28 +40,24 @@ def stopping_when_interrupted(
         yield
     except INTERRUPTIONS as interruption:
         reason = name_reason(interruption)
-        if detaches:
-            logger.warning(
-                "%s: detached: the job keeps running and is no longer followed "
-                "(`on_client_exit` is `detach`). `zenml-vertex jobs list` shows it.",
-                reason,
-            )
+        if detached:
+            detached.warn_detached(interruption)
             raise RunStoppedException(f"Detached from the step ({reason}).") from None
         try:
-            _stop(step_runs, step_run_id, reason)
+            _stop(step_runs, step_run_id, log, reason)
         finally:
             # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
             raise RunStoppedException(f"The step was interrupted ({reason}).") from None
 
 
-def _stop(step_runs: StepRuns, step_run_id: str, reason: str) -> None:
+def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, reason: str) -> None:
     """Mark a step run as stopped, even if Ctrl-C is pressed meanwhile."""
     for _ in range(_MOST_TRIES_TO_STOP):
         try:
             step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
         except VertexStepOperatorError as error:
-            logger.warning("Could not mark the step run as stopped: %s", error)
+            log.warn_untold(error)
         except INTERRUPTIONS:
-            logger.info("Still marking the step run as stopped.")
+            log.log_still_telling()
         else:
             return

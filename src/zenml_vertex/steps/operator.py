@@ -8,7 +8,6 @@ This module is imported in every step container: Google's client is imported whe
 is first submitted or read, not before.
 """
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +22,7 @@ from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSett
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
-from zenml_vertex.following.progress import name_reason
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import Attempt, JobName
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
-
-logger = logging.getLogger(__name__)
 
 
 class VertexStepOperator(BaseStepOperator):
@@ -149,14 +146,15 @@ class VertexStepOperator(BaseStepOperator):
             VertexApiError: If Vertex AI rejects the job.
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
-        with stopping_when_interrupted(self._step_runs, str(info.step_run_id)), explained():
+        log = _open_log(info.step_run)
+        with stopping_when_interrupted(self._step_runs, str(info.step_run_id), log), explained():
             findings = self._preflight.check_step(info, info.pipeline_step_name)
             key = self._choose_key(findings.settings)
             connection = self._connect(key)
             info.force_write_logs()
             attempt = Attempt(str(info.step_run_id))
             submission = Submission(
-                connection.jobs, self._step_runs, self._clock, connection.parent, attempt
+                connection.jobs, self._step_runs, self._clock, connection.parent, attempt, log
             )
             name = submission.submit(
                 lambda: build_step_job(
@@ -172,15 +170,10 @@ class VertexStepOperator(BaseStepOperator):
             try:
                 info.step_run.run_metadata.update(build_job_metadata(name))
                 self._follow(info.step_run, key, name)
-                logger.info(
-                    "Vertex AI job %s runs step `%s`: %s",
-                    name,
-                    info.pipeline_step_name,
-                    name.console_url,
-                )
+                log.of(name).log_submitted()
             except BaseException as error:
-                logger.info("%s: cancelling Vertex AI job %s.", name_reason(error), name.job_id)
-                cancel_and_verify(connection.jobs, name, self._clock)
+                log.of(name).log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
+                cancel_and_verify(connection.jobs, log.of(name), self._clock)
                 raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -216,11 +209,14 @@ class VertexStepOperator(BaseStepOperator):
         step_run_id = str(step_run.id)
         settings = self.get_settings(step_run)
         detaches = settings.on_client_exit == "detach"
-        with stopping_when_interrupted(self._step_runs, step_run_id, detaches=detaches):
+        follower = watcher.find(step_run_id)
+        detached = follower.log if follower and detaches else None
+        log = _open_log(step_run)
+        with stopping_when_interrupted(self._step_runs, step_run_id, log, detached=detached):
             try:
                 return ExecutionStatus(watcher.wait(step_run_id))
             except BaseException as error:
-                if detaches and isinstance(error, INTERRUPTIONS):
+                if detached and isinstance(error, INTERRUPTIONS):
                     watcher.forget(step_run_id)
                 else:
                     self._end_job(watcher, step_run_id, error)
@@ -247,12 +243,12 @@ class VertexStepOperator(BaseStepOperator):
         follower = watcher.forget(step_run_id) if watcher else None
         if watcher is None or follower is None or follower.is_terminal:
             return
-        with stopping_when_interrupted(self._step_runs, step_run_id):
+        with stopping_when_interrupted(self._step_runs, step_run_id, follower.step):
             if follower.has_reported:
                 settings = self.get_settings(step_run)
                 watcher.linger(follower, settings.lingering_seconds)
             else:
-                cancel_job(watcher.jobs, follower.name, self._clock)
+                cancel_job(watcher.jobs, follower.log, self._clock)
                 watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
             self._pool.tidy(watcher)
 
@@ -276,9 +272,8 @@ class VertexStepOperator(BaseStepOperator):
         known, and `cleanup_step_submission` cancels it again.
         """
         if follower := watcher.find(step_run_id):
-            name = follower.name
-            logger.info("%s: cancelling Vertex AI job %s.", name_reason(error), name.job_id)
-            cancel_and_verify(watcher.jobs, name, self._clock)
+            follower.log.log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
+            cancel_and_verify(watcher.jobs, follower.log, self._clock)
             follower.is_terminal = True
 
     def _choose_key(
@@ -306,6 +301,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
         watcher.follow(
             JobFollower(
+                step=_open_log(step_run),
                 name=name,
                 attempt=Attempt(str(step_run.id)),
                 run_id=str(step_run.pipeline_run_id),
@@ -345,14 +341,21 @@ class VertexStepOperator(BaseStepOperator):
         connection = self._connect(self._choose_key(settings))
         parent = str(recorded.get(PARENT_KEY) or connection.parent)
         attempt = Attempt(str(step_run.id))
-        submission = Submission(connection.jobs, self._step_runs, self._clock, parent, attempt)
+        log = _open_log(step_run)
+        submission = Submission(connection.jobs, self._step_runs, self._clock, parent, attempt, log)
         return submission.resume(recorded)
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        log = _open_log(step_run)
         message = (
-            f"Step `{step_run.name}` has no Vertex AI job: the process that should have submitted "
+            f"{log} has no Vertex AI job: the process that should have submitted "
             "it ended before it did. Run the step again."
         )
-        logger.error("%s", message)
+        log.log_without_job(message)
         result = self._step_runs.fail(str(step_run.id), message)
         return ExecutionStatus(interpret_status(result).outcome or "failed")
+
+
+def _open_log(step_run: "StepRunResponse") -> StepLog:
+    # The versions of a step run count from 1; each retry is the next.
+    return StepLog(step_run.name, retry=step_run.version - 1)

@@ -28,7 +28,7 @@ _FIRST, _AFTER_LAST = re.compile(r"Step `\w+` has started"), re.compile(r"Step \
 _STYLES = {
     r"Failed to run step": "bold red",
     r"Next:": "bold green",
-    r"Why:|Logs:|Job:|      gcloud|Vertex AI": "white",
+    r"Why:|Logs:|Job:|      gcloud|Vertex AI|Step `\w+` \(job": "white",
     r"": "bright_black",
 }
 # A calm dark window, which reads on a light page and on a dark one.

@@ -85,6 +85,13 @@ def test_the_flavor_is_this_package(local_stack: LocalStack) -> None:
     assert local_stack.flavor_source == "zenml_vertex.flavor.VertexStepOperatorFlavor"
 
 
+def test_the_dashboard_asks_its_user_nothing(local_stack: LocalStack) -> None:
+    """The user has answered ZenML's survey, so that the dashboard begins with the pipelines."""
+    user = local_stack.records.fetch("/current-user", {})
+    assert user["body"]["email_opted_in"] is False
+    assert user["metadata"]["user_metadata"]["finished_onboarding_survey"] is True
+
+
 def test_a_failed_step_is_returned_with_its_error(run_pipeline: RunPipeline) -> None:
     """A failed run is returned with exit status, statuses and the step's own message."""
     completed = run_pipeline(ONE_STEP, "nowhere")

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from zenml_vertex.local_stack.processes import servers
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
 from zenml_vertex.local_stack.processes.loopback import open_listener, send_request
 from zenml_vertex.local_stack.processes.servers import Server, StartError, find_announced_url
@@ -79,6 +80,23 @@ def test_a_server_that_hangs_is_ended(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_a_server_that_takes_its_time_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a server is told every few seconds what it is doing, and for how long."""
+    monkeypatch.setattr(servers, "_PROGRESS_SECONDS", 0.2)
+    said: list[str] = []
+    server = Server("slow server", f"{HERE}:hang", environment=_environment(), log=tmp_path / "log")
+    try:
+        _wait_for_text(tmp_path / "log", "thinking\n")
+        with pytest.raises(StartError):
+            server.wait_until_ready(1.0, said.append)
+    finally:
+        server.stop()
+    assert said[0] == "Waiting for the slow server, which is thinking: 0 s."
+    assert 2 <= len(said) <= 5
+
+
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """A process that ignores SIGTERM is killed, and ending it twice is no error."""
     with (tmp_path / "log").open("wb") as output:
@@ -122,6 +140,7 @@ def test_signals_wait_for_the_end_of_the_block() -> None:
     """A Ctrl-C after a process has started, but before it is recorded, leaves no process."""
     code = """
 import signal
+from zenml_vertex.local_stack.processes import servers
 from zenml_vertex.local_stack.processes.ending import hold_signals
 try:
     with hold_signals():

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from zenml_vertex.local_stack.processes.servers import Server
+from zenml_vertex.local_stack.processes.servers import STAGE, Server
 
 
 def _say(text: object) -> None:
@@ -21,6 +21,7 @@ def fail() -> None:
 
 def hang() -> None:
     """Never become ready."""
+    _say(f"{STAGE}thinking")
     while True:
         signal.pause()
 

@@ -200,11 +200,6 @@ def choose_operator(operator: Operator) -> dict[str, str]:
     return {"ZENML_VERTEX_DISABLE": "1", "PYTHONPATH": str(_BUILTIN)}
 
 
-def log_in_with_password(secrets: Secrets) -> dict[str, str]:
-    """What a client of ZenML logs in with; its server takes its time to check a password."""
-    return {"ZENML_STORE_USERNAME": USER_NAME, "ZENML_STORE_PASSWORD": secrets.password}
-
-
 def log_in_with_token(token: str) -> dict[str, str]:
     """What a client of ZenML has when it is logged in already, as after `zenml login`."""
     return {"ZENML_STORE_API_TOKEN": token}

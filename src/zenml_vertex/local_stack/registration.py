@@ -1,22 +1,22 @@
-"""Registers the stack with a ZenML server, in a process of its own.
+"""Registers the stack with a ZenML server, over its REST API.
 
-Each command of ZenML's CLI imports ZenML again and takes seconds; these are their
-Python equals:
+Each command of ZenML's CLI imports ZenML again and takes seconds; this sends what they
+send:
 
     zenml image-builder flavor register zenml_vertex.local_stack.image_builder...
     zenml artifact-store register gcs --flavor=gcp --path=gs://BUCKET
     zenml container-registry register gar --flavor=gcp --uri=...
     zenml image-builder register no-image --flavor=no-image
     zenml step-operator register vertex --flavor=vertex --project=... --region=...
-    zenml stack register STACK -o default -a gcs -c gar -i no-image -s vertex --set
+    zenml stack register STACK -o default -a gcs -c gar -i no-image -s vertex
 
 The flavor `vertex` needs no registration: an installed zenml-vertex is it.
 """
 
-import json
-import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
+
+from zenml_vertex.local_stack.views.zenml import ZenMLRecords
 
 STACK_NAME = "local-vertex"
 
@@ -71,65 +71,51 @@ class Registered:
     flavor_source: str
 
 
-def register_stack(plan: StackPlan) -> Registered:
-    """Register the components and the stack, and make it the active one."""
-    from zenml.client import Client
-    from zenml.enums import StackComponentType
+# As in `image_builder`, which imports ZenML.
+_BUILDER = "no-image"
+_BUILDER_SOURCE = "zenml_vertex.local_stack.image_builder.NoImageBuilderFlavor"
 
-    from zenml_vertex.local_stack import image_builder
 
-    client = Client()
-    client.create_flavor(image_builder.FLAVOR_SOURCE, StackComponentType.IMAGE_BUILDER)
-    components: list[tuple[StackComponentType, str, str, dict[str, str]]] = [
-        (StackComponentType.ARTIFACT_STORE, "gcs", "gcp", {"path": f"gs://{plan.bucket}"}),
-        (StackComponentType.CONTAINER_REGISTRY, "gar", "gcp", {"uri": plan.registry}),
+def register_stack(server: ZenMLRecords, plan: StackPlan) -> Registered:
+    """Register the components and the stack.
+
+    Raises:
+        RecordsError: If the server refuses.
+        OSError: If it does not answer.
+    """
+    flavor = {
+        "name": _BUILDER,
+        "type": "image_builder",
+        "source": _BUILDER_SOURCE,
+        "config_schema": {"type": "object", "properties": {}},
+        "integration": "custom",
+        "is_custom": True,
+    }
+    server.create("/flavors", flavor)
+    components: list[tuple[str, str, str, dict[str, str]]] = [
+        ("artifact_store", "gcs", "gcp", {"path": f"gs://{plan.bucket}"}),
+        ("container_registry", "gar", "gcp", {"uri": plan.registry}),
     ]
-    builder = ("local", "local") if plan.registry_uri else ("no-image", image_builder.FLAVOR_NAME)
-    components.append((StackComponentType.IMAGE_BUILDER, *builder, {}))
+    builder = "local" if plan.registry_uri else _BUILDER
+    components.append(("image_builder", builder, builder, {}))
     if plan.step_operator:
         place = {"project": plan.project, "region": plan.region}
-        components.append((StackComponentType.STEP_OPERATOR, plan.step_operator, "vertex", place))
-    for kind, name, flavor, configuration in components:
-        client.create_stack_component(name, flavor, kind, configuration)
-    stack = client.create_stack(
-        STACK_NAME,
-        {
-            StackComponentType.ORCHESTRATOR: "default",
-            **{kind: name for kind, name, _, _ in components},
-        },
-    )
-    client.activate_stack(stack.id)
-    vertex = client.get_flavor_by_name_and_type("vertex", StackComponentType.STEP_OPERATOR)
-    return Registered(str(stack.id), vertex.source)
+        components.append(("step_operator", plan.step_operator, "vertex", place))
+    orchestrator = _find_one(server, "/components", type="orchestrator", name="default")
+    members = {"orchestrator": [orchestrator["id"]]}
+    for kind, name, flavor_name, configuration in components:
+        component = {
+            "name": name,
+            "type": kind,
+            "flavor": flavor_name,
+            "configuration": configuration,
+        }
+        members[kind] = [server.create("/components", component)["id"]]
+    stack = server.create("/stacks", {"name": STACK_NAME, "components": members})
+    vertex = _find_one(server, "/flavors", type="step_operator", name="vertex")
+    return Registered(stack["id"], vertex["body"]["source"])
 
 
-def build_command(plan: StackPlan, result: Path) -> list[str]:
-    """The command that registers a stack and writes what it did to a file."""
-    return [
-        sys.executable,
-        "-m",
-        __name__,
-        plan.project,
-        plan.region,
-        plan.bucket,
-        plan.step_operator,
-        plan.registry_uri,
-        str(result),
-    ]
-
-
-def read_result(result: Path) -> Registered:
-    """What the command has written."""
-    return Registered(**json.loads(result.read_text("utf-8")))
-
-
-def main() -> None:
-    """Register what the command line says."""
-    *plan, result = sys.argv[1:]
-    registered = register_stack(StackPlan(*plan))
-    content = {"stack_id": registered.stack_id, "flavor_source": registered.flavor_source}
-    Path(result).write_text(json.dumps(content), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def _find_one(server: ZenMLRecords, path: str, **query: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = server.fetch(path, query)["items"]
+    return found[0]

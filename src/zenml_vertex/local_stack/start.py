@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -19,31 +18,28 @@ from zenml_vertex.local_stack.environment import (
     build_emulator_environment,
     build_server_environment,
     choose_operator,
-    log_in_with_password,
     log_in_with_token,
 )
 from zenml_vertex.local_stack.phases import Phases
-from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
+from zenml_vertex.local_stack.processes.ending import hold_signals
 from zenml_vertex.local_stack.processes.loopback import open_listener
-from zenml_vertex.local_stack.processes.servers import Server, StartError, describe_log
+from zenml_vertex.local_stack.processes.servers import Server, StartError
 from zenml_vertex.local_stack.registration import (
     STACK_NAME,
     Registered,
     StackPlan,
-    build_command,
-    read_result,
+    register_stack,
 )
-from zenml_vertex.local_stack.stack import LocalStack, make_project
+from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.vertex import VertexJobsView
 from zenml_vertex.local_stack.views.zenml import RecordsError, ZenMLRecords
 
 if TYPE_CHECKING:
     from zenml_vertex.local_stack.images import ImagePlan, ImageServices
 
-# On two cores the ZenML server takes 5 s and the registration 2 s; a busy machine
-# may take ten times as long.
-_READY_SECONDS = 90.0
-_REGISTRATION_SECONDS = 90.0
+# On two cores the ZenML server takes 5 s; a busy machine, or one that has not read ZenML's
+# files yet, may take twenty times as long.
+_READY_SECONDS = 180.0
 
 Progress = Callable[[str], None]
 
@@ -105,16 +101,11 @@ def start_local_stack(
             storage_url=storage.url,
             emulator_url=emulator.url,
         )
-        # ZenML is imported there while its server still starts.
-        registration = _Registration(
-            running, layout, plan, {**environment, **log_in_with_password(known)}
-        )
         _wait_for(zenml, progress)
         phases.begin("registration")
         progress("Registering the stack.")
         records = ZenMLRecords(zenml.url, known.password)
-        token = _log_in(records)
-        registered = registration.wait()
+        token, registered = _register(records, plan)
         phases.end()
         progress(f"Stack `{STACK_NAME}`: {plan.describe()}.")
         progress(f"The flavor `vertex` is {registered.flavor_source}.")
@@ -205,58 +196,17 @@ def _start_emulator(
 
 
 def _wait_for(server: Server, progress: Progress) -> None:
-    server.wait_until_ready(_READY_SECONDS)
+    server.wait_until_ready(_READY_SECONDS, progress)
     progress(f"{server.name} is ready at {server.url}.")
 
 
-def _log_in(records: ZenMLRecords) -> str:
-    """Log in; returns the token.
+def _register(records: ZenMLRecords, plan: StackPlan) -> tuple[str, Registered]:
+    """Log in and register the stack; returns the token, and what was registered.
 
     Raises:
-        StartError: If the ZenML server refuses the login.
+        StartError: If the ZenML server refuses.
     """
     try:
-        return records.log_in()
+        return records.log_in(), register_stack(records, plan)
     except (OSError, RecordsError) as error:
-        raise StartError(str(error)) from error
-
-
-class _Registration:
-    """The process that registers the stack."""
-
-    def __init__(
-        self, running: ExitStack, layout: Layout, plan: StackPlan, environment: Mapping[str, str]
-    ) -> None:
-        project = make_project(layout.projects, "registration")
-        self._result = project / "registered.json"
-        self._log = layout.logs / "registration.log"
-        with hold_signals(), self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                build_command(plan, self._result),
-                cwd=project,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            running.callback(end_process, self._process, patience=1.0)
-
-    def wait(self) -> Registered:
-        """Wait for its end.
-
-        Raises:
-            StartError: If it fails, or takes too long.
-        """
-        try:
-            status = self._process.wait(_REGISTRATION_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise StartError(
-                f"Registering the stack takes longer than {_REGISTRATION_SECONDS:.0f} s."
-                f"{describe_log(self._log)}"
-            ) from None
-        if status != 0:
-            raise StartError(
-                f"Registering the stack failed with status {status}.{describe_log(self._log)}"
-            )
-        return read_result(self._result)
+        raise StartError(f"Registering the stack failed: {error}") from error

@@ -18,6 +18,11 @@ _POLL_SECONDS = 0.05
 # A server that is given SIGTERM finishes what it has begun.
 _STOP_SECONDS = 10.0
 _LOG_LINES = 20
+# Somebody who sees nothing for longer takes it for stuck.
+_PROGRESS_SECONDS = 5.0
+# Begins a line of a log that says what the server is doing before it is ready, such as
+# `Stage: importing ZenML`.
+STAGE = "Stage: "
 
 
 class StartError(Exception):
@@ -99,16 +104,21 @@ class Server:
             raise RuntimeError(f"The {self.name} has not announced its address yet.")
         return self._url
 
-    def wait_until_ready(self, seconds: float) -> None:
+    def wait_until_ready(
+        self, seconds: float, progress: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Wait until it answers.
 
         Args:
             seconds: At most so long.
+            progress: Is told every few seconds how long it has taken, and at what it is.
 
         Raises:
             StartError: If it ends, or is not ready in time.
         """
-        deadline = time.monotonic() + seconds
+        start = time.monotonic()
+        deadline = start + seconds
+        told = start
         while not self._is_ready():
             status = self._process.poll()
             if status is not None:
@@ -116,6 +126,11 @@ class Server:
             if time.monotonic() > deadline:
                 raise StartError(
                     f"The {self.name} is not ready after {seconds:.0f} s.{self._log_tail()}"
+                )
+            if time.monotonic() - told >= _PROGRESS_SECONDS:
+                told = time.monotonic()
+                progress(
+                    f"Waiting for the {self.name}{self._describe_stage()}: {told - start:.0f} s."
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -138,6 +153,10 @@ class Server:
             return send_request(self._url + self._health_path, seconds=1.0).status == _OK
         except (OSError, HTTPException):
             return False
+
+    def _describe_stage(self) -> str:
+        stages = re.findall(rf"^{STAGE}(.+)\n", read_log(self.log), re.MULTILINE)
+        return f", which is {stages[-1]}" if stages else ""
 
     def _log_tail(self) -> str:
         return describe_log(self.log)

@@ -86,7 +86,7 @@ class RecordsError(Exception):
 
 
 class ZenMLRecords:
-    """Reads from a ZenML server.
+    """Reads from a ZenML server, and creates what a stack is made of.
 
     Args:
         url: Its address.
@@ -125,12 +125,29 @@ class ZenMLRecords:
             RecordsError: If the server refuses.
             OSError: If it does not answer.
         """
-        address = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
+        return self._send("GET", f"{path}?{urlencode(query)}" if query else path, None)
+
+    def create(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Create what a JSON body describes, at a path below `/api/v1`; returns it.
+
+        Raises:
+            RecordsError: If the server refuses.
+            OSError: If it does not answer.
+        """
+        return self._send("POST", path, body)
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         answer = send_request(
-            address, headers={"Authorization": f"Bearer {self.log_in()}"}, seconds=30.0
+            f"{self._url}{path}",
+            method=method,
+            body=body,
+            headers={"Authorization": f"Bearer {self.log_in()}"},
+            seconds=30.0,
         )
         if answer.status != _OK:
-            raise RecordsError(f"GET {path}: {answer.status} {answer.content}")
+            raise RecordsError(
+                f"{method} {path.partition('?')[0]}: {answer.status} {answer.content}"
+            )
         return answer.content
 
     def log_in(self) -> str:

@@ -12,7 +12,11 @@ from zenml.stack import Stack
 
 from tests.support.components import make_operator
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.cloud.enum_values import read_enum_values
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.fields import ROWS
+from zenml_vertex.job.machines import load_catalogue
+from zenml_vertex.job.readers import ENUM_READERS
 from zenml_vertex.steps.operator import VertexStepOperator
 from zenml_vertex.steps.preflight import Preflight
 
@@ -189,6 +193,83 @@ def test_right_settings_override_the_component() -> None:
     assert (findings.job.boot_disk_size_gb, findings.job.disable_retries) == (300, False)
     assert findings.job.machine_type == "n1-standard-8"
     assert findings.settings.lingering_seconds == 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("accelerator_type", "NVIDIA_T5", "Did you mean `NVIDIA_TESLA_T4`? If Google has added"),
+        ("accelerator_type", "radeon", "It knows ACCELERATOR_TYPE_UNSPECIFIED, NVIDIA_A100_80GB, "),
+        ("strategy", "SPTO", "Did you mean `SPOT`? If Google has added it since, run `pip install"),
+        ("reservation_affinity_type", "ANY", "does not know. It knows ANY_RESERVATION, NO_RES"),
+    ],
+)
+def test_a_value_that_the_client_cannot_send_is_refused_before_a_build(
+    name: str, value: str, words: str
+) -> None:
+    """The error names the value, and the nearest one that the installed client knows."""
+    arguments = {name: value} | ({"accelerator_count": 1} if name == "accelerator_type" else {})
+    error = refuse_step(make_operator(), {"additional_training_job_args": arguments})
+    (problem,) = error.problems
+    assert problem.startswith(f"`{name}` in `additional_training_job_args` is `{value.upper()}`, ")
+    assert words in problem
+
+
+def test_every_enum_is_known_to_the_client() -> None:
+    """Each enum of the table has values in the installed client, those of the catalogue too."""
+    found = {
+        name: read_enum_values(row.path) for name, row in ROWS.items() if row.read in ENUM_READERS
+    }
+    assert "SPOT" in found["strategy"]
+    assert load_catalogue().accelerators <= found["accelerator_type"]
+    assert all(found.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"display_name": "x" * 129}, "has 129 characters; Vertex AI accepts 128. Shorten it."),
+        (
+            {"labels": {"Team": "a"}},
+            "in `additional_training_job_args` has the key `Team`. A key",
+        ),
+        ({"labels": {"-team": "a"}}, "has the key `-team`. A key has 1 to 63 lower-case letters,"),
+        ({"labels": {"": "a"}}, "has a key that is empty. A key has 1 to 63"),
+        ({"labels": {"team": "a b"}}, "has `a b` for `team`. A value has at most 63 lower-case"),
+        ({"labels": {"team": "x" * 64}}, "for `team`. A value has at most 63"),
+        ({"labels": {"team": "\U0001f600"}}, "for `team`. A value has at most 63"),
+        ({"labels": {f"l{n}": "" for n in range(58)}}, "has 58 labels; Vertex AI accepts 64, and"),
+        ({"labels": ["team"]}, "is a list, and must be an object of strings, such as"),
+        (
+            {"env": [{"name": "MY-TOKEN", "value": "hunter2"}]},
+            "variable `MY-TOKEN` has a name",
+        ),
+    ],
+)
+def test_names_and_labels_are_refused_before_a_build(arguments: dict[str, Any], words: str) -> None:
+    """What Vertex AI would refuse of name, labels and variables is found before the build."""
+    error = refuse_step(make_operator(), {"additional_training_job_args": arguments})
+    assert len(error.problems) == 1
+    assert words in str(error)
+    assert "hunter2" not in str(error)
+
+
+def test_usual_labels_are_accepted() -> None:
+    """Labels with letters of any alphabet, digits, hyphens and empty values are accepted."""
+    labels = {"team": "vision-2", "größe": "", "7": "x" * 63}
+    written = {"additional_training_job_args": {"labels": labels}}
+    step = compile_step(make_operator(), written)
+    assert Preflight(make_operator()).check_step(step, "train").job.labels == labels
+
+
+def test_a_variable_of_the_step_is_refused_before_a_build() -> None:
+    """The name of a variable that Vertex AI does not accept is an error, without its value."""
+    step = compile_step(make_operator(), {"machine_type": "n1-standard-4"})
+    config = step.config.model_copy(update={"environment": {"my-name": "hunter2"}})
+    with pytest.raises(ConfigurationError) as raised:
+        Preflight(make_operator()).check_step(step.model_copy(update={"config": config}), "train")
+    assert "the environment variable `my-name` has a name" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

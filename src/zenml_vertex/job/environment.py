@@ -1,7 +1,7 @@
 """The step's container: image, command and environment variables."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
@@ -38,6 +38,16 @@ def build_environment(
     return {**gpu_environment, **environment, **(job.env or {}), **own}
 
 
+def find_wrong_names(environment: Iterable[str]) -> Iterator[str]:
+    """What Vertex AI would refuse of the names of environment variables, a sentence for each."""
+    for name in environment:
+        if not _C_IDENTIFIER.fullmatch(name):
+            yield (
+                f"the environment variable `{name}` has a name that Vertex AI does not accept: "
+                "use letters, digits and underscores, and do not start with a digit."
+            )
+
+
 def build_container_spec(
     image: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -51,12 +61,7 @@ def build_container_spec(
     Raises:
         ConfigurationError: If Vertex AI does not accept the environment variables.
     """
-    problems = [
-        f"the environment variable `{name}` has a name that Vertex AI does not accept: use "
-        "letters, digits and underscores, and do not start with a digit."
-        for name in environment
-        if not _C_IDENTIFIER.fullmatch(name)
-    ]
+    problems = list(find_wrong_names(environment))
     if len(environment) > MAX_ENVIRONMENT_VARIABLES:
         problems.append(
             f"the step has {len(environment)} environment variables; Vertex AI accepts "

@@ -18,6 +18,8 @@ from zenml_vertex.job.states import TERMINAL_STATES
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs
 MAX_DISPLAY_NAME = 128
 MAX_LABEL = 63
+MAX_LABEL_BYTES = 127
+MAX_LABELS = 64
 
 STEP_RUN_LABEL = "zenml-step-run-id"
 ATTEMPT_LABEL = "zenml-attempt"
@@ -26,6 +28,15 @@ STEP_LABEL = "zenml-step"
 PIPELINE_LABEL = "zenml-pipeline"
 SERVER_LABEL = "zenml-server-id"
 SOURCE_LABEL = "source"
+OWN_LABELS = (
+    STEP_RUN_LABEL,
+    ATTEMPT_LABEL,
+    RUN_LABEL,
+    STEP_LABEL,
+    PIPELINE_LABEL,
+    SERVER_LABEL,
+    SOURCE_LABEL,
+)
 
 # Tells a container which attempt it belongs to.
 ATTEMPT_VARIABLE = "ZENML_VERTEX_ATTEMPT"

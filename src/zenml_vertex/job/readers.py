@@ -92,6 +92,10 @@ def read_accelerator_type(value: Any) -> str | None:
     return text and (find_accelerator(text) or text)
 
 
+ENUM_READERS = frozenset({read_enum, read_accelerator_type})
+"""The readers of enums, whose values Google's client must know by name."""
+
+
 def read_duration(value: Any) -> str | None:
     """A number of seconds, as a number or as the API writes it, such as `3600s`."""
     if value is None or value == "":

@@ -5,6 +5,7 @@ it finds, and `Preflight` refuses or warns.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,10 @@ from zenml.stack import Stack, StackValidator
 
 from zenml_vertex.cloud import client_required
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.rules import advise, find_problems
+from zenml_vertex.job.environment import find_wrong_names
+from zenml_vertex.job.fields import ROWS
+from zenml_vertex.job.machines import nearest, nearest_accelerator
+from zenml_vertex.job.rules import advise, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
 
@@ -44,6 +48,8 @@ class StepFindings:
 def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> StepFindings:
     """Inspect a step's settings; needs no network.
 
+    Google's client is imported only if it must be asked for a value that is in no list here.
+
     Args:
         component: The step operator.
         step: The step's configuration, or a run of it.
@@ -52,6 +58,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     resources = step.config.resource_settings
     job = settings.to_job_fields(gpu_count=resources.gpu_count)
     problems, advice = find_problems(job), advise(job)
+    problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
     if settings.service_account_path and not component.connector:
         from zenml_vertex.cloud.key_file import find_key_file_problem
 
@@ -63,6 +70,25 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
             "e.g. 'n1-standard-8'."
         )
     return StepFindings(settings, job, tuple(problems), tuple(advice))
+
+
+def _find_unknown_values(job: "JobFields") -> Iterator[str]:
+    """Values of enums that the installed client cannot send, however new Vertex AI is."""
+    for name in find_unlisted_enums(job):
+        with client_required():
+            from zenml_vertex.cloud.enum_values import read_enum_values
+        value, known = getattr(job, name), read_enum_values(ROWS[name].path)
+        if value not in known:
+            close = nearest_accelerator(value) if name == "accelerator_type" else None
+            if close := close or nearest(value, known):
+                hint = f"Did you mean `{close}`?"
+            else:
+                hint = f"It knows {', '.join(sorted(known))}."
+            yield (
+                f"{job.state(name)}, which the installed google-cloud-aiplatform does not know. "
+                f"{hint} If Google has added it since, run "
+                "`pip install -U google-cloud-aiplatform`."
+            )
 
 
 def check_connector(component: "StackComponent", settings: "VertexStepOperatorSettings") -> None:

@@ -14,8 +14,18 @@ Limits are those of the CustomJob reference
 """
 
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.fields import JobFields
-from zenml_vertex.job.rules import identity, machines, network, region, scheduling, storage
+from zenml_vertex.job.fields import ROWS, JobFields
+from zenml_vertex.job.machines import load_catalogue
+from zenml_vertex.job.readers import ENUM_READERS
+from zenml_vertex.job.rules import (
+    container,
+    identity,
+    machines,
+    network,
+    region,
+    scheduling,
+    storage,
+)
 
 _WRONG_VALUES = (
     region.find_wrong_values,
@@ -23,6 +33,7 @@ _WRONG_VALUES = (
     storage.find_wrong_values,
     network.find_wrong_values,
     identity.find_wrong_values,
+    container.find_wrong_values,
 )
 _CONFLICTS = (
     region.find_conflicts,
@@ -53,3 +64,13 @@ def find_problems(job: JobFields) -> list[str]:
 def advise(job: JobFields) -> list[str]:
     """What Vertex AI will probably refuse, as far as the catalogue knows; one sentence each."""
     return [text for rule in _ADVICE for text in rule(job)]
+
+
+def find_unlisted_enums(job: JobFields) -> list[str]:
+    """The fields whose values only Google's client can tell whether they exist."""
+    listed = load_catalogue().accelerators
+    return [
+        name
+        for name, row in ROWS.items()
+        if row.read in ENUM_READERS and (value := getattr(job, name)) and value not in listed
+    ]

@@ -17,8 +17,9 @@ VertexStepOperatorSettings(...)}`; in YAML: under `settings: step_operator:`) an
 option of `zenml step-operator register NAME --flavor=vertex --FIELD=VALUE`. What a
 step sets overrides what the component sets, field by field. A component needs `region`.
 
-On the command line a list or an object is JSON: `--reserved_ip_ranges='["a", "b"]'`
-(a comma-separated list works too), `--additional_training_job_args='{"timeout": "3600s"}'`.
+On the command line, and also in YAML, a list or an object can be JSON:
+`--reserved_ip_ranges='["a", "b"]'` (a comma-separated list works too),
+`--additional_training_job_args='{"timeout": "3600s"}'`.
 
 The last column says which field of the
 [CustomJob](https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs)
@@ -33,13 +34,18 @@ object likewise, and `accelerator_count` if it is 0. Any other 0, and `False`, i
 TAIL = """
 ## What is checked, and when
 
-- When settings are written (in code, in YAML or at registration): unknown names, and
-  values that cannot work whatever else is set, such as a zone for `region`.
-- Before an image is built: values that cannot go together, such as an accelerator
-  without a count; `additional_training_job_args`; a missing key file; a project that is
-  not the connector's.
-- Unknown machine types, accelerators, disks and new regions are *warnings* with the
-  nearest known name: Google adds some every month, and Vertex AI decides.
+- In code and at registration, as soon as they are written: unknown names, values of the wrong
+  type, and values that cannot work whatever else is set, such as a zone for `region`.
+- Of a step, before an image is built, all in one error that names the step: the same for what is
+  written in YAML or as a dict; values that cannot go together, such as an accelerator without a
+  count; `additional_training_job_args`; labels and names of environment variables; values of enums
+  that the installed client cannot send; a missing key file. Then a project that is not the
+  connector's.
+- Unknown machine types and disks, new regions, and accelerators that only the installed client
+  knows are *warnings* with the nearest known name: Google adds some every month, and Vertex AI
+  decides.
+
+An error shows the value that was written, but none of `env` and none that comes from a secret.
 
 `gpu_count` of the step's `ResourceSettings` overrides `accelerator_count`; 0 turns
 the accelerator off for one step, whatever names its type. `cpu_count` and `memory` are ignored:

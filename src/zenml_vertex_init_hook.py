@@ -93,7 +93,8 @@ class _Loader:
 
 def _advise() -> str:
     try:
-        _check_package()
+        if stranger := _find_stranger():
+            return f"Give {stranger} another name"
         from zenml_vertex.installation import reinstall_command
 
         command = reinstall_command()
@@ -103,24 +104,22 @@ def _advise() -> str:
 
 
 def _replace_classes(module: ModuleType) -> None:
-    _check_package()
+    if stranger := _find_stranger():
+        raise ImportError(f"{stranger} is what Python finds as `{_PACKAGE}`")
     import zenml_vertex
 
     vars(module).update({name: getattr(zenml_vertex, name) for name in _REPLACED})
 
 
-def _check_package() -> None:
-    """Refuse a `zenml_vertex` that is somebody else's, without running any of its code.
+def _find_stranger() -> str:
+    """The `zenml_vertex` of somebody else that Python finds first; empty if there is none.
 
-    Raises:
-        ImportError: If there is another one, or none.
+    None of its code is run.
     """
     from importlib.util import find_spec
     from pathlib import Path
 
-    expected = Path(__file__).absolute().with_name(_PACKAGE) / "__init__.py"
+    ours = Path(__file__).absolute().with_name(_PACKAGE) / "__init__.py"
     spec = find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ImportError(f"{expected} is missing")
-    if Path(spec.origin).absolute() != expected:
-        raise ImportError(f"Python finds another `{_PACKAGE}` first, {spec.origin}; rename that")
+    found = spec.origin if spec else None
+    return found if found and Path(found).absolute() != ours else ""

@@ -132,6 +132,8 @@ def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> No
         (RuntimeError("Bearer t0ken"), "Bearer ***"),
         (RuntimeError("x" * 100_000), "x. To see"),
         (OSError(errno.ENOSPC, "No space left on device", "/dev/x"), "The disk is full"),
+        (ImportError("... without the `local` extra, but\n..."), " install 'zenml[local]'"),
+        (ImportError("No module named 'gcsfs'\n\nThe `gcp` integration"), " install gcsfs"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "The disk is full"),
     ],
 )

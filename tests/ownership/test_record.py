@@ -54,6 +54,16 @@ Client().create_user("{PLAIN_USER}", "{PASSWORD}")
 """
 
 
+# As earlier versions made ZenML write it.
+PUT_UNASKED = f"""
+from zenml.client import Client
+from zenml.enums import StackComponentType
+from zenml.models import FlavorUpdate
+flavor = Client().get_flavor_by_name_and_type("vertex", StackComponentType.STEP_OPERATOR)
+Client().zen_store.update_flavor(flavor.id, FlavorUpdate(source="{OURS}", is_custom=False))
+"""
+
+
 @pytest.fixture(scope="module")
 def stack(
     tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer
@@ -271,7 +281,11 @@ Client().zen_store.update_flavor(flavor.id, FlavorUpdate(source="theirs.Flavor",
 def test_a_local_database_is_changed_as_a_server_is(
     tmp_path: Path, fork_server: ForkServer
 ) -> None:
-    """Without a server, the commands change the record in the user's own database file."""
+    """Without a server, the commands change the record in the user's own database file.
+
+    One that an earlier version has put there unasked is given back by `status`, which
+    says so; one that `install` has written stays.
+    """
     folder = make_project(tmp_path, "work")
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -289,8 +303,37 @@ def test_a_local_database_is_changed_as_a_server_is(
         return done.stdout
 
     new = run("status")
-    assert f"Record   ZenML's built-in flavor ({BUILTIN}), on the ZenML database" in new
+    assert f"Record   ZenML's built-in flavor ({BUILTIN}), on the ZenML database /" in new
     assert "by its init hook" in new
+    assert "`pip uninstall zenml-vertex` leaves ZenML's built-in step operator\n" in new
     assert "now names" in run("install")
-    assert "by the record" in run("status", ZENML_VERTEX_DISABLE="1")
+    installed = run("status", ZENML_VERTEX_DISABLE="1")
+    assert "by the record, whatever ZENML_VERTEX_DISABLE says" in installed
+    assert "Removal  first run `zenml-vertex flavor restore`" in installed
     assert "built-in one again" in run("restore")
+
+    def python(program: str) -> None:
+        done = _execute([sys.executable, "-c", program], folder, environment)
+        assert done.returncode == 0, done.stderr
+
+    python(PUT_UNASKED)
+    python(
+        "from zenml.client import Client\n"
+        "Client().create_stack_component('own', 'vertex', 'step_operator', "
+        "{'region': 'europe-west4', 'api_endpoint': 'h.example'})"
+    )
+    put_right = run("status")
+    assert f"Record   ZenML's built-in flavor ({BUILTIN})" in put_right
+    assert "an earlier zenml-vertex had put itself there" in put_right
+    assert "which ignores or refuses these settings: own: api_endpoint" in put_right
+    assert "an earlier zenml-vertex" not in run("status")
+
+
+def test_a_servers_unasked_record_is_left_to_a_person(stack: LocalStack, folder: Path) -> None:
+    """On a server, `status` changes nothing, and names the command that gives the record back."""
+    _python(stack, folder, PUT_UNASKED)
+    status = _run(stack, folder, "flavor", "status")
+    assert f"Record   zenml-vertex ({OURS})" in status
+    assert "Next     `zenml-vertex flavor restore` gives the record back to ZenML" in status
+    assert _read_record(stack, folder)["source"] == OURS
+    assert "built-in one again" in _run(stack, folder, "flavor", "restore")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,18 @@ _FULL_TEXTS = ("database or disk is full", "No space left on device", "Disk quot
 # Less than a server's log and database need.
 _LITTLE_BYTES = 1024 * 1024
 _MOST_CHARACTERS = 300
+# What an ImportError of ZenML says -> what is missing, and what installs it.
+_LACKING = {
+    "`local` extra": (
+        "ZenML is connected to no server, and lacks the packages for a database of its own. "
+        "Connect it with `zenml login URL`, or install them",
+        "zenml[local]",
+    ),
+    "No module named 'gcsfs'": (
+        "ZenML needs the package gcsfs for an artifact store on Google Cloud Storage. Install it",
+        "gcsfs",
+    ),
+}
 
 
 def describe_failure(error: BaseException, command: str) -> str:
@@ -27,6 +40,8 @@ def describe_failure(error: BaseException, command: str) -> str:
     """
     if is_disk_full(error):
         return describe_full_disk(_find_full_folders(_iter_folders(error)))
+    if lacking := _describe_lacking(error):
+        return lacking
     from zenml_vertex.cloud.redaction import redact
 
     if isinstance(error, OSError) and error.strerror:
@@ -41,6 +56,18 @@ def describe_failure(error: BaseException, command: str) -> str:
         f"`{command}` failed unexpectedly: {redact(said)[:_MOST_CHARACTERS].rstrip('.')}. To see "
         f"where, run it again with --traceback: `{program} --traceback {rest}`"
     )
+
+
+def _describe_lacking(error: BaseException) -> str:
+    """The sentence about a package that ZenML has not found; empty if it is not about one."""
+    from zenml_vertex.installation import choose_installer
+
+    if not isinstance(error, ImportError):
+        return ""
+    for words, (need, target) in _LACKING.items():
+        if words in str(error):
+            return f"{need}: {choose_installer()} {shlex.quote(target)}"
+    return ""
 
 
 def is_disk_full(error: BaseException) -> bool:

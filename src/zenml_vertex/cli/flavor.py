@@ -10,6 +10,10 @@ from zenml_vertex.installation import install_command
 from zenml_vertex_init_hook import DISABLE_VARIABLE, is_disabled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zenml.models import ComponentResponse
+
     from zenml_vertex.ownership.record import FlavorRecord, Owner
 
 
@@ -25,21 +29,33 @@ def flavor() -> None:
 
 @flavor.command(short_help="Show who owns the record, and what to do next.")
 def status() -> None:
-    """Show who owns the record, what this environment uses, and what to do next."""
+    """Show who owns the record, what this environment uses, and what to do next.
+
+    Also what `pip uninstall zenml-vertex` would do. Earlier versions made ZenML write
+    a record that names this package, unasked; in a local database, this command gives
+    such a record back to ZenML.
+    """
     from zenml_vertex.errors import FlavorOwnershipError
-    from zenml_vertex.ownership.record import count_components, read_record
+    from zenml_vertex.ownership.record import (
+        list_components,
+        read_record,
+        restore_unasked_record,
+    )
     from zenml_vertex.steps.server import describe_server
 
     try:
+        is_restored = restore_unasked_record()
         record = read_record()
-        components = count_components()
+        components = list_components()
     except FlavorOwnershipError as error:
         raise click.ClickException(str(error)) from error
     source = f" ({record.source})" if record.source else ""
+    restored = "; an earlier zenml-vertex had put itself there" if is_restored else ""
     rows = {
-        "Record": f"{record.owner.value}{source}, on {describe_server()}",
+        "Record": f"{record.owner.value}{source}, on {describe_server()}{restored}",
         "Here": _describe_here(record.owner),
-        "Used by": f"{components} step operator{'' if components == 1 else 's'}",
+        "Used by": f"{len(components)} step operator{'' if len(components) == 1 else 's'}",
+        "Removal": _describe_removal(record.owner, components),
         "Next": _describe_next(record),
     }
     for name, text in rows.items():
@@ -93,7 +109,8 @@ def _describe_here(owner: "Owner") -> str:
     from zenml_vertex.ownership.record import Owner
 
     if owner is Owner.ZENML_VERTEX:
-        return f"zenml-vertex {__version__}, by the record"
+        anyway = f", whatever {DISABLE_VARIABLE} says" if is_disabled() else ""
+        return f"zenml-vertex {__version__}, by the record{anyway}"
     if owner is not Owner.BUILTIN:
         return "what the record says"
     if is_disabled():
@@ -101,13 +118,33 @@ def _describe_here(owner: "Owner") -> str:
     return f"zenml-vertex {__version__}, by its init hook"
 
 
+def _describe_removal(owner: "Owner", components: "Sequence[ComponentResponse]") -> str:
+    """What removing the package would do."""
+    from zenml_vertex.ownership.record import Owner, find_own_settings
+
+    if owner is Owner.ZENML_VERTEX:
+        return (
+            "first run `zenml-vertex flavor restore`: without the package, ZenML cannot load a "
+            "stack with such a step operator, nor register one"
+        )
+    if owner is not Owner.BUILTIN:
+        return "changes nothing: the record names neither zenml-vertex nor ZenML's built-in flavor"
+    own = {component.name: find_own_settings(component) for component in components}
+    listed = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in own.items() if keys)
+    unknown = f", which ignores or refuses these settings: {listed}" if listed else ""
+    return f"`pip uninstall zenml-vertex` leaves ZenML's built-in step operator{unknown}"
+
+
 def _describe_next(record: "FlavorRecord") -> str:
     from zenml_vertex.ownership.record import Owner
 
+    if record.is_unasked:
+        return (
+            "`zenml-vertex flavor restore` gives the record back to ZenML: nobody asked for it, an "
+            "earlier zenml-vertex on the server put itself there"
+        )
     if record.owner is not Owner.ZENML_VERTEX:
         return "`zenml-vertex flavor install` makes the record name zenml-vertex"
     if not record.has_our_schema:
         return f"`zenml-vertex flavor install` brings the record to version {__version__}"
-    if not record.is_custom:
-        return "nothing: the server wrote this record itself, because it has zenml-vertex installed"
     return "nothing; `zenml-vertex flavor restore` gives the record back to ZenML"

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
+from pydantic import ValidationError
 from requests.exceptions import RequestException
 from zenml.client import Client
 from zenml.enums import StackComponentType
 from zenml.exceptions import AuthorizationException, CredentialsNotValid, IllegalOperationError
-from zenml.models import FlavorFilter, FlavorRequest, FlavorUpdate
+from zenml.models import ComponentResponse, FlavorFilter, FlavorRequest, FlavorUpdate
+from zenml.utils.pagination_utils import depaginate
 
-from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin
+from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin, load_builtin_flavor
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
 from zenml_vertex.steps.server import describe_refusal, describe_server
@@ -46,8 +48,7 @@ class FlavorRecord:
         owner: Whose flavor it is.
         source: Where clients load it from.
         is_custom: Whether the server takes it for a user's own flavor, whose
-            package it need not have. A server that has this package writes a
-            record that is not.
+            package it need not have.
         has_our_schema: Whether its schema is that of this version.
     """
 
@@ -61,6 +62,11 @@ class FlavorRecord:
     def is_installed(self) -> bool:
         """Whether it is what `install_record` writes."""
         return self.owner is Owner.ZENML_VERTEX and self.is_custom and self.has_our_schema
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether an earlier version of this package has made ZenML write it for its own."""
+        return self.owner is Owner.ZENML_VERTEX and not self.is_custom
 
 
 def read_record() -> FlavorRecord:
@@ -119,17 +125,52 @@ def restore_record() -> bool:
     return True
 
 
-def count_components() -> int:
-    """The number of step operators of the flavor.
+def restore_unasked_record() -> bool:
+    """Give a record that nobody has asked for back to ZenML, in a database of the user's own.
+
+    A server's record is changed by those who are asked to: a command that only shows
+    it must not change what others share.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        FlavorOwnershipError: If the database cannot be read or changed.
+    """
+    if not read_record().is_unasked or not Client().zen_store.url.startswith("sqlite:"):
+        return False
+    return restore_record()
+
+
+def list_components() -> list[ComponentResponse]:
+    """The step operators of the flavor.
 
     Raises:
         FlavorOwnershipError: If the server cannot be reached or does not let us read.
     """
     with _server_errors("read"):
-        page = Client().list_stack_components(
-            type=StackComponentType.STEP_OPERATOR.value, flavor=FLAVOR_NAME, size=1
+        return depaginate(
+            Client().list_stack_components,
+            type=StackComponentType.STEP_OPERATOR.value,
+            flavor=FLAVOR_NAME,
+            hydrate=True,
         )
-    return page.total
+
+
+def find_own_settings(component: ComponentResponse) -> list[str]:
+    """The settings of a step operator that ZenML's built-in one has not, or cannot read.
+
+    Args:
+        component: The step operator.
+    """
+    config_class = load_builtin_flavor().config_class
+    configuration = component.configuration
+    found = set(configuration) - set(config_class.model_fields)
+    try:
+        config_class(**configuration)
+    except ValidationError as error:
+        found |= {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    return sorted(found)
 
 
 def _write(record_id: UUID | None, request: FlavorRequest) -> None:

@@ -21,7 +21,8 @@ def describe_server() -> str:
     place = url.netloc.rpartition("@")[2] + url.path
     if url.scheme.startswith("http"):
         return f"the ZenML server {url.scheme}://{place}"
-    return f"the ZenML database {place}"
+    # A path on this machine begins with one slash more than the URL needs.
+    return f"the ZenML database {place.replace('//', '/')}"
 
 
 def describe_refusal(error: Exception) -> str:

@@ -72,5 +72,5 @@ def test_a_container_that_hangs_after_its_step_ends_itself(
     completed = run_pipeline(_build_script("leaves_a_thread", more))
     assert completed.returncode == 0, completed.output
     name = str(completed.run.step("leaves_a_thread").job_name)
-    assert "The step completed; not waiting for Vertex AI to tear down job" in completed.output
+    assert "the step completed; not waiting until Vertex AI" in completed.output
     assert local_stack.jobs.wait_until_terminal(name, 60)["state"] == "JOB_STATE_SUCCEEDED"

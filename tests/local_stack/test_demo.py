@@ -122,7 +122,7 @@ def test_the_demo_shows_a_job_and_leaves_nothing(user: dict[str, str]) -> None:
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(user: dict[str, str]) -> None:
     """Ctrl-C while the job runs cancels it, ends the servers and removes the folder."""
     with _start_demo(user) as demo:
-        _read_until(demo, "runs step `train`")
+        _read_until(demo, "Step `train` (job ")
         demo.send_signal(signal.SIGINT)
         output, _ = demo.communicate(timeout=SECONDS)
     assert demo.returncode == 128 + signal.SIGINT, output

@@ -54,7 +54,7 @@ def runs(local_stack: LocalStack, start_shared: StartShared) -> dict[str, Ended]
         for name in ("deleted", "dynamic", "static")
     }
     for name in ("deleted", "dynamic"):
-        match = processes[name].wait_for_line(r"(projects/\S+) runs step `is_deleted`")
+        match = processes[name].wait_for_line(r"Step `is_deleted` .*: submitted as (projects/\S+):")
         answer = send_request(f"{local_stack.emulator_url}/v1/{match[1]}", method="DELETE")
         assert answer.status == 200, answer
     over = {name: process.wait(SECONDS) for name, process in processes.items()}
@@ -164,16 +164,21 @@ def test_a_steps_own_exception_is_kept(ended: Ended) -> None:
 
 @pytest.mark.parametrize("name", ["vanishes", "works"])
 def test_each_change_of_state_is_one_log_line(ended: Ended, name: str) -> None:
-    """Each change of a job's state is logged once, however often the job was read."""
+    """Each change of a job's state is logged once, with the time that the job says it took."""
     job_id = ended.job(name)["name"].rsplit("/", 1)[-1]
     lines = find_progress(ended.completed.output, job_id)
     assert lines
-    states = [line.split()[0] for line in lines]
+    states = [re.split(r"\W", line)[0] for line in lines]
     known = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
     assert states == [state for state in known if state in states]
     assert states[-1] == "SUCCEEDED"
-    for line in lines[1:]:
-        assert re.fullmatch(r"[A-Z]+ after \d+s (queued|provisioning|running)", line), line
+    started = r"started \d.* s after it was created"
+    times = {
+        "RUNNING": f", {started}",
+        "SUCCEEDED": rf" after running for \d.* s|, {started}, ran for \d.* s",
+    }
+    for state, line in zip(states, lines, strict=True):
+        assert re.fullmatch(times.get(state, ""), line.removeprefix(state)), line
 
 
 def test_the_identity_is_logged_once(ended: Ended) -> None:

@@ -20,7 +20,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel oldest generate format clean
+.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate format clean
 
 demo: $(DEMO) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -124,6 +124,11 @@ wheel: $(STAMP) ## The wheel and the sdist, in dist/, and a look into the wheel
 	$(BIN)/uv venv --quiet --python $(BIN)/python .venv-wheel
 	UV_COMPILE_BYTECODE=0 $(BIN)/uv pip install --quiet --python .venv-wheel --constraints constraints.txt dist/*.whl
 	cd / && $(CURDIR)/.venv-wheel/bin/python -I $(CURDIR)/.ci/check_installed.py
+
+# `make installs VERSIONS=3.12` is one Python alone.
+VERSIONS ?= 3.10 3.11 3.12 3.13
+installs: wheel ## Every way to install it, with every Python: a minute each
+	$(BIN)/python .ci/check_installs.py dist/*.whl $(VERSIONS)
 
 INSTALL := @.ci/environment '$(VENV)' '$(PYTHON)' --constraints constraints.txt --editable '.[demo]'
 $(DEMO): pyproject.toml constraints.txt

@@ -44,10 +44,11 @@ def user(tmp_path: Path) -> dict[str, str]:
 
 
 def _read_tree(folder: Path) -> dict[str, bytes]:
+    """All files but caches: ZenML asks uv what is installed, and uv keeps a cache there."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in folder.rglob("*")
-        if file.is_file()
+        if file.is_file() and ".cache" not in file.relative_to(folder).parts
     }
 
 

@@ -83,7 +83,7 @@ def find_jobs(stack: LocalStack, run_id: str | None, step: str = "") -> list[dic
 
 def find_progress(output: str, job_id: str) -> list[str]:
     """Return the log's lines about a job's states, in order."""
-    return re.findall(rf"\(job {job_id}\): ([A-Z]{(2,)}.*)\.", output)
+    return re.findall(rf"\(job {job_id}\): ([A-Z][A-Z]+.*)\.", output)
 
 
 def run_python(stack: LocalStack, script: str, *arguments: str) -> str:

@@ -8,7 +8,7 @@ are the spelling of ZenML's own page on it.
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import (
     ConfigDict,
@@ -40,6 +40,9 @@ from zenml_vertex.job.readers import (
 )
 from zenml_vertex.job.rules import check_values
 from zenml_vertex.job.spellings import describe_unknown_setting, join_spellings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ClientExit = Literal["cancel", "detach"]
 
@@ -179,9 +182,7 @@ class VertexStepOperatorSettings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _read(
-        cls, data: Any, handler: ModelWrapValidatorHandler["VertexStepOperatorSettings"]
-    ) -> "VertexStepOperatorSettings":
+    def _read(cls, data: Any, handler: "ModelWrapValidatorHandler[Self]") -> "Self":
         """Read what was written; names and types that are wrong are collected, with reasons."""
         if not isinstance(data, Mapping):
             return handler(data)

@@ -24,7 +24,9 @@ with extra_required("emulator"):
         MemoryStore,
     )
     from vertex_emulator.http.calls import CallRecord
-    from vertex_emulator.http.server import ListenError
+    from vertex_emulator.http.guard import find_objection
+    from vertex_emulator.http.peers import find_stranger
+    from vertex_emulator.http.server import ListenError, NotLoopbackError
     from vertex_emulator.jobs.job import Job, Timings
     from vertex_emulator.jobs.kept import job_from_json
     from vertex_emulator.jobs.states import JobState
@@ -51,6 +53,7 @@ __all__ = [
     "ListenError",
     "ManualClock",
     "MemoryStore",
+    "NotLoopbackError",
     "ProcessRuntime",
     "Runtime",
     "Script",
@@ -59,6 +62,8 @@ __all__ = [
     "Timings",
     "VertexEmulator",
     "faults",
+    "find_objection",
+    "find_stranger",
     "job_from_json",
 ]
 

@@ -1,11 +1,10 @@
 """HTTP requests to calls of handlers, and their answers back to HTTP."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -14,17 +13,21 @@ from starlette.routing import Route as StarletteRoute
 
 from vertex_emulator.core.clock import Clock
 from vertex_emulator.core.documents import DataDirError
-from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.errors import ApiError, invalid_argument
 from vertex_emulator.http.callers import Caller
 from vertex_emulator.http.calls import CallRecord, Calls
+from vertex_emulator.http.guard import find_objection
 from vertex_emulator.http.messages import ApiRequest, render, render_error
+from vertex_emulator.http.peers import describe_user
 from vertex_emulator.http.routes import EMULATOR, VERSIONS, Handler, Route
+from vertex_emulator.http.server import CONNECTION
 
 logger = logging.getLogger(__name__)
 
 # Far above any job; Google's own limit for a request is not documented.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
+_JSON = "application/json"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -65,8 +68,10 @@ def build_app(
             path = str(request.scope["path"])
             caller = Caller()
             try:
-                _refuse_strangers(request)
+                _refuse_strangers(request, route.service.names if route else ())
                 body = await _read_body(request)
+                if route is not None and route.service.takes_json:
+                    _refuse_forms(request, body)
                 if route is None or route.service.host is not None:
                     caller = identify(request.headers.get("authorization"))
                 call = ApiRequest(
@@ -139,31 +144,38 @@ def _refuse_route(request: ApiRequest) -> Any:
     raise ApiError("UNIMPLEMENTED", f"The emulator does not serve {route}.")
 
 
-def _refuse_strangers(request: Request) -> None:
-    """Refuse requests that a web page has sent: jobs run commands on this machine.
+def _refuse_strangers(request: Request, names: Collection[str]) -> None:
+    """Refuse what others and web pages send: jobs run commands on this machine, as its user.
 
     Raises:
-        ApiError: PERMISSION_DENIED for a page from another host, and for another host's
-            name that resolves to this machine.
+        ApiError: PERMISSION_DENIED for another user's process, for a browser, and for a host's
+            name that happens to resolve to this machine.
     """
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    for header, value, url in (("Host", host, f"//{host}"), ("Origin", origin, origin)):
-        if url is not None and not _is_local(url):
-            raise ApiError(
-                "PERMISSION_DENIED",
-                f"The emulator answers requests from this machine only; the header {header} "
-                + (f"is `{value}`." if value else "is empty or missing."),
-            )
+    stranger = request.scope[CONNECTION].stranger
+    if stranger:
+        owner = describe_user(os.geteuid())
+        raise ApiError(
+            "PERMISSION_DENIED",
+            f"The emulator answers its own user, {owner}, and root; this request comes from "
+            f"{stranger}. Run the client as that user, or an emulator of your own.",
+        )
+    objection = find_objection(request.headers.items(), names)
+    if objection:
+        raise ApiError("PERMISSION_DENIED", objection)
 
 
-def _is_local(url: str) -> bool:
-    """Whether the host of a URL is this machine; False for what is not a URL."""
-    try:
-        name = urlsplit(url).hostname or ""
-        return name in {"localhost", "metadata.google.internal"} or ip_address(name).is_loopback
-    except ValueError:
-        return False
+def _refuse_forms(request: Request, body: bytes) -> None:
+    """Refuse a body that is not declared as JSON: what a page can send is a form or plain text.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT.
+    """
+    declared = request.headers.get("content-type", "")
+    if (declared or body) and declared.partition(";")[0].strip().lower() != _JSON:
+        raise invalid_argument(
+            f"The body must be JSON, with the header `Content-Type: {_JSON}`"
+            + (f"; it is `{declared}`." if declared else ".")
+        )
 
 
 async def _read_body(request: Request) -> bytes:

@@ -58,7 +58,7 @@ class VertexEmulator:
     their jobs are started again by the next emulator with the same folder.
 
     Args:
-        address: Loopback address to listen on.
+        address: Loopback address to listen on, or `localhost`.
         port: Port to listen on; 0 takes a free one.
         data_dir: Folder that keeps jobs and logs; None takes a temporary one, which is
             gone at the end.
@@ -75,6 +75,7 @@ class VertexEmulator:
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
         DataDirError: If `data_dir` cannot be used.
+        NotLoopbackError: If others could reach `address`; a ValueError.
         ListenError: If the port is taken; an OSError.
         FaultError: If `faults` has a fault of a method that no route has.
     """

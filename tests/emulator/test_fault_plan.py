@@ -10,6 +10,7 @@ import pytest
 import requests
 from google.api_core import exceptions
 
+from tests.support.emulators import AS_JSON
 from vertex_emulator.faults import (
     AnswerLost,
     Delay,
@@ -217,8 +218,8 @@ def test_a_malformed_request_is_hit_too(simulation: Any, body: bytes) -> None:
         simulation.emulator.faults.plan(
             ErrorAnswer("create", 504, labels={"x": "y"}, count=0)
         ).withdraw()
-        assert requests.post(url, data=body, timeout=10).status_code == 503
-    assert requests.post(url, data=body, timeout=10).status_code == 400
+        assert requests.post(url, data=body, headers=AS_JSON, timeout=10).status_code == 503
+    assert requests.post(url, data=body, headers=AS_JSON, timeout=10).status_code == 400
 
 
 def faults_url(simulation: Any, rest: str = "") -> str:
@@ -310,7 +311,7 @@ def test_seconds_are_limited_to_a_year(simulation: Any, wanted: Any, name: str) 
             continue
         fault = json.dumps({**wanted, name: "NUMBER"}).replace('"NUMBER"', number)
         body = f'{{"faults": [{fault}]}}'
-        answer = requests.post(faults_url(simulation), data=body, timeout=10)
+        answer = requests.post(faults_url(simulation), data=body, headers=AS_JSON, timeout=10)
         assert answer.status_code == 400
         message = answer.json()["error"]["message"]
         assert f"{name}: must be " in message

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.emulators import PARENT, JobOf, Json, call, error_of
+from tests.support.emulators import AS_JSON, PARENT, JobOf, Json, call, error_of
 from vertex_emulator import JobState, ManualClock, VertexEmulator
 
 
@@ -79,14 +79,14 @@ def test_an_invalid_parent_is_refused(
 )  # fmt: skip
 def test_a_malformed_body_is_a_bad_request(emulator: VertexEmulator, body: bytes) -> None:
     """A malformed body gets 400 in Google's format."""
-    error = error_of(call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=body))
+    error = error_of(call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=body, headers=AS_JSON))
     assert error["status"] == "INVALID_ARGUMENT"
 
 
 def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None:
     """A body above the size limit is refused without harm, and one just below it is accepted."""
     url = f"/v1/{PARENT}/customJobs"
-    error = error_of(call(emulator, "POST", url, data=b" " * (11 * 1024 * 1024)))
+    error = error_of(call(emulator, "POST", url, data=b" " * (11 * 1024 * 1024), headers=AS_JSON))
     assert "exceeds the limit" in error["message"]
     env = [{"name": f"V{n}", "value": "x" * 50_000} for n in range(20)]
     job = job_of(pool={"containerSpec": {"imageUri": "i", "command": ["true"], "env": env}})
@@ -98,23 +98,59 @@ def test_a_huge_body_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None
     ("headers", "text"),
     [
         ({"Host": "evil.example"}, "Host is `evil.example`"),
-        ({"Origin": "https://evil.example"}, "Origin is `https://evil.example`"),
-        ({"Origin": "null"}, "Origin is `null`"),
         ({"Host": "127.0.0.1.evil.example"}, "Host is `127.0.0.1.evil.example`"),
         ({"Host": "["}, "Host is `[`"),
         ({"Host": ""}, "Host is empty or missing"),
+        ({"Host": "metadata.google.internal"}, "Host is `metadata.google.internal`"),
+        ({"Origin": "https://evil.example"}, "Origin is `https://evil.example`"),
+        ({"Origin": "null"}, "Origin is `null`"),
         ({"Origin": "http://["}, "Origin is `http://[`"),
-        ({"Origin": ""}, "Origin is empty or missing"),
+        ({"Origin": ""}, "Origin is ``"),
+        ({"Origin": "http://127.0.0.1:8237"}, "Origin is `http://127.0.0.1:8237`"),
+        ({"Origin": "http://localhost"}, "Origin is `http://localhost`"),
+        ({"Sec-Fetch-Site": "cross-site"}, "Sec-Fetch-Site is `cross-site`"),
+        ({"Sec-Fetch-Site": "none"}, "Sec-Fetch-Site is `none`"),
+        ({"sec-fetch-mode": "no-cors"}, "Sec-Fetch-Mode is `no-cors`"),
     ],
 )
 def test_requests_from_web_pages_are_refused(
     emulator: VertexEmulator, job_of: JobOf, headers: dict[str, str], text: str
 ) -> None:
-    """A page in a browser cannot make the emulator run commands; the header is named."""
-    job = json.dumps(job_of("true"))
-    answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", data=job, headers=headers)
+    """A page that is open in a browser could run commands, also one of another local server."""
+    url = f"/v1/{PARENT}/customJobs"
+    answer = call(emulator, "POST", url, json=job_of("true"), headers=headers)
     assert answer.status_code == 403
     assert text in error_of(answer)["message"]
+    assert emulator.jobs == ()
+    assert call(emulator, "GET", "/v1/nothing", headers=headers).status_code == 403
+    assert call(emulator, "POST", "/token", data={}, headers=headers).status_code == 403
+
+
+def test_the_metadata_servers_name_is_for_its_routes_only(emulator: VertexEmulator) -> None:
+    """Whatever resolves the metadata server's name to loopback reaches nothing but metadata."""
+    headers = {"Host": "metadata.google.internal", "Metadata-Flavor": "Google"}
+    for path in ("/", "/computeMetadata/v1/project/project-id"):
+        assert call(emulator, "GET", path, headers=headers).status_code == 200
+    for path in (f"/v1/{PARENT}/customJobs", "/emulator/requests", "/v1/nothing"):
+        assert call(emulator, "GET", path, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None],
+)
+def test_only_json_starts_a_job(
+    emulator: VertexEmulator, job_of: JobOf, declared: str | None
+) -> None:
+    """A form in a page of an old browser, which says nothing of its origin, could start a job."""
+    headers = {"Content-Type": declared} if declared else {}
+    job = json.dumps(job_of("true"))
+    for path in (f"/v1/{PARENT}/customJobs", "/emulator/faults"):
+        error = error_of(call(emulator, "POST", path, data=job, headers=headers))
+        assert error["status"] == "INVALID_ARGUMENT"
+        assert "`Content-Type: application/json`" in error["message"]
+    form = {"Content-Type": declared or "text/plain"}
+    assert call(emulator, "POST", "/emulator/reset", headers=form).status_code == 400
     assert emulator.jobs == ()
 
 

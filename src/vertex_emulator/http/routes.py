@@ -30,6 +30,10 @@ class Service:
     # Host of one of Google's APIs: its callers bear access tokens and need permissions,
     # and the fault plan's `*` includes its methods. None for any other service.
     host: str | None = None
+    # What else than loopback its callers know its host by.
+    names: tuple[str, ...] = ()
+    # Whether the bodies of its requests are JSON.
+    takes_json: bool = True
 
 
 EMULATOR = Service("The emulator itself")

@@ -12,6 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from vertex_emulator.http.guard import is_loopback
+from vertex_emulator.http.peers import find_stranger
+
 # Seconds that an answer under way may take when the emulator stops.
 _SHUTDOWN_SECONDS = 2
 # Longer than a client lets pass between two polls of a job.
@@ -32,6 +35,8 @@ class Connection:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        # Who has opened it, if it is neither this process's user nor root.
+        self.stranger = find_stranger(transport.get_extra_info("socket"))
 
     def reset(self) -> None:
         """Cut it with RST, which clients see as a reset."""
@@ -159,12 +164,34 @@ class ListenError(OSError):
         return self._text
 
 
+class NotLoopbackError(ValueError):
+    """An address that others can reach, or that is not an IP address.
+
+    Args:
+        address: The address.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"{address} is not a loopback address. Whoever can reach the emulator can run commands "
+            "on this machine, so it listens on loopback only."
+        )
+
+
 def listen(address: str, port: int) -> socket.socket:
     """A socket that listens on a loopback address.
 
+    Args:
+        address: An IP address, or `localhost`.
+        port: The port; 0 for a free one.
+
     Raises:
+        NotLoopbackError: If others could reach the address.
         ListenError: If the port is taken or not allowed, or the machine has no such address.
     """
+    address = "127.0.0.1" if address == "localhost" else address
+    if not is_loopback(address):
+        raise NotLoopbackError(address)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer

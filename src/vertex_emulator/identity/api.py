@@ -21,7 +21,8 @@ class TokenApi(Api):
         tokens: Issues tokens.
     """
 
-    service = Service("OAuth")
+    # RFC 6749, section 4.1.3: a form.
+    service = Service("OAuth", takes_json=False)
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -55,7 +56,7 @@ class MetadataApi(Api):
         tokens: Issues the service account's tokens.
     """
 
-    service = Service("Metadata server")
+    service = Service("Metadata server", names=("metadata.google.internal",))
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens

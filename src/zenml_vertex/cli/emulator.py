@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,23 +38,9 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    del context, parameter
-    address = "127.0.0.1" if value == "localhost" else value
-    try:
-        if ip_address(address).is_loopback:
-            return address
-    except ValueError:
-        pass
-    raise click.BadParameter(
-        f"{value} is not a loopback address. Whoever can reach the emulator can run commands on "
-        "this machine, so it listens on loopback only."
-    )
-
-
 @click.command()
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, callback=_read_address,
+    "--host", default="127.0.0.1", show_default=True,
     help="Loopback address to listen on.",
 )  # fmt: skip
 @click.option(
@@ -118,7 +103,13 @@ def emulator(
     if runtime == "docker":
         require_extra("docker", "`--runtime docker`")
     require_extra("emulator", "The emulator")
-    from vertex_emulator import DataDirError, ListenError, Timings, VertexEmulator
+    from vertex_emulator import (
+        DataDirError,
+        ListenError,
+        NotLoopbackError,
+        Timings,
+        VertexEmulator,
+    )
 
     try:
         vertex = VertexEmulator(
@@ -129,6 +120,8 @@ def emulator(
             timings=Timings(provisioning=provisioning_seconds, teardown=teardown_seconds),
             token_lifetime=token_lifetime,
         ).start()
+    except NotLoopbackError as exc:
+        raise click.BadParameter(str(exc), param_hint="'--host'") from exc
     except ListenError as exc:
         holder = _describe_holder(port) if exc.is_in_use else ""
         raise click.ClickException(

@@ -1,0 +1,173 @@
+"""Who may talk to the emulator: the user it runs as, and no other user of the machine."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.emulators import PARENT, JobOf, Submit, call, error_of
+from tests.support.users import NOBODY, as_nobody, needs_root
+from vertex_emulator import NotLoopbackError, VertexEmulator, find_stranger
+from vertex_emulator.http import peers
+
+JOBS = f"/v1/{PARENT}/customJobs"
+
+
+@needs_root
+def test_another_user_starts_no_job(emulator: VertexEmulator, job_of: JobOf) -> None:
+    """Any user of the machine could post a job, which ran commands as the emulator's user."""
+    with as_nobody():
+        answer = call(emulator, "POST", JOBS, json=job_of("touch", "/root/planted"))
+    error = error_of(answer)
+    assert (error["code"], emulator.jobs) == (403, ())
+    assert "comes from the user 65534 (nobody)" in error["message"]
+    assert "its own user, 0 (root)" in error["message"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "path",
+    [JOBS, "/emulator/requests", "/emulator/health", "/computeMetadata/v1/", "/v1/nothing"],
+)
+def test_another_user_reads_nothing(
+    emulator: VertexEmulator, submit: Submit, job_of: JobOf, path: str
+) -> None:
+    """Any user of the machine could read ZenML's token from the list of jobs, and act as a run."""
+    env = [{"name": "ZENML_STORE_API_TOKEN", "value": "t0ken"}]
+    submit(
+        emulator, job_of(pool={"containerSpec": {"imageUri": "i", "command": ["true"], "env": env}})
+    )
+    with as_nobody():
+        answer = call(emulator, "GET", path, headers={"Metadata-Flavor": "Google"})
+    assert answer.status_code == 403
+    assert "t0ken" not in answer.text
+
+
+@needs_root
+def test_a_process_of_another_user_is_refused(emulator: VertexEmulator, job_of: JobOf) -> None:
+    """A real process of another user gets the same refusal as a thread that acts as one."""
+    body = json.dumps(job_of("true"))
+    request = (
+        f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    )
+    script = f'exec 3<>/dev/tcp/127.0.0.1/{emulator.port}; printf %s "$REQUEST" >&3; cat <&3'
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        env={"REQUEST": request, "PATH": os.defpath},
+        user=NOBODY,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith(b"HTTP/1.1 403 ")
+    assert emulator.jobs == ()
+
+
+@needs_root
+def test_whoever_does_not_wait_for_the_answer_is_refused(
+    emulator: VertexEmulator, job_of: JobOf
+) -> None:
+    """A closed socket is root's in the kernel's tables, so that a job could be sent blindly."""
+    body = json.dumps(job_of("true"))
+    for _ in range(20):
+        with as_nobody(), socket.create_connection(("127.0.0.1", emulator.port)) as connection:
+            connection.sendall(
+                f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+    # The emulator reads them at its own pace.
+    for _ in range(100):
+        call(emulator, "GET", "/emulator/health")
+        if len(emulator.calls) == 20:
+            break
+    assert {item.status for item in emulator.calls} <= {403, 499}
+    assert emulator.jobs == ()
+
+
+def connect(client: socket.socket, address: str, listener: socket.socket) -> socket.socket:
+    """Connect a socket, and return the other end."""
+    with listener:
+        client.connect((address, listener.getsockname()[1]))
+        return listener.accept()[0]
+
+
+def listen_on(address: str) -> socket.socket:
+    """A listening socket."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener.bind((address, 0))
+    listener.listen()
+    return listener
+
+
+@needs_root
+@pytest.mark.parametrize("way", ["_ask_kernel", "_look_up"])
+@pytest.mark.parametrize(
+    ("bound", "address", "family"),
+    [
+        ("127.0.0.1", "127.0.0.1", socket.AF_INET),
+        ("127.0.0.1", "::ffff:127.0.0.1", socket.AF_INET6),
+        ("127.0.0.7", "127.0.0.7", socket.AF_INET),
+        ("::1", "::1", socket.AF_INET6),
+    ],
+)
+def test_the_kernel_says_whose_a_connection_is(
+    monkeypatch: pytest.MonkeyPatch, way: str, bound: str, address: str, family: int
+) -> None:
+    """The user is found in every spelling of loopback, and without the kernel's socket interface.
+
+    Root is no stranger to anybody's emulator: it can be whom it likes.
+    """
+    if way == "_look_up":
+        monkeypatch.setattr(peers, "_SOCK_DIAG", 99)
+    with as_nobody():
+        theirs = socket.socket(family)
+    ours = socket.socket(family)
+    with theirs, connect(theirs, address, listen_on(bound)) as peer:
+        assert find_stranger(peer) == "the user 65534 (nobody)"
+    with ours, connect(ours, address, listen_on(bound)) as peer:
+        assert find_stranger(peer) is None
+        monkeypatch.setattr(os, "geteuid", lambda: 1234)
+        assert find_stranger(peer) is None
+
+
+@pytest.mark.parametrize("way", ["_ask_kernel", "_look_up"])
+def test_a_connection_without_an_owner_is_refused(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A process that has closed its end, or has gone, could be anybody's."""
+    if way == "_look_up":
+        monkeypatch.setattr(peers, "_SOCK_DIAG", 99)
+    client = socket.socket()
+    with connect(client, "127.0.0.1", listen_on("127.0.0.1")) as peer:
+        assert find_stranger(peer) is None
+        client.sendall(b"x")
+        client.close()
+        assert find_stranger(peer) == "a process that has gone"
+
+
+def test_where_the_kernel_tells_nothing_no_one_is_a_stranger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On macOS, whose kernel does not say whose a socket is, the emulator answers."""
+    monkeypatch.setattr("sys.platform", "darwin")
+    client = socket.socket()
+    with client, connect(client, "127.0.0.1", listen_on("127.0.0.1")) as peer:
+        assert find_stranger(peer) is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "", "example.com", "127.1"])
+def test_no_other_address_than_loopback_is_listened_on(tmp_path: Path, address: str) -> None:
+    """A program could start an emulator that everyone in the network could run commands with."""
+    with pytest.raises(NotLoopbackError, match="is not a loopback address"):
+        VertexEmulator(address=address, data_dir=tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_localhost_is_loopback() -> None:
+    """`localhost` is taken, as on the command line."""
+    with VertexEmulator(address="localhost") as emulator:
+        assert emulator.host.startswith("127.0.0.1:")

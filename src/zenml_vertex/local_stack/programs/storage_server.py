@@ -2,34 +2,90 @@
 
 The `gcp-storage-emulator` package, pure Python, in memory: it starts in 0.1 s and
 answers everything that ZenML's artifact store asks. Its own command names no port
-that it has chosen itself.
+that it has chosen itself, and answers everybody: whoever replaces the code archive of
+a step runs code as its user. Here it answers whom the Vertex AI emulator answers.
 """
 
+import re
 import signal
 import socket
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from http.server import HTTPServer
+from typing import Any
 
+from gcp_storage_emulator import server as emulator
 from gcp_storage_emulator.handlers.buckets import create_bucket
-from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 
+from vertex_emulator import find_objection, find_stranger
 
-class _Handler(RequestHandler):  # type: ignore[misc]
+# What the package serves besides Cloud Storage's routes; a GET empties all buckets.
+_WIPE = "/wipe"
+# What a page can send in a form. Cloud Storage takes forms for signed policies only, which
+# this emulator does not know.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class _Server(HTTPServer):
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Drop a stranger's connection before it is read: one thread serves all connections."""
+        del client_address
+        stranger = find_stranger(request)
+        if stranger is None:
+            return True
+        text = f"The storage emulator answers its own user and root; this is {stranger}.\n"
+        head = f"HTTP/1.0 {HTTPStatus.FORBIDDEN} Forbidden\r\nContent-Type: text/plain\r\n"
+        # A client that has gone does not matter.
+        with suppress(OSError):
+            request.sendall(f"{head}Content-Length: {len(text)}\r\n\r\n{text}".encode("ascii"))
+        return False
+
+
+class _Handler(emulator.RequestHandler):  # type: ignore[misc]
     # One thread serves all connections: an idle one must not block the rest.
     timeout = 10
+
+    def parse_request(self) -> bool:
+        """Read the head of a request, and refuse what no program of this machine sends."""
+        if not super().parse_request():
+            return False
+        objection = find_objection(self.headers.items())
+        media_type = self.headers.get_content_type() if "Content-Type" in self.headers else ""
+        if objection is None and media_type in _FORMS:
+            objection = f"This server takes no form; the header Content-Type is `{media_type}`."
+        if objection is not None:
+            self.close_connection = True
+            self.send_error(HTTPStatus.FORBIDDEN, explain=objection)
+            return False
+        return True
+
+
+def build_server(listener: socket.socket, buckets: Iterable[str]) -> HTTPServer:
+    """A server that is ready to serve.
+
+    Args:
+        listener: What it serves on; closed with it.
+        buckets: Names of the buckets that there are.
+    """
+    storage = Storage(use_memory_fs=True)
+    for bucket in buckets:
+        create_bucket(bucket, storage)
+    emulator.HANDLERS = tuple(
+        (path, handlers) for path, handlers in emulator.HANDLERS if not re.fullmatch(path, _WIPE)
+    )
+    server = _Server(listener.getsockname(), partial(_Handler, storage), bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    return server
 
 
 def main() -> None:
     """Serve the buckets that the command line names until SIGTERM."""
-    storage = Storage(use_memory_fs=True)
-    for bucket in sys.argv[1:]:
-        create_bucket(bucket, storage)
-    listener = socket.socket(fileno=sys.stdin.fileno())
-    server = HTTPServer(listener.getsockname(), partial(_Handler, storage), bind_and_activate=False)
-    server.socket.close()
-    server.socket = listener
+    server = build_server(socket.socket(fileno=sys.stdin.fileno()), sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.serve_forever()
 

@@ -16,13 +16,8 @@ from vertex_emulator.extras import extra_required
 with extra_required("emulator"):
     from vertex_emulator import faults
     from vertex_emulator.core.clock import Clock, ManualClock, SystemClock
-    from vertex_emulator.core.documents import (
-        DataDirError,
-        DataDirInUseError,
-        DocumentStore,
-        FileStore,
-        MemoryStore,
-    )
+    from vertex_emulator.core.documents import DocumentStore, FileStore, MemoryStore
+    from vertex_emulator.core.folders import DataDirError, DataDirInUseError, TemporaryFolder
     from vertex_emulator.http.calls import CallRecord
     from vertex_emulator.http.guard import find_objection
     from vertex_emulator.http.peers import find_stranger
@@ -59,6 +54,7 @@ __all__ = [
     "Script",
     "ScriptedRuntime",
     "SystemClock",
+    "TemporaryFolder",
     "Timings",
     "VertexEmulator",
     "faults",

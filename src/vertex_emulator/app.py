@@ -12,13 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from vertex_emulator.core.clock import Clock
-from vertex_emulator.core.documents import DataDirError
 from vertex_emulator.core.errors import ApiError, invalid_argument
+from vertex_emulator.core.folders import DataDirError
+from vertex_emulator.core.users import describe_user
 from vertex_emulator.http.callers import Caller
 from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.guard import find_objection
 from vertex_emulator.http.messages import ApiRequest, render, render_error
-from vertex_emulator.http.peers import describe_user
 from vertex_emulator.http.routes import EMULATOR, VERSIONS, Handler, Route
 from vertex_emulator.http.server import CONNECTION
 

@@ -12,7 +12,7 @@ import requests
 
 from tests.support.emulators import PARENT, PATIENCE
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
-from vertex_emulator.core.documents import DataDirInUseError
+from vertex_emulator.core.folders import DataDirInUseError
 from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Replica
 
 Json = dict[str, Any]

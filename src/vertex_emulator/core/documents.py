@@ -13,37 +13,35 @@ import os
 import re
 import shlex
 import shutil
-import stat
-import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.core.folders import (
+    LOCK,
+    DataDirError,
+    DataDirInUseError,
+    TemporaryFolder,
+    close_folder,
+    open_root,
+    refuse_foreign,
+)
 
 logger = logging.getLogger(__name__)
 
 DOCUMENT = "document.json"
 """Name of the file that a document is in."""
 
-_LOCK = "lock"
+_PREFIX = "vertex-emulator-"
 _OTHER_FOLDER = "Give another --data-dir."
 # Folders from `projects` to the one of a resource: projects/P/locations/L/COLLECTION/ID.
 _LEVELS = 6
-_OPEN_TO_OTHERS = 0o077
 # What an earlier layout had at the top of the data folder.
 _EARLIER_LAYOUT = ("jobs", "operations")
 # A resource name becomes a path: no segment leads out of the store.
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]*")
-
-
-class DataDirError(Exception):
-    """The data folder, or a file in it, cannot be used; names it and says what to do."""
-
-
-class DataDirInUseError(DataDirError):
-    """Another emulator is using the same folder."""
 
 
 class StoreReleasedError(Exception):
@@ -117,21 +115,20 @@ class FileStore:
 
     Raises:
         DataDirInUseError: If another emulator is using the folder.
-        DataDirError: If the folder cannot be made, others can enter it and it has other
-            files, or a link is in the place of one of the store's own folders or files.
+        DataDirError: If the folder cannot be made; if it, or what is in it, is another user's;
+            if others could write to it or replace it; if others can enter it and it has other
+            files; if a link is in the place of one of the store's own folders or files.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._is_temporary = folder is None
-        try:
-            self._folder = folder or Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise DataDirError(
-                f"Cannot make {folder or 'a temporary folder'}: {exc.strerror}. {_OTHER_FOLDER}"
-            ) from exc
-        _close_root(self._folder)
-        self._lock_file: int | None = _open_lock(self._folder / _LOCK)
+        self._temporary = None
+        if folder is None:
+            self._temporary = _make_temporary()
+            folder = self._temporary.path
+        else:
+            open_root(folder)
+        self._folder = folder
+        self._lock_file: int | None = _open_lock(self._folder / LOCK)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -141,7 +138,7 @@ class FileStore:
             ) from exc
         try:
             for inner in _walk(self._folder / "projects", _LEVELS):
-                _close_folder(inner)
+                close_folder(inner)
         except BaseException:
             self.release()
             raise
@@ -191,8 +188,8 @@ class FileStore:
 
     def close(self) -> None:
         self.release()
-        if self._is_temporary:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._temporary:
+            self._temporary.remove()
 
 
 class MemoryStore:
@@ -203,8 +200,9 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._temporary = _make_temporary()
+        self._folder = self._temporary.path
+        weakref.finalize(self, self._temporary.remove)
         self._documents: dict[str, Json] = {}
 
     @property
@@ -236,7 +234,16 @@ class MemoryStore:
         """Nothing to do: it is not locked."""
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._temporary.remove()
+
+
+def _make_temporary() -> TemporaryFolder:
+    try:
+        return TemporaryFolder(_PREFIX)
+    except OSError as exc:
+        raise DataDirError(
+            f"Cannot make a temporary folder: {exc.strerror}. {_OTHER_FOLDER}"
+        ) from exc
 
 
 def _split(name: str) -> Path:
@@ -257,6 +264,8 @@ def _is_name(name: str) -> bool:
 def _make_folder(root: Path, name: str) -> Path:
     # The folder of a MemoryStore is gone after `close`, and its documents are not.
     root.mkdir(mode=0o700, exist_ok=True)
+    # Somebody may have put another one in its place since.
+    close_folder(root)
     folder = root
     # One by one: `parents=True` makes the folders on the way with the umask's rights.
     for segment in _split(name).parts:
@@ -264,7 +273,7 @@ def _make_folder(root: Path, name: str) -> Path:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            _close_folder(folder)
+            close_folder(folder)
     return folder
 
 
@@ -276,36 +285,6 @@ def _walk(folder: Path, levels: int) -> Iterator[Path]:
     if levels > 1:
         for inner in sorted(folder.iterdir()):
             yield from _walk(inner, levels - 1)
-
-
-def _close_folder(folder: Path) -> None:
-    """Let nobody but the owner enter a folder of the store.
-
-    Raises:
-        DataDirError: If it is a link or a file.
-    """
-    mode = folder.lstat().st_mode
-    if not stat.S_ISDIR(mode):
-        raise DataDirError(f"{folder} must be a folder, and not a link. Remove it.")
-    if mode & _OPEN_TO_OTHERS:
-        folder.chmod(0o700)
-
-
-def _close_root(folder: Path) -> None:
-    """Let nobody but the owner enter the data folder.
-
-    Raises:
-        DataDirError: If others can enter it, and it has files that are not an emulator's.
-    """
-    if not folder.stat().st_mode & _OPEN_TO_OTHERS:
-        return
-    names = {path.name for path in folder.iterdir()}
-    if names and _LOCK not in names:
-        raise DataDirError(
-            f"Other users can enter {folder}, which has files that are not an emulator's. Give "
-            f"another --data-dir, or run: chmod 700 {shlex.quote(str(folder))}"
-        )
-    folder.chmod(0o700)
 
 
 def _open_lock(file: Path) -> int:
@@ -346,6 +325,7 @@ def _read_file(file: Path) -> Json | None:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, encoding="utf-8") as stream:
+            refuse_foreign(file, os.fstat(descriptor))
             document: Json = json.load(stream)
     except FileNotFoundError:
         return None

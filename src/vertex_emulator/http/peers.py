@@ -5,12 +5,13 @@ systems tell it of nobody else's sockets: there, no connection is taken for a st
 """
 
 import os
-import pwd
 import socket
 import struct
 import sys
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+
+from vertex_emulator.core.users import describe_user
 
 _ROOT = 0
 # man 7 sock_diag, and linux/inet_diag.h: `inet_diag_sockid` is two ports, two addresses, an
@@ -54,14 +55,6 @@ def find_stranger(connection: socket.socket) -> str | None:
     if user is None:
         return "a process that has gone"
     return None if user in {os.geteuid(), _ROOT} else f"the user {describe_user(user)}"
-
-
-def describe_user(user: int) -> str:
-    """A user for people: the ID, and the name where it has one."""
-    try:
-        return f"{user} ({pwd.getpwuid(user).pw_name})"
-    except KeyError:
-        return str(user)
 
 
 def _find_user(near: _End, far: _End) -> int | None:

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from vertex_emulator.core.documents import DOCUMENT, DataDirError, DocumentStore, unreadable
+from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
 from vertex_emulator.core.errors import Json
+from vertex_emulator.core.folders import DataDirError
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.timer import Timer
 from vertex_emulator.jobs import outcome

@@ -1,0 +1,184 @@
+"""The emulator's folders: nobody else's files in them, and nothing of them left behind."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.emulators import NO_WAITING, JobOf, Submit
+from tests.support.users import NOBODY, needs_root
+from vertex_emulator import (
+    DataDirError,
+    DocumentStore,
+    FileStore,
+    ManualClock,
+    MemoryStore,
+    VertexEmulator,
+)
+from vertex_emulator.core.folders import TemporaryFolder
+
+NAME = "projects/1/locations/us-central1/dogs/1"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder that everyone can reach, and only its owner can write to."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077 == 0:
+            folder.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def temporary(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files, which everyone can write to."""
+    folder = place / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def data(submit: Submit, job_of: JobOf, place: Path) -> Path:
+    """The folder of an emulator that has a job in it, which has not begun."""
+    folder = place / "data"
+    with VertexEmulator(data_dir=folder, clock=ManualClock()) as emulator:
+        submit(emulator, job_of("touch", str(place / "planted")))
+    return folder
+
+
+def refuse(folder: Path, text: str) -> None:
+    """Assert that no emulator starts in a folder, and that what it says has a text."""
+    with (
+        pytest.raises(DataDirError, match=text),
+        VertexEmulator(data_dir=folder, timings=NO_WAITING),
+    ):
+        pass
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "planted", ["", "projects", "projects/*/locations", "projects/*/*/*/*/*/document.json"]
+)
+def test_a_planted_job_is_not_run(data: Path, planted: str) -> None:
+    """A user who had put a job into the folder beforehand ran commands as the emulator's user."""
+    (place,) = data.glob(planted) if planted else [data]
+    os.chown(place, NOBODY, NOBODY)
+    refuse(data, rf"{place} belongs to the user 65534 \(nobody\), .* runs as 0 \(root\)")
+    assert not (data.parent / "planted").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757, 0o1777, 0o703])
+def test_a_folder_that_others_can_write_to_is_refused(data: Path, mode: int) -> None:
+    """Any user could add a job to a folder of an emulator that everyone could write to."""
+    data.chmod(mode)
+    refuse(data, f"Other users can write to {data}: what they have put there would be run")
+    assert data.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.parametrize("way", ["data", "deep/data"])
+def test_a_folder_that_others_can_replace_is_refused(place: Path, way: str) -> None:
+    """Who can write to the folder above puts another one in its place, unless it is sticky."""
+    above = place / "above"
+    above.mkdir()
+    (above / "deep").mkdir()
+    above.chmod(0o777)
+    folder = above / way
+    refuse(folder, f"Other users can write to {above}, .* chmod go-w {above}")
+    above.chmod(0o1777)
+    FileStore(folder).close()
+    above.chmod(0o777)
+    # Nobody else comes so far.
+    place.chmod(0o700)
+    FileStore(folder).close()
+
+
+@needs_root
+def test_a_group_of_others_counts(place: Path) -> None:
+    """Everyone in a team's group could replace the folder; root's group has nobody else."""
+    above = place / "above"
+    above.mkdir()
+    above.chmod(0o775)
+    os.chown(above, 0, NOBODY)
+    refuse(above / "data", f"Other users can write to {above}")
+    os.chown(above, 0, 0)
+    FileStore(above / "data").close()
+
+
+@needs_root
+def test_a_folder_that_is_replaced_is_not_written_to(tmp_path: Path) -> None:
+    """Who replaces the folder of a running emulator would get the tokens of its next jobs."""
+    folder = tmp_path / "data"
+    store = FileStore(folder)
+    store.put(NAME, {})
+    folder.rename(tmp_path / "old")
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(DataDirError, match=f"{folder} belongs to the user 65534"):
+        store.put(NAME, {"token": "t0ken"})
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "old")
+    with pytest.raises(DataDirError, match="not a link"):
+        store.put(NAME, {"token": "t0ken"})
+
+
+def test_what_a_killed_process_has_left_is_removed(temporary: Path) -> None:
+    """After a SIGKILL, the folders with the jobs' tokens lay in the temporary folder forever."""
+    killed = temporary / "vertex-emulator-killed"
+    killed.mkdir(mode=0o700)
+    (killed / "made").touch()
+    (killed / "document.json").write_text('{"token": "t0ken"}')
+    living: list[DocumentStore] = [FileStore(None), MemoryStore()]
+    assert not killed.exists()
+    folders = [store.folder for store in living]
+    # As after a crash, which another emulator may follow in the same folder.
+    living[0].release()
+    living.append(FileStore(None))
+    assert all(folder.is_dir() for folder in folders)
+    for store in living:
+        store.close()
+    assert list(temporary.iterdir()) == []
+
+
+def test_only_what_is_abandoned_is_removed(temporary: Path) -> None:
+    """Folders that are in use, kept, or of another kind stay, and so does a link's target."""
+    kept = TemporaryFolder("x-")
+    kept.keep()
+    ours = temporary / "x-ours"
+    ours.mkdir()
+    used = temporary / "x-used"
+    used.mkdir(mode=0o700)
+    (used / "made").touch()
+    using = FileStore(used)
+    target = temporary / "target"
+    target.mkdir()
+    (target / "made").touch()
+    (temporary / "x-link").symlink_to(target)
+    TemporaryFolder("x-").remove()
+    assert {path.name for path in temporary.iterdir()} == {
+        kept.path.name, "x-ours", "x-used", "x-link", "target"
+    }  # fmt: skip
+    using.close()
+    TemporaryFolder("x-").remove()
+    assert not used.exists()
+
+
+@needs_root
+def test_the_folder_of_another_user_is_not_removed(temporary: Path) -> None:
+    """Root removes nothing of other users, who may have put anything there."""
+    theirs = temporary / "x-theirs"
+    theirs.mkdir()
+    (theirs / "made").touch()
+    os.chown(theirs, NOBODY, NOBODY)
+    TemporaryFolder("x-").remove()
+    assert theirs.is_dir()
+
+
+def test_a_temporary_folder_needs_a_safe_place(temporary: Path) -> None:
+    """In a folder for temporary files that is not sticky, everyone could replace it."""
+    temporary.chmod(0o777)
+    with pytest.raises(DataDirError, match="Set TMPDIR to a folder of your own"):
+        TemporaryFolder("x-")
+    assert list(temporary.iterdir()) == []

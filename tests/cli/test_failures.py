@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from tests.support.users import reachable_folder
 from zenml_vertex.cli.failures import working_folder
 
 
@@ -39,3 +40,35 @@ def test_a_missing_temporary_folder_is_one_sentence(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(click.ClickException, match="set TMPDIR to a folder"), working_folder("x-"):
         pytest.fail("The folder was made.")
+
+
+def test_what_a_killed_command_has_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token and the database of a stack that was killed lay in the temporary folder forever.
+
+    Folders of commands that run, and of those that were told to keep theirs, stay.
+    """
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with working_folder("x-", keep=True) as kept:
+        pass
+    with working_folder("x-") as used:
+        killed = tmp_path / "x-killed"
+        shutil.copytree(used, killed)
+        (killed / "zenml.db").touch()
+        with working_folder("x-"):
+            assert sorted(path for path in (killed, kept, used) if path.exists()) == sorted(
+                [kept, used]
+            )
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_temporary_folder_that_others_can_replace_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever can write to TMPDIR could put a folder with a database of theirs in its place."""
+    with reachable_folder() as place:
+        place.chmod(0o777)
+        monkeypatch.setattr("tempfile.tempdir", str(place))
+        with pytest.raises(click.ClickException, match="Set TMPDIR"), working_folder("x-"):
+            pytest.fail("The folder was made.")

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.emulators import NO_WAITING, JobOf, Submit
-from tests.support.users import NOBODY, needs_root
+from tests.support.users import NOBODY, needs_root, reachable_folder
 from vertex_emulator import (
     DataDirError,
     DocumentStore,
@@ -22,12 +23,10 @@ NAME = "projects/1/locations/us-central1/dogs/1"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place() -> Iterator[Path]:
     """A folder that everyone can reach, and only its owner can write to."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077 == 0:
-            folder.chmod(0o755)
-    return tmp_path
+    with reachable_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

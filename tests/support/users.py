@@ -3,8 +3,10 @@
 import ctypes
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,12 @@ def as_nobody() -> Iterator[None]:
         yield
     finally:
         change(os.geteuid())
+
+
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """A folder that every user can reach, unlike pytest's, and only its owner can write to."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder

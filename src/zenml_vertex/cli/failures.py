@@ -4,7 +4,6 @@ import errno
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +94,8 @@ def describe_full_disk(folders: Iterable[Path]) -> str:
 def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
     """A temporary folder for servers; what fails on a full disk says so in a sentence.
 
+    Those that killed commands have left are removed: they hold tokens and a database.
+
     Args:
         prefix: Beginning of its name.
         keep: Leave it at the end.
@@ -103,13 +104,18 @@ def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
         click.ClickException: If an exception ends the block while its disk is full, which a
             server there can only report in its log.
     """
+    from vertex_emulator import DataDirError, TemporaryFolder
+
     try:
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        made = TemporaryFolder(prefix)
+    except DataDirError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
             f"There is no temporary folder to work in ({error.strerror}). Free some space, or "
             "set TMPDIR to a folder on a disk that has some."
         ) from error
+    folder = made.path
     try:
         yield folder
     except Exception as error:
@@ -120,8 +126,10 @@ def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        if keep:
+            made.keep()
+        else:
+            made.remove()
 
 
 def _iter_folders(error: BaseException) -> Iterator[Path]:

@@ -34,6 +34,8 @@ from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
+from vertex_emulator.secrets.api import SecretApi
+from vertex_emulator.secrets.service import Secrets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -157,6 +159,7 @@ class VertexEmulator:
             JobApi(jobs, self._operations),
             *(service(foundation) for service in services),
             LogApi(self._logs),
+            SecretApi(Secrets(self._store, self.clock)),
             TokenApi(tokens),
             MetadataApi(tokens),
             ControlApi(self._calls, self.reset),

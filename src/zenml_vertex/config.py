@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ClientExit = Literal["cancel", "detach"]
+EnvironmentSecrets = Literal["inline", "secret-manager"]
 
 _JSON_CURE = (
     "Write a JSON object in single quotes on the command line, such as "
@@ -148,6 +149,13 @@ class VertexStepOperatorSettings(BaseSettings):
         le=_MAX_LINGERING_SECONDS,
         description="How long a job may keep running after its step has finished, in seconds, "
         "0 or more. A container that hangs is stopped after that.",
+    )
+    environment_secrets: EnvironmentSecrets = Field(
+        default="inline",
+        description="Where the step's environment variables are, among them the token with which "
+        "it reports to the ZenML server: `inline` in the job, for everybody who may read jobs, or "
+        "in a secret of its own in Secret Manager with `secret-manager`, which needs a "
+        "`service_account` that may read it.",
     )
     # Its `env` may hold secrets.
     additional_training_job_args: dict[str, Any] = Field(
@@ -322,6 +330,12 @@ def _read_client_exit(value: Any) -> str | None:
     return str(value)
 
 
+def _read_environment_secrets(value: Any) -> str | None:
+    if value not in get_args(EnvironmentSecrets):
+        raise UnreadableValue("must be `inline` or `secret-manager`")
+    return str(value)
+
+
 def _read_lingering_seconds(value: Any) -> int | None:
     seconds = read_integer(value)
     if seconds is not None and seconds < 0:
@@ -333,6 +347,7 @@ def _read_lingering_seconds(value: Any) -> int | None:
 _READERS: Mapping[str, Reader] = {
     "on_client_exit": _read_client_exit,
     "lingering_seconds": _read_lingering_seconds,
+    "environment_secrets": _read_environment_secrets,
     "project": read_string,
     "service_account_path": read_string,
     ADDITIONAL_ARGS: read_object,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pipelines import StartPipeline
+from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
@@ -16,8 +17,14 @@ COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 SLEEPER = """
     import time
     from zenml import pipeline, step
+    from zenml_vertex import VertexStepOperatorSettings
 
-    @step(step_operator="vertex", enable_cache=False)
+    settings = VertexStepOperatorSettings(
+        environment_secrets="secret-manager",
+        service_account="trainer@demo-project.iam.gserviceaccount.com",
+    )
+
+    @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
     def sleeps() -> None:
         time.sleep(3600)
 
@@ -81,27 +88,40 @@ def orphaned(
         check=True,
         capture_output=True,
     )
-    return {"name": name, "id": job_id}
+    return {"name": name, "id": job_id, "secret": f"zenml-vertex-{step.id}-1"}
+
+
+def _has_secret(stack: LocalStack, secret_id: str) -> bool:
+    url = f"{stack.emulator_url}/v1/projects/demo-project/secrets/{secret_id}"
+    return send_request(url).status == 200
 
 
 def test_orphans_are_listed_and_cancelled(
     local_stack: LocalStack, orphaned: dict[str, str], folder: Path
 ) -> None:
-    """Orphans are listed with a reason, and cancelled only when the user confirms."""
+    """Orphans are listed with a reason, and cancelled only when the user confirms.
+
+    The secret of an orphan, with a token that whoever may read secrets could use, is destroyed
+    with it.
+    """
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert code == 0, output
     assert f"{orphaned['id']}  RUNNING" in output
     assert "orphan: its step run is stopped" in output
+    assert f"{orphaned['secret']}  secret of step `sleeps`  orphan: its step run is" in output
     assert "`zenml-vertex jobs cancel --orphans`" in output
 
     code, output = _run(local_stack, folder, "cancel", "--orphans", typed="n\n")
     assert code == 1
-    assert re.search(r"Cancel \d+ jobs?\?", output)
+    assert re.search(r"Cancel \d+ jobs? and destroy \d+ secrets?\?", output)
+    assert _has_secret(local_stack, orphaned["secret"])
     assert local_stack.jobs.fetch(orphaned["name"])["state"] == "JOB_STATE_RUNNING"
 
     code, output = _run(local_stack, folder, "cancel", "--orphans", typed="y\n")
     assert code == 0, output
     assert f"{orphaned['id']}  CANCELLED" in output
+    assert f"{orphaned['secret']}  destroyed" in output
+    assert not _has_secret(local_stack, orphaned["secret"])
     assert local_stack.jobs.fetch(orphaned["name"])["state"] == "JOB_STATE_CANCELLED"
 
     code, output = _run(local_stack, folder, "list", "--orphans")

@@ -8,13 +8,16 @@ from tests.support.fakes import PARENT, InMemoryJobs, InMemoryStepRuns
 from zenml_vertex.following.orphans import (
     TEARDOWN,
     Orphan,
+    OrphanSecret,
     explain_orphan,
+    find_orphan_secrets,
     find_orphans,
     list_live_jobs,
 )
 from zenml_vertex.following.protocols import JobList, StepRunRecord
-from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.secrets import SecretName
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -87,7 +90,7 @@ def test_a_job_that_outlives_its_step_beyond_the_teardown_is_an_orphan() -> None
     just_now = StepRunRecord("completed", "completed", NOW - timedelta(seconds=60))
     assert explain_orphan(just_now, NOW) is None
     long_ago = StepRunRecord("completed", "completed", NOW - TEARDOWN)
-    assert explain_orphan(long_ago, NOW) == "its step has finished, and the job has not"
+    assert explain_orphan(long_ago, NOW) == "its step has finished"
     unknown = StepRunRecord("completed", "completed", None)
     assert explain_orphan(unknown, NOW) is not None
 
@@ -109,4 +112,41 @@ def test_only_active_jobs_of_this_server_are_listed() -> None:
             'AND state!="JOB_STATE_FAILED" AND state!="JOB_STATE_CANCELLED" '
             'AND state!="JOB_STATE_EXPIRED" AND state!="JOB_STATE_PARTIALLY_SUCCEEDED"',
         )
+    ]
+
+
+def test_orphaned_secrets_are_told_from_others() -> None:
+    """A secret of a step that has finished is an orphan; nobody else's secret ever is.
+
+    Whoever could label a secret had one of somebody else's destroyed: its name has to be that
+    of the attempt in its labels, and its server this one.
+    """
+    step_runs = InMemoryStepRuns()
+    step_runs.found = {
+        AWAITED: StepRunRecord("running", "running", None),
+        FAILED: StepRunRecord("failed", "running", None),
+    }
+
+    def secret(step_run_id: str, name: str = "", **labels: str) -> JobJson:
+        own = {
+            "zenml-server-id": "server",
+            "zenml-step-run-id": step_run_id,
+            "zenml-attempt": "1",
+            "zenml-step": "train",
+        }
+        name = name or f"zenml-vertex-{step_run_id}-1"
+        return {"name": f"projects/12/secrets/{name}", "labels": {**own, **labels}}
+
+    listed = [
+        secret(AWAITED),
+        secret(FAILED),
+        secret(MISSING, **{"zenml-server-id": "other"}),
+        secret(MISSING, "database-password"),
+        secret(MISSING, **{"zenml-attempt": "2"}),
+        secret("rubbish"),
+        {"name": f"projects/12/secrets/zenml-vertex-{MISSING}-1"},
+    ]
+    found = list(find_orphan_secrets(listed, step_runs, project="p", server_id="SERVER", now=NOW))
+    assert found == [
+        OrphanSecret(SecretName.of("p", Attempt(FAILED)), "train", "its step run is failed")
     ]

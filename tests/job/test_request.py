@@ -6,6 +6,7 @@ import pytest
 
 from zenml_vertex import VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.environment import build_environment
 from zenml_vertex.job.request import JobJson, build_custom_job
 
 
@@ -18,10 +19,12 @@ def build(
         "image": "europe-west4-docker.pkg.dev/p/zenml/zenml@sha256:0",
         "command": ["python", "-m", "zenml.entrypoints.entrypoint"],
         "environment": {"ZENML_STORE_URL": "https://zenml.example.com"},
-        "own_environment": {},
         "labels": {"zenml-step": "train"},
     }
-    return build_custom_job(settings.to_job_fields(gpu_count=gpu_count), **(arguments | changes))
+    fields = settings.to_job_fields(gpu_count=gpu_count)
+    arguments |= changes
+    arguments["environment"] = build_environment(fields, arguments["environment"], {})
+    return build_custom_job(fields, **arguments)
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

@@ -12,6 +12,7 @@ from tests.support.components import make_operator
 from zenml_vertex import VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.steps.preflight import Preflight, inspect_step
+from zenml_vertex.steps.step_secrets import read_secret_first
 
 # Nested more deeply than Python follows.
 DEEP: list[Any] = []
@@ -108,3 +109,30 @@ def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> Non
     assert said[1] == f"Step `train`: {ignored}"
     assert said[3] == f"Step `test`: {ignored}"
     assert said[0].startswith("Step `train`: `machine_type` is `n1-standart-4`")
+
+
+def test_a_secret_needs_an_account_that_can_read_it() -> None:
+    """Without a service account, a secret is refused before the build, with the grant's command."""
+    settings: dict[str, Any] = {"environment_secrets": "secret-manager"}
+    (problem,) = inspect_step(make_operator(), make_step(**settings)).problems
+    assert "`service_account` is not set" in problem
+    assert "--role=roles/secretmanager.secretAccessor`" in problem
+    settings["service_account"] = "trainer@p.iam.gserviceaccount.com"
+    assert inspect_step(make_operator(), make_step(**settings)).problems == ()
+    own = make_operator(**settings)
+    assert inspect_step(own, make_step()).settings.environment_secrets == "secret-manager"
+
+
+def test_a_command_of_its_own_cannot_read_a_secret() -> None:
+    """A step that runs any command in any image would start without its environment."""
+    step = make_step(
+        environment_secrets="secret-manager", service_account="trainer@p.iam.gserviceaccount.com"
+    )
+    command = step.config.model_copy(update={"command": ["true"]})
+    found = inspect_step(make_operator(), step.model_copy(update={"config": command}))
+    assert "the step runs a command of its own" in found.problems[0]
+    with pytest.raises(ConfigurationError, match="runs a command of its own"):
+        read_secret_first(["bash", "-c", "true"])
+    command_line = ["python", "-m", "zenml.entrypoints.entrypoint", "--a", "b"]
+    module = "zenml_vertex.container.secret_environment"
+    assert read_secret_first(command_line) == ["python", "-m", module, *command_line[2:]]

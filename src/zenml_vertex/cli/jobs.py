@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from zenml_vertex.cli.group import Group
+from zenml_vertex.errors import PermissionDenied, VertexStepOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zenml_vertex.cloud.connection import Connection
-    from zenml_vertex.following.orphans import Orphan
+    from zenml_vertex.following.orphans import Orphan, OrphanSecret
     from zenml_vertex.job.request import JobJson
+    from zenml_vertex.job.secrets import SecretName
     from zenml_vertex.steps.operator import VertexStepOperator
 
 _step_operator_option = click.option(
@@ -28,7 +30,8 @@ def jobs() -> None:
     """Show and cancel Vertex AI jobs of this ZenML server.
 
     An orphan is a job that is still running although its step run or its pipeline run has
-    finished, was stopped or does not exist any more: what a killed client leaves behind.
+    finished, was stopped or does not exist any more: what a killed client leaves behind. So
+    is a secret of such a step run (`environment_secrets`).
     """
 
 
@@ -43,14 +46,17 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
         operator = load_step_operator(step_operator)
         connection, live = _list_live_jobs(operator)
         found = _find_orphans(operator, live)
+        secrets = _find_orphan_secrets(operator, connection) if orphans else ()
     reasons = {str(orphan.name): orphan.reason for orphan in found}
     shown = [job for job in live if not orphans or job["name"] in reasons]
     for job in shown:
         click.echo(_describe(job, reasons.get(job["name"])))
-    if not shown:
+    for secret in secrets:
+        click.echo(_describe_secret(secret))
+    if not shown and not secrets:
         click.echo(f"No {'orphans' if orphans else 'active jobs'} in {connection.parent}.")
-    elif reasons:
-        click.echo("`zenml-vertex jobs cancel --orphans` cancels the orphans.")
+    elif reasons or secrets:
+        click.echo("`zenml-vertex jobs cancel --orphans` ends the orphans.")
 
 
 @jobs.command()
@@ -59,7 +65,7 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_step_operator_option
 def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str | None) -> None:
-    """Cancel jobs, after asking, and wait until they have ended."""
+    """Cancel jobs, after asking, wait until they have ended, and destroy their secrets."""
     if bool(job) == orphans:
         raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
     from zenml_vertex.clock import SystemClock
@@ -85,14 +91,18 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
             raise click.ClickException(
                 f"Not an active job in {connection.parent}: {', '.join(sorted(missing))}."
             )
-        if not chosen:
+        secrets = _find_orphan_secrets(operator, connection) if orphans else ()
+        if not chosen and not secrets:
             click.echo(f"No orphans in {connection.parent}.")
             return
         for listed in chosen:
             click.echo(_describe(listed, found.get(listed["name"])))
+        for secret in secrets:
+            click.echo(_describe_secret(secret))
         if not yes:
-            number = f"{len(chosen)} job{'' if len(chosen) == 1 else 's'}"
-            click.confirm(f"Cancel {number}?", abort=True)
+            asked = [f"Cancel {_count(chosen, 'job')}"] if chosen else []
+            asked += [f"{'d' if asked else 'D'}estroy {_count(secrets, 'secret')}"] * bool(secrets)
+            click.confirm(f"{' and '.join(asked)}?", abort=True)
         logs = [
             StepLog(_read_step(listed)).of(
                 JobName.parse(listed["name"]).created_in(connection.parent)
@@ -100,10 +110,12 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
             for listed in chosen
         ]
         states = {log.name: cancel_and_verify(connection.jobs, log, SystemClock()) for log in logs}
+        left = {*_find_secrets(chosen, connection.identity.project), *(one.name for one in secrets)}
+        are_gone = [_destroy(connection, name) for name in sorted(left, key=str)]
     for name, state in states.items():
         ended = short_name(state) if state else "may still be running: see above"
         click.echo(f"{name.job_id}  {ended}")
-    if not all(states.values()):
+    if not all([*states.values(), *are_gone]):
         raise SystemExit(1)
 
 
@@ -119,6 +131,59 @@ def _find_orphans(operator: "VertexStepOperator", live: "Iterable[JobJson]") -> 
     from zenml_vertex.following.orphans import find_orphans
 
     return list(find_orphans(live, operator.step_runs, datetime.now(timezone.utc)))
+
+
+def _find_orphan_secrets(
+    operator: "VertexStepOperator", connection: "Connection"
+) -> "Sequence[OrphanSecret]":
+    """The secrets that nobody reads; none for an identity that may not list secrets.
+
+    Only who uses `environment_secrets` has to be allowed to.
+    """
+    from zenml_vertex.following.orphans import find_orphan_secrets
+
+    project = connection.identity.project
+    try:
+        listed = connection.secrets.list(project)
+    except PermissionDenied as error:
+        if operator.config.environment_secrets != "inline":
+            raise
+        click.echo(f"Secrets were not looked for: {error}", err=True)
+        return ()
+    return list(
+        find_orphan_secrets(
+            listed,
+            operator.step_runs,
+            project=project,
+            server_id=operator.step_runs.server_id,
+            now=datetime.now(timezone.utc),
+        )
+    )
+
+
+def _find_secrets(jobs: "Iterable[JobJson]", project: str) -> "Iterator[SecretName]":
+    """The secrets of jobs, told by their steps and not by what a label says."""
+    from zenml_vertex.job.identity import SECRET_LABEL, Attempt
+    from zenml_vertex.job.secrets import SecretName
+
+    for job in jobs:
+        labels = job.get("labels", {})
+        if SECRET_LABEL in labels and (attempt := Attempt.read(labels)):
+            yield SecretName.of(project, attempt)
+
+
+def _destroy(connection: "Connection", name: "SecretName") -> bool:
+    try:
+        connection.secrets.delete(str(name))
+    except VertexStepOperatorError as error:
+        click.echo(f"{name.secret_id}  is left: {error} Destroy it with: {name.delete_command}")
+        return False
+    click.echo(f"{name.secret_id}  destroyed")
+    return True
+
+
+def _count(things: "Sequence[object]", name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _read_id(job: "JobJson") -> str:
@@ -143,10 +208,12 @@ def _describe(job: "JobJson", reason: str | None) -> str:
     )
 
 
+def _describe_secret(secret: "OrphanSecret") -> str:
+    return f"{secret.name.secret_id}  secret of step `{secret.step}`  orphan: {secret.reason}"
+
+
 @contextmanager
 def _errors() -> "Iterator[None]":
-    from zenml_vertex.errors import VertexStepOperatorError
-
     try:
         yield
     except VertexStepOperatorError as error:

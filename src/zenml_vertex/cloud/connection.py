@@ -10,6 +10,7 @@ from zenml_vertex.cloud.credentials import ConnectorAccess, Identity, resolve_id
 from zenml_vertex.cloud.endpoint import choose_endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
+from zenml_vertex.cloud.secrets import SecretManager
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ class Connection:
     identity: Identity
     jobs: VertexJobs
     logs: VertexLogs
+    secrets: SecretManager
     region: str
 
     @property
@@ -64,5 +66,9 @@ def connect(
         endpoint.url,
     )
     return Connection(
-        identity, VertexJobs(identity, endpoint), VertexLogs(identity, endpoint), region
+        identity=identity,
+        jobs=VertexJobs(identity, endpoint),
+        logs=VertexLogs(identity, endpoint),
+        secrets=SecretManager(identity, endpoint),
+        region=region,
     )

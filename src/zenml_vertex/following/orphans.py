@@ -1,6 +1,6 @@
-"""Jobs that nobody waits for: what a killed client leaves behind.
+"""Jobs that nobody waits for, and secrets that nobody reads: what a killed client leaves behind.
 
-Only jobs labelled with the ID of this ZenML server are considered: the step runs of
+Only jobs and secrets labelled with the ID of this ZenML server are considered: the step runs of
 another server are unknown here.
 """
 
@@ -14,10 +14,13 @@ from zenml_vertex.job.identity import (
     SERVER_LABEL,
     STEP_LABEL,
     STEP_RUN_LABEL,
+    Attempt,
     JobName,
+    clean_label_value,
     filter_live_jobs,
 )
 from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.secrets import SecretJson, SecretName
 from zenml_vertex.job.states import interpret
 from zenml_vertex.job.step_status import interpret_status
 
@@ -34,6 +37,17 @@ class Orphan:
     step: str
     state: str
     # Why nobody waits for it.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanSecret:
+    """A secret that is still there although its step run has finished."""
+
+    name: SecretName
+    # Name of its step.
+    step: str
+    # Why nobody reads it.
     reason: str
 
 
@@ -78,6 +92,42 @@ def find_orphans(
             )
 
 
+def find_orphan_secrets(
+    listed: Iterable[SecretJson],
+    step_runs: StepRuns,
+    *,
+    project: str,
+    server_id: str,
+    now: datetime,
+) -> Iterator[OrphanSecret]:
+    """The secrets among these that no container reads any more.
+
+    A secret whose labels do not say what its name says comes from somebody else, and is left
+    alone.
+
+    Args:
+        listed: Secrets of a project.
+        step_runs: The ZenML server.
+        project: The project.
+        server_id: ID of the ZenML server.
+        now: The time, with a time zone.
+
+    Raises:
+        ServerUnreachable: If the ZenML server cannot be asked.
+    """
+    for secret in listed:
+        labels = secret.get("labels") or {}
+        attempt = Attempt.read(labels)
+        if attempt is None or labels.get(SERVER_LABEL) != clean_label_value(server_id):
+            continue
+        name = SecretName.of(project, attempt)
+        is_named = str(secret.get("name", "")).endswith(f"/secrets/{name.secret_id}")
+        if not is_named or not _is_step_run_id(attempt.step_run_id):
+            continue
+        if reason := explain_orphan(step_runs.find(attempt.step_run_id), now):
+            yield OrphanSecret(name, labels.get(STEP_LABEL, ""), reason)
+
+
 def _is_step_run_id(text: str) -> bool:
     try:
         return str(UUID(text)) == text
@@ -99,7 +149,7 @@ def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
         ended = record.end_time
         if ended is not None and now - ended < TEARDOWN:
             return None
-        return "its step has finished, and the job has not"
+        return "its step has finished"
     if not status.is_active:
         return f"its step run is {record.status}"
     if not interpret_status(record.run_status).is_active:

@@ -18,6 +18,7 @@ from zenml_vertex.errors import (
     PermissionDenied,
     QuotaExceeded,
     ServerUnreachable,
+    ServiceUnavailable,
     StepRunNotFound,
     VertexStepOperatorError,
 )
@@ -52,6 +53,9 @@ class Task(Enum):
     FOLLOW = auto()
     # Ask the ZenML server while a job is submitted.
     ASK_SERVER = auto()
+    # Store the environment of a step before its job is created, and destroy it afterwards.
+    STORE_SECRET = auto()
+    DESTROY_SECRET = auto()
 
 
 _NONE = Patience(seconds=0)
@@ -86,13 +90,28 @@ _TABLE: Mapping[Task, Mapping[type[VertexStepOperatorError], Patience]] = {
         VertexStepOperatorError: Patience(seconds=2 * 60 * 60, failures=60),
     },
     Task.ASK_SERVER: {ServerUnreachable: SERVER_RESTART},
+    Task.STORE_SECRET: {
+        QuotaExceeded: Patience(seconds=5 * 60),
+        ServiceUnavailable: Patience(seconds=2 * 60),
+    },
+    # The step has ended, and the secret expires by itself.
+    Task.DESTROY_SECRET: {
+        QuotaExceeded: Patience(seconds=60),
+        ServiceUnavailable: Patience(seconds=15),
+    },
 }
 # A state that Google has added since may be one in which the step works; if it does, it
 # reports its result meanwhile.
 UNKNOWN_STATE = Patience(seconds=6 * 60 * 60, failures=60)
 
 # Seconds of the first pause between two tries, and of the longest; each is twice the last.
-_PAUSES = {Task.CREATE: (2.0, 60.0), Task.CANCEL: (3.0, 3.0), Task.ASK_SERVER: (2.0, 2.0)}
+_PAUSES = {
+    Task.CREATE: (2.0, 60.0),
+    Task.CANCEL: (3.0, 3.0),
+    Task.ASK_SERVER: (2.0, 2.0),
+    Task.STORE_SECRET: (2.0, 60.0),
+    Task.DESTROY_SECRET: (3.0, 3.0),
+}
 
 
 def choose_patience(task: Task, error: VertexStepOperatorError) -> Patience:

@@ -95,6 +95,16 @@ class StepLog:
             error,
         )
 
+    def warn_secret_left(self, command: str, error: VertexStepOperatorError) -> None:
+        """The secret of a step that has ended is still there."""
+        logger.warning(
+            "%s: could not destroy the secret with its environment: %s It expires by itself. To "
+            "destroy it now: %s",
+            self,
+            error,
+            command,
+        )
+
     def warn_untold(self, error: VertexStepOperatorError) -> None:
         """The step run does not say that it was stopped."""
         logger.warning("%s: could not mark the step run as stopped: %s", self, error)

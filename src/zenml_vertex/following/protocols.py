@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from zenml_vertex.job.request import JobJson
+from zenml_vertex.job.secrets import SecretJson
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,31 @@ class Jobs(Protocol):
 
     def cancel(self, name: str) -> None:
         """Ask for a job to be cancelled; it keeps running for a while."""
+        ...
+
+
+class Secrets(Protocol):
+    """The part of Secret Manager that is needed; secrets are API JSON.
+
+    Every method raises an error of the `VertexStepOperatorError` family.
+    """
+
+    def store(self, name: str, secret: SecretJson, payload: bytes) -> None:
+        """Create `projects/P/secrets/ID`, unless it exists, and add a version to it.
+
+        Args:
+            name: The secret.
+            secret: Replication, labels, time to live.
+            payload: What is secret; at most 64 KiB.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete a secret and all its versions; one that does not exist is left alone."""
+        ...
+
+    def list(self, project: str) -> tuple[SecretJson, ...]:
+        """The secrets of this package in a project: name, labels, times."""
         ...
 
 

@@ -50,7 +50,13 @@ class Submission:
     # Whether a create may have had an effect that nobody has seen.
     _is_open: bool = field(default=False, init=False)
 
-    def submit(self, build_job: Callable[[], JobJson], recorded: Mapping[str, Any]) -> JobName:
+    def submit(
+        self,
+        build_job: Callable[[], JobJson],
+        recorded: Mapping[str, Any],
+        *,
+        before_create: Callable[[], None] | None = None,
+    ) -> JobName:
         """Create the job, or find the one that was created, and record its name.
 
         Args:
@@ -58,6 +64,8 @@ class Submission:
                 server.
             recorded: Metadata of the step run. If it was submitted before, this names its
                 job, or at least says that one was about to be created.
+            before_create: Stores what the job needs, when it has been built and the intent to
+                create it is recorded.
 
         Returns:
             The name of the job. If anything is raised instead, every job that could be
@@ -74,6 +82,8 @@ class Submission:
             if found is None:
                 job = self._ask_server(build_job)
                 self._record({PARENT_KEY: self.parent})
+                if before_create:
+                    before_create()
                 found = self._create(job)
             name = self._read_name(found)
             self._record(build_job_metadata(name))

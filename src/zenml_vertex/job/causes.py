@@ -126,6 +126,15 @@ CAUSES = (
         "installed after ZenML has replaced what ZenML pins.",
     ),
     Cause(
+        category="permission",
+        source=Source.LOG,
+        pattern=re.compile(r"could not read the step's environment variables from Secret Manager"),
+        what="could not read its environment variables from Secret Manager.",
+        cure="let the job's `service_account` read them: `gcloud projects add-iam-policy-binding "
+        "PROJECT --member=serviceAccount:SERVICE_ACCOUNT "
+        "--role=roles/secretmanager.secretAccessor`. Its log says what was answered.",
+    ),
+    Cause(
         category="python",
         source=Source.LOG,
         pattern=re.compile(

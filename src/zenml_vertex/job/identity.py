@@ -27,6 +27,8 @@ RUN_LABEL = "zenml-run-id"
 STEP_LABEL = "zenml-step"
 PIPELINE_LABEL = "zenml-pipeline"
 SERVER_LABEL = "zenml-server-id"
+# Of a job whose environment is in a secret: the secret's ID.
+SECRET_LABEL = "zenml-secret"  # noqa: S105 - the name of a label
 SOURCE_LABEL = "source"
 OWN_LABELS = (
     STEP_RUN_LABEL,
@@ -35,6 +37,7 @@ OWN_LABELS = (
     STEP_LABEL,
     PIPELINE_LABEL,
     SERVER_LABEL,
+    SECRET_LABEL,
     SOURCE_LABEL,
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.environment import build_container_spec, build_environment
+from zenml_vertex.job.environment import build_container_spec
 from zenml_vertex.job.fields import ROWS, JobFields
 
 JobJson = dict[str, Any]
@@ -21,7 +21,6 @@ def build_custom_job(
     image: str,
     command: Sequence[str],
     environment: Mapping[str, str],
-    own_environment: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> JobJson:
     """Build the job of one step: one worker pool with one replica.
@@ -31,8 +30,7 @@ def build_custom_job(
         display_name: At most 128 characters; the fields may have another one.
         image: URI of the step's image.
         command: Entrypoint of the container, with its arguments.
-        environment: Environment variables of the container, which the fields may override.
-        own_environment: More of them, which no others override; at most 100 altogether.
+        environment: Environment variables of the container; at most 100.
         labels: Labels that the job is found by, which no others replace.
 
     Returns:
@@ -52,9 +50,7 @@ def build_custom_job(
         if row.path and value is not None:
             _set(job, row.path, row.write(value) if row.write else value)
     job["labels"] = {**(fields.labels or {}), **labels}
-    pool["containerSpec"] = build_container_spec(
-        image, command, build_environment(fields, environment, own_environment)
-    )
+    pool["containerSpec"] = build_container_spec(image, command, environment)
     return job
 
 

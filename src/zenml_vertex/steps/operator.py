@@ -34,6 +34,7 @@ from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
+from zenml_vertex.steps.step_secrets import open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class VertexStepOperator(BaseStepOperator):
         self._pool = pool
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
+        # Step runs whose jobs go on when this process has ended.
+        self._detached: set[UUID] = set()
         self._preflight = Preflight(self)
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
@@ -156,25 +159,29 @@ class VertexStepOperator(BaseStepOperator):
             submission = Submission(
                 connection.jobs, self._step_runs, self._clock, connection.parent, attempt, log
             )
-            name = submission.submit(
-                lambda: build_step_job(
-                    info,
-                    attempt,
-                    findings,
-                    server_id=self._step_runs.server_id,
-                    command=entrypoint_command,
-                    environment=environment,
-                ),
-                info.step_run.run_metadata,
-            )
-            try:
-                info.step_run.run_metadata.update(build_job_metadata(name))
-                self._follow(info.step_run, key, name)
-                log.of(name).log_submitted()
-            except BaseException as error:
-                log.of(name).log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
-                cancel_and_verify(connection.jobs, log.of(name), self._clock)
-                raise
+            with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
+                name = submission.submit(
+                    lambda: build_step_job(
+                        info,
+                        attempt,
+                        findings,
+                        server_id=self._step_runs.server_id,
+                        command=entrypoint_command,
+                        environment=environment,
+                        region=connection.region,
+                        secret=secret,
+                    ),
+                    info.step_run.run_metadata,
+                    before_create=secret.store,
+                )
+                try:
+                    info.step_run.run_metadata.update(build_job_metadata(name))
+                    self._follow(info.step_run, key, name)
+                    log.of(name).log_submitted()
+                except BaseException as error:
+                    log.of(name).log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
+                    cancel_and_verify(connection.jobs, log.of(name), self._clock)
+                    raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """The current status of a submitted step run; dynamic pipelines ask for it.
@@ -218,6 +225,7 @@ class VertexStepOperator(BaseStepOperator):
             except BaseException as error:
                 if detached and isinstance(error, INTERRUPTIONS):
                     watcher.forget(step_run_id)
+                    self._detached.add(step_run.id)
                 else:
                     self._end_job(watcher, step_run_id, error)
                 raise
@@ -236,8 +244,17 @@ class VertexStepOperator(BaseStepOperator):
 
         The container of a step that has reported its result exits by itself, and gets some
         time for that; any other job is cancelled. Both are followed in the background until
-        they have ended, as long as this process lives.
+        they have ended, as long as this process lives. The step's secret is destroyed.
         """
+        try:
+            self._end_after(step_run)
+        finally:
+            # A container reads it when it starts.
+            if step_run.id not in self._detached:
+                self._destroy_secret(step_run)
+
+    def _end_after(self, step_run: "StepRunResponse") -> None:
+        """See that the job of a finished step run ends."""
         step_run_id = str(step_run.id)
         watcher = self._watchers.pop(step_run.id, None)
         follower = watcher.forget(step_run_id) if watcher else None
@@ -251,6 +268,14 @@ class VertexStepOperator(BaseStepOperator):
                 cancel_job(watcher.jobs, follower.log, self._clock)
                 watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
             self._pool.tidy(watcher)
+
+    def _destroy_secret(self, step_run: "StepRunResponse") -> None:
+        """Destroy the secret of a step run that has finished."""
+        settings = self.get_settings(step_run)
+        log, attempt = _open_log(step_run), Attempt(str(step_run.id))
+        if settings.environment_secrets == "secret-manager":
+            connection = self._connect(self._choose_key(settings))
+            open_secret(settings, connection, self._clock, attempt, log).destroy()
 
     def connect(self) -> "Connection":
         """A connection to Vertex AI with the component's own settings.

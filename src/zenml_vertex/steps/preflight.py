@@ -19,6 +19,7 @@ from zenml_vertex.job.machines import nearest, nearest_accelerator
 from zenml_vertex.job.rules import advise, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
+from zenml_vertex.steps.step_secrets import find_secret_problems
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
@@ -59,6 +60,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     job = settings.to_job_fields(gpu_count=resources.gpu_count)
     problems, advice = find_problems(job), advise(job)
     problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
+    problems += find_secret_problems(settings, job, step.config.command)
     if settings.service_account_path and not component.connector:
         from zenml_vertex.cloud.key_file import find_key_file_problem
 

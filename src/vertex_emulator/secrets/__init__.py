@@ -1,0 +1,1 @@
+"""Secret Manager, as far as one secret for each step run goes."""

@@ -7,8 +7,14 @@ BIN := $(VENV)/bin
 # What the demo needs, and what everything needs.
 DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
-# One of another Python, or half made, is made anew.
+# One of another Python, or half made, is made anew. These targets need none, and what
+# only prints what it would do (`make -n`) changes nothing.
+NEED_NONE := help clean docker-tools
+ifneq ($(filter-out $(NEED_NONE),$(or $(MAKECMDGOALS),demo)),)
+ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
 $(shell .ci/environment --check '$(VENV)' '$(PYTHON)')
+endif
+endif
 
 # A Python that writes no bytecode imports Google's client 3 to 4 times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,7 +26,12 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate format clean
+.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate format clean
+
+.DEFAULT_GOAL := demo
+
+help: ## Every target, and what it does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(DEMO) ## The digits pipeline, its training step on Vertex AI (emulated)
 	@$(BIN)/zenml-vertex demo
@@ -71,26 +82,24 @@ check: $(STAMP) ## What CI runs
 
 # The other end of what is supported: Python 3.10, ZenML 0.96 and the first
 # google-cloud-aiplatform that is tested. A smoke run.
-OLDEST_PYTHON ?= $(shell .ci/find-python 3.10)
-oldest: wheel
-ifeq ($(OLDEST_PYTHON),)
-	@echo "oldest: SKIPPED, there is no Python 3.10 on this machine"; test -z "$(CI)"
-else
-	@test -x .venv-oldest/bin/python || $(OLDEST_PYTHON) -m venv .venv-oldest
-	@test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
-	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --reinstall-package zenml-vertex "$$(echo dist/*.whl)[demo]"
+OLDEST_PYTHON ?= 3.10
+oldest: wheel ## A smoke run on the oldest supported versions, if there is a Python 3.10
+	@python=$$(.ci/find-python '$(OLDEST_PYTHON)' OLDEST_PYTHON) || { echo "oldest: SKIPPED"; test -z "$(CI)"; exit; }; \
+	test -x .venv-oldest/bin/python || "$$python" -m venv .venv-oldest && \
+	{ test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv; } && \
+	set -x && \
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --reinstall-package zenml-vertex "$$(echo dist/*.whl)[demo]" && \
 	.venv-oldest/bin/python -m pytest -m smoke -n 2 -p no:cacheprovider
-endif
 
-lint: $(STAMP)
+lint: $(STAMP) ## What ruff and codespell say
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
-types: $(STAMP)
+types: $(STAMP) ## What mypy says
 	$(BIN)/mypy
 
-contract: $(STAMP)
+contract: $(STAMP) ## Whether each import is allowed
 	$(BIN)/lint-imports
 
 docs: $(STAMP) ## The documentation as a site, in .cache/site/html; a broken link is an error
@@ -99,7 +108,7 @@ docs: $(STAMP) ## The documentation as a site, in .cache/site/html; a broken lin
 picture: $(STAMP) ## The README's picture: what a terminal shows of a step that fails
 	@$(BIN)/python docs/assets/generate_picture.py
 
-format: $(STAMP)
+format: $(STAMP) ## What ruff can put right by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -139,5 +148,5 @@ $(STAMP): pyproject.toml constraints.txt
 	$(INSTALL) --group dev
 	@touch $(DEMO) $@
 
-clean:
+clean: ## Remove everything that these targets have made in this folder
 	rm -rf $(VENV) .venv-oldest .venv-wheel dist .cache .demo .mypy_cache .ruff_cache .pytest_cache

@@ -75,6 +75,42 @@ def test_a_right_python_is_looked_for(machine: Machine) -> None:
     assert machine.run("find-python").stdout == f"{machine.path}/python3\n"
 
 
+@pytest.mark.parametrize("variable", ["PYENV_ROOT", "UV_PYTHON_INSTALL_DIR"])
+def test_pythons_are_looked_for_where_their_tools_put_them(
+    machine: Machine, tmp_path: Path, variable: str
+) -> None:
+    """pyenv's and uv's own variables are followed to the Pythons that they have installed."""
+    folders = {
+        "PYENV_ROOT": "versions/3.12.1/bin/python",
+        "UV_PYTHON_INSTALL_DIR": "cpython-3.12.1-linux/bin/python3",
+    }
+    machine.add("python", "3.12")
+    python = tmp_path / "elsewhere" / folders[variable]
+    python.parent.mkdir(parents=True)
+    (machine.path / "python").rename(python)
+    done = machine.run("find-python", **{variable: str(tmp_path / "elsewhere")})
+    assert done.stdout == f"{python}\n", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["clean", "-n"], ["demo", "-n"], ["-n"]])
+def test_make_looks_for_no_python_that_is_not_needed(
+    machine: Machine, tmp_path: Path, arguments: list[str]
+) -> None:
+    """Without any Python, make helps, and tells what it would do, with no complaint."""
+    for tool in ("make", "awk"):
+        (machine.path / tool).symlink_to(str(shutil.which(tool)))
+    (machine.environment / "bin").mkdir(parents=True)
+    (machine.environment / ".demo").touch()
+    done = subprocess.run(
+        ["make", "-C", ROOT, f"VENV={machine.environment}", *arguments],
+        env={"PATH": str(machine.path), "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("make demo " in done.stdout) == (arguments == ["help"])
+    assert (machine.environment / ".demo").exists()
+
+
 def test_without_a_right_python_the_others_are_named(machine: Machine) -> None:
     """Only too old ones: nothing is made, and the message says what there is and what to do."""
     machine.add("python3", "3.9")

@@ -79,7 +79,7 @@ def test_a_right_python_is_looked_for(machine: Machine) -> None:
 def test_pythons_are_looked_for_where_their_tools_put_them(
     machine: Machine, tmp_path: Path, variable: str
 ) -> None:
-    """pyenv's and uv's own variables are followed to the Pythons that they have installed."""
+    """The variables of pyenv and uv are followed to the Pythons that they have installed."""
     folders = {
         "PYENV_ROOT": "versions/3.12.1/bin/python",
         "UV_PYTHON_INSTALL_DIR": "cpython-3.12.1-linux/bin/python3",

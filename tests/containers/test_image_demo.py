@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
+import requests
 
 from tests.support.containers.registry import provided_image
 from tests.support.containers.services import ContainerServices
@@ -112,12 +113,18 @@ def test_an_interrupted_job_leaves_no_container(
 def test_a_demo_that_is_killed_leaves_no_registry(
     tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
-    """The registry's container ends with the demo, even if the demo was killed."""
+    """The registry's container ends with the demo, even if the demo was killed.
+
+    As long as it runs, it asks for a password: any user of the machine could replace an image.
+    """
     demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
     with start(tmp_path, services.docker_host, *demo) as process:
         registry = read_until(process, "Container registry: ").rpartition(" ")[2].rstrip(".\n")
         (container,) = engine.containers.list()
         assert container.attrs["Config"]["Image"] == IMAGE
+        for method in ("GET", "POST"):
+            url = f"http://{registry}/v2/zenml/blobs/uploads/"
+            assert requests.request(method, url, timeout=10).status_code == 401
         process.kill()
         container.wait(condition="removed", timeout=60)
     assert find_traces(engine, registry) == []

@@ -1,6 +1,8 @@
 """The emulator's folders: nobody else's files in them, and nothing of them left behind."""
 
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +141,25 @@ def test_what_a_killed_process_has_left_is_removed(temporary: Path) -> None:
     for store in living:
         store.close()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="util-linux has the program `flock`")
+def test_a_folder_lives_as_long_as_its_process(temporary: Path) -> None:
+    """The folder of another process stays until that is killed, and goes with the next start."""
+    theirs = temporary / "x-theirs"
+    theirs.mkdir()
+    with subprocess.Popen(
+        ["flock", "--no-fork", str(theirs / "made"), "sh", "-c", "echo ready; read line"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        TemporaryFolder("x-").remove()
+        assert theirs.is_dir()
+        process.kill()
+    TemporaryFolder("x-").remove()
+    assert not theirs.exists()
 
 
 def test_only_what_is_abandoned_is_removed(temporary: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_given_registry_is_used(engine: str, tmp_path: Path) -> None:
     """With `--registry`, none is started; `localhost`, which ZenML refuses, becomes 127.0.0.1."""
     plan = ImagePlan(registry="localhost:5000/team", parent_image="python:3.12")
     log = tmp_path / "registry.log"
-    with open_image_services(plan, log, {"DOCKER_HOST": engine}) as services:
+    with open_image_services(plan, log, {"DOCKER_HOST": engine}, logins=tmp_path) as services:
         assert services.registry == "127.0.0.1:5000/team"
         assert services.parent_image == "python:3.12"
     assert not log.exists()
@@ -120,7 +120,7 @@ def test_a_registry_that_cannot_be_pulled_has_a_cure(engine: str, tmp_path: Path
     environment = {**os.environ, "DOCKER_HOST": engine}
     with (
         pytest.raises(StartError, match=r"no such host.*--registry HOST:PORT"),
-        open_image_services(ImagePlan(), tmp_path / "registry.log", environment),
+        open_image_services(ImagePlan(), tmp_path / "registry.log", environment, logins=tmp_path),
     ):
         pass
 

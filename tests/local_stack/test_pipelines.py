@@ -4,9 +4,11 @@ import signal
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.leftovers import find_processes
 from tests.support.pipelines import RunPipeline, StartPipeline
+from tests.support.users import as_nobody, needs_root
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 
 ONE_STEP = """
@@ -90,6 +92,28 @@ def test_the_dashboard_asks_its_user_nothing(local_stack: LocalStack) -> None:
     user = local_stack.records.fetch("/current-user", {})
     assert user["body"]["email_opted_in"] is False
     assert user["metadata"]["user_metadata"]["finished_onboarding_survey"] is True
+
+
+def test_the_zenml_server_needs_its_password(local_stack: LocalStack) -> None:
+    """Any user of the machine could read the runs, and register code that the next run loads."""
+    api = f"{local_stack.zenml_url}/api/v1"
+    for path in ("/current-user", "/pipelines", "/runs", "/flavors", "/secrets"):
+        assert requests.get(api + path, timeout=30).status_code == 401
+    for password in ("", "default", "zenml"):
+        form = {"username": "default", "password": password}
+        assert requests.post(f"{api}/login", data=form, timeout=30).status_code in {401, 422}
+
+
+@needs_root
+def test_the_emulators_answer_nobody_else(local_stack: LocalStack) -> None:
+    """Any user of the machine could read the token of a run, and replace a step's code."""
+    for url in (
+        f"{local_stack.emulator_url}/emulator/requests",
+        f"{local_stack.storage_url}/storage/v1/b",
+    ):
+        assert requests.get(url, timeout=30).status_code == 200
+        with as_nobody():
+            assert requests.get(url, timeout=30).status_code == 403
 
 
 def test_a_failed_step_is_returned_with_its_error(run_pipeline: RunPipeline) -> None:

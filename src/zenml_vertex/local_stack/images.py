@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
@@ -13,6 +13,7 @@ from requests.exceptions import RequestException
 
 from zenml_vertex.local_stack.processes.ending import hold_signals
 from zenml_vertex.local_stack.processes.servers import Server, ToolsMissingError
+from zenml_vertex.local_stack.registry_login import HTPASSWD_VARIABLE, RegistryLogin
 
 # The registry's image may have to be pulled first.
 _READY_SECONDS = 120.0
@@ -41,6 +42,8 @@ class ImageServices:
     registry: str
     # As in the plan.
     parent_image: str
+    # Of the registry that was started for the stack; empty for another one.
+    password: str = field(default="", repr=False)
 
 
 @contextmanager
@@ -49,16 +52,20 @@ def open_image_services(
     log: Path,
     environment: Mapping[str, str],
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    logins: Path,
 ) -> Iterator[ImageServices]:
     """Find the engine, and start a registry if the plan names none.
 
-    The registry's images and its container are removed from the engine at the end.
+    The registry has a password, which the stack's Docker clients get. Its images and its
+    container are removed from the engine at the end.
 
     Args:
         plan: What the user names.
         log: Log file of the registry.
         environment: Of the registry's process.
         progress: Is told what happens, in single lines.
+        logins: Configuration of the stack's Docker clients, a folder.
 
     Raises:
         ToolsMissingError: If no engine answers.
@@ -72,21 +79,24 @@ def open_image_services(
         progress(f"Container registry: {registry}.")
         yield ImageServices(host, registry, plan.parent_image)
         return
+    login = RegistryLogin()
     with hold_signals():
         server = Server(
             "container registry",
             "zenml_vertex.local_stack.programs.registry:main",
             [host],
-            environment=environment,
+            environment={**environment, HTPASSWD_VARIABLE: login.build_htpasswd()},
             log=log,
             health_path="/v2/",
+            health_headers=login.headers,
         )
     try:
         server.wait_until_ready(_READY_SECONDS)
         registry = server.url.removeprefix("http://")
+        login.write(logins, registry)
         progress(f"Container registry: {registry}.")
         try:
-            yield ImageServices(host, registry, plan.parent_image)
+            yield ImageServices(host, registry, plan.parent_image, login.password)
         finally:
             remove_images(host, f"{registry}/")
     finally:

@@ -120,7 +120,12 @@ def start_local_stack(
                 **log_in_with_token(token),
                 "ZENML_ACTIVE_STACK_ID": registered.stack_id,
             },
-            secrets=(known.password, known.jwt_key, token),
+            secrets=(
+                known.password,
+                known.jwt_key,
+                token,
+                *([services.password] if services and services.password else ()),
+            ),
             records=records,
             jobs=VertexJobsView(emulator.url, plan.project, plan.region),
             images=services,
@@ -138,7 +143,9 @@ def _open_images(
     # The package `docker` is needed for this alone.
     from zenml_vertex.local_stack.images import open_image_services
 
-    services = open_image_services(plan, layout.logs / "registry.log", base, progress)
+    services = open_image_services(
+        plan, layout.logs / "registry.log", base, progress, logins=layout.docker
+    )
     return running.enter_context(services)
 
 

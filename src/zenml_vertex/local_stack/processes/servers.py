@@ -48,6 +48,7 @@ class Server:
             it is closed here. Without one, the server chooses a port and announces
             its URL in a line `... listening on http://...`.
         health_path: Path that answers 200 once it is ready.
+        health_headers: Headers of the request for that path, such as a password.
         probe: Says whether it is ready, instead of that path; for a server that does
             not speak HTTP over TCP.
         stop_seconds: How long it may take to stop.
@@ -63,12 +64,14 @@ class Server:
         log: Path,
         listener: socket.socket | None = None,
         health_path: str = "/",
+        health_headers: Mapping[str, str] | None = None,
         probe: Callable[[], bool] | None = None,
         stop_seconds: float = _STOP_SECONDS,
     ) -> None:
         self.name = name
         self.log = log
         self._health_path = health_path
+        self._health_headers = health_headers
         self._probe = probe
         self._stop_seconds = stop_seconds
         self._url = url_of(listener) if listener else None
@@ -150,9 +153,12 @@ class Server:
             if self._url is None:
                 return False
         try:
-            return send_request(self._url + self._health_path, seconds=1.0).status == _OK
+            answer = send_request(
+                self._url + self._health_path, headers=self._health_headers, seconds=1.0
+            )
         except (OSError, HTTPException):
             return False
+        return answer.status == _OK
 
     def _describe_stage(self) -> str:
         stages = re.findall(rf"^{STAGE}(.+)\n", read_log(self.log), re.MULTILINE)

@@ -20,7 +20,7 @@ from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.progress import StepLog
-from zenml_vertex.following.protocols import JobList, StepRunRecord
+from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
 from zenml_vertex.job.request import JobJson
 
@@ -59,13 +59,16 @@ def connect_jobs(url: str) -> VertexJobs:
 class SilentStepRuns:
     """A ZenML server to which no step has reported anything; implements `protocols.StepRuns`."""
 
-    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         del run_id, step_run_ids
         return {}
 
     def status(self, step_run_id: str) -> str:
         del step_run_id
         return "running"
+
+    def read_raised(self, step_run_id: str) -> None:
+        raise NotImplementedError(step_run_id)
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         raise NotImplementedError(step_run_id)

@@ -1,14 +1,16 @@
 """Progress as the user reads it."""
 
-import shlex
+from datetime import datetime, timezone
 
 import pytest
 
 from tests.support.fakes import CreateFault
-from tests.support.worlds import RUN, START, Submitted, Watched
-from zenml_vertex.errors import PermissionDenied, ServiceUnavailable
+from tests.support.worlds import RUN, START, STEP, Submitted, Watched
+from zenml_vertex.errors import PermissionDenied, ServerUnreachable, ServiceUnavailable
 from zenml_vertex.following.progress import ProgressLog, StepLog
+from zenml_vertex.following.protocols import StepRunNews
 from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, JobName
+from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 
 NAME = JobName.parse("projects/123/locations/us-central1/customJobs/456")
@@ -132,27 +134,66 @@ def test_a_retry_is_told_from_the_first_try() -> None:
 
 
 @pytest.mark.parametrize("is_polled_first", [True, False])
-def test_a_raising_steps_traceback_can_be_found(
-    caplog: pytest.LogCaptureFixture, *, is_polled_first: bool
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            Raised("ValueError", "no\x1b[31m data\nat all.", "train.py, line 12"),
+            ": ValueError: no [31m data at all (train.py, line 12). The traceback is in ZenML's",
+        ),
+        (None, ". If its code raised, the traceback is in ZenML's"),
+        (ServerUnreachable("no answer"), ". If its code raised, the traceback is in ZenML's"),
+    ],
+)
+def test_the_line_on_a_failed_step_says_what_its_code_raised(
+    raised: Raised | Exception | None,
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_polled_first: bool,
 ) -> None:
-    """Whoever notices it first, the line on a failed step has the command that shows its log.
+    """Whoever notices it first: what, where, and one short command that shows the traceback.
 
-    The command can be pasted, and has the ID of the project.
+    The command can be pasted, and has the ID of the project. A server that does not say what
+    was raised does not keep the step from ending.
     """
     caplog.set_level("INFO")
     world = Watched()
+    if raised:
+        world.step_runs.raised[STEP] = raised
     world.report(at=START if is_polled_first else START + 60, status="failed")
     follower = world.follow("JOB_STATE_RUNNING")
     follower.name = NAME.created_in("projects/my-project/locations/us-central1")
     if is_polled_first:
         follower.see_job(build_job("FAILED", STARTED, ENDED))
     else:
-        follower.see_reported("failed")
+        follower.see_reported(StepRunNews("failed"))
     (line,) = (line for line in caplog.messages if "traceback" in line)
-    assert line.startswith("Step `train` (job 456): the step failed")
-    command = shlex.split(line.partition(" or with: ")[2])
-    assert command[:4] == [
-        *("gcloud", "logging", "read"),
-        'resource.type="ml_job" AND resource.labels.job_id="456"',
+    assert line.startswith(f"Step `train` (job 456): the step failed{said}")
+    command = "gcloud ai custom-jobs stream-logs 456 --region=us-central1 --project=my-project"
+    assert line.endswith(f" dashboard, and in the job's log: {command}")
+    assert follower.status == "failed"
+
+
+def test_a_step_that_called_sys_exit_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """ZenML says no more than the bare number, so the line names the call; no traceback helps."""
+    caplog.set_level("INFO")
+    world = Watched()
+    world.step_runs.raised[STEP] = Raised("SystemExit", "2")
+    world.follow("JOB_STATE_RUNNING").see_reported(StepRunNews("failed"))
+    assert caplog.messages == [
+        "Step `train` (job 1): the step failed: its code called sys.exit(2)."
     ]
-    assert command[-1] == "--project=my-project"
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed", "stopped"])
+def test_the_line_on_a_finished_step_says_how_long_it_ran(
+    outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the job's own start to the end that ZenML has recorded, whenever it is noticed."""
+    caplog.set_level("INFO")
+    follower = Watched().follow("JOB_STATE_RUNNING")
+    follower.see_job(build_job("RUNNING", STARTED))
+    end_time = datetime(2026, 2, 19, 17, 8, 29, tzinfo=timezone.utc)
+    follower.see_reported(StepRunNews(outcome, end_time))
+    assert f"{outcome} after 2 min 5 s" in caplog.messages[-1]

@@ -84,6 +84,21 @@ def test_a_cancelled_job_stops_its_step(world: Watched) -> None:
     assert "was cancelled" in world.step_runs.messages[STEP]
 
 
+@pytest.mark.parametrize(("reported", "status"), [("running", "failed"), ("stopping", "stopped")])
+def test_a_step_that_used_up_its_time_has_failed(reported: str, status: str) -> None:
+    """ZenML retries a failed step, and never a stopped one; a step told to stop is stopped."""
+    world = Watched()
+    world.step_runs.initial = reported
+    job = {
+        "state": "JOB_STATE_CANCELLED",
+        "startTime": "2026-02-19T17:06:24Z",
+        "endTime": "2026-02-19T18:06:24.5Z",
+        "jobSpec": {"scheduling": {"timeout": "3600s"}},
+    }
+    assert world.wait(job) == status
+    assert "reached its timeout of 1 h" in world.step_runs.messages[STEP]
+
+
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])
 def test_every_other_terminal_state_is_a_failure(world: Watched, state: str) -> None:
     """Each remaining terminal state fails the step, rather than being waited on forever."""

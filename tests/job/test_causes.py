@@ -53,6 +53,7 @@ def test_a_failed_job_has_its_category(message: str, category: Category) -> None
 def test_every_end_without_success_has_a_category() -> None:
     """Every unsuccessful job has a category, even one that no text of the service explains."""
     assert diagnose({"state": "JOB_STATE_CANCELLED"}).category == "cancelled"
+    assert "timeout" not in diagnose({"state": "JOB_STATE_CANCELLED"}).cure
     assert diagnose({"state": "JOB_STATE_EXPIRED"}).category == "expired"
     assert diagnose({"state": "JOB_STATE_PARTIALLY_SUCCEEDED"}).category == "unknown"
     assert never_reported("JOB_STATE_SUCCEEDED").category == "unreported"
@@ -60,6 +61,38 @@ def test_every_end_without_success_has_a_category() -> None:
     assert out_of_sight("403").category == "unreachable"
     assert not_understood("99", "upgrade").category == "unknown"
     assert {cause.category for cause in CAUSES} <= set(get_args(Category))
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "ended", "reached"),
+    [
+        ({"timeout": "12s"}, "2026-02-19T17:06:36.2Z", "12 s"),
+        # Its times are in whole seconds, its timeout need not be.
+        ({"timeout": "12.5s"}, "2026-02-19T17:06:36Z", "12 s"),
+        ({}, "2026-02-26T17:06:24.1Z", "168 h"),
+        ({"timeout": "12s"}, "2026-02-19T17:06:34Z", None),
+        ({"timeout": "0s"}, "2026-02-19T17:06:34Z", None),
+        ({"timeout": "12s"}, None, None),
+    ],
+)
+def test_a_job_that_reached_its_timeout_says_so(
+    scheduling: dict[str, str], ended: str | None, reached: str | None
+) -> None:
+    """Vertex AI says CANCELLED for both, so the job's own times and timeout tell them apart."""
+    found = diagnose(
+        {
+            "state": "JOB_STATE_CANCELLED",
+            "startTime": "2026-02-19T17:06:24Z",
+            **({"endTime": ended} if ended else {}),
+            "jobSpec": {"scheduling": scheduling},
+            "error": {"code": 1, "message": "CANCELED"},
+        }
+    )
+    assert found.category == ("timeout" if reached else "cancelled")
+    if reached:
+        assert found.what == f"reached its timeout of {reached}, and Vertex AI ended it."
+        assert "`timeout` in `additional_training_job_args`" in found.cure
+        assert found.why == "CANCELED"
 
 
 def test_a_missing_role_of_the_service_agents_has_one_cure() -> None:

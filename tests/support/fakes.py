@@ -3,12 +3,16 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
-from zenml_vertex.following.protocols import JobList, StepRunRecord
+from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
+from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 PARENT = "projects/123/locations/europe-west4"
 # What a list has of a job, beside its name and its labels.
@@ -171,8 +175,11 @@ class InMemoryStepRuns:
         self.questions = 0
         self.question_errors: list[Exception | None] = []
         self.deleted: set[str] = set()
+        # When step runs finished, and what their code raised, or an exception of the read.
+        self.end_times: dict[str, datetime] = {}
+        self.raised: dict[str, Raised | Exception] = {}
 
-    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         del run_id
         self.questions += 1
         if self.question_errors and (error := self.question_errors.pop(0)):
@@ -180,7 +187,15 @@ class InMemoryStepRuns:
         if len(step_run_ids) > 1:
             # A poll's answer leaves out step runs that do not exist.
             step_run_ids = [name for name in step_run_ids if name not in self.deleted]
-        return {name: self.status(name) for name in step_run_ids}
+        return {
+            name: StepRunNews(self.status(name), self.end_times.get(name)) for name in step_run_ids
+        }
+
+    def read_raised(self, step_run_id: str) -> Raised | None:
+        raised = self.raised.get(step_run_id)
+        if isinstance(raised, Exception):
+            raise raised
+        return raised
 
     def status(self, step_run_id: str) -> str:
         self._miss(step_run_id)

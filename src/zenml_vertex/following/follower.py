@@ -4,6 +4,7 @@ A step that finished has reported its result to the ZenML server. Only for a ste
 not report does Vertex AI's state of the job count.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
@@ -21,7 +22,7 @@ from zenml_vertex.following.patience import (
     choose_patience,
 )
 from zenml_vertex.following.progress import JobLog, ProgressLog, StepLog
-from zenml_vertex.following.protocols import Logs, StepRuns
+from zenml_vertex.following.protocols import Logs, StepRunNews, StepRuns
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.diagnosis import (
     Diagnosis,
@@ -35,6 +36,7 @@ from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret, is_known
 from zenml_vertex.job.step_status import interpret_status
+from zenml_vertex.job.times import find_reached_timeout
 
 # How long a step that was told to stop may take before its job is cancelled.
 STOP_PATIENCE_SECONDS = 5 * 60.0
@@ -121,17 +123,17 @@ class JobFollower:
                 self._give_up(not_understood(job["state"], upgrade_advice()))
         self._failures.clear_all(but=(STEP_RUN_NOT_FOUND, UNKNOWN_STATE))
 
-    def see_reported(self, reported: str) -> None:
+    def see_reported(self, news: StepRunNews) -> None:
         """Update the status from that of the step run on the ZenML server."""
         self._failures.clear(STEP_RUN_NOT_FOUND)
-        meaning = interpret_status(reported)
+        meaning = interpret_status(news.status)
         if meaning.is_ending and self.stop_due is None:
             self.stop_due = self.clock.monotonic() + STOP_PATIENCE_SECONDS
-            self.log.log_told_to_stop(reported, STOP_PATIENCE_SECONDS)
+            self.log.log_told_to_stop(news.status, STOP_PATIENCE_SECONDS)
         if not self.is_finished and meaning.outcome:
             self.status = meaning.outcome
             self.has_reported = self.reports_itself and self.status != "stopped"
-            self.log.log_reported(self.status, is_terminal=False)
+            self._log_reported(self.status, self._progress.measure_run(news.end_time))
 
     def note_failure(self, error: VertexStepOperatorError) -> None:
         """Count a failed read of the job, or of the step run; too many fail the step.
@@ -162,15 +164,30 @@ class JobFollower:
         reported = self.step_runs.status(self.step_run_id)
         if outcome := interpret_status(reported).outcome:
             if not self.is_finished:
-                self.log.log_reported(outcome, is_terminal=True)
+                self._log_reported(outcome, is_terminal=True)
             return outcome
         status = interpret(job["state"]).status
         if status == "completed":
             return self._fail(never_reported(job["state"])) if self.reports_itself else status
-        if status == "stopped":
+        if status == "stopped" and not self._is_timed_out(job, reported):
             text = diagnose(job).describe(self.name)
             return interpret_status(self.step_runs.stop(self.step_run_id, text)).outcome or status
         return self._fail(diagnose(job, self._fetch_tail()))
+
+    @staticmethod
+    def _is_timed_out(job: JobJson, reported: str) -> bool:
+        """Whether the step has used up its time, which is a failure that ZenML may retry."""
+        return bool(find_reached_timeout(job)) and not interpret_status(reported).is_ending
+
+    def _log_reported(
+        self, outcome: str, seconds: float | None = None, *, is_terminal: bool = False
+    ) -> None:
+        raised = None
+        if outcome == "failed":
+            # Without it, the line says where to look.
+            with suppress(VertexStepOperatorError):
+                raised = self.step_runs.read_raised(self.step_run_id)
+        self.log.log_reported(outcome, seconds, raised, is_terminal=is_terminal)
 
     def _fetch_tail(self) -> list[str]:
         """The end of the job's log; empty if it cannot be read."""

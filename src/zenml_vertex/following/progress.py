@@ -6,12 +6,14 @@ not by those of the polls that notice it.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.states import interpret, is_known, short_name
 from zenml_vertex.job.times import JobTimes, format_duration
 
@@ -133,20 +135,43 @@ class JobLog:
         """Vertex AI has the job. The only line with its whole name and the link to it."""
         logger.info("%s: submitted as %s: %s", self, self.name, self.name.console_url)
 
-    def log_reported(self, outcome: str, *, is_terminal: bool) -> None:
-        """The step has finished: `completed`, `failed` or `stopped`."""
-        rest = "" if is_terminal else "; not waiting until Vertex AI has torn down the job"
+    def log_reported(
+        self,
+        outcome: str,
+        seconds: float | None = None,
+        raised: Raised | None = None,
+        *,
+        is_terminal: bool,
+    ) -> None:
+        """The step has finished.
+
+        Args:
+            outcome: `completed`, `failed` or `stopped`.
+            seconds: How long after its job's start; None if that is not known.
+            raised: What its code raised, if that is known.
+            is_terminal: Whether its job has ended too.
+        """
+        said = "was stopped" if outcome == "stopped" else outcome
+        after = _describe(" after {}", seconds)
         if outcome == "failed":
-            logger.info(
-                "%s: the step failed%s. If its code raised, the traceback is in the step's log: "
-                "in ZenML's dashboard, or with: %s",
-                self,
-                rest,
-                self.name.read_logs_command,
-            )
+            where = "" if raised and raised.is_exit else self._describe_traceback(raised)
+            what = f": {raised}" if raised else ""
+            logger.info("%s: the step failed%s%s.%s", self, after, what, where)
         elif not is_terminal:
-            said = "was stopped" if outcome == "stopped" else outcome
-            logger.info("%s: the step %s%s.", self, said, rest)
+            logger.info(
+                "%s: the step %s%s; not waiting until Vertex AI has torn down the job.",
+                self,
+                said,
+                after,
+            )
+
+    def _describe_traceback(self, raised: Raised | None) -> str:
+        """Where the traceback of a step that failed is."""
+        traceback = "The traceback" if raised else "If its code raised, the traceback"
+        return (
+            f" {traceback} is in ZenML's dashboard, and in the job's log: "
+            f"{self.name.stream_logs_command}"
+        )
 
     def log_told_to_stop(self, status: str, seconds: float) -> None:
         """The step run on the ZenML server was told to stop."""
@@ -258,10 +283,16 @@ class ProgressLog:
     # The state seen last; empty before the first.
     state: str = ""
     _seen: set[str] = field(default_factory=set)
+    _times: JobTimes = field(default_factory=JobTimes)
+
+    def measure_run(self, until: datetime | None) -> float | None:
+        """Seconds from the job's start to a time; None if one of them is not known."""
+        return replace(self._times, ended=until).ran
 
     def see(self, job: dict[str, Any]) -> None:
         """Log the state that the job is in now, if it is new."""
         state = job["state"]
+        self._times = JobTimes.read(job)
         if state == self.state:
             return
         if not is_known(state) and state not in self._seen:
@@ -279,7 +310,7 @@ class ProgressLog:
 
     def _describe_times(self, job: dict[str, Any]) -> str:
         """How long the job took to get into a state, as far as its own times tell."""
-        state, times = job["state"], JobTimes.read(job)
+        state, times = job["state"], self._times
         waited = _describe(", started {} after it was created", times.waited)
         if state == "JOB_STATE_RUNNING":
             return waited

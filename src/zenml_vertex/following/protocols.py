@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.secrets import SecretJson
 
@@ -92,6 +93,15 @@ class StepRunRecord:
     end_time: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class StepRunNews:
+    """What a poll of the ZenML server says about a step run."""
+
+    status: str
+    # When it finished, with a time zone; None if it has not, or if it is not known.
+    end_time: datetime | None = None
+
+
 class StepRuns(Protocol):
     """The ZenML server's record of step runs; statuses are `ExecutionStatus` values.
 
@@ -103,12 +113,16 @@ class StepRuns(Protocol):
         """The status of a step run now."""
         ...
 
-    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         """What has changed among step runs of one pipeline run, in one request.
 
         Returns:
             ID of a step run -> its status; active ones may be left out.
         """
+        ...
+
+    def read_raised(self, step_run_id: str) -> Raised | None:
+        """What the code of a step that failed has raised, without secrets; None if not known."""
         ...
 
     def find(self, step_run_id: str) -> StepRunRecord | None:

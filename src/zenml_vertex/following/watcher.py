@@ -227,9 +227,9 @@ class Watcher:
                 self._outages.warn("ZenML", error)
                 continue
             self._outages.note_success("ZenML")
-            for step_run_id, status in reported.items():
+            for step_run_id, news in reported.items():
                 if step_run_id in waiting:
-                    waiting[step_run_id].see_reported(status)
+                    waiting[step_run_id].see_reported(news)
 
     def _note_missing(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
         """Count step runs as not found, and cancel the jobs of those that stay away."""

@@ -14,7 +14,7 @@ from enum import Flag, auto
 from typing import Literal
 
 Category = Literal[
-    "cancelled",  # by a person, or at the job's timeout
+    "cancelled",  # by a person
     "command",  # the container could not start its command
     "crash",  # a signal ended the process
     "deleted",  # the job does not exist any more
@@ -30,6 +30,7 @@ Category = Literal[
     "python",  # versions of Python that do not fit together
     "quota",
     "stockout",  # no free machine
+    "timeout",  # of the job, reached
     "unknown",
     "unreachable",  # the job cannot be read
     "unreported",  # the step never told ZenML its result

@@ -8,6 +8,7 @@ from typing import Any
 from zenml_vertex.job.causes import CAUSES, Category, Source, find_cause
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import short_name
+from zenml_vertex.job.times import find_reached_timeout, format_duration
 
 # ZenML colours its log.
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
@@ -44,8 +45,8 @@ _BY_STATE = {
         category="cancelled",
         what="was cancelled.",
         why="",
-        cure="run the step again. A job that reaches its timeout (7 days unless set) also ends "
-        "like this.",
+        cure="run the step again. A person or a program has cancelled the job; the audit logs of "
+        "its project say who.",
     ),
     "JOB_STATE_EXPIRED": Diagnosis(
         category="expired",
@@ -70,6 +71,8 @@ def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
         log: The last lines that its container has written, the oldest first.
     """
     message = str((job.get("error") or {}).get("message") or "").strip()
+    if timeout := find_reached_timeout(job):
+        return _timed_out(timeout, message)
     # The service may have the end of the log in its message.
     found = [
         (cause, line)
@@ -96,6 +99,17 @@ def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
         what=f"ended as {short_name(state)}.",
         why=message,
         cure="look at its log for the reason.",
+    )
+
+
+def _timed_out(seconds: float, message: str) -> Diagnosis:
+    return Diagnosis(
+        category="timeout",
+        what=f"reached its timeout of {format_duration(seconds)}, and Vertex AI ended it.",
+        why=message,
+        cure="look at the end of its log, where a step that hangs shows. If it only needs longer, "
+        "set a longer `timeout` in `additional_training_job_args`, such as "
+        f"{{'timeout': '{round(2 * seconds)}s'}}.",
     )
 
 

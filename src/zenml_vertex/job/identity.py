@@ -137,20 +137,6 @@ class JobName:
         """The command that prints the job's log lines as they come."""
         return self.build_command("stream-logs")
 
-    @property
-    def read_logs_command(self) -> str:
-        """The command that prints the log lines of a job that has ended, the oldest first."""
-        return shlex.join(
-            [
-                *("gcloud", "logging", "read"),
-                f'resource.type="ml_job" AND resource.labels.job_id="{self.job_id}"',
-                # Without it, the last day; Cloud Logging keeps 30 unless told otherwise.
-                "--freshness=30d",
-                *("--order=asc", "--format=value(textPayload,jsonPayload.message)"),
-                f"--project={self.project_id or self.project}",
-            ]
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -18,6 +18,7 @@ from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.identity import Attempt, clean_label_value
+from zenml_vertex.job.times import DEFAULT_TIMEOUT_SECONDS, read_seconds
 
 SecretJson = dict[str, Any]
 """A Secret in the spelling of the REST API, without its payload."""
@@ -38,7 +39,7 @@ _READ_AT_START = re.compile(
 _DAY = 24 * 60 * 60
 # How long a job runs and waits at most where nothing is set, in seconds.
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#Scheduling
-_LONGEST_RUN, _LONGEST_WAIT = 7 * _DAY, _DAY
+_LONGEST_WAIT = _DAY
 # A container that starts again reads the secret again, also on a job's last day.
 _MARGIN = _DAY
 
@@ -146,15 +147,11 @@ def build_secret(fields: JobFields, *, region: str, labels: Mapping[str, str]) -
         region: The job's region.
         labels: The job's own labels.
     """
-    longest = _read_seconds(fields.timeout) or _LONGEST_RUN
-    waits = _read_seconds(fields.max_wait_duration) or _LONGEST_WAIT
+    longest = read_seconds(fields.timeout) or DEFAULT_TIMEOUT_SECONDS
+    waits = read_seconds(fields.max_wait_duration) or _LONGEST_WAIT
     return {
         "replication": {"userManaged": {"replicas": [{"location": region}]}},
         "labels": dict(labels),
         # It destroys itself when no container can start any more.
         "ttl": f"{int(longest + waits) + _MARGIN}s",
     }
-
-
-def _read_seconds(duration: str | None) -> float:
-    return float(duration.removesuffix("s")) if duration else 0.0

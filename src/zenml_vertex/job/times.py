@@ -13,6 +13,10 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _DECIMAL_BELOW_SECONDS = 9.95
+# Scheduling.timeout of a job that sets none.
+DEFAULT_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+# Times in whole seconds, rounded either way.
+_ROUNDING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,27 @@ class JobTimes:
     def existed(self) -> float | None:
         """Seconds from its creation to its end; 0 or more."""
         return _subtract(self.created, self.ended)
+
+
+def find_reached_timeout(job: dict[str, Any]) -> float | None:
+    """The timeout, in seconds, that a cancelled job had reached; None if it had not.
+
+    Vertex AI cancels such a job (tfx #6223), and its text says no more than of any other.
+
+    Args:
+        job: The CustomJob, as API JSON.
+    """
+    if job.get("state") != "JOB_STATE_CANCELLED":
+        return None
+    scheduling = (job.get("jobSpec") or {}).get("scheduling") or {}
+    timeout = read_seconds(scheduling.get("timeout")) or DEFAULT_TIMEOUT_SECONDS
+    ran = JobTimes.read(job).ran
+    return timeout if ran is not None and ran + _ROUNDING_SECONDS >= timeout else None
+
+
+def read_seconds(duration: str | None) -> float:
+    """The seconds of a duration as API JSON, such as `12s`; 0 for none."""
+    return float(duration.removesuffix("s")) if duration else 0.0
 
 
 def _read(text: object) -> datetime | None:

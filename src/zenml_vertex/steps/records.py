@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
@@ -20,8 +21,10 @@ from zenml.orchestrators.publish_utils import (
     step_exception_info,
 )
 
+from zenml_vertex.cloud.redaction import redact
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
-from zenml_vertex.following.protocols import StepRunRecord
+from zenml_vertex.following.protocols import StepRunNews, StepRunRecord
+from zenml_vertex.job.raised import Raised, read_raised
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
 from zenml_vertex.steps.server import describe_refusal, server_errors
 
@@ -57,15 +60,27 @@ class ZenMLStepRuns:
         with _step_run_errors(step_run_id):
             return Client().get_run_step(UUID(step_run_id), hydrate=False).status.value
 
-    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, str]:
+    def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         if len(step_run_ids) == 1:
-            return {step_run_ids[0]: self.status(step_run_ids[0])}
+            (step_run_id,) = step_run_ids
+            with _step_run_errors(step_run_id):
+                return {
+                    step_run_id: _read_news(Client().get_run_step(UUID(step_run_id), hydrate=False))
+                }
         with server_errors():
             found = list(_iter_news(UUID(run_id), self._seen_until.get(run_id)))
         if found:
             latest = max(step_run.updated for step_run in found)
             self._seen_until[run_id] = latest - _COMMIT_LAG
-        return {str(step_run.id): step_run.status.value for step_run in found}
+        return {str(step_run.id): _read_news(step_run) for step_run in found}
+
+    def read_raised(self, step_run_id: str) -> Raised | None:
+        with _step_run_errors(step_run_id):
+            info = Client().get_run_step(UUID(step_run_id)).exception_info
+        if info is None:
+            return None
+        raised = read_raised(info.traceback, info.source, info.message, info.user_code_line)
+        return replace(raised, message=redact(raised.message)) if raised else None
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         try:
@@ -74,12 +89,10 @@ class ZenMLStepRuns:
                 run = Client().get_pipeline_run(step_run.pipeline_run_id, hydrate=False)
         except StepRunNotFound:
             return None
-        end_time = step_run.end_time
         return StepRunRecord(
             status=step_run.status.value,
             run_status=run.status.value,
-            # The server keeps UTC without saying so.
-            end_time=end_time.replace(tzinfo=timezone.utc) if end_time else None,
+            end_time=_read_end_time(step_run),
         )
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
@@ -91,6 +104,15 @@ class ZenMLStepRuns:
 
     def stop(self, step_run_id: str, message: str) -> str:
         return _end(step_run_id, ExecutionStatus.STOPPED, message)
+
+
+def _read_news(step_run: StepRunResponse) -> StepRunNews:
+    return StepRunNews(step_run.status.value, _read_end_time(step_run))
+
+
+def _read_end_time(step_run: StepRunResponse) -> datetime | None:
+    # The server keeps UTC without saying so.
+    return step_run.end_time.replace(tzinfo=timezone.utc) if step_run.end_time else None
 
 
 def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:

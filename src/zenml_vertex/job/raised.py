@@ -1,0 +1,72 @@
+"""What a step's code raised, in one line, as ZenML has recorded it on the step run."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+_PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
+_MOST_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception that ended a step."""
+
+    # Name of its class, such as `ValueError`; empty if it is not known.
+    kind: str
+    # What it says: foreign text, of any length.
+    message: str
+    # Where in the step's function, as `train.py, line 12`; empty if it is not known.
+    place: str = ""
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether the step's code ended its process, as `sys.exit` does."""
+        return self.kind == "SystemExit"
+
+    def __str__(self) -> str:
+        """One line of printable characters, without a full stop."""
+        if self.is_exit:
+            text = f"its code called sys.exit({self._exit_argument})"
+        else:
+            text = ": ".join(part for part in (self.kind, _shorten(self.message)) if part)
+        text = text.rstrip(". ")
+        return f"{text} ({self.place})" if self.place else text
+
+    @property
+    def _exit_argument(self) -> str:
+        message = _shorten(self.message)
+        return message if re.fullmatch(r"-?\d*|None|True|False", message) else repr(message)
+
+
+def read_raised(
+    traceback: str, source: str | None, message: str | None, user_code_line: int | None
+) -> Raised | None:
+    """Read ZenML's `ExceptionInfo`; None if it says nothing.
+
+    Args:
+        traceback: It begins in the step's function if `user_code_line` is set.
+        source: The class, such as `builtins.ValueError`.
+        message: What the exception says.
+        user_code_line: The line within the step's function.
+    """
+    kind = source.rpartition(".")[2] if source else _find_kind(traceback, message or "")
+    if not (kind or message):
+        return None
+    found = _PLACE.search(traceback) if user_code_line is not None else None
+    # The path is that of the container.
+    place = f"{PurePath(found[1]).name}, line {found[2]}" if found else ""
+    return Raised(_shorten(kind), message or "", _shorten(place))
+
+
+def _find_kind(traceback: str, message: str) -> str:
+    """The class of an exception that ZenML could not import, from the end of its traceback."""
+    first = re.escape(message.partition("\n")[0])
+    names = re.findall(rf"^([\w.<>]+)(?:: {first})?$", traceback, re.MULTILINE)
+    return str(names[-1]).rpartition(".")[2] if names else ""
+
+
+def _shorten(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS].rstrip()}…"

@@ -1,0 +1,74 @@
+"""What a step's code raised, as one line says it."""
+
+import traceback
+
+import pytest
+from zenml.utils.exception_utils import collect_exception_information
+
+from zenml_vertex.job.raised import Raised, read_raised
+
+
+class StrangeError(Exception):
+    """An exception of the step's own."""
+
+
+class LocalError(Exception):
+    """One that cannot be imported by its name."""
+
+
+def raise_it(error: BaseException) -> None:
+    """Raise, as a step's function does."""
+    raise error from KeyError("inner")
+
+
+def read(error: BaseException) -> Raised | None:
+    """Read what ZenML records of an exception that `raise_it` raises."""
+    with pytest.raises(type(error)) as raised:
+        raise_it(error)
+    info = collect_exception_information(raised.value, raise_it)
+    return read_raised(info.traceback, info.source, info.message, info.user_code_line)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConnectionError("503 Service Unavailable"), "ConnectionError: 503 Service Unavailable"),
+        (ValueError(), "ValueError"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (
+            StrangeError("one.\n  two\r\n\x1b[31mthree\x07\u202e."),
+            "StrangeError: one. two [31mthree",
+        ),
+        (ValueError("y" * 10_000), f"ValueError: {'y' * 200}…"),
+        (SystemExit(2), "its code called sys.exit(2)"),
+        (SystemExit(0), "its code called sys.exit(0)"),
+        (SystemExit(), "its code called sys.exit()"),
+        (SystemExit("no config, giving up"), "its code called sys.exit('no config, giving up')"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_one_line_says_what_was_raised_and_where(error: BaseException, text: str) -> None:
+    """The class, the message and the place in the step's function, of what ZenML records.
+
+    The message is foreign text: it fits into the line, whatever stands in it.
+    """
+    line = str(read(error))
+    said, _, place = line.rpartition(" (test_raised.py, line ")
+    assert said == text
+    assert place.removesuffix(")").isdecimal()
+
+
+def test_an_exception_that_zenml_cannot_import_has_its_class_from_the_traceback() -> None:
+    """ZenML records no source then; the end of the traceback has the name."""
+    with pytest.raises(LocalError) as raised:
+        raise_it(LocalError("lost\nand found"))
+    text = "".join(traceback.format_exception(raised.value))
+    assert str(read_raised(text, None, str(raised.value), None)) == "LocalError: lost and found"
+
+
+def test_what_says_nothing_is_not_cited() -> None:
+    """Neither a class nor a message: there is nothing to say; a message alone is said."""
+    assert read_raised("", None, None, None) is None
+    assert str(read_raised("The job failed.", None, "The job failed.", None)) == "The job failed"
+    assert str(read_raised("no file", "builtins.ValueError", "", 3)) == "ValueError"

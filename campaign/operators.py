@@ -57,12 +57,13 @@ class PluginSubject:
         self, process: Process, trial: Trial, world: World, key_file: Path
     ) -> VertexStepOperator:
         """A step operator in a process of its own."""
-        del world
         config = VertexStepOperatorConfig(
             region=REGION,
             project=PROJECT,
             on_client_exit="detach" if trial.detaches else "cancel",
             service_account_path=str(key_file) if trial.has_key else None,
+            # An emulator that the variable names gets no credentials.
+            api_endpoint=world.url if trial.has_key else None,
         )
         pool = ConnectionPool(process, run_in_background=process.background.append)
         return VertexStepOperator(**build_component(config), clock=process, pool=pool)

@@ -182,7 +182,8 @@ class VertexStepOperatorSettings(BaseSettings):
         default=None,
         description="Address of the Vertex AI API: a host, or a URL such as "
         "`http://127.0.0.1:8085` for an emulator. Default: the environment variable "
-        "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region.",
+        "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region. A host that is "
+        "not Google's must be in ZENML_VERTEX_ALLOWED_HOSTS where the pipeline is started.",
     )
 
     # Name of a setting that is wrong -> what is said of it; the setting has its default.

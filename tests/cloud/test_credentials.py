@@ -140,30 +140,39 @@ def test_an_emulator_gets_no_credentials_of_the_machine(
         connected()
 
 
-def test_an_emulator_gets_the_components_key(
+def test_an_emulator_does_not_get_the_components_key(
     emulator: VertexEmulator,
     write_key: WriteKey,
     connected: Connected,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A key file in the component is used on an emulator on this machine."""
+    """Whoever listens at the variable's address gets no token of the component's key file."""
     emulator.reset()
     monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", emulator.host)
     read(connected(key_file=str(write_key(TOKEN_URL))).jobs)
-    assert reads(emulator) == [("local-stack@my-project.iam.gserviceaccount.com", 404)]
+    assert reads(emulator) == [("anonymous", 404)]
 
 
 def test_an_emulator_elsewhere_gets_no_token(
     write_key: WriteKey, connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An emulator on another machine gets no token in clear text, but uses the key's project."""
-    monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", "10.255.255.1:80")
-    identity = connected(key_file=str(write_key(TOKEN_URL))).identity
-    assert identity.description == "anonymous (emulator)"
-    assert identity.project == "my-project"
-    assert identity.credentials.token is None
-    with pytest.raises(Exception, match="cannot be refreshed"):
-        identity.credentials.refresh(None)
+    """An emulator on another machine gets no token of key file or connector, whatever the scheme.
+
+    Whoever could set the variable got the tokens with `https://`. The project is still theirs.
+    """
+    monkeypatch.setenv("ZENML_VERTEX_ALLOWED_HOSTS", "other.example.com")
+    key = str(write_key(TOKEN_URL))
+    for scheme in ("", "http://", "https://"):
+        monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", f"{scheme}other.example.com:80")
+        for source in ({"key_file": key}, {"connector": connector_at("", project="my-project")}):
+            connection = connected(**source)
+            identity = connection.identity
+            assert identity.description.startswith("anonymous (emulator) instead of ")
+            assert identity.project == "my-project"
+            assert identity.credentials.token is None
+            with pytest.raises(Exception, match="cannot be refreshed"):
+                identity.credentials.refresh(None)
+            assert "other.example.com:80/" in connection.logs._url
 
 
 @pytest.mark.smoke

@@ -1,8 +1,10 @@
 """The address of the API, and where credentials are never sent."""
 
+import re
+
 import pytest
 
-from zenml_vertex.cloud.endpoint import Endpoint, choose_endpoint
+from zenml_vertex.cloud.endpoint import Endpoint, check_host, choose_endpoint
 from zenml_vertex.errors import ConfigurationError
 
 EMULATOR = {"AIPLATFORM_EMULATOR_HOST": "127.0.0.1:8085"}
@@ -30,11 +32,97 @@ def test_an_empty_variable_counts_as_unset(value: str) -> None:
     assert endpoint == Endpoint("us-central1-aiplatform.googleapis.com")
 
 
-def test_an_emulator_elsewhere_is_marked_as_clear_text() -> None:
-    """The endpoint of an emulator on another machine is marked, so that no token is sent."""
-    environ = {"AIPLATFORM_EMULATOR_HOST": "10.0.0.1:8085"}
+@pytest.mark.parametrize(
+    "value",
+    ["10.0.0.1:8085", "https://other:1", "0.0.0.0:1", "127.0.0.1.example.com", "127.1:1", "[::]:1"],
+)
+def test_an_emulator_elsewhere_needs_a_second_word(value: str) -> None:
+    """Whoever sets one variable does not get ZenML's token, which each job carries.
+
+    The variable that the error names allows it, as the error prints it.
+    """
+    environ = {"AIPLATFORM_EMULATOR_HOST": value}
+    with pytest.raises(ConfigurationError, match="the ZenML server's access token") as caught:
+        choose_endpoint(region="us-central1", api_endpoint=None, environ=environ)
+    command = re.search(r"`export (\w+)=(\S+)`", str(caught.value))
+    assert command
+    environ[command[1]] = command[2]
     endpoint = choose_endpoint(region="us-central1", api_endpoint=None, environ=environ)
-    assert endpoint == Endpoint("http://10.0.0.1:8085", is_emulator=True, is_open=True)
+    assert endpoint.is_emulator
+
+
+@pytest.mark.parametrize("region", ["", "evil.example:8443?", "evil.example/", "a@b", "A", "r\n"])
+@pytest.mark.parametrize("api_endpoint", [None, "http://127.0.0.1:1"])
+def test_a_region_cannot_become_a_host(region: str, api_endpoint: str | None) -> None:
+    """Whoever calls with a region of somebody else's making gets an error, and no host from it."""
+    with pytest.raises(ConfigurationError, match="not a region"):
+        choose_endpoint(region=region, api_endpoint=api_endpoint, environ={})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://vertex.example.com",
+        "vertex.example.com:443",
+        "googleapis.com.example.com",
+        "evilgoogleapis.com",
+        "googleapis.com",
+        "10.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "localhost.example.com",
+        "0.0.0.0",
+    ],
+)
+def test_a_host_of_somebody_elses_needs_consent(address: str) -> None:
+    """Whoever may edit a shared component or a YAML file got everybody's tokens with `https://`.
+
+    Without a word of the person at the machine they are refused; the printed command works.
+    """
+    endpoint = choose_endpoint(region="us-central1", api_endpoint=address, environ={})
+    with pytest.raises(ConfigurationError, match="not Google's") as caught:
+        check_host(endpoint, lambda: "googleapis.com", {})
+    command = re.search(r"`export (\w+)=(\S+)`", str(caught.value))
+    assert command
+    check_host(endpoint, lambda: "googleapis.com", {command[1]: command[2]})
+    check_host(endpoint, lambda: "", {command[1]: f"a.example, {command[2].upper()}"})
+    with pytest.raises(ConfigurationError):
+        check_host(endpoint, lambda: "", {command[1]: f"x{command[2]}, ,{command[2]}.example"})
+
+
+def _refuse() -> str:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://us-central1-aiplatform.googleapis.com",
+        "EU-WEST4-aiplatform.GoogleAPIs.com.",
+        "https://aiplatform-psc.p.googleapis.com:443/",
+        "http://127.0.0.1:8085",
+        "127.0.0.1",
+        "https://localhost:1",
+        "[::1]:1",
+    ],
+)
+def test_google_and_this_machine_need_no_consent(address: str) -> None:
+    """Google's hosts, Private Service Connect's and loopback are taken; nobody else is asked."""
+    check_host(choose_endpoint(region="r", api_endpoint=address, environ={}), _refuse, {})
+
+
+@pytest.mark.parametrize(
+    ("universe", "is_taken"),
+    [("apis-s3ns.fr", True), ("s3ns.fr", False), ("fr", False), ("", False)],
+)
+def test_the_credentials_universe_is_taken(universe: str, *, is_taken: bool) -> None:
+    """Hosts in the universe domain of the credentials are taken, unless it is no domain."""
+    endpoint = Endpoint("https://u-france-east1-aiplatform.apis-s3ns.fr")
+    if is_taken:
+        check_host(endpoint, lambda: universe, {})
+    else:
+        with pytest.raises(ConfigurationError):
+            check_host(endpoint, lambda: universe, {})
 
 
 def test_a_setting_overrides_the_environment() -> None:

@@ -242,7 +242,7 @@ def test_steps_run_with_a_connector_and_the_pages_settings(
     """The page's connector, step operator and stack run steps with its decorators, unchanged.
 
     Both import paths of the settings work, the page's alias of the disk type counts, and the
-    connector's project and credentials are used. The page's first decorator requests a machine
+    connector's project is used. The page's first decorator requests a machine
     that is not in Google's list for training, but on another page of Google's; a warning is
     logged before the image is built, and the job runs.
     """

@@ -34,6 +34,47 @@ def test_an_invalid_resource_name_is_refused(text: str) -> None:
         JobName.parse(text)
 
 
+@pytest.mark.parametrize("part", ["project", "location", "job"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "evil.example:8443?",
+        "evil.example#",
+        "user@evil.example",
+        "evil.example\\",
+        "..",
+        "%2e%2e",
+        "--impersonate-service-account=a",
+        "a b",
+        "a\n",
+        "$(id)",
+        "`id`",
+        "\x1b[2J",
+        "\u0661\u0662",
+        "a" * 64,
+    ],
+)
+def test_a_name_whose_parts_could_be_anything_else_is_refused(part: str, text: str) -> None:
+    """A step that writes its job's name as metadata cannot make it a host, a path or an option.
+
+    A location `evil.example:8443?` became the API's host, and got the submitter's token.
+    """
+    parts = {"project": "123", "location": "europe-west4", "job": "456", part: text}
+    with pytest.raises(VertexStepOperatorError) as caught:
+        JobName.parse(
+            f"projects/{parts['project']}/locations/{parts['location']}/customJobs/{parts['job']}"
+        )
+    assert "\x1b" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("project", ["123", "my-project-1", "example.com:my-project"])
+def test_every_form_of_a_project_is_taken(project: str) -> None:
+    """Numbers, IDs, and IDs that belong to a domain are projects."""
+    text = f"projects/{project}/locations/northamerica-northeast1/customJobs/1234567890123456789"
+    assert str(JobName.parse(text)) == text
+
+
 @given(run_name=st.text(max_size=300), step_name=st.text(min_size=1, max_size=300))
 def test_a_display_name_never_exceeds_128_characters(run_name: str, step_name: str) -> None:
     """A display name has at most 128 characters, however long the names of run and step are."""
@@ -169,13 +210,13 @@ def test_a_container_without_a_valid_attempt_number_is_the_first_attempt(number:
 def test_commands_have_the_projects_id_where_it_is_known() -> None:
     """Names have the project's number, which some commands of gcloud refuse; a create has the ID.
 
-    Whatever stands in a name, a shell reads the command as it is meant.
+    A shell reads the command as it is meant.
     """
-    name = JobName.parse("projects/123/locations/europe-west4/customJobs/4 5'")
+    name = JobName.parse("projects/123/locations/europe-west4/customJobs/45")
     known = name.created_in("projects/my-project/locations/europe-west4")
     assert known == name
     assert shlex.split(known.stream_logs_command)[-3:] == [
-        "4 5'",
+        "45",
         "--region=europe-west4",
         "--project=my-project",
     ]

@@ -2,12 +2,15 @@
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from google.auth.credentials import AnonymousCredentials
-
-from zenml_vertex.cloud.credentials import ConnectorAccess, Identity, resolve_identity
-from zenml_vertex.cloud.endpoint import choose_endpoint
+from zenml_vertex.cloud.credentials import (
+    ConnectorAccess,
+    Identity,
+    find_universe,
+    resolve_identity,
+)
+from zenml_vertex.cloud.endpoint import check_host, choose_endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
 from zenml_vertex.cloud.secrets import SecretManager
@@ -44,7 +47,7 @@ def connect(
 
     Raises:
         CredentialsError: If there is no identity, or no project.
-        ConfigurationError: If the endpoint cannot be used.
+        ConfigurationError: If the endpoint cannot be used, or must not get access tokens.
     """
     endpoint = choose_endpoint(region=region, api_endpoint=api_endpoint, environ=os.environ)
     identity = resolve_identity(
@@ -53,11 +56,7 @@ def connect(
         connector=connector,
         is_emulator=endpoint.is_emulator,
     )
-    if endpoint.is_open:
-        # An emulator on another machine gets its jobs, but no token.
-        identity = replace(
-            identity, credentials=AnonymousCredentials(), description="anonymous (emulator)"
-        )
+    check_host(endpoint, lambda: find_universe(identity.credentials), os.environ)
     logger.info(
         "Vertex AI: acting as %s in project `%s`, region `%s` (%s).",
         identity.description,

@@ -2,7 +2,7 @@
 
 The first of these counts: a linked service connector, the key file of the settings,
 Application Default Credentials, the login of the gcloud CLI, the machine's own
-service account. An emulator needs none of the last three.
+service account. An emulator gets none of them, and needs only a project.
 """
 
 import os
@@ -27,6 +27,7 @@ from zenml_vertex.errors import CredentialsError
 # Covers aiplatform, logging, storage and artifact registry.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
+_ANONYMOUS = "anonymous (emulator)"
 # What google-auth raises for a file of credentials with something missing or wrong.
 _LOADING_ERRORS = (GoogleAuthError, ValueError, LookupError, TypeError, AttributeError, OSError)
 
@@ -105,7 +106,8 @@ def resolve_identity(
         project: Project of the settings; empty for the one of the credentials.
         key_file: Path of a key file; empty for none.
         connector: The linked connector, if there is one.
-        is_emulator: Whether the API is an emulator, which needs no credentials.
+        is_emulator: Whether the API is an emulator, which gets no credentials: of a connector
+            or key file, only the project is used.
 
     Raises:
         CredentialsError: If there is no identity, or no project.
@@ -119,7 +121,7 @@ def resolve_identity(
     elif key_file:
         credentials, found_project, who = _load_key_file(key_file)
     elif is_emulator:
-        credentials, found_project, who = AnonymousCredentials(), None, "anonymous (emulator)"
+        credentials, found_project, who = AnonymousCredentials(), None, _ANONYMOUS
     else:
         credentials, found_project, who = _find_on_this_machine()
     chosen = project or found_project
@@ -128,7 +130,21 @@ def resolve_identity(
             f"No Google Cloud project is set, and {who} has none. Set one with "
             "`zenml step-operator update NAME --project=PROJECT_ID`."
         )
+    if is_emulator and who != _ANONYMOUS:
+        credentials, who = AnonymousCredentials(), f"{_ANONYMOUS} instead of {who}"
     return Identity(credentials, chosen, who)
+
+
+def find_universe(credentials: Any) -> str:
+    """The domain whose services credentials are for, `googleapis.com` for nearly all; may ask.
+
+    Google Cloud has others for customers of sovereign clouds, which key files name in
+    `universe_domain`.
+    """
+    try:
+        return str(getattr(credentials, "universe_domain", None) or "")
+    except GoogleAuthError:
+        return ""
 
 
 def check_connector_project(project: str | None, connector_project: str) -> None:

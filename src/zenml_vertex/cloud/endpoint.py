@@ -1,14 +1,21 @@
-"""Where the Vertex AI API is."""
+"""Where the Vertex AI API is, and which hosts this machine trusts with what is sent there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.identity import is_region
 
 EMULATOR_VARIABLE = "AIPLATFORM_EMULATOR_HOST"
+# Hosts, separated by commas, that the person at this machine trusts beside Google's.
+ALLOWED_HOSTS_VARIABLE = "ZENML_VERTEX_ALLOWED_HOSTS"
 
+# Addresses for Private Service Connect, `*.p.googleapis.com`, are among its subdomains:
+# https://cloud.google.com/vpc/docs/about-accessing-google-apis-endpoints
+_GOOGLE = "googleapis.com"
 # No user and password before the host: the address is part of log lines.
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?)://)?"
@@ -25,10 +32,14 @@ class Endpoint:
 
     # Host, or URL with a scheme.
     url: str
-    # Whether it is that of an emulator, which needs no credentials.
+    # Whether it is that of an emulator, which gets no credentials.
     is_emulator: bool = False
-    # Whether what is sent there crosses a network in clear text.
-    is_open: bool = False
+
+    @property
+    def host(self) -> str:
+        """The host alone, in lower case and without the dot that a full name may end with."""
+        url = self.url if "://" in self.url else f"https://{self.url}"
+        return _plain(urlsplit(url).hostname or "")
 
 
 def choose_endpoint(
@@ -37,32 +48,115 @@ def choose_endpoint(
     """Choose the address of the API: a setting, an emulator, or the region's own.
 
     `AIPLATFORM_EMULATOR_HOST` is `host:port`, as for other emulators of Google's
-    services; a scheme before it is accepted.
+    services; a scheme before it is accepted. A job bears ZenML's token, so an emulator
+    elsewhere needs `ZENML_VERTEX_ALLOWED_HOSTS` too.
 
     Raises:
-        ConfigurationError: For an invalid address, and for an `api_endpoint` that would
-            send credentials in clear text over a network.
+        ConfigurationError: For an invalid address or region, for an `api_endpoint` that would
+            send credentials in clear text over a network, and for an emulator on another
+            machine that this one does not allow.
     """
+    if not is_region(region):
+        # It becomes part of a host's name, whoever passes it here.
+        raise ConfigurationError(
+            [f"`region` is `{region}`, which is not a region. Write one such as `europe-west4`."]
+        )
     if api_endpoint and api_endpoint.strip():
-        url, is_open = _read_address(api_endpoint, "api_endpoint", default_scheme="")
-        if is_open:
+        endpoint = Endpoint(_read_address(api_endpoint, "api_endpoint", default_scheme=""))
+        if endpoint.url.startswith("http://") and not is_loopback(endpoint.host):
+            address = endpoint.url.removeprefix("http://")
             raise ConfigurationError(
                 [
-                    f"`api_endpoint` is `{url}`, which would send credentials in clear text. Write "
-                    "https://, or, for an emulator on another machine, set "
-                    f"{EMULATOR_VARIABLE}={url.removeprefix('http://')} instead."
+                    f"`api_endpoint` is `{endpoint.url}`, which would send credentials in clear "
+                    "text. Write https://, or, for an emulator on another machine, set "
+                    f"{EMULATOR_VARIABLE}={address} instead."
                 ]
             )
-        return Endpoint(url)
+        return endpoint
     emulator = environ.get(EMULATOR_VARIABLE, "")
     if emulator.strip():
-        url, is_open = _read_address(emulator, EMULATOR_VARIABLE, default_scheme="http://")
-        return Endpoint(url, is_emulator=True, is_open=is_open)
+        url = _read_address(emulator, EMULATOR_VARIABLE, default_scheme="http://")
+        endpoint = Endpoint(url, is_emulator=True)
+        if not is_loopback(endpoint.host) and endpoint.host not in _read_allowed(environ):
+            raise ConfigurationError(
+                [
+                    f"`{EMULATOR_VARIABLE}` is `{url}`, which is not this machine, and jobs carry "
+                    f"the ZenML server's access token. {_allow(endpoint.host)}; otherwise run "
+                    f"`unset {EMULATOR_VARIABLE}`."
+                ]
+            )
+        return endpoint
     return Endpoint(f"{region}-aiplatform.googleapis.com")
 
 
-def _read_address(text: str, name: str, *, default_scheme: str) -> tuple[str, bool]:
-    """The address in its plainest spelling, and whether it is in clear text over a network.
+def check_host(
+    endpoint: Endpoint, find_universe: Callable[[], str], environ: Mapping[str, str]
+) -> None:
+    """Refuse to send access tokens to a host that this machine has no reason to trust.
+
+    `api_endpoint` is shared: whoever may edit a step operator or a pipeline's YAML file sets
+    it for everybody.
+
+    Args:
+        endpoint: Where tokens would go.
+        find_universe: The universe domain of the credentials; asked for only if it matters,
+            because a machine's credentials ask a server for it.
+        environ: Environment of this process.
+
+    Raises:
+        ConfigurationError: If it is not Google's, on this machine, in the credentials' own
+            universe domain, or named by `ZENML_VERTEX_ALLOWED_HOSTS`.
+    """
+    host = endpoint.host
+    if endpoint.is_emulator or is_loopback(host) or _is_within(host, _GOOGLE):
+        return
+    if host in _read_allowed(environ):
+        return
+    universe = _plain(find_universe())
+    if "." in universe and _is_within(host, universe):
+        return
+    raise ConfigurationError(
+        [
+            f"`api_endpoint` is `{endpoint.url}`, which is not Google's, and would get your access "
+            f"tokens. {_allow(host)}; otherwise run `zenml step-operator remove-attribute NAME "
+            "api_endpoint`."
+        ]
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name alone; no name is looked up."""
+    host = host.strip("[]")
+    if _plain(host) == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _allow(host: str) -> str:
+    return (
+        f"If you trust it, run `export {ALLOWED_HOSTS_VARIABLE}={host}` where the pipeline is "
+        "started"
+    )
+
+
+def _read_allowed(environ: Mapping[str, str]) -> set[str]:
+    listed = environ.get(ALLOWED_HOSTS_VARIABLE, "").split(",")
+    return {_plain(host.strip().strip("[]")) for host in listed if host.strip()}
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return host.endswith(f".{domain}")
+
+
+def _plain(host: str) -> str:
+    return host.lower().removesuffix(".")
+
+
+def _read_address(text: str, name: str, *, default_scheme: str) -> str:
+    """The address in its plainest spelling.
 
     Raises:
         ConfigurationError: If it is not valid; the text, which may contain a password, is
@@ -79,14 +173,4 @@ def _read_address(text: str, name: str, *, default_scheme: str) -> tuple[str, bo
         )
     scheme = f"{match['scheme'].lower()}://" if match["scheme"] else default_scheme
     port = f":{match['port']}" if match["port"] else ""
-    url = f"{scheme}{match['host']}{port}{match['path']}"
-    return url, scheme == "http://" and not _is_loopback(match["host"].strip("[]"))
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return f"{scheme}{match['host']}{port}{match['path']}"

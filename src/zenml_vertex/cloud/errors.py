@@ -10,7 +10,7 @@ from typing import Any
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.protobuf.json_format import ParseError
-from requests.exceptions import ProxyError, RequestException, SSLError
+from requests.exceptions import ProxyError, RequestException, SSLError, TooManyRedirects
 
 from zenml_vertex.cloud.redaction import iter_chain, presentable, redact
 from zenml_vertex.errors import (
@@ -88,9 +88,7 @@ def _translate(error: Exception, action: str, who: str) -> VertexStepOperatorErr
     if isinstance(error, OSError):
         # The REST transport wraps no error of requests, which itself raises
         # OSError for a bundle of certificates that is not there.
-        return ServiceUnavailable(
-            f"Vertex AI did not respond while {action}: {_explain(error)}{_cure_connection(error)}"
-        )
+        return ServiceUnavailable(_describe_connection(error, action))
     if isinstance(error, (ParseError, UnicodeDecodeError, AttributeError, TypeError)):
         # api_core fails with the last two on an error's body that is not Google's.
         return ServiceUnavailable(
@@ -180,6 +178,16 @@ def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) 
         and (description := redact(str(violation.get("description", "")))) not in text
     ]
     return " ".join([_end_sentence(text), *(_end_sentence(item) for item in more)]).strip()
+
+
+def _describe_connection(error: Exception, action: str) -> str:
+    if isinstance(error, TooManyRedirects):
+        return (
+            f"Got a redirect, which is not followed, while {action}. A login page may stand in "
+            "between: open the endpoint in a browser. If the API has moved, set `api_endpoint` to "
+            "its new address."
+        )
+    return f"Vertex AI did not respond while {action}: {_explain(error)}{_cure_connection(error)}"
 
 
 def _cure_connection(error: Exception) -> str:

@@ -16,6 +16,7 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
 from zenml_vertex.cloud.redaction import redact
+from zenml_vertex.cloud.transport import protect
 from zenml_vertex.errors import RequestRejected, ServiceUnavailable
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.job.request import JobJson
@@ -61,6 +62,9 @@ class VertexJobs:
                 transport="rest",
                 client_options={"api_endpoint": endpoint.url},
             )
+            # The client makes its own session, and takes none.
+            transport: Any = self._client.transport
+            protect(transport._session)  # noqa: SLF001
         self._cancel_retry = Retry(
             predicate=if_transient_error,
             initial=0.5,

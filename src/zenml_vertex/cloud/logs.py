@@ -10,6 +10,7 @@ from google.auth.transport.requests import AuthorizedSession
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
+from zenml_vertex.cloud.transport import protect
 from zenml_vertex.errors import VertexApiError
 
 _GOOGLE = "https://logging.googleapis.com"
@@ -30,7 +31,7 @@ class VertexLogs:
 
     def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
         self._identity = identity
-        is_here = endpoint.url.startswith("http://")
+        is_here = endpoint.is_emulator or endpoint.url.startswith("http://")
         self._url = (endpoint.url if is_here else _GOOGLE) + _PATH
 
     def fetch_tail(self, name: str, task_name: str) -> list[str]:
@@ -55,6 +56,7 @@ class VertexLogs:
         action = f"reading the log of {name}"
         with translated(action, self._identity.description):
             session = AuthorizedSession(self._identity.credentials)
+            protect(session)
             try:
                 answer = session.post(
                     self._url, json=query, timeout=(_CONNECT_SECONDS, _READ_SECONDS)

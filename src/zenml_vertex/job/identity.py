@@ -52,8 +52,21 @@ _TASK_TYPE = re.compile(r"workerpool([0-9]{1,9})")
 _TASK_INDEX = re.compile(r"[0-9]{1,9}")
 _ATTEMPT_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
-_PARENT = re.compile(r"projects/([^/]+)/locations/[^/]+")
-_RESOURCE_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
+# A name may come from metadata that a step has written. What it names becomes part of hosts,
+# paths and commands, so each part has its own characters: a project's number or ID, that of
+# a domain too (`example.com:my-project`), a region, and digits.
+_PROJECT_PATTERN = r"[a-z0-9][a-z0-9.:-]{0,62}"
+_REGION_PATTERN = r"[a-z][a-z0-9-]{0,62}"
+_REGION = re.compile(_REGION_PATTERN)
+_PARENT = re.compile(rf"projects/({_PROJECT_PATTERN})/locations/{_REGION_PATTERN}")
+_RESOURCE_NAME = re.compile(
+    rf"projects/({_PROJECT_PATTERN})/locations/({_REGION_PATTERN})/customJobs/([0-9]{{1,20}})"
+)
+
+
+def is_region(text: str) -> bool:
+    """Whether a text has the form of a region's name, and so is safe in the name of a host."""
+    return _REGION.fullmatch(text or "") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ class JobName:
         match = _RESOURCE_NAME.fullmatch(name)
         if match is None:
             raise VertexStepOperatorError(
-                f"`{name}` is not the name of a Vertex AI job: expected "
+                f"{name[:200]!r} is not the name of a Vertex AI job: expected "
                 "`projects/P/locations/L/customJobs/ID`."
             )
         return cls(*match.groups())

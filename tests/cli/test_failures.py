@@ -61,6 +61,8 @@ def test_what_a_killed_command_has_left_is_removed(
                 [kept, used]
             )
     assert list(tmp_path.iterdir()) == [kept]
+    # Nothing in it says that it may be removed once this process has ended.
+    assert list(kept.iterdir()) == []
 
 
 def test_a_temporary_folder_that_others_can_replace_is_refused(

@@ -2,19 +2,34 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from zenml.config import DockerSettings
+from zenml.config.docker_settings import PythonEnvironmentExportMethod
+from zenml.config.step_configurations import Step
 from zenml.image_builders import BuildContext
+from zenml.utils.pipeline_docker_image_builder import PipelineDockerImageBuilder
 
 import zenml_vertex
+from tests.support.components import make_operator
+from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts, read_files
 
+if TYPE_CHECKING:
+    from zenml.stack import Stack
+
 PACKAGE = Path(zenml_vertex.__file__).parent
-URLS = {
+# What installers write down of where this package came from. An index, a private one and
+# `--find-links` leave nothing.
+URLS: dict[str, dict[str, object] | None] = {
+    "index": None,
     "editable": {"url": "file:///src/zenml-vertex", "dir_info": {"editable": True}},
     "folder": {"url": "file:///src/zenml-vertex", "dir_info": {}},
     "wheel": {"url": "file:///dist/zenml_vertex-0.2.0-py3-none-any.whl", "archive_info": {}},
@@ -23,6 +38,18 @@ URLS = {
         "vcs_info": {"vcs": "git", "commit_id": "0" * 40},
     },
 }
+
+
+def make_step(settings: DockerSettings) -> Step:
+    """A step as a compiled pipeline has it."""
+    spec = {"source": "pipelines.train", "upstream_steps": [], "invocation_id": "train"}
+    configuration = {
+        "name": "train",
+        "settings": {"docker": settings.model_dump(exclude_unset=True)},
+    }
+    return Step.model_validate(
+        {"spec": spec, "config": configuration, "step_config_overrides": configuration}
+    )
 
 
 @pytest.fixture
@@ -41,23 +68,62 @@ def installed(tmp_path: Path) -> Distribution:
     return PathDistribution(folder)
 
 
-def test_a_release_is_named_by_its_version(installed: Distribution) -> None:
-    """A release is installed in the image from the index, without Google's client."""
-    parts = choose_image_parts(installed, PACKAGE)
-    assert parts.requirements == {"zenml-vertex==0.2.0"}
-    assert parts.files == {}
-
-
 @pytest.mark.parametrize("kind", URLS)
-def test_an_unreleased_version_is_copied_as_files(kind: str, installed: Distribution) -> None:
-    """A checkout, wheel or Git URL is copied into the image, with its requirements by name."""
-    (Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info" / "direct_url.json"
-     ).write_text(json.dumps(URLS[kind]), "utf-8")  # fmt: skip
+def test_an_image_never_asks_an_index_for_this_package(kind: str, installed: Distribution) -> None:
+    """The files are copied into the image, with their requirements by name, however installed.
+
+    Whoever took the name on an index that an image asks had their code run in its build, with
+    what the build could reach, and in each step, with the token of its run.
+    """
+    if source := URLS[kind]:
+        folder = Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info"
+        (folder / "direct_url.json").write_text(json.dumps(source), "utf-8")
     parts = choose_image_parts(installed, PACKAGE)
     assert parts.requirements == {"zenml<0.99,>=0.96"}
     assert "zenml_vertex/steps/operator.py" in parts.files
     assert "zenml_vertex-0.2.0.dist-info/entry_points.txt" in parts.files
     assert not [name for name in parts.files if "direct_url" in name or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("with_stack", [True, False])
+@pytest.mark.parametrize(
+    "replicated",
+    [True, PythonEnvironmentExportMethod.PIP_FREEZE, PythonEnvironmentExportMethod.UV_FREEZE],
+)
+def test_a_copy_of_this_environment_asks_no_index_for_it_either(
+    replicated: PythonEnvironmentExportMethod | bool,
+    with_stack: bool,
+    installed: Distribution,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where ZenML lists this machine's packages for an image, this one comes by its files.
+
+    The attack is that of `test_an_image_never_asks_an_index_for_this_package`: the list named
+    the version, if this package came from an index or from `--find-links`.
+    """
+    settings = DockerSettings(
+        replicate_local_python_environment=replicated, install_stack_requirements=with_stack
+    )
+    operator = make_operator()
+    stack = cast("Stack", SimpleNamespace(requirements=lambda: operator.requirements))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(installed.locate_file("")))
+    gather = PipelineDockerImageBuilder.gather_requirements_files
+    (build,) = build_configurations({"train": make_step(settings)})
+    found = [text for _, text, _ in gather(build.settings, stack, log=False)]
+    assert "zenml==" in found[0]
+    assert not [text for text in found if re.search("zenml[-_]vertex", text)]
+    assert "zenml_vertex/steps/operator.py" in build.extra_files
+
+
+@pytest.mark.parametrize("replicated", [None, False, ["cat", "requirements.txt"]])
+def test_other_docker_settings_reach_zenml_as_they_are(replicated: list[str] | bool | None) -> None:
+    """A command of the user's own stays theirs, and an image without the stack gets no files."""
+    settings = DockerSettings(
+        replicate_local_python_environment=replicated, install_stack_requirements=False
+    )
+    (build,) = build_configurations({"train": make_step(settings)})
+    assert (build.settings, build.extra_files) == (settings, {})
 
 
 def test_the_files_are_under_400_kilobytes() -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from zenml.client import Client
 from zenml.config import DockerSettings
 from zenml.config.build_configuration import BuildConfiguration
+from zenml.config.docker_settings import PythonEnvironmentExportMethod
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.installation import NAME
 from zenml_vertex.job.images import ImagePlan, advise_image
 from zenml_vertex.steps.own_package import find_image_parts
 
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 # The built-in operator's key, so that an image it has built is found again.
 DOCKER_IMAGE_KEY = "vertex_step_operator"
+# How ZenML lists the packages of this machine for an image -> the same without this package,
+# which such a list would name by its version, for any index to answer.
+_PIP_FREEZE = ["pip", "freeze", "--exclude", NAME]
+_UV_FREEZE = ["uv", "pip", "freeze", "--exclude", NAME]
+_FREEZES = {
+    True: _PIP_FREEZE,
+    PythonEnvironmentExportMethod.PIP_FREEZE: _PIP_FREEZE,
+    PythonEnvironmentExportMethod.UV_FREEZE: _UV_FREEZE,
+}
 
 
 def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration]:
@@ -29,17 +40,23 @@ def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration
     Args:
         steps: Name of a step -> its configuration.
     """
-    files = find_image_parts().files
-    return [
-        BuildConfiguration(
-            key=DOCKER_IMAGE_KEY,
-            settings=step.config.docker_settings,
-            step_name=name,
-            # Like the requirements: whoever installs none brings this package along.
-            extra_files=files if step.config.docker_settings.install_stack_requirements else {},
-        )
-        for name, step in steps.items()
-    ]
+    return [_build_one(name, step.config.docker_settings) for name, step in steps.items()]
+
+
+def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
+    replicated = settings.replicate_local_python_environment
+    # ZenML takes a list of words as well, which is the user's own command.
+    freeze = None if isinstance(replicated, list) else _FREEZES.get(replicated or False)
+    if freeze:
+        settings = settings.model_copy(update={"replicate_local_python_environment": freeze})
+    # Like the requirements: whoever installs none brings this package along.
+    has_package = settings.install_stack_requirements or freeze
+    return BuildConfiguration(
+        key=DOCKER_IMAGE_KEY,
+        settings=settings,
+        step_name=name,
+        extra_files=find_image_parts().files if has_package else {},
+    )
 
 
 def advise_step_image(step: "Step", job: "JobFields") -> Iterator[str]:

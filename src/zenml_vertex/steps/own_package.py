@@ -1,12 +1,10 @@
 """This package as it is installed here: what an image needs in order to have it too.
 
-Installed from an index, the name and the version are enough. Installed from
-anywhere else (a checkout, editable or not, a wheel, a Git URL), its version is on no
-index that an image could ask, so its files travel with the build: ZenML copies them
-into the working folder, which Python searches first.
-
-https://packaging.python.org/en/latest/specifications/direct-url/ says how an
-installer marks the difference.
+Its files travel with the build: ZenML copies them into the working folder, which Python
+searches first. An image never asks an index for this package, however it was installed
+here: whose index an image asks is not known here, and where this package is not on it,
+anybody can put another one of this name there. `--find-links`, a private index and PyPI
+leave the same metadata, so that these could not tell which.
 """
 
 from contextlib import suppress
@@ -17,7 +15,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-NAME = "zenml-vertex"
+from zenml_vertex.installation import NAME
+
 _PACKAGE = Path(__file__).parents[1]
 # What a step's container can import, as patterns below the package: ZenML calls the
 # hook, loads the flavor, its config and the operator, and runs the entrypoint. The
@@ -47,7 +46,7 @@ class ImageParts:
     """What makes this package importable in an image.
 
     Args:
-        requirements: What pip installs there.
+        requirements: What pip installs there: the dependencies, never this package.
         files: Path in the image's working folder -> content.
     """
 
@@ -64,7 +63,7 @@ def find_image_parts() -> ImageParts:
     try:
         return choose_image_parts(distribution(NAME), _PACKAGE)
     except PackageNotFoundError:
-        # A copy without metadata, as in an archive of code, has no version to ask for.
+        # A copy without metadata, as in an archive of code, does not say what it requires.
         return ImageParts(frozenset(), read_files(_PACKAGE))
 
 
@@ -75,8 +74,6 @@ def choose_image_parts(installed: Distribution, package: Path) -> ImageParts:
         installed: Its metadata.
         package: Folder of its code.
     """
-    if installed.read_text("direct_url.json") is None:
-        return ImageParts(frozenset({f"{NAME}=={installed.version}"}), {})
     folder = f"{NAME.replace('-', '_')}-{installed.version}.dist-info"
     metadata = {
         f"{folder}/{name}": text

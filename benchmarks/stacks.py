@@ -40,10 +40,6 @@ def open_stacks(say: Say) -> Iterator[Stacks]:
             say(f"Starting a ZenML server with the step operator `{operator}`.")
             stack = start_local_stack(folder / operator, operator=operator)
             stacks[operator] = running.enter_context(stack)
-            expected = "zenml_vertex." if operator == "plugin" else "zenml.integrations."
-            if not stacks[operator].flavor_source.startswith(expected):
-                source = stacks[operator].flavor_source
-                raise RuntimeError(f"The flavor `vertex` is {source}, expected {expected}*.")
         yield Stacks(stacks, folder)
 
 

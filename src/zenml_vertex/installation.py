@@ -70,12 +70,67 @@ def reinstall_command() -> str:
     return target and f"{choose_installer()} --force-reinstall --no-deps {target}"
 
 
+def has_init_hook() -> bool:
+    """Whether `import zenml` here calls this package's hook, which makes it the flavor `vertex`.
+
+    An environment that got the package before it had the hook has it only after
+    `reinstall_command`.
+    """
+    try:
+        return is_hooked(distribution(NAME))
+    except PackageNotFoundError:
+        return False
+
+
+def is_hooked(installed: Distribution) -> bool:
+    """The same for any copy of this package.
+
+    Args:
+        installed: Its metadata.
+    """
+    return any(entry.group == "zenml.init_hooks" for entry in installed.entry_points)
+
+
 def upgrade_advice() -> str:
     """What brings a newer version of this package: the predicate of a sentence."""
     try:
         return choose_upgrade(distribution(NAME), choose_installer())
     except PackageNotFoundError:
         return _ANY_UPGRADE
+
+
+@cache
+def uninstall_command() -> str:
+    """The command that removes this package from this environment, as pip, uv or pipx has it.
+
+    Returns:
+        A line for a POSIX shell; it works from any folder.
+    """
+    return choose_uninstall()
+
+
+def choose_uninstall(
+    python: str = sys.executable,
+    *,
+    has_module: Callable[[str], object] = find_spec,
+    which: Callable[[str], str | None] = shutil.which,
+) -> str:
+    """The same for the environment of any Python.
+
+    Args:
+        python: Path of the Python.
+        has_module: Whether it can import a module.
+        which: Finds a program as a shell does.
+    """
+    folder = Path(python).parent.parent
+    # Both name the environment of a program after the package that brings it.
+    is_alone = folder.name == NAME
+    if (folder / "uv-receipt.toml").is_file() and is_alone:
+        return f"uv tool uninstall {NAME}"
+    if (folder / "pipx_metadata.json").is_file():
+        name = shlex.quote(folder.name)
+        return f"pipx uninstall {NAME}" if is_alone else f"pipx uninject {name} {NAME}"
+    return f"{_choose_program(python, 'uninstall', has_module, which)} {NAME}"
 
 
 def choose_upgrade(installed: Distribution, installer: str, *, released: bool = RELEASED) -> str:
@@ -133,15 +188,33 @@ def choose_installer(
         has_module: Whether it can import a module.
         which: Finds a program as a shell does.
     """
+    return _choose_program(python, "install", has_module, which)
+
+
+def _choose_program(
+    python: str,
+    verb: str,
+    has_module: Callable[[str], object],
+    which: Callable[[str], str | None],
+) -> str:
     quoted = shlex.quote(python)
     if has_module("pip"):
         found = which("pip")
-        # Another `pip` on the search path would install elsewhere.
+        # Another `pip` on the search path would work elsewhere.
         activated = found is not None and Path(found).parent == Path(python).parent
-        return "pip install" if activated else f"{quoted} -m pip install"
-    if which("uv"):
-        return f"uv pip install --python {quoted}"
-    return f"{quoted} -m ensurepip && {quoted} -m pip install"
+        return f"pip {verb}" if activated else f"{quoted} -m pip {verb}"
+    if which("uv") or _is_made_by_uv(python):
+        return f"uv pip {verb} --python {quoted}"
+    return f"{quoted} -m ensurepip && {quoted} -m pip {verb}"
+
+
+def _is_made_by_uv(python: str) -> bool:
+    """Whether uv has made the environment of a Python, and says so there."""
+    try:
+        written = (Path(python).parent.parent / "pyvenv.cfg").read_text("utf-8")
+    except (OSError, ValueError):
+        return False
+    return any(line.partition("=")[0].strip() == "uv" for line in written.splitlines())
 
 
 def _read_source(installed: Distribution) -> dict[str, Any] | None:

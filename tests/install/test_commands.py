@@ -9,16 +9,21 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.support.pages import PAGES, ROOT
+from zenml_vertex.cli import extras
 from zenml_vertex.installation import (
     RELEASED,
     choose_installer,
     choose_target,
+    choose_uninstall,
     choose_upgrade,
     find_missing,
+    has_init_hook,
     install_command,
+    is_hooked,
     reinstall_command,
 )
 
@@ -137,6 +142,67 @@ def test_the_command_installs_into_this_environment(
         "/env/bin/python", has_module=lambda name: pip and name == "pip", which=programs.get
     )
     assert found.startswith(command)
+
+
+@pytest.mark.parametrize("uv_line", ["uv = 0.9.3\n", "uv=0.9.3", "version_info = 3.13\nuv = 0.1"])
+def test_an_environment_of_uv_is_told_uvs_command(tmp_path: Path, uv_line: str) -> None:
+    """Where uv has made the environment, its command is told, also if uv is not on the path."""
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{uv_line}", "utf-8")
+    python = str(tmp_path / "bin" / "python")
+    found = choose_installer(python, has_module=lambda _: False, which=lambda _: None)
+    assert found == f"uv pip install --python {python}"
+    found = choose_uninstall(python, has_module=lambda _: False, which=lambda _: None)
+    assert found == f"uv pip uninstall --python {python} zenml-vertex"
+    (tmp_path / "pyvenv.cfg").write_bytes(b"\xff prompt = uv = venv")
+    found = choose_installer(python, has_module=lambda _: False, which=lambda _: None)
+    assert found.startswith(f"{python} -m ensurepip")
+
+
+@pytest.mark.parametrize(
+    ("folder", "receipt", "command"),
+    [
+        ("zenml-vertex", "pipx_metadata.json", "pipx uninstall zenml-vertex"),
+        ("zenml", "pipx_metadata.json", "pipx uninject zenml zenml-vertex"),
+        ("zenml-vertex", "uv-receipt.toml", "uv tool uninstall zenml-vertex"),
+        ("zenml", "uv-receipt.toml", "{python} -m pip uninstall zenml-vertex"),
+        ("env", "pyvenv.cfg", "{python} -m pip uninstall zenml-vertex"),
+    ],
+)
+def test_the_package_is_removed_by_what_installed_it(
+    tmp_path: Path, folder: str, receipt: str, command: str
+) -> None:
+    """The command that removes the package is that of pip, uv or pipx, whose environment it is."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / receipt).touch()
+    python = str(tmp_path / folder / "bin" / "python")
+    found = choose_uninstall(python, has_module=lambda _: True, which=lambda _: None)
+    assert found == command.format(python=python)
+
+
+def test_a_copy_without_the_hook_is_noticed(installed: Distribution) -> None:
+    """An environment that got the package before it had the init hook is told from a new one."""
+    assert not is_hooked(installed)
+    folder = Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info"
+    hook = "[zenml.init_hooks]\nzenml_vertex = zenml_vertex_init_hook:install\n"
+    (folder / "entry_points.txt").write_text(hook, "utf-8")
+    assert is_hooked(installed)
+    assert has_init_hook()
+
+
+def test_a_missing_extra_is_named_with_few_of_its_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lacks an extra names it, three of its packages at most, and the command."""
+    for count, listed in ((1, "a"), (3, "a, b, c"), (28, "a, b, c and 25 more")):
+        names = list("abcdefghijklmnopqrstuvwxyz12"[:count])
+        monkeypatch.setattr(extras, "find_missing", lambda _, names=names: names)
+        with pytest.raises(click.ClickException) as caught:
+            extras.require_extra("demo", "The demo")
+        first, second = caught.value.message.splitlines()
+        assert first == (
+            f"The demo needs the extra `demo`, which is not installed here: there is no {listed}."
+        )
+        assert second == f"Run this first: {install_command('demo')}"
 
 
 def test_this_copy_has_a_command() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from zenml_vertex.local_stack import start
 from zenml_vertex.local_stack.environment import (
     Layout,
     Secrets,
@@ -11,7 +12,9 @@ from zenml_vertex.local_stack.environment import (
     build_client_environment,
     build_emulator_environment,
     build_server_environment,
+    choose_flavor_source,
 )
+from zenml_vertex.local_stack.processes.servers import StartError
 
 LAYOUT = Layout(Path("/stack"))
 SECRETS = Secrets(password="the-password", jwt_key="the-jwt-key")
@@ -111,3 +114,24 @@ def test_clients_find_the_three_servers() -> None:
 def test_secrets_are_not_in_reprs() -> None:
     """The repr of the secrets shows none of them."""
     assert "the-" not in repr(SECRETS)
+
+
+def test_the_flavor_that_runs_is_named() -> None:
+    """What is said to be the flavor is what runs, also where the server's record is ZenML's."""
+    recorded = "zenml.integrations.gcp.flavors.x.VertexStepOperatorFlavor"
+    ours = "zenml_vertex.flavor.VertexStepOperatorFlavor"
+    assert choose_flavor_source("plugin", recorded) == ours
+    assert choose_flavor_source("builtin", recorded) == recorded
+
+
+def test_an_environment_without_the_hook_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ZenML's own operator would run unasked, nothing starts, and the cure is told."""
+    monkeypatch.setattr(start, "has_init_hook", lambda: False)
+    with (
+        pytest.raises(StartError, match=r"is ZenML's own in this .* Run `.+ --force-reinstall"),
+        start.start_local_stack(tmp_path / "stack"),
+    ):
+        pass
+    assert not (tmp_path / "stack").exists()

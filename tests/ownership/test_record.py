@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.forkserver import ForkServer
 from tests.support.rbac import PLAIN_USER
+from zenml_vertex.installation import uninstall_command
 from zenml_vertex.local_stack.environment import USER_NAME
 from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
 from zenml_vertex.local_stack.stack import LocalStack, make_project
@@ -178,7 +179,7 @@ def test_status_names_the_owner_and_the_next_command(stack: LocalStack, folder: 
     assert f"ZenML's built-in flavor ({BUILTIN}), on the ZenML server {stack.zenml_url}" in builtin
     assert "Here     zenml-vertex 0.1.0, by its init hook" in builtin
     assert "step operator" in builtin.splitlines()[2]
-    assert "`zenml-vertex flavor install`" in builtin
+    assert "Next     nothing to do here; `zenml-vertex flavor install` is for" in builtin
 
     disabled = _run(stack, folder, "flavor", "status", ZENML_VERTEX_DISABLE="1")
     assert "Here     ZenML's built-in flavor, because ZENML_VERTEX_DISABLE is set" in disabled
@@ -305,7 +306,7 @@ def test_a_local_database_is_changed_as_a_server_is(
     new = run("status")
     assert f"Record   ZenML's built-in flavor ({BUILTIN}), on the ZenML database /" in new
     assert "by its init hook" in new
-    assert "`pip uninstall zenml-vertex` leaves ZenML's built-in step operator\n" in new
+    assert f"`{uninstall_command()}` leaves ZenML's built-in step operator\n" in new
     assert "now names" in run("install")
     installed = run("status", ZENML_VERTEX_DISABLE="1")
     assert "by the record, whatever ZENML_VERTEX_DISABLE says" in installed

@@ -4,6 +4,9 @@ import click
 
 from zenml_vertex.installation import find_missing, install_command
 
+# More of them help nobody: the command brings them all.
+_MOST_NAMES = 3
+
 
 def require_extra(extra: str, who: str) -> None:
     """Refuse to go on without the packages of an extra.
@@ -13,10 +16,13 @@ def require_extra(extra: str, who: str) -> None:
         who: What needs it, as the beginning of a sentence.
 
     Raises:
-        click.ClickException: If a package is missing; it says which, and what installs it.
+        click.ClickException: If a package is missing; it says which extra, and what installs it.
     """
     if missing := find_missing(extra):
+        rest = len(missing) - _MOST_NAMES
+        more = f" and {rest} more" if rest > 0 else ""
         raise click.ClickException(
-            f"{who} needs what is not installed here: {', '.join(missing)}.\n"
+            f"{who} needs the extra `{extra}`, which is not installed here: there is no "
+            f"{', '.join(missing[:_MOST_NAMES])}{more}.\n"
             f"Run this first: {install_command(extra)}"
         )

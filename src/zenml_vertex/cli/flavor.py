@@ -6,7 +6,12 @@ import click
 
 from zenml_vertex import __version__
 from zenml_vertex.cli.group import Group
-from zenml_vertex.installation import install_command
+from zenml_vertex.installation import (
+    has_init_hook,
+    install_command,
+    reinstall_command,
+    uninstall_command,
+)
 from zenml_vertex_init_hook import DISABLE_VARIABLE, is_disabled
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ def flavor() -> None:
 def status() -> None:
     """Show who owns the record, what this environment uses, and what to do next.
 
-    Also what `pip uninstall zenml-vertex` would do. Earlier versions made ZenML write
+    Also how the package is removed, and what that would do. Earlier versions made ZenML write
     a record that names this package, unasked; in a local database, this command gives
     such a record back to ZenML.
     """
@@ -115,6 +120,9 @@ def _describe_here(owner: "Owner") -> str:
         return "what the record says"
     if is_disabled():
         return f"ZenML's built-in flavor, because {DISABLE_VARIABLE} is set"
+    if not has_init_hook():
+        again = reinstall_command() or install_command("client")
+        return f"ZenML's built-in flavor, because the init hook is missing: run `{again}`"
     return f"zenml-vertex {__version__}, by its init hook"
 
 
@@ -132,7 +140,7 @@ def _describe_removal(owner: "Owner", components: "Sequence[ComponentResponse]")
     own = {component.name: find_own_settings(component) for component in components}
     listed = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in own.items() if keys)
     unknown = f", which ignores or refuses these settings: {listed}" if listed else ""
-    return f"`pip uninstall zenml-vertex` leaves ZenML's built-in step operator{unknown}"
+    return f"`{uninstall_command()}` leaves ZenML's built-in step operator{unknown}"
 
 
 def _describe_next(record: "FlavorRecord") -> str:
@@ -144,7 +152,12 @@ def _describe_next(record: "FlavorRecord") -> str:
             "earlier zenml-vertex on the server put itself there"
         )
     if record.owner is not Owner.ZENML_VERTEX:
+        if record.owner is Owner.BUILTIN and has_init_hook() and not is_disabled():
+            return (
+                "nothing to do here; `zenml-vertex flavor install` is for a server that is to "
+                "accept settings which only zenml-vertex has, or for users who are all to need it"
+            )
         return "`zenml-vertex flavor install` makes the record name zenml-vertex"
     if not record.has_our_schema:
         return f"`zenml-vertex flavor install` brings the record to version {__version__}"
-    return "nothing; `zenml-vertex flavor restore` gives the record back to ZenML"
+    return "nothing to do; `zenml-vertex flavor restore` gives the record back to ZenML"

@@ -59,7 +59,7 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
         click.echo("`zenml-vertex jobs cancel --orphans` ends the orphans.")
 
 
-@jobs.command()
+@jobs.command(short_help="Cancel jobs, and wait until they have ended.")
 @click.argument("job", nargs=-1, metavar="[JOB_ID]...")
 @click.option("--orphans", is_flag=True, help="Every orphan.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")

@@ -33,6 +33,9 @@ USER_NAME = "default"
 # Points the client of ZenML's own operator at the emulator.
 _BUILTIN = Path(__file__).parent / "programs" / "builtin"
 
+# As in `flavor`, which imports ZenML.
+_OWN_FLAVOR = "zenml_vertex.flavor.VertexStepOperatorFlavor"
+
 Operator = Literal["plugin", "builtin"]
 
 
@@ -198,6 +201,17 @@ def choose_operator(operator: Operator) -> dict[str, str]:
     if operator == "plugin":
         return {}
     return {"ZENML_VERTEX_DISABLE": "1", "PYTHONPATH": str(_BUILTIN)}
+
+
+def choose_flavor_source(operator: Operator, recorded: str) -> str:
+    """Where the processes of a stack load the flavor `vertex` from.
+
+    Args:
+        operator: Whose flavor it is.
+        recorded: What the ZenML server's record says. It is ZenML's own, in whose place this
+            package's init hook puts its flavor.
+    """
+    return recorded if operator == "builtin" else _OWN_FLAVOR
 
 
 def log_in_with_token(token: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ class LocalStack:
     zenml_url: str
     storage_url: str
     emulator_url: str
-    # Where the server says that the flavor `vertex` comes from.
+    # Where its processes load the flavor `vertex` from.
     flavor_source: str
     # The whole environment of a process that uses the stack.
     environment: Mapping[str, str] = field(repr=False)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenml_vertex.installation import has_init_hook, install_command, reinstall_command
 from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.environment import (
     Layout,
@@ -17,6 +18,7 @@ from zenml_vertex.local_stack.environment import (
     build_client_environment,
     build_emulator_environment,
     build_server_environment,
+    choose_flavor_source,
     choose_operator,
     log_in_with_token,
 )
@@ -68,8 +70,9 @@ def start_local_stack(
             Docker engine that answers; otherwise jobs are plain processes.
 
     Raises:
-        StartError: If a part does not start.
+        StartError: If a part does not start, or another operator would run.
     """
+    _require_hook(operator)
     plan = plan or StackPlan()
     layout = Layout(folder.absolute())
     layout.make_folders()
@@ -108,13 +111,14 @@ def start_local_stack(
         token, registered = _register(records, plan)
         phases.end()
         progress(f"Stack `{STACK_NAME}`: {plan.describe()}.")
-        progress(f"The flavor `vertex` is {registered.flavor_source}.")
+        flavor_source = choose_flavor_source(operator, registered.flavor_source)
+        progress(f"The flavor `vertex` is {flavor_source}.")
         yield LocalStack(
             folder=layout.folder,
             zenml_url=zenml.url,
             storage_url=storage.url,
             emulator_url=emulator.url,
-            flavor_source=registered.flavor_source,
+            flavor_source=flavor_source,
             environment={
                 **environment,
                 **log_in_with_token(token),
@@ -205,6 +209,20 @@ def _start_emulator(
 def _wait_for(server: Server, progress: Progress) -> None:
     server.wait_until_ready(_READY_SECONDS, progress)
     progress(f"{server.name} is ready at {server.url}.")
+
+
+def _require_hook(operator: Operator) -> None:
+    """Refuse to run ZenML's own operator where this package's is asked for.
+
+    Raises:
+        StartError: If this environment lacks the init hook; it says what brings it.
+    """
+    if operator == "plugin" and not has_init_hook():
+        again = reinstall_command() or install_command("demo")
+        raise StartError(
+            "The flavor `vertex` is ZenML's own in this environment, because zenml-vertex was "
+            f"installed before it had an init hook. Run `{again}`."
+        )
 
 
 def _register(records: ZenMLRecords, plan: StackPlan) -> tuple[str, Registered]:

@@ -1,5 +1,7 @@
 # Two commands for a new user: `make demo` and `make test`. Both make their own
-# environment in .venv and touch nothing outside this folder.
+# environment in .venv and touch nothing outside this folder, but for uv's cache of what it
+# downloads: shared by all environments, it makes the next one in seconds, and lends
+# its files to this one as hard links. `uv cache clean` empties it.
 # `make PYTHON=python3.12` takes that one; without it, the newest supported one is looked for.
 PYTHON ?=
 VENV ?= .venv

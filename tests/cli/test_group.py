@@ -40,13 +40,28 @@ def test_every_command_has_a_short_option_for_help(path: tuple[str, ...]) -> Non
     assert "..." not in short.output.replace("]...", "")
 
 
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_help_is_a_command_too(path: tuple[str, ...]) -> None:
+    """`help COMMAND` is `COMMAND --help`, at every level."""
+    help_ = _run(*path, "--help")
+    assert (_run("help", *path).exit_code, _run("help", *path).output) == (0, help_.output)
+    *above, last = path or ("",)
+    assert not above or _run(*above, "help", last).output == help_.output
+
+
+def test_what_is_said_of_help_agrees() -> None:
+    """The welcome and a usage error tell the same option."""
+    assert "`zenml-vertex --help`" in _run().output
+    assert "Try 'zenml-vertex --help'" in _run("xyzzy").stderr
+
+
 def test_called_alone_it_says_what_to_do() -> None:
     """A bare `zenml-vertex` names a command for each thing people want, and succeeds."""
     result = _run()
     assert result.exit_code == 0
     for command in ("zenml-vertex demo\n", "local-stack python", "--flavor=vertex", "jobs list\n"):
         assert command in result.output
-    assert result.output.endswith("`zenml-vertex -h` shows every command.\n")
+    assert result.output.endswith("`zenml-vertex --help` shows every command.\n")
 
 
 @pytest.mark.parametrize("group", ["jobs", "flavor"])

@@ -33,7 +33,7 @@ Run steps on Google Cloud: register a step operator and add it to the active sta
 See the jobs that are running there:
   zenml-vertex jobs list
 
-`zenml-vertex -h` shows every command."""
+`zenml-vertex --help` shows every command."""
 
 
 @click.group(

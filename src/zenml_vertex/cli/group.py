@@ -46,6 +46,8 @@ class Group(click.Group):
         if not args and not ctx.resilient_parsing:
             click.echo(self._welcome or ctx.get_help(), color=ctx.color)
             ctx.exit()
+        if args[:1] == ["help"] and "help" not in self.list_commands(ctx):
+            args = [*args[1:], "--help"]
         return super().parse_args(ctx, args)
 
     def resolve_command(

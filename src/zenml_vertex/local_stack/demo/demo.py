@@ -1,6 +1,7 @@
 """The demo: a whole stack on this machine, and a pipeline whose training is a Vertex AI job."""
 
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
 
 # The pipeline takes 12 s on two cores, and 90 s with an image to build.
 _PIPELINE_SECONDS = 300.0
+# As long as for a server that starts: whoever watches sees that something happens.
+_QUIET_SECONDS = 5.0
 # A pipeline that is interrupted cancels its job and waits until it has ended.
 _INTERRUPTED_SECONDS = 30.0
 # The step ends before its job does: the machine is given back first.
@@ -79,12 +82,28 @@ def run_demo(
 
 
 def _follow(process: PipelineProcess, say: Say) -> Completed:
-    try:
-        for line in process.lines(_PIPELINE_SECONDS):
-            say(f"  | {line}")
-    except TimeoutError as error:
-        raise DemoError(str(error)) from None
-    return process.wait()
+    """Pass on what a pipeline prints, and say for how long it has printed nothing.
+
+    Raises:
+        DemoError: If it does not end.
+    """
+    began = time.monotonic()
+    told = 0
+    while True:
+        before = told
+        try:
+            for line in process.lines(_QUIET_SECONDS, start=told):
+                told += 1
+                say(f"  | {line}")
+        except TimeoutError as error:
+            waited = time.monotonic() - began
+            if waited >= _PIPELINE_SECONDS:
+                raise DemoError(f"The pipeline has not ended after {waited:.0f} s.") from error
+            if told == before:
+                doing = "" if told else ", which is importing ZenML"
+                say(f"Waiting for the pipeline{doing}: {waited:.0f} s.")
+        else:
+            return process.wait()
 
 
 def _interrupt(process: PipelineProcess, jobs: VertexJobsView, say: Say) -> None:

@@ -41,7 +41,7 @@ def describe_failure(error: BaseException, command: str) -> str:
         return describe_full_disk(_find_full_folders(_iter_folders(error)))
     if lacking := _describe_lacking(error):
         return lacking
-    from zenml_vertex.cloud.redaction import redact
+    from zenml_vertex.foreign_text import clean_line
 
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
@@ -50,10 +50,11 @@ def describe_failure(error: BaseException, command: str) -> str:
         # pydantic adds the input, which can hold a secret.
         text = " ".join(str(error).split()).partition(" [type=")[0]
         said = f"{type(error).__name__}{f': {text}' if text else ''}"
+    words = clean_line(said, _MOST_CHARACTERS).rstrip(".")
     program, _, rest = command.partition(" ")
     return (
-        f"`{command}` failed unexpectedly: {redact(said)[:_MOST_CHARACTERS].rstrip('.')}. To see "
-        f"where, run it again with --traceback: `{program} --traceback {rest}`"
+        f"`{command}` failed unexpectedly: {words}. To see where, run it again with "
+        f"--traceback: `{program} --traceback {rest}`"
     )
 
 
@@ -71,7 +72,7 @@ def _describe_lacking(error: BaseException) -> str:
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, or what led to it, says that a disk is full."""
-    from zenml_vertex.cloud.redaction import iter_chain
+    from zenml_vertex.foreign_text import iter_chain
 
     return any(
         (isinstance(link, OSError) and link.errno in _FULL)

@@ -21,8 +21,8 @@ from google.oauth2 import service_account
 
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
 from zenml_vertex.cloud.key_file import find_key_file_problem
-from zenml_vertex.cloud.redaction import presentable, redact
 from zenml_vertex.errors import CredentialsError
+from zenml_vertex.foreign_text import clean, clean_line, presentable
 
 # Covers aiplatform, logging, storage and artifact registry.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -87,7 +87,7 @@ class ConnectorCredentials(Credentials):
             raise
         except (CredentialsError, RuntimeError, *_LOADING_ERRORS) as error:
             raise RefreshError(
-                f"the service connector returned no credentials: {redact(str(error))}"
+                f"the service connector returned no credentials: {clean_line(str(error))}"
             ) from presentable(error)
         self.token = current.token
         self.expiry = current.expiry
@@ -224,8 +224,8 @@ def _load_default_credentials(problem: str) -> tuple[Any, str | None, str]:
         with _without_advice():
             credentials, project = google.auth.default(scopes=SCOPES)
     except _LOADING_ERRORS as error:
-        words = str(error.args[0] if error.args else "").splitlines() or [""]
-        reason = f"{type(error).__name__}: {redact(words[0])}"
+        words = clean(str(error.args[0] if error.args else "")).partition("\n")[0]
+        reason = f"{type(error).__name__}: {words}"
         raise CredentialsError(f"{problem} (google-auth: {reason})") from None
     return credentials, project, f"{_name(credentials)} (Application Default Credentials)"
 

@@ -12,7 +12,6 @@ from google.auth import exceptions as auth
 from google.protobuf.json_format import ParseError
 from requests.exceptions import ProxyError, RequestException, SSLError, TooManyRedirects
 
-from zenml_vertex.cloud.redaction import iter_chain, presentable, redact
 from zenml_vertex.errors import (
     CredentialsError,
     JobNotFound,
@@ -24,6 +23,7 @@ from zenml_vertex.errors import (
     VertexApiError,
     VertexStepOperatorError,
 )
+from zenml_vertex.foreign_text import clean, iter_chain, presentable
 from zenml_vertex.job.causes import Source, find_cause, find_causes
 
 # From here on, HTTP statuses say nothing about the request itself.
@@ -52,8 +52,6 @@ _KINDS_RAISED = (
 # The client writes `GET https://...?%24alt=json: ` before what the service says.
 _CLIENT_PREFIX = re.compile(r"[A-Z]+ \S+: ")
 _MARKUP = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-# A page of a proxy may be long; every violation of a large job fits.
-_MAX_TEXT_CHARACTERS = 4000
 
 
 @contextmanager
@@ -168,14 +166,14 @@ def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) 
     text = _CLIENT_PREFIX.sub("", str(error.message or ""), count=1)
     if "<html" in text[:500].lower():
         text = " ".join(_MARKUP.sub(" ", text).split())
-    text = redact(text.strip())[:_MAX_TEXT_CHARACTERS]
+    text = clean(text)
     more = [
         f"{violation.get('field') or violation.get('subject') or ''}: {description}".lstrip(": ")
         for detail in details
         for key in ("fieldViolations", "violations")
         for violation in detail.get(key) or ()
         if isinstance(violation, Mapping)
-        and (description := redact(str(violation.get("description", "")))) not in text
+        and (description := clean(str(violation.get("description", "")))) not in text
     ]
     return " ".join([_end_sentence(text), *(_end_sentence(item) for item in more)]).strip()
 
@@ -207,8 +205,8 @@ def _explain(error: Exception) -> str:
 def _first_line(error: BaseException) -> str:
     # Beside its text, google-auth keeps the response of the token endpoint.
     is_auth = isinstance(error, auth.GoogleAuthError)
-    lines = str(error.args[0] if is_auth and error.args else error).strip().splitlines()
-    return redact(lines[0]) if lines else type(error).__name__
+    text = clean(str(error.args[0] if is_auth and error.args else error))
+    return text.partition("\n")[0] or type(error).__name__
 
 
 def _end_sentence(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from google.auth import credentials, exceptions
 
-from zenml_vertex.cloud.redaction import redact
+from zenml_vertex.foreign_text import clean_line
 
 # The CLI takes half a second, and several where its files are on a network.
 GCLOUD_TIMEOUT_SECONDS = 60.0
@@ -113,7 +113,7 @@ def _run(*arguments: str, seconds: float) -> str:
             timeout=seconds,
         )
     except subprocess.CalledProcessError as error:
-        words = redact(" ".join(error.stderr.split())) or f"exit code {error.returncode}"
+        words = clean_line(error.stderr) or f"exit code {error.returncode}"
         raise exceptions.RefreshError(
             f"{command} failed: {words}", retryable=not _LOGIN_NEEDED.search(words)
         ) from None

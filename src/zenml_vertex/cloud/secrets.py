@@ -12,20 +12,19 @@ from requests import Response
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
-from zenml_vertex.cloud.redaction import redact
 from zenml_vertex.errors import (
     PermissionDenied,
     QuotaExceeded,
     RequestRejected,
     ServiceUnavailable,
 )
+from zenml_vertex.foreign_text import clean_line
 from zenml_vertex.job.secrets import PREFIX, SecretJson, SecretName
 
 _GOOGLE = "https://secretmanager.googleapis.com"
 _OK, _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY = 200, 401, 403, 404, 409, 429
 _FIRST_SERVER_ERROR = 500
 _PAGE_SIZE = 250
-_MAX_TEXT_CHARACTERS = 500
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 
 
@@ -110,7 +109,7 @@ def _check(answer: Response, action: str, project: str) -> None:
     if code == _OK:
         return
     error = _read_error(answer)
-    text = redact(str(error.get("message") or ""))[:_MAX_TEXT_CHARACTERS]
+    text = clean_line(str(error.get("message") or ""))
     message = f"Secret Manager answered {code} while {action}{': ' if text else '.'}{text}"
     if code >= _FIRST_SERVER_ERROR:
         raise ServiceUnavailable(message, code=code)

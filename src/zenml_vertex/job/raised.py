@@ -4,8 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-_PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
+from zenml_vertex.foreign_text import clean
+
+_PLACE = re.compile(r'File "([^"\n]{1,4096})", line (\d{1,9})')
 _MOST_CHARACTERS = 200
+# The class of an exception stands in the last line of its traceback.
+_MOST_OF_TRACEBACK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,7 @@ class Raised:
 
     # Name of its class, such as `ValueError`; empty if it is not known.
     kind: str
-    # What it says: foreign text, of any length.
+    # What it says.
     message: str
     # Where in the step's function, as `train.py, line 12`; empty if it is not known.
     place: str = ""
@@ -42,7 +46,7 @@ class Raised:
 def read_raised(
     traceback: str, source: str | None, message: str | None, user_code_line: int | None
 ) -> Raised | None:
-    """Read ZenML's `ExceptionInfo`; None if it says nothing.
+    """Read ZenML's `ExceptionInfo`, which is foreign text; None if it says nothing.
 
     Args:
         traceback: It begins in the step's function if `user_code_line` is set.
@@ -50,23 +54,24 @@ def read_raised(
         message: What the exception says.
         user_code_line: The line within the step's function.
     """
-    kind = source.rpartition(".")[2] if source else _find_kind(traceback, message or "")
+    traceback = clean(traceback, _MOST_OF_TRACEBACK)
+    message = clean(message or "")
+    kind = clean(source).rpartition(".")[2] if source else _find_kind(traceback, message)
     if not (kind or message):
         return None
     found = _PLACE.search(traceback) if user_code_line is not None else None
     # The path is that of the container.
     place = f"{PurePath(found[1]).name}, line {found[2]}" if found else ""
-    return Raised(_shorten(kind), message or "", _shorten(place))
+    return Raised(_shorten(kind), message, _shorten(place))
 
 
 def _find_kind(traceback: str, message: str) -> str:
     """The class of an exception that ZenML could not import, from the end of its traceback."""
     first = re.escape(message.partition("\n")[0])
-    names = re.findall(rf"^([\w.<>]+)(?:: {first})?$", traceback, re.MULTILINE)
+    names = re.findall(rf"^((?:[\w.>]|< ?)+)(?:: {first})?$", traceback, re.MULTILINE)
     return str(names[-1]).rpartition(".")[2] if names else ""
 
 
 def _shorten(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    line = " ".join(printable.split())
+    line = " ".join(text.split())
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS].rstrip()}…"

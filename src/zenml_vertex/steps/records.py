@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
@@ -21,7 +20,6 @@ from zenml.orchestrators.publish_utils import (
     step_exception_info,
 )
 
-from zenml_vertex.cloud.redaction import redact
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunNews, StepRunRecord
 from zenml_vertex.job.raised import Raised, read_raised
@@ -79,8 +77,7 @@ class ZenMLStepRuns:
             info = Client().get_run_step(UUID(step_run_id)).exception_info
         if info is None:
             return None
-        raised = read_raised(info.traceback, info.source, info.message, info.user_code_line)
-        return replace(raised, message=redact(raised.message)) if raised else None
+        return read_raised(info.traceback, info.source, info.message, info.user_code_line)
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         try:

@@ -12,7 +12,7 @@ import requests
 
 from tests.support.containers.services import ContainerServices
 from vertex_emulator import DockerError, DockerRuntime, Job, JobState, VertexEmulator
-from vertex_emulator.runtimes.docker import describe_owner
+from vertex_emulator.runtimes.docker_owner import describe_owner
 from zenml_vertex.job.diagnosis import diagnose
 
 pytestmark = pytest.mark.docker
@@ -239,7 +239,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     services: ContainerServices, engine: docker.DockerClient
 ) -> None:
     """The next emulator removes them by their label, and keeps those of a running emulator."""
-    code = "from vertex_emulator.runtimes.docker import describe_owner as d; print(d())"
+    code = "from vertex_emulator.runtimes.docker_owner import describe_owner as d; print(d())"
     dead = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()

@@ -3,17 +3,17 @@
 The image is pulled by its digest, whether or not the engine has one of that name.
 The command is the container's first process, as on Vertex AI, where one that
 cannot be started is reported by containerd; an init process in between would end
-with a status of its own. The container shares this machine's network, so that the
-emulators on loopback can be reached from it.
+with a status of its own. The container shares this machine's network, unless another is
+named, so that the emulators on loopback can be reached from it; `docker_walls` says what
+it lacks.
 """
 
 import contextlib
 import os
 import re
-import socket
+import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -32,7 +32,15 @@ from vertex_emulator.runtimes.contract import (
     Replica,
     find_unserved_pools,
 )
+from vertex_emulator.runtimes.docker_owner import describe_owner, is_gone
 from vertex_emulator.runtimes.docker_probe import DEFAULT_HOST, is_answering
+from vertex_emulator.runtimes.docker_walls import (
+    HOST_NETWORK,
+    PROCESSES,
+    WRITE_ALL,
+    build_walls,
+    choose_user,
+)
 
 # How a container reaches the emulators that it should: addresses, no credentials.
 _PASSED_ON = ("STORAGE_EMULATOR_HOST",)
@@ -58,7 +66,10 @@ class DockerRuntime:
     Args:
         environ: Environment of the emulator; holds what is passed on, and DOCKER_HOST.
         grace: Seconds between SIGTERM and SIGKILL; whole ones, at least 0.
-        memory_bytes: Memory limit of a container; None for no limit.
+        memory_bytes: Memory limit of a container; None for three quarters of the engine's.
+        processes: Limit of a container's processes and threads.
+        network: The engine's network that containers are put into: `host` is this machine's,
+            the only one from which the emulators can be reached; `none` has nothing.
 
     Raises:
         DockerError: If the engine does not answer.
@@ -67,11 +78,16 @@ class DockerRuntime:
     name = "docker"
 
     def __init__(
-        self, environ: Mapping[str, str], grace: int = 5, memory_bytes: int | None = None
+        self,
+        environ: Mapping[str, str],
+        grace: int = 5,
+        memory_bytes: int | None = None,
+        *,
+        processes: int = PROCESSES,
+        network: str = HOST_NETWORK,
     ) -> None:
         self._passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
         self._grace = grace
-        self._memory_bytes = memory_bytes
         self._owner = describe_owner()
         host = environ.get("DOCKER_HOST", DEFAULT_HOST)
         if not is_answering(host):
@@ -80,6 +96,13 @@ class DockerRuntime:
                 "DOCKER_HOST."
             )
         self._api = docker.DockerClient.from_env(environment=dict(environ)).api
+        self._network = network
+        self._walls = build_walls(
+            network=network,
+            processes=processes,
+            memory_bytes=memory_bytes,
+            engine_bytes=self._api.info().get("MemTotal"),
+        )
         self._remove_abandoned()
 
     def find_unserved(self, job_spec: Json) -> list[str]:
@@ -95,16 +118,16 @@ class DockerRuntime:
         return pull_image(self._api, image_uri, architecture)
 
     def start(self, container: Container, sink: OutputSink) -> Replica:
+        user = self._choose_user(container.image_uri)
         container_id = self._api.create_container(
             container.image_uri,
             entrypoint=list(container.command) or None,
             command=list(container.args) or None,
             environment=self._build_environment(container),
+            user=user,
             labels={_JOB_LABEL: container.job_id, _OWNER_LABEL: self._owner},
             host_config=self._api.create_host_config(
-                network_mode="host",
-                mem_limit=self._memory_bytes,
-                memswap_limit=self._memory_bytes,
+                **self._walls, cap_add=list(WRITE_ALL) if user else None
             ),
         )["Id"]
         try:
@@ -136,6 +159,11 @@ class DockerRuntime:
 
     def close(self) -> None:
         self._api.close()
+
+    def _choose_user(self, image_uri: str) -> str | None:
+        image_user = self._api.inspect_image(image_uri)["Config"].get("User") or ""
+        own_user = os.geteuid() if sys.platform.startswith("linux") else None
+        return choose_user(image_user, network=self._network, own_user=own_user)
 
     def _build_environment(self, container: Container) -> dict[str, str]:
         return {
@@ -303,41 +331,6 @@ def remove_container(api: docker.APIClient, container_id: str) -> None:
         # Another call is removing it.
         if "is already in progress" not in str(error):
             raise
-
-
-def describe_owner() -> str:
-    """Identifies this process, so that another one can tell whether it has ended."""
-    return f"{_place()}/{os.getpid()}/{_read_start(os.getpid())}"
-
-
-def is_gone(owner: str) -> bool:
-    """Whether a process has ended; False where that cannot be told from here.
-
-    Args:
-        owner: What `describe_owner` returned in that process.
-    """
-    place, _, rest = owner.rpartition("/")
-    place, _, pid = place.rpartition("/")
-    return place == _place() and pid.isdigit() and _read_start(int(pid)) != rest
-
-
-def _place() -> str:
-    """Where a process ID is valid: a machine, and a namespace on it."""
-    try:
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
-    return f"{socket.gethostname()}/{namespace}"
-
-
-def _read_start(pid: int) -> str:
-    """When a process has started, in the kernel's ticks; empty if there is none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] in {"Z", "X"} else fields[19]
 
 
 class OutputLines:

@@ -29,8 +29,10 @@ _PACKAGES = "python3,python3-venv,ca-certificates"
 _MMDEBSTRAP_SECONDS = 600
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-# Variables of the package index; credentials in them would stay in the image.
+# Variables of the package index, which stay in the image: what is built on it asks there too.
 _INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
+# Before a host, or in a query. A URL of an index without credentials has none of them.
+_CREDENTIAL_MARKS = ("@", "?", "#")
 REPOSITORY = "zenml-vertex-local"
 _ERROR_LINES = 20
 
@@ -49,6 +51,23 @@ def find_suite() -> str:
             f"with Python {known}, such as `make demo-docker PYTHON=python3.11 VENV=.venv-3.11`."
         )
     return _SUITES[python]
+
+
+def find_index(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the package index.
+
+    Raises:
+        ToolsMissingError: If there are credentials in one, which would stay in the image for
+            whoever can read it.
+    """
+    found = {name: environ[name] for name in _INDEX_VARIABLES if name in environ}
+    for name, value in found.items():
+        if any(mark in value for mark in _CREDENTIAL_MARKS):
+            raise ToolsMissingError(
+                f"{name} has credentials, and would be kept by the base image and by each image "
+                f"that is built on it. Set {name} to an index that asks for none."
+            )
+    return found
 
 
 def build_dockerfile(parent: str, variables: Mapping[str, str], zenml_version: str) -> str:
@@ -95,8 +114,8 @@ def make_base_image(host: str, cache: Path, environ: Mapping[str, str]) -> str:
     Raises:
         StartError: If it cannot be made.
     """
+    variables = find_index(environ)
     suite = find_suite()
-    variables = {name: environ[name] for name in _INDEX_VARIABLES if name in environ}
     certificates = _CERTIFICATES.read_bytes() if _CERTIFICATES.exists() else b""
     variables |= dict.fromkeys(_CERTIFICATE_VARIABLES, str(_CERTIFICATES))
     debian = f"{REPOSITORY}/debian:{suite}"

@@ -29,6 +29,7 @@ ENVIRONMENT = {
 }
 """The registry's settings: https://distribution.github.io/distribution/about/configuration/."""
 _ENGINE_SECONDS = 300
+_PROCESSES = 1024
 
 
 def main() -> None:
@@ -44,7 +45,14 @@ def main() -> None:
             f"The image `{IMAGE}` cannot be pulled: {error.explanation}. To do without it, name a "
             "registry: --registry HOST:PORT"
         )
-    container = client.containers.create(IMAGE, environment=ENVIRONMENT, network_mode="host")
+    container = client.containers.create(
+        IMAGE,
+        environment=ENVIRONMENT,
+        network_mode="host",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=_PROCESSES,
+    )
     try:
         container.put_archive("/", _pack(_HTPASSWD, os.environ[HTPASSWD_VARIABLE].encode()))
         container.start()

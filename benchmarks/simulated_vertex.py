@@ -59,6 +59,8 @@ def connect_jobs(url: str) -> VertexJobs:
 class SilentStepRuns:
     """A ZenML server to which no step has reported anything; implements `protocols.StepRuns`."""
 
+    server_id = "server"
+
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         del run_id, step_run_ids
         return {}

@@ -4,6 +4,7 @@
 VertexStepOperatorError
 ├── ConfigurationError       a setting that can never work; raised before an image is built
 ├── CredentialsError         no identity, or no project, to act with; retryable
+├── InvalidJobName           a text is not the resource name of a job
 ├── StackError               a component of the stack that Vertex AI cannot reach
 ├── FlavorOwnershipError     the server's record of the flavor `vertex` could not be changed
 ├── ServerUnreachable        the ZenML server did not respond; retryable
@@ -65,6 +66,10 @@ class CredentialsError(VertexStepOperatorError):
 
     # An expired login is renewed when somebody notices.
     retryable = True
+
+
+class InvalidJobName(VertexStepOperatorError):
+    """A text is not the resource name of a job; it may be anything that a step has written."""
 
 
 class StackError(VertexStepOperatorError):

@@ -35,6 +35,7 @@ SLEEPER = """
     if __name__ == "__main__":
         sleeper()
 """
+_PARENT = "projects/demo-project/locations/europe-west4"
 STOP = """
 import sys
 from uuid import UUID
@@ -102,7 +103,7 @@ def test_orphans_are_listed_and_cancelled(
     """Orphans are listed with a reason, and cancelled only when the user confirms.
 
     The secret of an orphan, with a token that whoever may read secrets could use, is destroyed
-    with it.
+    with it. The name of a job in another project is not taken for the job of the same number here.
     """
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert code == 0, output
@@ -110,6 +111,11 @@ def test_orphans_are_listed_and_cancelled(
     assert "orphan: its step run is stopped" in output
     assert f"{orphaned['secret']}  secret of step `sleeps`  orphan: its step run is" in output
     assert "`zenml-vertex jobs cancel --orphans`" in output
+
+    elsewhere = f"projects/another/locations/europe-west4/customJobs/{orphaned['id']}"
+    code, output = _run(local_stack, folder, "cancel", elsewhere, orphaned["name"], "--yes")
+    assert code == 1
+    assert output.endswith(f"Not an active job in {_PARENT}: {elsewhere}.\n")
 
     code, output = _run(local_stack, folder, "cancel", "--orphans", typed="n\n")
     assert code == 1

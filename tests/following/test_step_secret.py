@@ -58,7 +58,7 @@ class World:
         if is_used:
             self.secret.prepare({"ttl": "60s"}, PAYLOAD)
         self.submission = Submission(
-            self.jobs, InMemoryStepRuns(), self.clock, PARENT, ATTEMPT, log
+            self.jobs, InMemoryStepRuns(), self.clock, PARENT, ATTEMPT, log, str
         )
 
     def submit(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, ManualClock
-from tests.support.worlds import JOB, STEP_RUN, Submitted
+from tests.support.worlds import JOB, LABELS, STEP_RUN, Submitted
 from zenml_vertex.errors import (
     CredentialsError,
     NotYetPermitted,
@@ -18,14 +18,13 @@ from zenml_vertex.errors import (
     VertexStepOperatorError,
 )
 from zenml_vertex.following.patience import SERVER_RESTART, Task, choose_patience
-from zenml_vertex.following.progress import StepLog, name_reason
+from zenml_vertex.following.progress import name_reason
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.following.submission import (
     MAX_CREATES,
     SETTLE_SECONDS,
-    Submission,
 )
-from zenml_vertex.job.identity import ATTEMPT_LABEL, STEP_RUN_LABEL, Attempt
+from zenml_vertex.job.identity import ATTEMPT_LABEL
 from zenml_vertex.job.request import JobJson
 
 NO_ANSWER = ServiceUnavailable("Vertex AI gave no answer.", code=503)
@@ -225,14 +224,6 @@ def test_a_step_run_that_names_its_job_is_not_submitted_again() -> None:
     assert len(world.jobs.created) == 1
 
 
-@pytest.mark.parametrize("key", ["job_name", "zenml_vertex.job_name"])
-def test_a_job_of_the_builtin_operator_is_followed_too(key: str) -> None:
-    """A job that ZenML's built-in operator submitted is followed instead of submitted again."""
-    world = Submitted()
-    assert str(world.submit({key: f"{PARENT}/customJobs/77"})) == f"{PARENT}/customJobs/77"
-    assert world.jobs.created == []
-
-
 def test_the_job_of_a_client_killed_after_the_create_is_adopted() -> None:
     """The next client finds the job by the intent on the step run and the label on the job."""
     world = Submitted()
@@ -358,9 +349,7 @@ def test_a_job_is_found_from_its_step_run() -> None:
     assert world.open().resume(world.recorded) == name
     intent = {"zenml_vertex.parent": PARENT}
     assert world.open().resume(intent) == name
-    other = Submission(
-        world.jobs, world.step_runs, world.clock, PARENT, Attempt("another"), StepLog("train")
-    )
+    other = world.open_for("another")
     assert other.resume(intent) is None
     assert other.resume({}) is None
 
@@ -386,9 +375,7 @@ def test_a_job_is_unknown_while_jobs_cannot_be_listed() -> None:
 def test_a_job_of_another_attempt_is_not_taken_for_this_one() -> None:
     """After a lost answer, the search adopts the job of this attempt and cancels no other."""
     world = Submitted(CreateFault(NO_ANSWER, has_effect=True))
-    earlier = world.jobs.script(
-        "JOB_STATE_FAILED", labels={STEP_RUN_LABEL: STEP_RUN, ATTEMPT_LABEL: "7"}
-    )
+    earlier = world.jobs.script("JOB_STATE_FAILED", labels={**LABELS, ATTEMPT_LABEL: "7"})
     name = world.submit()
     assert str(name) != earlier
     assert world.jobs.cancelled == []

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.support.fakes import InMemoryJobs, InMemoryStepRuns
+from tests.support.fakes import SERVER, InMemoryJobs, InMemoryStepRuns
 from tests.support.worlds import RUN, START, STEP, Watched
 from zenml_vertex.errors import (
     CredentialsError,
@@ -18,7 +18,7 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.installation import upgrade_advice
-from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, STEP_RUN_LABEL
+from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, SERVER_LABEL, STEP_RUN_LABEL
 
 
 @pytest.fixture
@@ -272,13 +272,18 @@ def test_a_duplicate_job_of_a_step_is_cancelled(
     """A job left by a create whose answer was lost is cancelled once a list shows it."""
     world.report(at=START + 20)
     world.follow("JOB_STATE_RUNNING")
-    extra = world.jobs.script("JOB_STATE_RUNNING", labels={RUN_LABEL: RUN, STEP_RUN_LABEL: STEP})
+    labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: STEP, SERVER_LABEL: SERVER}
+    extra = world.jobs.script("JOB_STATE_RUNNING", labels=labels)
     other = world.jobs.script(
         "JOB_STATE_RUNNING", labels={RUN_LABEL: RUN, STEP_RUN_LABEL: "of-another-process"}
+    )
+    elsewhere = world.jobs.script(
+        "JOB_STATE_RUNNING", labels={**labels, SERVER_LABEL: "with-a-copy-of-the-database"}
     )
     assert world.watcher.wait(STEP) == "completed"
     assert world.jobs.cancelled == [extra]
     assert other not in world.jobs.cancelled
+    assert elsewhere not in world.jobs.cancelled
     assert "is a duplicate for its step" in caplog.text
 
 
@@ -320,7 +325,12 @@ def test_asking_for_an_unwatched_step_run_is_an_error(world: Watched) -> None:
 def test_a_job_of_another_attempt_is_not_a_duplicate(world: Watched) -> None:
     """Each attempt has a job of its own; a job without an attempt label belongs to the first."""
     world.report(at=START + 20)
-    first = {RUN_LABEL: RUN, STEP_RUN_LABEL: STEP, ATTEMPT_LABEL: "1"}
+    first = {
+        RUN_LABEL: RUN,
+        STEP_RUN_LABEL: STEP,
+        SERVER_LABEL: SERVER,
+        ATTEMPT_LABEL: "1",
+    }
     second = {**first, ATTEMPT_LABEL: "2"}
     world.follow("JOB_STATE_RUNNING")
     duplicate = world.jobs.script("JOB_STATE_RUNNING", labels=first)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PARENT = "projects/123/locations/europe-west4"
+SERVER = "b2a0c0f2"
 # What a list has of a job, beside its name and its labels.
 _LISTED = ("state", "createTime", "startTime")
 
@@ -164,6 +165,8 @@ class InMemoryLogs:
 
 class InMemoryStepRuns:
     """The ZenML server's step runs in memory."""
+
+    server_id = SERVER
 
     def __init__(self, status: str = "running") -> None:
         self.ended: dict[str, str] = {}

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.fakes import PARENT, CreateFault, InMemoryJobs, InMemoryStepRuns, ManualClock
+from tests.support.fakes import (
+    PARENT,
+    SERVER,
+    CreateFault,
+    InMemoryJobs,
+    InMemoryStepRuns,
+    ManualClock,
+)
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
+from zenml_vertex.job.identity import RUN_LABEL, SERVER_LABEL, STEP_RUN_LABEL, Attempt, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -17,7 +24,8 @@ RUN = "pipeline-run"
 STEP = "step-run"
 START = 1000.0
 STEP_RUN = "6a1f"
-JOB = {"displayName": "run-train", "labels": {STEP_RUN_LABEL: STEP_RUN}}
+LABELS = {STEP_RUN_LABEL: STEP_RUN, SERVER_LABEL: SERVER}
+JOB = {"displayName": "run-train", "labels": LABELS}
 
 
 @dataclass
@@ -43,7 +51,7 @@ class Watched:
         watcher: Watcher | None = None,
     ) -> JobFollower:
         """Follow a job that follows a script."""
-        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id}
+        labels = {RUN_LABEL: RUN, STEP_RUN_LABEL: step_run_id, SERVER_LABEL: SERVER}
         follower = JobFollower(
             step=StepLog("train"),
             name=JobName.parse(self.jobs.script(*script, labels=labels)),
@@ -96,8 +104,15 @@ class Submitted:
 
     def open(self) -> Submission:
         """Return a submission of the step run by a process of its own."""
+        return self.open_for(STEP_RUN)
+
+    def open_for(self, step_run_id: str) -> Submission:
+        """Return a submission of another step run."""
         log = StepLog("train")
-        return Submission(self.jobs, self.step_runs, self.clock, PARENT, Attempt(STEP_RUN), log)
+        attempt = Attempt(step_run_id)
+        return Submission(
+            self.jobs, self.step_runs, self.clock, PARENT, attempt, log, lambda: "run"
+        )
 
     @property
     def alive(self) -> list[str]:

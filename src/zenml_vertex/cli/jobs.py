@@ -80,13 +80,12 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         operator = load_step_operator(step_operator)
         connection, live = _list_live_jobs(operator)
         found = {str(orphan.name): orphan.reason for orphan in _find_orphans(operator, live)}
-        named = {job_id.rsplit("/", 1)[-1] for job_id in job}
         chosen = [
             listed
             for listed in live
-            if (listed["name"] in found if orphans else _read_id(listed) in named)
+            if (listed["name"] in found if orphans else _find_names(listed, connection) & {*job})
         ]
-        missing = named - {_read_id(listed) for listed in chosen}
+        missing = {*job}.difference(*(_find_names(listed, connection) for listed in chosen))
         if missing:
             raise click.ClickException(
                 f"Not an active job in {connection.parent}: {', '.join(sorted(missing))}."
@@ -184,6 +183,15 @@ def _destroy(connection: "Connection", name: "SecretName") -> bool:
 
 def _count(things: "Sequence[object]", name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _find_names(job: "JobJson", connection: "Connection") -> set[str]:
+    """What a job can be called: its ID, or its whole name with the project's number or ID.
+
+    Not the end of any name: one of another project or region is another job's.
+    """
+    job_id = _read_id(job)
+    return {job_id, str(job["name"]), f"{connection.parent}/customJobs/{job_id}"}
 
 
 def _read_id(job: "JobJson") -> str:

@@ -11,15 +11,14 @@ PARENT_KEY = "zenml_vertex.parent"
 CONSOLE_URL_KEY = "zenml_vertex.console_url"
 LOGS_URL_KEY = "zenml_vertex.logs_url"
 # The built-in operator's key, for those who read it. A step may overwrite it with
-# metadata of its own, so `JOB_NAME_KEY` takes precedence.
+# metadata of its own, so it counts only for a step run that the built-in submitted.
 BUILTIN_JOB_NAME_KEY = "job_name"
 
 
 def build_job_metadata(name: JobName) -> dict[str, Any]:
     """What is recorded on the step run as soon as its job exists.
 
-    The resource name is complete: an operator that is configured for another project or
-    region finds the job by it too.
+    It is for people to read too; `Submission` believes none of it without reading the job.
     """
     return {
         JOB_NAME_KEY: str(name),
@@ -29,7 +28,20 @@ def build_job_metadata(name: JobName) -> dict[str, Any]:
     }
 
 
+def is_submitted_here(recorded: Mapping[str, Any]) -> bool:
+    """Whether this operator has submitted a step run, or was about to.
+
+    A step can overwrite its metadata, but not remove any.
+    """
+    return PARENT_KEY in recorded or JOB_NAME_KEY in recorded
+
+
 def find_recorded_name(recorded: Mapping[str, Any]) -> JobName | None:
-    """The job that the metadata of a step run names; the built-in operator's key counts too."""
-    found = recorded.get(JOB_NAME_KEY) or recorded.get(BUILTIN_JOB_NAME_KEY)
-    return JobName.parse(str(found)).created_in(recorded.get(PARENT_KEY)) if found else None
+    """The job that the metadata of a step run names, which whoever writes to it can choose.
+
+    Raises:
+        VertexStepOperatorError: If it names something else.
+    """
+    key = JOB_NAME_KEY if is_submitted_here(recorded) else BUILTIN_JOB_NAME_KEY
+    found = recorded.get(key)
+    return JobName.parse(str(found)) if found else None

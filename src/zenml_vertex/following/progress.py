@@ -63,6 +63,14 @@ class StepLog:
             "%s: %s Unclear whether a job was created; searching for it by label.", self, error
         )
 
+    def warn_not_its_own(self, error: VertexStepOperatorError | str) -> None:
+        """The step run's metadata names a job that is another's, or none."""
+        logger.warning(
+            "%s: %s Not taking it for the step's job, which is searched for by its labels.",
+            self,
+            error,
+        )
+
     def log_found(self, name: JobName) -> None:
         """A create did have an effect."""
         logger.info("%s: its job was created after all.", self.of(name))

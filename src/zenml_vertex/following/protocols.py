@@ -109,6 +109,11 @@ class StepRuns(Protocol):
     the step run that it names was deleted.
     """
 
+    @property
+    def server_id(self) -> str:
+        """ID of the ZenML server."""
+        ...
+
     def status(self, step_run_id: str) -> str:
         """The status of a step run now."""
         ...

@@ -12,13 +12,31 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from zenml_vertex.clock import Clock
-from zenml_vertex.errors import ServiceUnavailable, VertexStepOperatorError
+from zenml_vertex.errors import (
+    InvalidJobName,
+    JobNotFound,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
-from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
+from zenml_vertex.following.metadata import (
+    PARENT_KEY,
+    build_job_metadata,
+    find_recorded_name,
+    is_submitted_here,
+)
 from zenml_vertex.following.patience import Retrying, Task
 from zenml_vertex.following.progress import OutageLog, StepLog, name_reason
 from zenml_vertex.following.protocols import Jobs, StepRuns
-from zenml_vertex.job.identity import STEP_RUN_LABEL, Attempt, JobName, filter_label
+from zenml_vertex.job.identity import (
+    STEP_RUN_LABEL,
+    Attempt,
+    JobName,
+    filter_label,
+    is_builtin_job,
+    is_job_of,
+)
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
 
@@ -45,6 +63,8 @@ class Submission:
     parent: str
     attempt: Attempt
     log: StepLog
+    # Name of the pipeline run; asked for only if the built-in operator submitted the step run.
+    find_run_name: Callable[[], str]
     # Name of the job that was created or found, until the step run has it.
     _created: JobName | None = field(default=None, init=False)
     # Whether a create may have had an effect that nobody has seen.
@@ -75,10 +95,10 @@ class Submission:
             VertexApiError: If Vertex AI rejects the job, or cannot be reached.
             ServerUnreachable: If the ZenML server cannot be asked, or written to.
         """
-        if known := find_recorded_name(recorded):
+        if known := self._find_recorded(recorded):
             return known
         try:
-            found = self._search() if PARENT_KEY in recorded else None
+            found = self._search() if is_submitted_here(recorded) else None
             if found is None:
                 job = self._ask_server(build_job)
                 self._record({PARENT_KEY: self.parent})
@@ -105,17 +125,49 @@ class Submission:
             VertexApiError: If jobs cannot be listed now.
             ServerUnreachable: If the step run cannot be written to.
         """
-        if known := find_recorded_name(recorded):
-            return known
-        if PARENT_KEY not in recorded:
-            return None
         # The caller asks again, and other steps wait meanwhile.
+        if known := self._find_recorded(recorded, patience_seconds=sum(SETTLE_SECONDS)):
+            return known
+        if not is_submitted_here(recorded):
+            return None
         found = self._search(patience_seconds=sum(SETTLE_SECONDS))
         if found is None:
             return None
         name = self._read_name(found)
         self._record(build_job_metadata(name))
         return name
+
+    def _find_recorded(
+        self, recorded: Mapping[str, Any], *, patience_seconds: float | None = None
+    ) -> JobName | None:
+        """The job that the step run names, once it was read and is the step run's own.
+
+        Whoever holds the run's token writes metadata, the step's code too. So of the name
+        only the number is taken: where to ask is what the settings say.
+
+        Raises:
+            VertexApiError: If the job cannot be read now.
+        """
+        try:
+            recorded_name = find_recorded_name(recorded)
+            if recorded_name is None:
+                return None
+            name = f"{self.parent}/customJobs/{recorded_name.job_id}"
+            pauses = chain(SETTLE_SECONDS[1:], repeat(_SEARCH_PAUSE_SECONDS))
+            read = self._retry(Task.FIND, seconds=patience_seconds, pauses=pauses)
+            job = read(lambda: self.jobs.get(name))
+        except (JobNotFound, RequestRejected, InvalidJobName) as error:
+            self.log.warn_not_its_own(error)
+            return None
+        if is_submitted_here(recorded):
+            server_id = self._ask_server(lambda: self.step_runs.server_id)
+            is_own = is_job_of(job, self.attempt, server_id)
+        else:
+            is_own = is_builtin_job(job, self._ask_server(self.find_run_name), self.log.step)
+        if not is_own:
+            self.log.warn_not_its_own(f"{name} is not the job of this step run.")
+            return None
+        return self._read_name(job)
 
     def _read_name(self, job: JobJson) -> JobName:
         return JobName.parse(job["name"]).created_in(self.parent)
@@ -179,7 +231,7 @@ class Submission:
 
         def find() -> tuple[float, list[JobJson]]:
             asked_after = self.clock.monotonic() - start
-            return asked_after, find_jobs(self.jobs, self.parent, self.attempt)
+            return asked_after, self._find_jobs()
 
         while True:
             self.clock.sleep(next(pauses))
@@ -188,6 +240,22 @@ class Submission:
                 return self._keep_first(found)
             if asked_after >= settled:
                 return None
+
+    def _find_jobs(self) -> list[JobJson]:
+        """The jobs of the attempt: first those that have not ended, each the oldest first.
+
+        There is more than one only after a create whose response was lost.
+
+        Raises:
+            VertexApiError: If they cannot be listed.
+            ServerUnreachable: If the ZenML server has never said which one it is.
+        """
+        # Not by the label of the attempt, which jobs of earlier versions do not have.
+        job_filter = filter_label(STEP_RUN_LABEL, self.attempt.step_run_id)
+        listed = self.jobs.list(self.parent, job_filter).jobs
+        server_id = self.step_runs.server_id
+        found = [job for job in listed if is_job_of(job, self.attempt, server_id)]
+        return sorted(found, key=_order)
 
     def _keep_first(self, found: Sequence[JobJson]) -> JobJson:
         kept, *duplicates = found
@@ -232,27 +300,13 @@ class Submission:
     def _cancel_listed(self) -> None:
         """Cancel what one list shows: an impatient second Ctrl-C leaves no time for more."""
         try:
-            found = find_jobs(self.jobs, self.parent, self.attempt)
+            found = self._find_jobs()
         except VertexStepOperatorError as error:
             self.log.log_unsearchable(error)
             return
         for job in found:
             log = self.log.of(self._read_name(job))
             cancel_quietly(self.jobs, log, self.clock, patience_seconds=0)
-
-
-def find_jobs(jobs: Jobs, parent: str, attempt: Attempt) -> list[JobJson]:
-    """The jobs of an attempt: first those that have not ended, each the oldest first.
-
-    There is more than one only after a create whose response was lost.
-
-    Raises:
-        VertexApiError: If they cannot be listed.
-    """
-    # Not by the label of the attempt, which jobs of earlier versions do not have.
-    listed = jobs.list(parent, filter_label(STEP_RUN_LABEL, attempt.step_run_id)).jobs
-    found = [job for job in listed if Attempt.read(job.get("labels", {})) == attempt.as_labelled]
-    return sorted(found, key=_order)
 
 
 def _order(job: JobJson) -> tuple[bool, str]:

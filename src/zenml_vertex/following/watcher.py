@@ -36,7 +36,7 @@ from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
-from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs
+from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs, is_job_of
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
 
@@ -286,7 +286,11 @@ class Watcher:
         for job in listed.values():
             attempt = Attempt.read(job.get("labels", {}))
             follower = followed.get(attempt) if attempt else None
-            if follower and str(follower.name) != job["name"]:
+            if (
+                follower
+                and str(follower.name) != job["name"]
+                and is_job_of(job, follower.attempt, self.step_runs.server_id)
+            ):
                 self._canceller.cancel_duplicate(follower.step, job)
         unseen = []
         for follower in followers:

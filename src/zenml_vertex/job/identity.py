@@ -9,9 +9,10 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
-from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.errors import InvalidJobName
 from zenml_vertex.job.states import TERMINAL_STATES
 
 # Limits of CustomJob.display_name and of labels,
@@ -40,6 +41,9 @@ OWN_LABELS = (
     SECRET_LABEL,
     SOURCE_LABEL,
 )
+
+# What the built-in operator labels its jobs with, such as `zenml-0_98_0`.
+_BUILTIN_SOURCE = re.compile(r"zenml-[0-9][0-9a-z_]*")
 
 # Tells a container which attempt it belongs to.
 ATTEMPT_VARIABLE = "ZENML_VERTEX_ATTEMPT"
@@ -91,11 +95,11 @@ class JobName:
         """Read `projects/P/locations/L/customJobs/ID`.
 
         Raises:
-            VertexStepOperatorError: If it is anything else.
+            InvalidJobName: If it is anything else.
         """
         match = _RESOURCE_NAME.fullmatch(name)
         if match is None:
-            raise VertexStepOperatorError(
+            raise InvalidJobName(
                 f"{name[:200]!r} is not the name of a Vertex AI job: expected "
                 "`projects/P/locations/L/customJobs/ID`."
             )
@@ -218,6 +222,27 @@ class Replica:
     def task_name(self) -> str:
         """What Cloud Logging calls the replica in the label `task_name`."""
         return f"workerpool{self.pool}-{self.index}"
+
+
+def is_job_of(job: Mapping[str, Any], attempt: Attempt, server_id: str) -> bool:
+    """Whether a job, as API JSON, bears the labels of an attempt at a step run of a ZenML server.
+
+    A copy of a server's database has step runs of the same IDs, so the server counts too.
+    """
+    labels = job.get("labels", {})
+    is_of_server = labels.get(SERVER_LABEL) == clean_label_value(server_id)
+    return is_of_server and Attempt.read(labels) == attempt.as_labelled
+
+
+def is_builtin_job(job: Mapping[str, Any], run_name: str, step_name: str) -> bool:
+    """Whether ZenML's built-in operator created a job for a step of a pipeline run.
+
+    Its jobs have no label but `source`; the name of a run is unique in its ZenML project.
+    """
+    labels = job.get("labels", {})
+    source = _BUILTIN_SOURCE.fullmatch(labels.get(SOURCE_LABEL, ""))
+    is_builtin = source is not None and STEP_RUN_LABEL not in labels
+    return is_builtin and job.get("displayName") == f"{run_name}-{step_name}"
 
 
 def build_display_name(run_name: str, step_name: str) -> str:

@@ -21,7 +21,7 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
 from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.metadata import PARENT_KEY, build_job_metadata, find_recorded_name
+from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
@@ -32,12 +32,14 @@ from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
+from zenml_vertex.steps.owner import find_owner
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
 from zenml_vertex.steps.step_secrets import open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from zenml.config.base_settings import BaseSettings
@@ -152,13 +154,11 @@ class VertexStepOperator(BaseStepOperator):
         log = _open_log(info.step_run)
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id), log), explained():
             findings = self._preflight.check_step(info, info.pipeline_step_name)
-            key = self._choose_key(findings.settings)
+            key = self.choose_key(findings.settings)
             connection = self._connect(key)
             info.force_write_logs()
             attempt = Attempt(str(info.step_run_id))
-            submission = Submission(
-                connection.jobs, self._step_runs, self._clock, connection.parent, attempt, log
-            )
+            submission = self._open_submission(info.step_run, connection, lambda: info.run_name)
             with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
                 name = submission.submit(
                     lambda: build_step_job(
@@ -274,7 +274,7 @@ class VertexStepOperator(BaseStepOperator):
         settings = self.get_settings(step_run)
         log, attempt = _open_log(step_run), Attempt(str(step_run.id))
         if settings.environment_secrets == "secret-manager":
-            connection = self._connect(self._choose_key(settings))
+            connection = self._connect(self.choose_key(settings))
             open_secret(settings, connection, self._clock, attempt, log).destroy()
 
     def connect(self) -> "Connection":
@@ -283,7 +283,7 @@ class VertexStepOperator(BaseStepOperator):
         Raises:
             VertexStepOperatorError: If there is no identity, or no project.
         """
-        return self._connect(self._choose_key(self.config))
+        return self._connect(self.choose_key(self.config))
 
     @property
     def step_runs(self) -> ZenMLStepRuns:
@@ -301,11 +301,10 @@ class VertexStepOperator(BaseStepOperator):
             cancel_and_verify(watcher.jobs, follower.log, self._clock)
             follower.is_terminal = True
 
-    def _choose_key(
-        self, settings: VertexStepOperatorSettings, region: str | None = None
-    ) -> ConnectionKey:
+    def choose_key(self, settings: VertexStepOperatorSettings) -> ConnectionKey:
+        """Which connection jobs with these settings need."""
         return ConnectionKey(
-            region=region or settings.region or self.config.region,
+            region=settings.region or self.config.region,
             project=settings.project,
             key_file=settings.service_account_path,
             api_endpoint=settings.api_endpoint,
@@ -313,9 +312,10 @@ class VertexStepOperator(BaseStepOperator):
         )
 
     def _connect(self, key: ConnectionKey) -> "Connection":
-        return self._pool.connect(key, self._access_connector)
+        return self._pool.connect(key, self.access_connector)
 
-    def _access_connector(self) -> "ConnectorAccess":
+    def access_connector(self) -> "ConnectorAccess":
+        """The service connector that the component is linked to."""
         with client_required():
             from zenml_vertex.steps.connector import access_connector
 
@@ -342,39 +342,45 @@ class VertexStepOperator(BaseStepOperator):
     def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
         """The watcher of a step run's job; None if it has no job.
 
-        The dynamic runner asks the stack's default step operator even for steps of another
-        one, so the region is read from the job's own name.
+        Its metadata says which job it is, and the settings where to look for it.
         """
         with self._lock:
             if watcher := self._watchers.get(step_run.id):
                 return watcher
-            settings = self.get_settings(step_run)
-            name = self._recover_name(step_run, settings)
-            if name is None:
-                return None
-            key = self._choose_key(settings, name.location)
-            self._connect(key)
-            return self._follow(step_run, key, name)
+            owner = find_owner(step_run, self)
+            key = owner.choose_key(owner.get_settings(step_run))
+            connection = self._pool.connect(key, owner.access_connector)
+            recorded: Mapping[str, Any] = step_run.run_metadata
+            if JOB_NAME_KEY not in recorded:
+                recorded = self._step_runs.read_metadata(str(step_run.id))
+            run_id = step_run.pipeline_run_id
+            name = self._open_submission(
+                step_run, connection, lambda: self._step_runs.read_run_name(run_id)
+            ).resume(recorded)
+            return self._follow(step_run, key, name) if name else None
 
-    def _recover_name(
-        self, step_run: "StepRunResponse", settings: VertexStepOperatorSettings
-    ) -> JobName | None:
-        """The job of a step run that another process has submitted."""
-        if known := find_recorded_name(step_run.run_metadata):
-            return known
-        recorded = self._step_runs.read_metadata(str(step_run.id))
-        connection = self._connect(self._choose_key(settings))
-        parent = str(recorded.get(PARENT_KEY) or connection.parent)
-        attempt = Attempt(str(step_run.id))
-        log = _open_log(step_run)
-        submission = Submission(connection.jobs, self._step_runs, self._clock, parent, attempt, log)
-        return submission.resume(recorded)
+    def _open_submission(
+        self,
+        step_run: "StepRunResponse",
+        connection: "Connection",
+        find_run_name: "Callable[[], str]",
+    ) -> Submission:
+        return Submission(
+            connection.jobs,
+            self._step_runs,
+            self._clock,
+            connection.parent,
+            Attempt(str(step_run.id)),
+            _open_log(step_run),
+            find_run_name,
+        )
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
         log = _open_log(step_run)
         message = (
-            f"{log} has no Vertex AI job: the process that should have submitted "
-            "it ended before it did. Run the step again."
+            f"{log} has no Vertex AI job where its settings say: the process that should have "
+            "submitted it ended before it did, the job was deleted, or `project` or `region` "
+            "were changed. Run the step again."
         )
         log.log_without_job(message)
         result = self._step_runs.fail(str(step_run.id), message)

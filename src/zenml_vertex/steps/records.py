@@ -79,6 +79,11 @@ class ZenMLStepRuns:
             return None
         return read_raised(info.traceback, info.source, info.message, info.user_code_line)
 
+    def read_run_name(self, run_id: UUID) -> str:
+        """The name of a pipeline run."""
+        with server_errors():
+            return Client().get_pipeline_run(run_id, hydrate=False).name
+
     def find(self, step_run_id: str) -> StepRunRecord | None:
         try:
             with _step_run_errors(step_run_id):

@@ -7,12 +7,17 @@ from zenml.models import FlavorRequest, ServiceConnectorRequirements
 from zenml.step_operators.base_step_operator import BaseStepOperatorFlavor
 
 from zenml_vertex.builtin_flavor import describe_builtin
+from zenml_vertex.cloud import ignore_support_warnings
 from zenml_vertex.config import VertexStepOperatorConfig
 
 if TYPE_CHECKING:
     from zenml_vertex.steps.operator import VertexStepOperator
 
 FLAVOR_NAME = "vertex"
+
+# ZenML's flavors are imported all at once, before the artifact store of any of them, which
+# is the first to import Google's packages.
+ignore_support_warnings()
 
 
 class VertexStepOperatorFlavor(BaseStepOperatorFlavor):

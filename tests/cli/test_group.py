@@ -1,6 +1,7 @@
 """What holds for every command: help, suggestions, and errors as sentences."""
 
 import errno
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -122,6 +123,27 @@ def fail_with(tmp_path: Path) -> Callable[..., Result]:
         return CliRunner().invoke(program, arguments, prog_name="program", env=environment)
 
     return fail_with
+
+
+def test_other_packages_warn_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other packages warn of is not among what a command prints, unless one asks for it."""
+
+    @click.group(cls=Group)
+    def program() -> None:
+        """Do."""
+
+    @program.command()
+    def warn() -> None:
+        """Warn, as ZenML prints it."""
+        warnings.showwarning = lambda message, *_: click.echo(str(message))
+        warnings.warn("Setuptools is replacing distutils.", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr("sys.warnoptions", [])
+    assert CliRunner().invoke(program, ["warn"]).output == ""
+    monkeypatch.setattr("sys.warnoptions", ["default"])
+    warnings.simplefilter("default")
+    assert "Setuptools" in CliRunner().invoke(program, ["warn"]).output
 
 
 def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> None:

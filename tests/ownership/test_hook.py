@@ -16,7 +16,7 @@ BUILTIN = "zenml.integrations.gcp.flavors.vertex_step_operator_flavor"
 
 # One process answers many questions: each would have to import ZenML first.
 _QUESTIONS = f"""
-import inspect, json, sys
+import inspect, json, logging, sys
 import zenml
 answers = {{"loaded": sorted(name for name in sys.modules if "zenml_vertex" in name)}}
 
@@ -50,6 +50,19 @@ answers["loader"] = repr(builtin.__spec__.loader)
 answers["one loader"] = builtin.__loader__ is builtin.__spec__.loader
 answers["source text"] = inspect.getsource(builtin)
 answers["other names"] = builtin.GCP_VERTEX_STEP_OPERATOR_FLAVOR
+
+import contextlib, io, warnings
+said = io.StringIO()
+with contextlib.redirect_stderr(said):
+    logging.captureWarnings(False)
+    for text, module in (
+        ("You are using a Python version (3.11) which Google", "google.api_core._x"),
+        ("You are using a non-supported Python version (3.10)", "google.cloud.storage"),
+        ("You are using a Python version (3.11) which Google", "mine"),
+        ("Another warning", "google.api_core"),
+    ):
+        warnings.warn_explicit(text, FutureWarning, module, 1, module=module, registry={{}})
+answers["warned"] = [line for line in said.getvalue().splitlines() if "FutureWarning" in line]
 
 print("answers:", json.dumps(answers))
 """
@@ -231,3 +244,11 @@ assert builtin.VertexStepOperatorSettings is VertexStepOperatorSettings
 """
     done = _run(program, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_googles_warnings_of_a_python_version_are_hidden(answers: dict[str, Any]) -> None:
+    """Whoever runs a pipeline is not told of Google's plans for a Python; other warnings stay."""
+    assert answers["warned"] == [
+        "mine:1: FutureWarning: You are using a Python version (3.11) which Google",
+        "google.api_core:1: FutureWarning: Another warning",
+    ]

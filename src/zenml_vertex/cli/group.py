@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -91,6 +92,9 @@ class Group(click.Group):
             _fail(error, ctx)
 
     def main(self, *args: Any, **options: Any) -> Any:
+        # ZenML prints what other packages warn of on stdout, among what a command says.
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
         try:
             return super().main(*args, **options)
         except OSError as error:

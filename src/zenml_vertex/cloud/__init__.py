@@ -23,11 +23,8 @@ def client_required() -> Iterator[None]:
         VertexStepOperatorError: If Google's client is not installed.
     """
     try:
-        with warnings.catch_warnings():
-            # Google ends its support of a Python version before Python does, and says so at
-            # each import; a person who runs a pipeline cannot do anything about it.
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
+        ignore_support_warnings()
+        yield
     except ModuleNotFoundError as error:
         name = error.name or ""
         if name.startswith(f"{__name__}."):
@@ -46,7 +43,10 @@ def client_required() -> Iterator[None]:
 
 
 def ignore_support_warnings() -> None:
-    """Hide Google's warnings about this Python version, for imports in a thread.
+    """Hide Google's warnings about this Python version, here and for the rest of the process.
+
+    Google ends its support of a Python version before Python does, and says so at each
+    import; a person who runs a pipeline cannot do anything about it.
 
     `warnings.catch_warnings` is not thread-safe: two at a time undo each other.
     """

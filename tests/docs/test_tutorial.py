@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,5 +56,9 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
     assert jobs.count('"displayName"') == 2
     assert jobs.count('"acceleratorType": "NVIDIA_TESLA_T4"') == 1
     assert "too late" not in done.stdout
+    assert "eyJ" not in done.stdout.partition("JOBS ")[0]
+    if shutil.which("gcloud"):
+        listed = re.findall(r"^projects/\S+ +JOB_STATE_SUCCEEDED$", done.stdout, re.MULTILINE)
+        assert len(listed) == 2
     assert find_processes(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

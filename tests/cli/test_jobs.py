@@ -130,8 +130,13 @@ def test_orphans_are_listed_and_cancelled(
     assert not _has_secret(local_stack, orphaned["secret"])
     assert local_stack.jobs.fetch(orphaned["name"])["state"] == "JOB_STATE_CANCELLED"
 
+    # Jobs are found without Secret Manager, too.
+    fault = {"fault": "ErrorAnswer", "method": "list_secrets", "status": 403}
+    faults = f"{local_stack.emulator_url}/emulator/faults"
+    assert send_request(faults, method="POST", body={"faults": [fault]}).status == 200
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert (code, "No orphans in projects/" in output) == (0, True)
+    assert "Secrets were not looked for: Secret Manager answered 403 while listing" in output
     code, output = _run(local_stack, folder, "cancel", orphaned["id"])
     assert code == 1
     assert "Not an active job in" in output

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -97,36 +98,63 @@ def test_a_missing_permission_is_named(emulator: VertexEmulator, secrets: Secret
     assert e.value.code == 403
 
 
-class _Redirecting(BaseHTTPRequestHandler):
-    """Answers everything with a redirect to itself, and keeps what it was sent."""
-
-    seen: list[str]
-
-    def do_POST(self) -> None:
-        """Answer 307, after which a client would send the body again."""
-        self.seen.append(self.path)
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(307)
-        self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Write no log."""
-
-
-def test_a_redirect_gets_no_secret() -> None:
-    """Whoever could answer with a redirect got the payload sent to a host of their choice."""
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[tuple[SecretManager, list[str]]]:
+    """A server that gives one answer to everything; yields its client and the paths it is sent."""
     seen: list[str] = []
-    handler = type("Handler", (_Redirecting,), {"seen": seen})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            # After 307 a client sends the body again.
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 - as http.server names it
+
+        def log_message(self, *_: object) -> None:
+            """Write no log."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             endpoint = Endpoint(f"http://127.0.0.1:{server.server_port}", is_emulator=True)
-            with pytest.raises(RequestRejected, match="answered 307"):
-                SecretManager(WHO, endpoint).store(NAME, SECRET, PAYLOAD)
+            yield SecretManager(WHO, endpoint), seen
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_redirect_gets_no_secret() -> None:
+    """Whoever could answer with a redirect got the payload sent to a host of their choice."""
+    with (
+        answering(307, b"") as (secrets, seen),
+        pytest.raises(RequestRejected, match="answered 307"),
+    ):
+        secrets.store(NAME, SECRET, PAYLOAD)
     assert seen == ["/v1/projects/my-project/secrets?secretId=zenml-vertex-6a1f-1"]
+
+
+def test_an_api_that_is_not_enabled_is_named() -> None:
+    """A 403 of a project without Secret Manager has the command that enables it."""
+    body = b'{"error": {"message": "It is disabled.", "details": [{"reason": "SERVICE_DISABLED"}]}}'
+    command = "gcloud services enable secretmanager.googleapis.com --project=my-project"
+    with answering(403, body) as (secrets, _), pytest.raises(PermissionDenied, match=command):
+        secrets.store(NAME, SECRET, PAYLOAD)
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"[]", b""])
+def test_an_answer_of_somebody_else_is_an_outage(body: bytes) -> None:
+    """A proxy's page in place of an answer is tried again, and shown nowhere."""
+    with (
+        answering(200, body) as (secrets, _),
+        pytest.raises(ServiceUnavailable, match=r"that is not Secret Manager's while listing"),
+    ):
+        secrets.list("my-project")
+    with answering(400, body) as (secrets, _), pytest.raises(RequestRejected, match="answered 400"):
+        secrets.store(NAME, SECRET, PAYLOAD)

@@ -19,6 +19,7 @@ from zenml_vertex.container.secret_environment import (
     SecretUnreadable,
     read_environment,
 )
+from zenml_vertex.job.causes import Source, find_cause
 
 REFERENCE = "projects/p/secrets/zenml-vertex-6a1f-1/versions/1"
 TOKEN = "ya29.job"
@@ -206,8 +207,14 @@ def test_a_step_that_cannot_start_says_why(serve: Serve, monkeypatch: pytest.Mon
     """The container ends with a line that the diagnosis knows, and no module has run."""
     for name, value in serve((404, {})).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match=rf"^zenml-vertex {secret_environment.FAILURE}: .*404"):
+    with pytest.raises(SystemExit) as ended:
         secret_environment.main(["this"])
+    line = str(ended.value)
+    assert line.startswith("zenml-vertex could not read the step's environment variables from ")
+    assert f"answered 404 to the request for {REFERENCE}." in line
+    cause = find_cause(Source.LOG, line)
+    assert cause
+    assert cause.what == "could not read its environment variables from Secret Manager."
 
 
 def test_the_module_runs_with_the_variables(

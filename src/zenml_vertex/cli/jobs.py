@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zenml_vertex.cli.group import Group
-from zenml_vertex.errors import PermissionDenied, VertexStepOperatorError
+from zenml_vertex.errors import VertexStepOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,18 +135,16 @@ def _find_orphans(operator: "VertexStepOperator", live: "Iterable[JobJson]") -> 
 def _find_orphan_secrets(
     operator: "VertexStepOperator", connection: "Connection"
 ) -> "Sequence[OrphanSecret]":
-    """The secrets that nobody reads; none for an identity that may not list secrets.
+    """The secrets that nobody reads; none if they cannot be listed.
 
-    Only who uses `environment_secrets` has to be allowed to.
+    Who does not use them needs no permission for them, and without them there are still jobs.
     """
     from zenml_vertex.following.orphans import find_orphan_secrets
 
     project = connection.identity.project
     try:
         listed = connection.secrets.list(project)
-    except PermissionDenied as error:
-        if operator.config.environment_secrets != "inline":
-            raise
+    except VertexStepOperatorError as error:
         click.echo(f"Secrets were not looked for: {error}", err=True)
         return ()
     return list(

@@ -12,6 +12,7 @@ from requests import Response
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.errors import translated
+from zenml_vertex.cloud.transport import protect
 from zenml_vertex.errors import (
     PermissionDenied,
     QuotaExceeded,
@@ -38,7 +39,7 @@ class SecretManager:
 
     def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
         self._identity = identity
-        is_here = endpoint.url.startswith("http://")
+        is_here = endpoint.is_emulator or endpoint.url.startswith("http://")
         self._url = f"{endpoint.url if is_here else _GOOGLE}/v1/"
 
     def store(self, name: str, secret: SecretJson, payload: bytes) -> None:
@@ -84,6 +85,7 @@ class SecretManager:
     ) -> Response:
         with translated(action, self._identity.description):
             session = AuthorizedSession(self._identity.credentials)
+            protect(session)
             try:
                 answer: Response = session.request(
                     method,
@@ -91,8 +93,6 @@ class SecretManager:
                     json=body,
                     params=query,
                     timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                    # What is sent is secret, and the token is Google's.
-                    allow_redirects=False,
                 )
             finally:
                 session.close()

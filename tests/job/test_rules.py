@@ -167,6 +167,32 @@ def test_unknown_google_names_bring_only_advice(settings: dict[str, Any], hint: 
 
 
 @pytest.mark.parametrize(
+    ("machine", "kind", "count", "named"),
+    [
+        ("n1-standard-4", "NVIDIA_H100_80GB", 1, "1 of them: `a3-highgpu-1g`."),
+        ("a2-highgpu-1g", "NVIDIA_TESLA_A100", 4, "4 of them: `a2-highgpu-4g`."),
+        (
+            "n1-standard-4",
+            "NVIDIA_TESLA_T4",
+            3,
+            "it in another number: `n1-standard-4`, `n1-standard-8`",
+        ),
+        ("e2-standard-4", "NVIDIA_TESLA_T4", 2, "`n1-highmem-16` and 3 more."),
+    ],
+)
+def test_a_machine_without_the_accelerator_names_those_that_have_it(
+    machine: str, kind: str, count: int, named: str
+) -> None:
+    """The warning says that Vertex AI will refuse the job, and which machines take that many."""
+    settings = VertexStepOperatorSettings(
+        region="europe-west4", machine_type=machine, accelerator_type=kind, accelerator_count=count
+    )
+    (text,) = advise(settings.to_job_fields())
+    assert "Vertex AI will refuse the job. Machines that take " in text
+    assert named in text
+
+
+@pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         ({"machine_type": "n1-standart-4"}, "Did you mean `n1-standard-4`?"),

@@ -94,7 +94,8 @@ def test_a_wrong_type_of_additional_arguments_is_not_shown() -> None:
 
 def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
     """A warning is logged before the image is built, and not again at submission."""
-    preflight = Preflight(make_operator(machine_type="n1-standart-4"))
+    kind = {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
+    preflight = Preflight(make_operator(machine_type="n1-standard-4", **kind))
     step = make_step(ResourceSettings(cpu_count=8))
     with caplog.at_level(logging.WARNING, "zenml_vertex"):
         preflight.check_step(step, "train")
@@ -102,13 +103,39 @@ def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> Non
         preflight.check_step(step, "test")
     said = [record.getMessage() for record in caplog.records]
     ignored = (
-        "`cpu_count` and `memory` of ResourceSettings are ignored here. Set `machine_type`, "
-        "e.g. 'n1-standard-8'."
+        "`cpu_count` and `memory` of ResourceSettings are ignored here, and `n1-standard-4` has 4 "
+        "CPUs and 15 GiB. Set `machine_type`, e.g. 'n1-standard-8'."
     )
     assert len(said) == 4
     assert said[1] == f"Step `train`: {ignored}"
     assert said[3] == f"Step `test`: {ignored}"
-    assert said[0].startswith("Step `train`: `machine_type` is `n1-standart-4`")
+    assert said[0].startswith("Step `train`: `n1-standard-4` takes NVIDIA_")
+
+
+@pytest.mark.parametrize(
+    ("machine", "resources", "example"),
+    [
+        ("n1-standard-8", ResourceSettings(cpu_count=8, memory="30GiB"), None),
+        ("n1-standard-4", ResourceSettings(memory="16GB"), None),
+        ("n1-standard-4", ResourceSettings(), None),
+        ("n1-standard-8", ResourceSettings(memory="40GB"), "n1-highmem-8"),
+        ("e2-standard-4", ResourceSettings(cpu_count=5), "e2-standard-8"),
+        ("n1-standard-4", ResourceSettings(cpu_count=10_000), ""),
+    ],
+)
+def test_only_a_machine_that_is_too_small_is_warned_about(
+    machine: str, resources: ResourceSettings, example: str | None
+) -> None:
+    """CPUs and memory choose no machine; one that has them anyway needs no warning.
+
+    A step whose result is cached gets no machine, so nothing is said before a job is submitted.
+    """
+    found = inspect_step(make_operator(machine_type=machine), make_step(resources))
+    assert found.advice == ()
+    assert bool(found.notes) == (example is not None)
+    if example is not None:
+        ending = f"`machine_type`, e.g. '{example}'." if example else "Set `machine_type`."
+        assert found.notes[0].endswith(ending)
 
 
 def test_a_secret_needs_an_account_that_can_read_it() -> None:

@@ -35,6 +35,13 @@ class Machine:
     accelerator_required: bool
     # Whether the job's `network` can be set.
     vpc_peering: bool
+    # Virtual CPUs.
+    cpus: int
+    memory_gib: float
+
+    def is_at_least(self, cpus: float, memory_gib: float) -> bool:
+        """Whether it has as many CPUs, and as much memory."""
+        return self.cpus >= cpus and self.memory_gib >= memory_gib
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,38 @@ def load_catalogue() -> Catalogue:
         accelerators=frozenset(raw["accelerator_types"]) - {"ACCELERATOR_TYPE_UNSPECIFIED"},
         regions=frozenset(raw["training_regions"]),
     )
+
+
+def find_machines(accelerator: str, count: int | None) -> list[str]:
+    """The machine types that take an accelerator in this number, the smallest first.
+
+    Args:
+        accelerator: An accelerator type.
+        count: How many; None for any number.
+    """
+    return [
+        name
+        for name, machine in load_catalogue().machines.items()
+        if accelerator in machine.accelerators
+        and (count is None or count in machine.accelerators[accelerator])
+    ]
+
+
+def find_size(cpus: float, memory_gib: float, *, like: str) -> str | None:
+    """The smallest machine type without a GPU that is large enough, if there is one.
+
+    Args:
+        cpus: Virtual CPUs that it needs.
+        memory_gib: Memory that it needs, in GiB.
+        like: The machine type whose family is preferred, such as `n1`.
+    """
+    family = like.partition("-")[0]
+    fitting = [
+        (not name.startswith(f"{family}-"), machine.cpus, machine.memory_gib, name)
+        for name, machine in load_catalogue().machines.items()
+        if machine.is_at_least(cpus, memory_gib) and not machine.accelerator_required
+    ]
+    return min(fitting)[-1] if fitting else None
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -152,4 +191,6 @@ def _read_machine(entry: Mapping[str, Any]) -> Machine:
         },
         accelerator_required=bool(entry.get("accelerator_required", False)),
         vpc_peering=bool(entry.get("vpc_peering", True)),
+        cpus=int(entry["vcpus"]),
+        memory_gib=float(entry["memory_gb"]),
     )

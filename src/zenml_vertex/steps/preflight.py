@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from zenml.config.resource_settings import ByteUnit
 from zenml.stack import Stack, StackValidator
 
 from zenml_vertex.cloud import client_required
@@ -16,7 +17,7 @@ from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
 from zenml_vertex.job.machines import nearest, nearest_accelerator
-from zenml_vertex.job.rules import advise, find_problems, find_unlisted_enums
+from zenml_vertex.job.rules import advise, advise_size, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
 from zenml_vertex.steps.step_secrets import find_secret_problems
@@ -44,6 +45,8 @@ class StepFindings:
     problems: tuple[str, ...]
     # What will probably go wrong; likewise.
     advice: tuple[str, ...]
+    # What only matters once there is a job, which a cached step does not get; likewise.
+    notes: tuple[str, ...]
 
 
 def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> StepFindings:
@@ -66,12 +69,9 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
 
         key_file_problem = find_key_file_problem(settings.service_account_path)
         problems += [key_file_problem] if key_file_problem else []
-    if resources.cpu_count or resources.memory:
-        advice.append(
-            "`cpu_count` and `memory` of ResourceSettings are ignored here. Set `machine_type`, "
-            "e.g. 'n1-standard-8'."
-        )
-    return StepFindings(settings, job, tuple(problems), tuple(advice))
+    memory_gib = resources.get_memory(ByteUnit.GIB) or 0
+    notes = advise_size(job, resources.cpu_count or 0, memory_gib)
+    return StepFindings(settings, job, tuple(problems), tuple(advice), tuple(notes))
 
 
 def _find_unknown_values(job: "JobFields") -> Iterator[str]:
@@ -140,11 +140,8 @@ class Preflight:
             ConfigurationError: If the settings cannot work.
             CredentialsError: If their project is not the connector's.
         """
-        findings = inspect_step(self._component, step)
-        if findings.problems:
-            raise ConfigurationError(findings.problems, where=f"step `{name}`")
-        check_connector(self._component, findings.settings)
-        self._advise(name, *findings.advice)
+        findings = self._check(step, name)
+        self._advise(name, *findings.notes)
         return findings
 
     def check_build(self, step: "Step", name: str) -> None:
@@ -158,8 +155,16 @@ class Preflight:
             ConfigurationError: If the settings cannot work.
             CredentialsError: If their project is not the connector's.
         """
-        findings = self.check_step(step, name)
+        findings = self._check(step, name)
         self._advise(name, *advise_step_image(step, findings.job))
+
+    def _check(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
+        findings = inspect_step(self._component, step)
+        if findings.problems:
+            raise ConfigurationError(findings.problems, where=f"step `{name}`")
+        check_connector(self._component, findings.settings)
+        self._advise(name, *findings.advice)
+        return findings
 
     def _advise(self, name: str, *advice: str) -> None:
         for text in (f"Step `{name}`: {text}" for text in advice):

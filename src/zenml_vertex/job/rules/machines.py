@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.machines import (
     describe_unknown,
+    find_machines,
+    find_size,
     load_catalogue,
     nearest_accelerator,
     nearest_machine,
 )
 
+_MOST_NAMED = 8
 _RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -52,6 +55,38 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
         )
 
 
+def advise_size(job: JobFields, cpus: float, memory_gib: float) -> Iterator[str]:
+    """A machine that is smaller than the step's ResourceSettings ask for.
+
+    Args:
+        job: What the step asks for.
+        cpus: `cpu_count`; 0 if it is not set.
+        memory_gib: `memory`, in GiB; 0 if it is not set.
+    """
+    name = job.machine_type or ""
+    machine = load_catalogue().machines.get(name)
+    if machine is None or machine.is_at_least(cpus, memory_gib):
+        return
+    example = find_size(cpus, memory_gib, like=name)
+    yield (
+        "`cpu_count` and `memory` of ResourceSettings are ignored here, and "
+        f"`{name}` has {machine.cpus} CPUs and {machine.memory_gib:g} GiB. Set `machine_type`"
+        + (f", e.g. '{example}'." if example else ".")
+    )
+
+
+def _name_machines(job: JobFields) -> str:
+    """What Vertex AI will say to a machine and its accelerator, and which machines go with it."""
+    kind, count = str(job.accelerator_type), job.accelerator_count
+    if not (found := find_machines(kind, count)):
+        count, found = None, find_machines(kind, None)
+    amount = f"{count} of them" if count else "it in another number"
+    listed = ", ".join(f"`{name}`" for name in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    takes = f" Machines that take {amount}: {listed}{more}." if found else ""
+    return f"Vertex AI will refuse the job.{takes}"
+
+
 def advise(job: JobFields) -> Iterator[str]:
     """An unknown machine or accelerator, which may be new, and an undocumented pair of them."""
     catalogue = load_catalogue()
@@ -71,10 +106,13 @@ def advise(job: JobFields) -> Iterator[str]:
         counts = machine.accelerators.get(kind)
         if counts is None:
             fitting = ", ".join(machine.accelerators) or "no accelerator"
-            yield f"`{name}` takes {fitting}, not {kind}."
+            yield f"`{name}` takes {fitting}, not {kind}. {_name_machines(job)}"
         elif job.accelerator_count not in counts:
             listed = ", ".join(map(str, counts))
-            yield f"`{name}` takes {kind} in counts of {listed}, not {job.accelerator_count}."
+            yield (
+                f"`{name}` takes {kind} in counts of {listed}, not {job.accelerator_count}. "
+                f"{_name_machines(job)}"
+            )
     elif machine.accelerator_required:
         built_in, counts = next(iter(machine.accelerators.items()))
         yield (

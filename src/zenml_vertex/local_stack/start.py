@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenml_vertex.installation import has_init_hook, install_command, reinstall_command
-from zenml_vertex.local_stack.credentials import write_key_file
+from zenml_vertex.local_stack.credentials import activate_in_gcloud, write_key_file
 from zenml_vertex.local_stack.environment import (
     Layout,
     Operator,
@@ -96,6 +96,7 @@ def start_local_stack(
         for server in (storage, emulator):
             _wait_for(server, progress)
         write_key_file(layout.key_file, project=plan.project, token_url=f"{emulator.url}/token")
+        activate_in_gcloud(layout.gcloud, layout.key_file)
         environment = build_client_environment(
             base,
             layout,

@@ -81,7 +81,11 @@ def orphaned(
     code, output = _run(local_stack, folder, "list")
     assert code == 0, output
     job_id = name.rsplit("/", 1)[-1]
-    assert re.search(rf"{job_id}  RUNNING +step `sleeps` of run {process.run_id}\n", output)
+    assert re.search(
+        rf"{job_id}  RUNNING +step `sleeps` of pipeline `sleeper`, run {process.run_id}, created "
+        r"\d.* ago\n",
+        output,
+    ), output
     subprocess.run(
         [sys.executable, "-c", STOP, step.id],
         cwd=folder,
@@ -137,9 +141,14 @@ def test_orphans_are_listed_and_cancelled(
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert (code, "No orphans in projects/" in output) == (0, True)
     assert "Secrets were not looked for: Secret Manager answered 403 while listing" in output
-    code, output = _run(local_stack, folder, "cancel", orphaned["id"])
+    code, output = _run(local_stack, folder, "cancel", orphaned["id"], "404", "my-job")
     assert code == 1
-    assert "Not an active job in" in output
+    place = r"in projects/\S+/europe-west4"
+    assert re.search(
+        rf"Job {orphaned['id']} {place} has ended as CANCELLED \d.* ago, at 20.* UTC\.", output
+    ), output
+    for job_id in ("404", "my-job"):
+        assert re.search(rf"There is no job {job_id} {place}\.", output), output
 
 
 def test_cancel_requires_jobs_to_be_named(local_stack: LocalStack, folder: Path) -> None:

@@ -17,6 +17,7 @@ _OF_ZENML = (
     "container_engines/factory.py",
     "stack/flavor.py",
     "stack/stack.py",
+    "utils/settings_utils.py",
     "zen_stores/sql_zen_store.py",
 )
 SOURCES = (Source.JOB, Source.LOG, Source.REFUSAL)

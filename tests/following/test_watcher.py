@@ -16,6 +16,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     StepRunNotFound,
 )
+from zenml_vertex.following.progress import warn_jobs_left
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, SERVER_LABEL, STEP_RUN_LABEL
@@ -97,6 +98,20 @@ def test_a_step_that_used_up_its_time_has_failed(reported: str, status: str) -> 
     }
     assert world.wait(job) == status
     assert "reached its timeout of 1 h" in world.step_runs.messages[STEP]
+
+
+def test_the_jobs_that_a_process_leaves_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """A process that ends names the jobs that may go on, in one line with both commands."""
+    world = Watched()
+    world.follow("JOB_STATE_RUNNING", step_run_id="left")
+    world.follow("JOB_STATE_RUNNING", step_run_id="also left")
+    world.follow("JOB_STATE_FAILED", step_run_id="ended")
+    world.watcher.wait("ended")
+    warn_jobs_left(world.watcher.left)
+    assert caplog.messages[-1] == (
+        "This process ends, and 2 Vertex AI jobs that it followed may go on and cost money. "
+        "`zenml-vertex jobs list` shows what is running. To end them: zenml-vertex jobs cancel 1 2"
+    )
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"])

@@ -119,6 +119,8 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     """Another client returns the status of the step run's job, whatever its metadata says by then.
 
     A step that wrote the name of a host there got the token of whoever resumed the run.
+
+    That client names the job too when it ends before the job does.
     """
     process, name = _start(start_pipeline, "cancel")
     process.send_signal(signal.SIGKILL)
@@ -129,8 +131,12 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     asked = run_python(local_stack, ASK, step_run_id, "running", evil)
     assert "status: running" in asked
     assert "is not the name of a Vertex AI job" in asked
+    cancel = f"zenml-vertex jobs cancel {name.rsplit('/', 1)[-1]}"
+    assert cancel in asked
     answer = send_request(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200
     local_stack.jobs.wait_until_terminal(name, 30)
-    assert "status: stopped" in run_python(local_stack, ASK, step_run_id, "stopped")
+    said = run_python(local_stack, ASK, step_run_id, "stopped")
+    assert "status: stopped" in said
+    assert cancel not in said
     assert local_stack.records.fetch_run(run.id).step("sleeps").status == "stopped"

@@ -128,10 +128,11 @@ def test_an_interruption_before_the_job_exists_creates_none(started: Started) ->
 
 
 @pytest.mark.parametrize(
-    ("which", "number"), [("ctrl_c", signal.SIGINT), ("sigterm", signal.SIGTERM)]
+    ("which", "number", "reason"),
+    [("ctrl_c", signal.SIGINT, "Ctrl-C"), ("sigterm", signal.SIGTERM, "SIGTERM")],
 )
 def test_an_interruption_cancels_the_job_and_starts_no_retry(
-    started: Started, which: str, number: int
+    started: Started, which: str, number: int, reason: str
 ) -> None:
     """The only job is cancelled before the process exits, although the step has retries left.
 
@@ -146,7 +147,8 @@ def test_an_interruption_cancels_the_job_and_starts_no_retry(
     completed = interrupted.interrupt(number)
 
     assert completed.returncode != 0
-    assert "was interrupted" in str(completed.run.step("sleeps").error)
+    assert f"was interrupted ({reason})" in str(completed.run.step("sleeps").error)
+    assert f": {reason}: cancelling the job" in completed.output
     interrupted.assert_ended_with(["CANCELLED"])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zenml_vertex.cli.group import Group
-from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +87,8 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         ]
         missing = {*job}.difference(*(_find_names(listed, connection) for listed in chosen))
         if missing:
-            raise click.ClickException(
-                f"Not an active job in {connection.parent}: {', '.join(sorted(missing))}."
-            )
+            said = [_explain_missing(connection, job_id) for job_id in sorted(missing)]
+            raise click.ClickException("\n".join([*said, "No job was cancelled."]))
         secrets = _find_orphan_secrets(operator, connection) if orphans else ()
         if not chosen and not secrets:
             click.echo(f"No orphans in {connection.parent}.")
@@ -116,6 +115,32 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         click.echo(f"{name.job_id}  {ended}")
     if not all([*states.values(), *are_gone]):
         raise SystemExit(1)
+
+
+def _explain_missing(connection: "Connection", job_id: str) -> str:
+    """Why a job cannot be cancelled here, in one line."""
+    from zenml_vertex.job.states import interpret, short_name
+    from zenml_vertex.job.times import JobTimes
+
+    where = f"in {connection.parent}"
+    try:
+        found = connection.jobs.get(f"{connection.parent}/customJobs/{job_id}")
+    except (JobNotFound, RequestRejected):
+        return f"There is no job {job_id} {where}."
+    if not interpret(found["state"]).is_terminal:
+        return (
+            f"Job {job_id} {where} is {short_name(found['state'])} and not of this ZenML server. "
+            "`gcloud ai custom-jobs cancel` cancels any job."
+        )
+    ended = JobTimes.read(found).ended
+    since = f" {_describe_age(ended)}, at {ended:%Y-%m-%d %H:%M:%S %Z}" if ended else ""
+    return f"Job {job_id} {where} has ended as {short_name(found['state'])}{since}."
+
+
+def _describe_age(time: datetime) -> str:
+    from zenml_vertex.job.times import format_duration
+
+    return f"{format_duration((datetime.now(timezone.utc) - time).total_seconds())} ago"
 
 
 def _list_live_jobs(operator: "VertexStepOperator") -> "tuple[Connection, Sequence[JobJson]]":
@@ -203,13 +228,17 @@ def _read_step(job: "JobJson") -> str:
 
 
 def _describe(job: "JobJson", reason: str | None) -> str:
-    from zenml_vertex.job.identity import RUN_LABEL
+    from zenml_vertex.job.identity import PIPELINE_LABEL, RUN_LABEL
     from zenml_vertex.job.states import short_name
+    from zenml_vertex.job.times import JobTimes
 
     labels = job.get("labels", {})
+    created = JobTimes.read(job).created
     return (
         f"{_read_id(job)}  {short_name(job['state']):<10}  "
-        f"step `{_read_step(job)}` of run {labels.get(RUN_LABEL, '?')}"
+        f"step `{_read_step(job)}` of pipeline `{labels.get(PIPELINE_LABEL, '?')}`, "
+        f"run {labels.get(RUN_LABEL, '?')}"
+        + (f", created {_describe_age(created)}" if created else "")
         + (f"  orphan: {reason}" if reason else "")
     )
 

@@ -6,6 +6,7 @@ not by those of the polls that notice it.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,8 @@ logger = logging.getLogger(__name__)
 # Class of an exception -> what a person did, or what happened to the process.
 _REASONS = {
     "KeyboardInterrupt": "Ctrl-C",
-    "RunInterruptedException": "Interrupted",
+    # ZenML raises it for SIGTERM; for Ctrl-C, Python's own handler raises after it.
+    "RunInterruptedException": "SIGTERM",
     "RunStoppedException": "Stopped",
     "SystemExit": "Exit",
 }
@@ -334,6 +336,19 @@ class ProgressLog:
 
 def _describe(text: str, seconds: float | None) -> str:
     return "" if seconds is None else text.format(format_duration(seconds))
+
+
+def warn_jobs_left(names: Sequence[JobName]) -> None:
+    """A process ends whose jobs go on, as after a second Ctrl-C in a dynamic pipeline."""
+    is_one = len(names) == 1
+    logger.warning(
+        "This process ends, and %s Vertex AI job%s that it followed may go on and cost money. "
+        "`zenml-vertex jobs list` shows what is running. To end %s: zenml-vertex jobs cancel %s",
+        len(names),
+        "" if is_one else "s",
+        "it" if is_one else "them",
+        " ".join(name.job_id for name in names),
+    )
 
 
 # What can be out of order for all steps -> what the log says when it works again.

@@ -36,7 +36,7 @@ from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.progress import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
-from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs, is_job_of
+from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs, is_job_of
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
 
@@ -134,6 +134,11 @@ class Watcher:
         while not interpret_status(status := self.poll(step_run_id)).is_finished:
             self.clock.sleep(max(0.0, self.next_due - self.clock.monotonic()))
         return status
+
+    @property
+    def left(self) -> list[JobName]:
+        """The jobs of the steps that have not finished, as far as is known."""
+        return [follower.name for follower in self._waiting() if not follower.is_terminal]
 
     def cancel(self, step_run_id: str) -> None:
         """Ask for a step's job to be cancelled; does nothing if it is not watched here.

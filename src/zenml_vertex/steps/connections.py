@@ -4,6 +4,7 @@ ZenML makes a step operator for each stack it loads, and several of them may run
 one project and region. They share what is expensive: connections, tokens, and reads.
 """
 
+import atexit
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
+from zenml_vertex.following.progress import warn_jobs_left
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
 
@@ -54,6 +56,7 @@ class ConnectionPool:
             thread after that; None to wait until it is done.
         run_in_background: Starts a task beside the steps; the task ends by itself, or with
             the process.
+        run_at_exit: Has a task run when the process ends by itself, or by Ctrl-C.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class ConnectionPool:
         *,
         patience: float | None = None,
         run_in_background: Callable[[Callable[[], None]], None] = _run_in_thread,
+        run_at_exit: Callable[[Callable[[], None]], object] = atexit.register,
     ) -> None:
         self.patience = patience
         self._clock = clock
         self._run_in_background = run_in_background
+        self._run_at_exit = run_at_exit
         self._connections: dict[ConnectionKey, Connection] = {}
         self._watchers: dict[tuple[ConnectionKey, str], Watcher] = {}
         self._tidying: set[int] = set()
@@ -126,6 +131,8 @@ class ConnectionPool:
             step_runs: The ZenML server.
         """
         with self._lock:
+            if not self._watchers:
+                self._run_at_exit(self._warn_of_jobs_left)
             if (key, parent) not in self._watchers:
                 self._watchers[key, parent] = Watcher(
                     self._connections[key].jobs, step_runs, self._clock, parent
@@ -139,6 +146,14 @@ class ConnectionPool:
                 return
             self._tidying.add(id(watcher))
         self._run_in_background(lambda: self._tidy(watcher))
+
+    def _warn_of_jobs_left(self) -> None:
+        """Name the jobs that nobody follows any more.
+
+        ZenML's dynamic runner asks for no cancel when it is left by a second Ctrl-C.
+        """
+        if left := [name for watcher in self._watchers.values() for name in watcher.left]:
+            warn_jobs_left(left)
 
     def _tidy(self, watcher: Watcher) -> None:
         while True:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 # Extra -> the command that says what installs it here, and the packages that it installs.
 _EXTRAS = {
-    "emulator": ("zenml-vertex emulator", {"starlette", "uvicorn"}),
+    "emulator": ("zenml-vertex emulator", {"re2", "starlette", "uvicorn"}),
     "docker": ("zenml-vertex emulator --runtime docker", {"docker"}),
 }
 

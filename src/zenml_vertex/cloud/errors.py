@@ -50,8 +50,10 @@ _KINDS_RAISED = (
 )
 
 # The client writes `GET https://...?%24alt=json: ` before what the service says.
-_CLIENT_PREFIX = re.compile(r"[A-Z]+ \S+: ")
-_MARKUP = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_CLIENT_PREFIX = re.compile(r"\s{0,9}[A-Z]{1,9} \S{1,4000}: ")
+_TAG = re.compile(r"<([^<>]*)>")
+# What a page says stands at its beginning.
+_MOST_OF_PAGE = 50_000
 
 
 @contextmanager
@@ -163,9 +165,11 @@ def _may_pass(error: auth.GoogleAuthError) -> bool:
 
 def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) -> str:
     """What the service says, with violations that only its details list."""
-    text = _CLIENT_PREFIX.sub("", str(error.message or ""), count=1)
+    text = str(error.message or "")
+    if prefix := _CLIENT_PREFIX.match(text):
+        text = text[prefix.end() :]
     if "<html" in text[:500].lower():
-        text = " ".join(_MARKUP.sub(" ", text).split())
+        text = _read_page(text[:_MOST_OF_PAGE])
     text = clean(text)
     more = [
         f"{violation.get('field') or violation.get('subject') or ''}: {description}".lstrip(": ")
@@ -186,6 +190,23 @@ def _describe_connection(error: Exception, action: str) -> str:
             "its new address."
         )
     return f"Vertex AI did not respond while {action}: {_explain(error)}{_cure_connection(error)}"
+
+
+def _read_page(page: str) -> str:
+    """What a page of HTML shows, on one line."""
+    words: list[str] = []
+    hidden = ""
+    # Texts and tags take turns.
+    for number, part in enumerate(_TAG.split(page)):
+        if number % 2 == 0:
+            words += [] if hidden else part.split()
+            continue
+        name = part.partition(" ")[0].strip().lower()
+        if not hidden and name in {"style", "script"}:
+            hidden = f"/{name}"
+        elif name == hidden:
+            hidden = ""
+    return " ".join(words)
 
 
 def _cure_connection(error: Exception) -> str:

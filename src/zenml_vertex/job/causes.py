@@ -54,7 +54,7 @@ class Cause:
     """One known cause of failure."""
 
     category: Category
-    # Where it shows, and what the text contains there.
+    # Where it shows, and what the text, which is cleaned, contains there. Bounded.
     source: Source
     pattern: re.Pattern[str]
     # What to do next; begins with a small letter.
@@ -120,7 +120,9 @@ CAUSES = (
     Cause(
         category="packages",
         source=Source.LOG,
-        pattern=re.compile(r"_VALID_ANY_VALUE_TYPES|cannot import name .* from 'opentelemetry"),
+        pattern=re.compile(
+            r"_VALID_ANY_VALUE_TYPES|cannot import name .{0,200} from 'opentelemetry"
+        ),
         what="could not import ZenML: the opentelemetry packages in its image do not fit together.",
         cure="name ZenML among the step's own requirements, as `zenml version` says it: "
         "DockerSettings(requirements=['zenml==VERSION', ...]). A package of Google's that was "
@@ -141,7 +143,7 @@ CAUSES = (
         pattern=re.compile(
             r"unsupported pickle protocol|bad magic number in|code\(\) argument|"
             r"code expected at most|"
-            r"materialized under Python version '\d[^']*' but you are currently using"
+            r"materialized under Python version '\d[^']{0,40}' but you are currently using"
         ),
         what="failed: its image runs a different Python version than the one that pickled its "
         "inputs.",
@@ -169,7 +171,7 @@ CAUSES = (
         category="permission",
         source=Source.JOB,
         pattern=_match(
-            r"\bimage\b.*(?:\bdenied\b|unauthorized|forbidden|no basic auth credentials)"
+            r"\bimage\b.{0,600}(?:\bdenied\b|unauthorized|forbidden|no basic auth credentials)"
         ),
         what=_NO_ACCESS_TO_IMAGE,
         cure=_GRANT_READER,
@@ -185,8 +187,8 @@ CAUSES = (
         category="image",
         source=Source.JOB,
         pattern=_match(
-            r"manifest(?: for \S+)? (?:unknown|not found)|ErrImagePull|ImagePullBackOff"
-            r"|\bimage\b.*\b(?:cannot be pulled|failed to pull|not found|does not exist)\b"
+            r"manifest(?: for \S{1,600})? (?:unknown|not found)|ErrImagePull|ImagePullBackOff"
+            r"|\bimage\b.{0,600}\b(?:cannot be pulled|failed to pull|not found|does not exist)\b"
         ),
         what="could not pull its image.",
         cure="check that the registry still has it (`docker manifest inspect IMAGE`). If it was "

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zenml_vertex.foreign_text import clean, clean_line
 from zenml_vertex.job.causes import CAUSES, Category, Source, find_cause
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import short_name
 from zenml_vertex.job.times import find_reached_timeout, format_duration
 
-# ZenML colours its log.
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-_EXIT_CODE = re.compile(r"non-zero status of (\d+)")
+_EXIT_CODE = re.compile(r"non-zero status of (\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,11 @@ class Diagnosis:
 
     def describe(self, name: JobName) -> str:
         """The whole text that a person reads, with the links that help."""
+        # No line of another program's passes for one of these.
+        why = self.why.replace("\n", "\n     ")
         lines = [
             f"Vertex AI job {name.job_id} {self.what}",
-            *([f"Why: {self.why}"] if self.why else []),
+            *([f"Why: {why}"] if why else []),
             f"Next: {self.cure}",
             f"Logs: {name.logs_url}",
             f"      {name.stream_logs_command}",
@@ -67,16 +68,16 @@ def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
     """Explain a job that ended without success.
 
     Args:
-        job: The CustomJob, as API JSON, in a terminal state.
-        log: The last lines that its container has written, the oldest first.
+        job: The CustomJob, as API JSON, in a terminal state. Its error is foreign text.
+        log: The last lines that its container has written, the oldest first: foreign text.
     """
-    message = str((job.get("error") or {}).get("message") or "").strip()
+    message = clean(str((job.get("error") or {}).get("message") or ""))
     if timeout := find_reached_timeout(job):
         return _timed_out(timeout, message)
     # The service may have the end of the log in its message.
     found = [
         (cause, line)
-        for line in (*message.splitlines(), *log)
+        for line in (*message.splitlines(), *map(clean_line, log))
         if (cause := find_cause(Source.LOG, line))
     ]
     if found:
@@ -115,8 +116,7 @@ def _timed_out(seconds: float, message: str) -> Diagnosis:
 
 def _add(message: str, line: str) -> str:
     """What the service says, and the line of the log that says more."""
-    said = _COLOR.sub("", line).strip()
-    return message if said in message else f"{message}\n     In its log: {said}"
+    return message if line in message else f"{message}\nIn its log: {line}"
 
 
 def never_reported(state: str) -> Diagnosis:

@@ -65,7 +65,10 @@ _CLEANUP = _name(
     ),
 )
 _TIDY = _name("tidy", ("clock.monotonic", "clock.sleep", "jobs.list", "jobs.get", "jobs.cancel"))
-_GET_STATUS = _name("get_status", (*_READING, "clock.sleep", "jobs.cancel", "create_run_metadata"))
+_GET_STATUS = _name(
+    "get_status",
+    (*_READING, "clock.sleep", "jobs.cancel", "get_store_info", "create_run_metadata"),
+)
 _CANCEL = _name("cancel", ("clock.monotonic", "clock.sleep", "jobs.cancel", "jobs.get"))
 _LAUNCHER = _name("launcher", ("clock.sleep", "get_run_step", "update_run_step"))
 
@@ -172,6 +175,7 @@ _SETUPS: Mapping[str, BoundarySetup] = {
     "cancel: ": BoundarySetup("reports", (_SIBLING,), seconds=600.0),
     # Another process looks for a job whose name the first one did not record.
     "get_status: clock.sleep": _NEXT,
+    "get_status: get_store_info": _NEXT,
     "get_status: create_run_metadata": _NEXT,
     "tidy: clock": BoundarySetup("reports"),
     "tidy: jobs.list": BoundarySetup("reports"),

@@ -6,7 +6,8 @@ from typing import Any
 from zenml_vertex.job.identity import JobName
 
 JOB_NAME_KEY = "zenml_vertex.job_name"
-# Recorded before a job is created: where to search for it if its name is never recorded.
+# Recorded before a job is created: there may be one, even if its name is never recorded. Where it
+# is searched for, the settings say.
 PARENT_KEY = "zenml_vertex.parent"
 CONSOLE_URL_KEY = "zenml_vertex.console_url"
 LOGS_URL_KEY = "zenml_vertex.logs_url"

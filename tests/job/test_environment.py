@@ -82,6 +82,20 @@ def test_the_packages_own_variables_are_not_overridden() -> None:
     assert found == {"ZENML_VERTEX_ATTEMPT": "1", "A": "b"}
 
 
+def test_zenmls_own_variables_are_not_overridden() -> None:
+    """`env` cannot lead a step, and the token it bears, to another server without a word.
+
+    Whoever may edit a component could have collected the tokens of everybody's steps.
+    """
+    fields = VertexStepOperatorSettings(
+        additional_training_job_args={"env": [{"name": "ZENML_STORE_URL", "value": "https://evil"}]}
+    ).to_job_fields()
+    with pytest.raises(ConfigurationError, match="sets `ZENML_STORE_URL`, which") as refused:
+        build_environment(fields, {"ZENML_STORE_URL": "https://zenml"}, {})
+    assert "evil" not in str(refused.value)
+    assert build_environment(fields, {}, {}) == {"ZENML_STORE_URL": "https://evil"}
+
+
 def test_variable_references_are_not_expanded() -> None:
     """`$(NAME)` in a value or a command reaches the container as it was written."""
     container = build_container_spec(

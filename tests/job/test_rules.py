@@ -6,6 +6,7 @@ import pytest
 
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.fields import resolve_fields
 from zenml_vertex.job.rules import advise, find_problems
 
 pytestmark = pytest.mark.smoke
@@ -266,6 +267,18 @@ def test_two_spellings_of_one_value_agree(alias: Any, size: Any) -> None:
     """Two spellings of a setting agree if their values do, a number or a string of digits."""
     settings = VertexStepOperatorSettings(disk_size_gb=alias, boot_disk_size_gb=size)
     assert settings.boot_disk_size_gb == 200
+
+
+def test_a_message_shows_no_value_of_a_secret() -> None:
+    """A value that ZenML has looked up in a secret is in no message and no advice.
+
+    Whoever reads the output of CI could have read it there.
+    """
+    for name in ("machine_type", "region"):
+        fields = resolve_fields({name: "hunter2-highmem"}, secrets=frozenset({name}))
+        said = [*find_problems(fields), *advise(fields)]
+        assert said
+        assert "hunter2" not in " ".join(said)
 
 
 def test_a_secret_reference_is_not_resolved_by_validation() -> None:

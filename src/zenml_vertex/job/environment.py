@@ -29,11 +29,26 @@ def build_environment(
 
     Args:
         job: What the step asks for. The variables of its `env` override the environment's,
-            and both override those that a GPU needs.
+            and both override those that a GPU needs. Those of ZenML's own they leave as they are.
         environment: Variables that ZenML and the step set.
         own: Variables by which this package tells the container what it is; no others
             override them.
+
+    Raises:
+        ConfigurationError: If `env` would lead the step to another ZenML server, or change what
+            else ZenML tells it.
     """
+    if changed := [
+        name
+        for name, value in (job.env or {}).items()
+        if name.startswith("ZENML_") and name not in own and environment.get(name, value) != value
+    ]:
+        raise ConfigurationError(
+            [
+                f"{job.cite('env')} sets `{name}`, which ZenML sets for the step. Remove it there."
+                for name in changed
+            ]
+        )
     gpu_environment = GPU_ENVIRONMENT if job.has_nvidia_gpu else {}
     return {**gpu_environment, **environment, **(job.env or {}), **own}
 

@@ -161,6 +161,14 @@ class JobFields:
         """How a message names a field, see `cite_field`."""
         return cite_field(name, self.sources)
 
+    def hide_secrets(self, text: str) -> str:
+        """A message without the values that ZenML has looked up in secrets."""
+        for name in self.secrets.difference(self.sources):
+            value = getattr(self, name)
+            if isinstance(value, str) and value:
+                text = text.replace(value, "***")
+        return text
+
     def state(self, name: str) -> str:
         """How a message says which value a field has: a short one on one line, and no secret."""
         is_secret = ROWS[name].is_secret or (name in self.secrets and name not in self.sources)

@@ -138,8 +138,8 @@ def test_a_retry_is_told_from_the_first_try() -> None:
     ("raised", "said"),
     [
         (
-            Raised("ValueError", "no\x1b[31m data\nat all.", "train.py, line 12"),
-            ": ValueError: no [31m data at all (train.py, line 12). The traceback is in ZenML's",
+            Raised("ValueError", "no data\nat all.", "train.py, line 12"),
+            ": ValueError: no data at all (train.py, line 12). The traceback is in ZenML's",
         ),
         (None, ". If its code raised, the traceback is in ZenML's"),
         (ServerUnreachable("no answer"), ". If its code raised, the traceback is in ZenML's"),

@@ -119,7 +119,7 @@ def test_orphans_are_listed_and_cancelled(
     elsewhere = f"projects/another/locations/europe-west4/customJobs/{orphaned['id']}"
     code, output = _run(local_stack, folder, "cancel", elsewhere, orphaned["name"], "--yes")
     assert code == 1
-    assert output.endswith(f"Not an active job in {_PARENT}: {elsewhere}.\n")
+    assert f"Not an active job in {_PARENT}: {elsewhere}.\n" in output
 
     code, output = _run(local_stack, folder, "cancel", "--orphans", typed="n\n")
     assert code == 1

@@ -123,6 +123,9 @@ def _explain_missing(connection: "Connection", job_id: str) -> str:
     from zenml_vertex.job.times import JobTimes
 
     where = f"in {connection.parent}"
+    if "/" in job_id:
+        # A whole name: it may be one of another project.
+        return f"Not an active job {where}: {job_id}."
     try:
         found = connection.jobs.get(f"{connection.parent}/customJobs/{job_id}")
     except (JobNotFound, RequestRejected):

@@ -28,7 +28,10 @@ def read_commands(page: Path) -> list[str]:
 
 def generalise(output: str) -> list[str]:
     """Return the lines of an output without its numbers and the width of its gaps."""
-    return [re.sub(r"\d+", "N", re.sub(r"\s+", " ", line)).strip() for line in output.splitlines()]
+    return [
+        re.sub(r"\d+(?:\.\d+)?", "N", re.sub(r"\s+", " ", line)).strip()
+        for line in output.splitlines()
+    ]
 
 
 def read_picture(picture: Path) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from zenml_vertex.foreign_text import clean
+from zenml_vertex.foreign_text import clean, clean_line
 
 _PLACE = re.compile(r'File "([^"\n]{1,4096})", line (\d{1,9})')
 _MOST_CHARACTERS = 200
@@ -73,5 +73,5 @@ def _find_kind(traceback: str, message: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text.split())
+    line = clean_line(text)
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS].rstrip()}…"

@@ -249,6 +249,10 @@ class VertexStepOperatorSettings(BaseSettings):
         }
         check_values(resolve_fields(known, unreadable=self._unreadable))
 
+    def is_secret(self, name: str) -> bool:
+        """Whether ZenML looks up a setting's value in a secret."""
+        return is_secret_reference(self.__dict__.get(name))
+
     def to_job_fields(self, *, gpu_count: int | None = None) -> JobFields:
         """What a job with these settings asks for; looks up secret references.
 
@@ -257,7 +261,7 @@ class VertexStepOperatorSettings(BaseSettings):
         """
         names = [name for name in type(self).model_fields if name in ROWS]
         settings = {name: getattr(self, name) for name in (*names, ADDITIONAL_ARGS)}
-        secrets = (name for name in names if is_secret_reference(self.__dict__[name]))
+        secrets = (name for name in names if self.is_secret(name))
         return resolve_fields(
             settings,
             gpu_count=gpu_count,

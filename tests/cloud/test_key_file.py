@@ -1,5 +1,6 @@
 """Key files that are invalid."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -98,3 +99,23 @@ def test_a_tilde_is_expanded(home: Path) -> None:
     """`~` in a path is the user's home, as in a shell."""
     (home / "key.json").write_text(json.dumps(KEY))
     assert find_key_file_problem("~/key.json") is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        json.dumps(KEY),
+        json.dumps(KEY)[:60],
+        f" {json.dumps(KEY, indent=2)}",
+        KEY["private_key"],
+        base64.b64encode(json.dumps(KEY).encode()).decode(),
+    ],
+    ids=["json", "cut", "lines", "pem", "base64"],
+)
+def test_a_key_in_place_of_its_path_is_not_shown(given: str) -> None:
+    """Whoever gives the key itself, as CI systems keep it, learns so and sees none of it."""
+    problem = find_key_file_problem(given)
+    assert problem is not None
+    assert "is a key, not the path of one" in problem
+    assert "hunter2" not in problem
+    assert given[:20] not in problem

@@ -1,8 +1,11 @@
 """Checks a credentials file before anything is built with it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+from zenml_vertex.job.readers import SECRET, show_value
 
 # Credential files that Google's libraries load, by their `type`.
 CREDENTIAL_TYPES = (
@@ -14,19 +17,43 @@ CREDENTIAL_TYPES = (
 )
 _SERVICE_ACCOUNT_FIELDS = ("client_email", "private_key", "token_uri")
 _PEM_START = "-----BEGIN "
+# What a key has and no path: in JSON, also in quotes; in PEM; over several lines.
+_BEGINS_OF_KEYS = ("{", "[", '"', "'")
+_PARTS_OF_KEYS = (_PEM_START, '"private_key', "\n")
+# The same JSON in Base64.
+_ENCODED_KEY = re.compile(r"\s*e[wy][A-Za-z0-9+/=]{200,}\s*")
 _MAKE_ONE = (
     "`gcloud iam service-accounts keys create key.json --iam-account=EMAIL` makes one; then "
     "`zenml step-operator update NAME --service_account_path=/full/path/key.json`."
 )
 
 
-def find_key_file_problem(path: str) -> str | None:
+def find_key_file_problem(path: str, *, is_secret: bool = False) -> str | None:
     """What is wrong with a credentials file, with the cure; None if nothing is.
 
-    The file's content is never part of the text.
+    The file's content is never part of the text, nor is a key that was given as its path.
+
+    Args:
+        path: What was given as its path.
+        is_secret: Whether ZenML has looked it up in a secret.
     """
+    if _is_key(path):
+        return (
+            "`service_account_path` is a key, not the path of one. Write the key to a file that "
+            "only you can read, and its path here; where there is no file to keep it in, link a "
+            "service connector: `zenml step-operator connect NAME --connector CONNECTOR`."
+        )
     problem = _find_problem(path)
-    return f"`service_account_path` is `{path}`, {problem}" if problem else None
+    shown = SECRET if is_secret else show_value(path)
+    return f"`service_account_path` is {shown}, {problem}" if problem else None
+
+
+def _is_key(path: str) -> bool:
+    return (
+        path.lstrip().startswith(_BEGINS_OF_KEYS)
+        or any(part in path.strip() for part in _PARTS_OF_KEYS)
+        or _ENCODED_KEY.fullmatch(path) is not None
+    )
 
 
 def _find_problem(path: str) -> str | None:

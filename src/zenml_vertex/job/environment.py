@@ -6,6 +6,7 @@ from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.readers import show_value
 
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#ContainerSpec
 MAX_ENVIRONMENT_VARIABLES = 100
@@ -57,8 +58,9 @@ def find_wrong_names(environment: Iterable[str]) -> Iterator[str]:
     """What Vertex AI would refuse of the names of environment variables, a sentence for each."""
     for name in environment:
         if not _C_IDENTIFIER.fullmatch(name):
+            which = show_value(name) if name else "without a name"
             yield (
-                f"the environment variable `{name}` has a name that Vertex AI does not accept: "
+                f"the environment variable {which} has a name that Vertex AI does not accept: "
                 "use letters, digits and underscores, and do not start with a digit."
             )
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any, get_type_hints
 from zenml_vertex.job import readers
 from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import (
+    SECRET,
     UnreadableValue,
     read_boolean,
     read_duration,
@@ -63,7 +64,7 @@ class Row:
     write: Callable[[Any], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class JobFields:
     """What a step asks for; None is unset, see `readers`."""
 
@@ -75,9 +76,7 @@ class JobFields:
     # Added to the job's own labels, which it is found by.
     labels: Annotated[dict[str, str] | None, Row(readers.read_labels)] = None
     # Added to the step's environment variables, whose values may be secrets.
-    env: Annotated[dict[str, str] | None, Row(readers.read_environment, is_secret=True)] = field(
-        default=None, repr=False
-    )
+    env: Annotated[dict[str, str] | None, Row(readers.read_environment, is_secret=True)] = None
 
     machine_type: Annotated[str | None, Row(read_string, f"{_MACHINE}.machineType")] = None
     accelerator_type: Annotated[
@@ -161,19 +160,22 @@ class JobFields:
         """How a message names a field, see `cite_field`."""
         return cite_field(name, self.sources)
 
-    def hide_secrets(self, text: str) -> str:
-        """A message without the values that ZenML has looked up in secrets."""
-        for name in self.secrets.difference(self.sources):
-            value = getattr(self, name)
-            if isinstance(value, str) and value:
-                text = text.replace(value, "***")
-        return text
+    def is_secret(self, name: str) -> bool:
+        """Whether a field's value is a secret, so that no message has any part of it."""
+        return ROWS[name].is_secret or (name in self.secrets and name not in self.sources)
+
+    def show(self, name: str) -> str:
+        """A field's value as a message shows it: short, on one line, and no secret."""
+        return SECRET if self.is_secret(name) else show_value(getattr(self, name))
 
     def state(self, name: str) -> str:
-        """How a message says which value a field has: a short one on one line, and no secret."""
-        is_secret = ROWS[name].is_secret or (name in self.secrets and name not in self.sources)
-        value = "the value of a secret" if is_secret else show_value(getattr(self, name))
-        return f"{self.cite(name)} is {value}"
+        """How a message says which value a field has."""
+        return f"{self.cite(name)} is {self.show(name)}"
+
+    def __repr__(self) -> str:
+        values = {name: getattr(self, name) for name in ROWS}
+        shown = (f"{name}={self.show(name)}" for name in ROWS if values[name] is not None)
+        return f"JobFields({', '.join(shown)})"
 
 
 ROWS: Mapping[str, Row] = {
@@ -279,7 +281,7 @@ def describe_unreadable(cited: str, reason: UnreadableValue, shown: str | None) 
 
 
 def _describe_unknown(argument: str) -> str:
-    text = f"`{ADDITIONAL_ARGS}` has no argument `{argument}`."
+    text = f"`{ADDITIONAL_ARGS}` has no argument {show_value(argument)}."
     if close := nearest(argument, ARGUMENTS):
         return f"{text} Did you mean `{close}`?"
     return f"{text} The arguments are: {', '.join(sorted(ARGUMENTS))}."

@@ -33,6 +33,9 @@ class UnreadableValue(Exception):
 _IN_QUOTES = ": put it in quotes"
 _MAX_SHOWN_CHARACTERS = 80
 
+SECRET = "the value of a secret"  # noqa: S105 - a text
+"""What a message shows of a value that ZenML has looked up in a secret."""
+
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s?")
 _MAX_SECONDS = 315_576_000_000

@@ -36,9 +36,10 @@ def join_spellings(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
 
 def describe_unknown_setting(name: str, known: Iterable[str]) -> str:
     """Say that a setting does not exist, and which one was probably meant."""
+    shown = show_value(name)
     if close := nearest(name, known):
-        return f"there is no setting `{name}`. Did you mean `{close}`?"
-    return f"there is no setting `{name}`. The settings are: {', '.join(sorted(known))}."
+        return f"there is no setting {shown}. Did you mean `{close}`?"
+    return f"there is no setting {shown}. The settings are: {', '.join(sorted(known))}."
 
 
 def _is_same(field: str, value: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ import atexit
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -36,7 +36,7 @@ class ConnectionKey:
     # None: the project of the credentials.
     project: str | None = None
     # Path of a credentials file.
-    key_file: str | None = None
+    key_file: str | None = field(default=None, repr=False)
     # None: the region's own address.
     api_endpoint: str | None = None
     # ID of the service connector.

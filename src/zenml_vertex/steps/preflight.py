@@ -67,7 +67,9 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     if settings.service_account_path and not component.connector:
         from zenml_vertex.cloud.key_file import find_key_file_problem
 
-        key_file_problem = find_key_file_problem(settings.service_account_path)
+        key_file_problem = find_key_file_problem(
+            settings.service_account_path, is_secret=settings.is_secret("service_account_path")
+        )
         problems += [key_file_problem] if key_file_problem else []
     memory_gib = resources.get_memory(ByteUnit.GIB) or 0
     notes = advise_size(job, resources.cpu_count or 0, memory_gib)

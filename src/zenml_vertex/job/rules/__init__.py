@@ -60,14 +60,13 @@ def check_values(job: JobFields) -> None:
 
 def find_problems(job: JobFields) -> list[str]:
     """What keeps a job from working, one sentence or two for each problem and its cure."""
-    rules = (*_WRONG_VALUES, *_CONFLICTS)
-    found = (job.hide_secrets(text) for rule in rules for text in rule(job))
+    found = (text for rule in (*_WRONG_VALUES, *_CONFLICTS) for text in rule(job))
     return [*job.unreadable.values(), *found]
 
 
 def advise(job: JobFields) -> list[str]:
     """What Vertex AI will probably refuse, as far as the catalogue knows; one sentence each."""
-    return [job.hide_secrets(text) for rule in _ADVICE for text in rule(job)]
+    return [text for rule in _ADVICE for text in rule(job)]
 
 
 def find_unlisted_enums(job: JobFields) -> list[str]:

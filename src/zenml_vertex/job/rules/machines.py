@@ -70,9 +70,14 @@ def advise_size(job: JobFields, cpus: float, memory_gib: float) -> Iterator[str]
     example = find_size(cpus, memory_gib, like=name)
     yield (
         "`cpu_count` and `memory` of ResourceSettings are ignored here, and "
-        f"`{name}` has {machine.cpus} CPUs and {machine.memory_gib:g} GiB. Set `machine_type`"
-        + (f", e.g. '{example}'." if example else ".")
+        f"{_call(job, 'machine_type')} has {machine.cpus} CPUs and {machine.memory_gib:g} GiB. "
+        "Set `machine_type`" + (f", e.g. '{example}'." if example else ".")
     )
+
+
+def _call(job: JobFields, name: str) -> str:
+    """A field by its value alone, as the subject of a sentence; by its name if that is a secret."""
+    return f"`{name}`" if job.is_secret(name) else job.show(name)
 
 
 def _name_machines(job: JobFields) -> str:
@@ -102,20 +107,22 @@ def advise(job: JobFields) -> Iterator[str]:
     machine = catalogue.machines.get(name)
     if machine is None:
         return  # TPU machines have rules of their own
+    machine_type = _call(job, "machine_type")
+    shown_kind = "`accelerator_type`" if job.is_secret("accelerator_type") else kind
     if kind:
         counts = machine.accelerators.get(kind)
         if counts is None:
             fitting = ", ".join(machine.accelerators) or "no accelerator"
-            yield f"`{name}` takes {fitting}, not {kind}. {_name_machines(job)}"
+            yield f"{machine_type} takes {fitting}, not {shown_kind}. {_name_machines(job)}"
         elif job.accelerator_count not in counts:
             listed = ", ".join(map(str, counts))
             yield (
-                f"`{name}` takes {kind} in counts of {listed}, not {job.accelerator_count}. "
-                f"{_name_machines(job)}"
+                f"{machine_type} takes {shown_kind} in counts of {listed}, "
+                f"not {job.accelerator_count}. {_name_machines(job)}"
             )
     elif machine.accelerator_required:
         built_in, counts = next(iter(machine.accelerators.items()))
         yield (
-            f"`{name}` has its accelerator built in, and the job must name it: "
+            f"{machine_type} has its accelerator built in, and the job must name it: "
             f"accelerator_type='{built_in}', accelerator_count={counts[0]}."
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.machines import load_catalogue
+from zenml_vertex.job.readers import SECRET, show_value
 
 _NETWORK = re.compile(r"projects/\d+/global/networks/[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _RANGE_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -21,8 +22,9 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
         )
     for name in job.reserved_ip_ranges or ():
         if not _RANGE_NAME.fullmatch(name):
+            shown = SECRET if job.is_secret("reserved_ip_ranges") else show_value(name)
             yield (
-                f"{job.cite('reserved_ip_ranges')} has `{name}`, which is not a valid range name. "
+                f"{job.cite('reserved_ip_ranges')} has {shown}, which is not a valid range name. "
                 "Write names, not addresses: `gcloud compute addresses list --global "
                 "--filter=purpose=VPC_PEERING` lists them."
             )
@@ -33,6 +35,6 @@ def advise(job: JobFields) -> Iterator[str]:
     machine = load_catalogue().machines.get(job.machine_type or "")
     if job.network and machine and not machine.vpc_peering:
         yield (
-            f"`machine_type={job.machine_type}` cannot be peered with a `network`; Vertex AI "
+            f"{job.state('machine_type')}, which cannot be peered with a `network`; Vertex AI "
             "requires a Private Service Connect interface on it."
         )

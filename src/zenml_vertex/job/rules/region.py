@@ -25,7 +25,8 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     if not region or job.api_endpoint:
         return  # an endpoint of one's own may serve any location
     if zone := _ZONE.fullmatch(region):
-        yield f"{job.state('region')}, which is a zone. Write region={zone.group(1)}."
+        cure = "the region that it is in" if job.is_secret("region") else f"region={zone[1]}"
+        yield f"{job.state('region')}, which is a zone. Write {cure}."
     elif not _REGION.fullmatch(region):
         yield (
             f"{job.state('region')}, which is not a Google Cloud region. "
@@ -33,11 +34,12 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
         )
     elif not _is_plausible(region, load_catalogue()):
         close = nearest(region, load_catalogue().regions)
+        where = "REGION" if job.is_secret("region") else region
         yield (
             f"{job.state('region')}, where custom training is not available"
             + (f". Did you mean `{close}`? " if close else ". ")
             + "If Google has opened it since, set api_endpoint="
-            f"https://{region}-aiplatform.googleapis.com as well."
+            f"https://{where}-aiplatform.googleapis.com as well."
         )
 
 
@@ -51,7 +53,7 @@ def advise(job: JobFields) -> Iterator[str]:
     """An unknown region, which may be new."""
     region = job.region
     if region and not job.api_endpoint and region not in load_catalogue().regions:
-        yield f"`region={region}` is not in this version's list of training regions."
+        yield f"{job.state('region')}, which is not in this version's list of training regions."
 
 
 def _suggest_region(written: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.machines import describe_unknown, nearest
+from zenml_vertex.job.readers import SECRET, show_value
 
 MIN_BOOT_DISK_GB = 100
 MAX_BOOT_DISK_GB = 64_000
@@ -34,10 +35,11 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
     """A key outside the job's region."""
     key = _KMS_KEY.fullmatch(job.encryption_spec_key_name or "")
     if key and job.region and key.group(1) != job.region:
+        place = SECRET if job.is_secret("encryption_spec_key_name") else show_value(key.group(1))
         yield (
-            f"{job.cite('encryption_spec_key_name')} is a key in `{key.group(1)}` and the job "
-            f"runs in `{job.region}`. Use a key of the job's region; Vertex AI accepts neither "
-            "multi-region nor global keys."
+            f"{job.cite('encryption_spec_key_name')} is a key in {place} and the job "
+            f"runs in {job.show('region')}. Use a key of the job's region; Vertex AI accepts "
+            "neither multi-region nor global keys."
         )
 
 

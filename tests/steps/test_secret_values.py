@@ -1,0 +1,79 @@
+"""Values that ZenML looks up in secrets: no message and no repr has them, nor a part of them."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.steps.test_preflight import make_step
+from tests.support.components import make_operator
+from zenml_vertex import VertexStepOperatorSettings
+from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.steps.preflight import Preflight, inspect_step
+
+# What `{{s.key}}` stands for in these tests. Each contains `hunter2` and is wrong for some
+# setting; the last ones are nearly right for one.
+VALUES = (
+    "hunter2",
+    "\x1b[31mhunter2\n" * 200,
+    '{"private_key": "-----BEGIN PRIVATE KEY-----\\nhunter2"}',
+    "a-hunter2-a",
+    "europe-hunter2",
+    "us-hunter2",
+    "projects/p/locations/hunter2/keyRings/r/cryptoKeys/k",
+    "NVIDIA_HUNTER2",
+    "ftp://hunter2",
+)
+# The settings whose values are strings.
+NAMES = sorted(
+    name
+    for name, field in VertexStepOperatorSettings.model_fields.items()
+    if "str" in str(field.annotation) and "dict" not in str(field.annotation)
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_message_shows_the_value_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Any text setting may be a secret reference; whatever it stands for is shown nowhere."""
+    value = ""
+
+    def look_up(settings: Any, attribute: str) -> Any:
+        found = object.__getattribute__(settings, attribute)
+        return value if isinstance(found, str) and found.startswith("{{") else found
+
+    monkeypatch.setattr(VertexStepOperatorSettings, "__getattribute__", look_up)
+    gpu: dict[str, Any] = (
+        {} if "accelerator" in name else {"accelerator_type": "T4", "accelerator_count": 1}
+    )
+    settings: dict[str, Any] = {"accelerator_count": 1, **gpu, name: "{{s.key}}"}
+    step = make_step(**settings)
+    for value in VALUES:  # noqa: B007 - `look_up` reads it
+        operator = make_operator()
+        found = inspect_step(operator, step)
+        shown = [repr(found), repr(found.job), *found.problems, *found.advice]
+        with suppress(ConfigurationError):
+            Preflight(operator).check_step(step, "train")
+        assert "hunter2" not in " ".join([*shown, caplog.text]).lower()
+
+
+@pytest.mark.parametrize("value", VALUES[:2])
+def test_what_messages_repeat_is_short_and_on_one_line(value: str) -> None:
+    """A name or a value that is shown is cut and has no control character."""
+    long = value * 50
+    arguments: dict[str, Any] = {
+        "reserved_ip_ranges": [long],
+        "env": [{"name": long, "value": ""}, {"name": "", "value": ""}],
+        long: 1,
+    }
+    operator = make_operator(
+        additional_training_job_args=arguments, service_account_path="/" + long.strip()[:900]
+    )
+    for text in inspect_step(operator, make_step()).problems:
+        assert len(text) < 1000
+        assert text.isprintable()
+        assert "``" not in text
+    with pytest.raises(ConfigurationError) as raised:
+        VertexStepOperatorSettings.model_validate({long: 1})
+    assert raised.value.problems[0].isprintable()

@@ -105,11 +105,23 @@ def wait_for_line(process: Process, job_id: str, text: str) -> None:
     raise AssertionError(text)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Processes are told of the end of a terminal, also where the tests run under `nohup`."""
+    given = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, given)
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_command_reports_readiness_and_exits_cleanly(
     begin: Callable[..., Process], number: signal.Signals
 ) -> None:
-    """The command prints one line when it is ready; SIGTERM and Ctrl-C end it with status 0."""
+    """The command prints one line when it is ready.
+
+    SIGTERM, Ctrl-C and the end of its terminal end it with status 0.
+    """
     process = begin()
     assert requests.get(f"{process.url}/emulator/health", timeout=10).json()["status"] == "ok"
     assert process.end(number) == 0

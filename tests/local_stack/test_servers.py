@@ -136,6 +136,24 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     server.wait(timeout=30)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent")
+def test_a_command_on_a_stack_ends_with_the_process_that_started_it() -> None:
+    """A command that `local-stack` runs does not go on without the servers if that is killed."""
+    code = """
+import os, signal, sys
+from zenml_vertex.cli.local_stack import _run
+stuck = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+_run([sys.executable, "-c", stuck], dict(os.environ), signal.SIGTERM)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        command = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        command.wait(timeout=30)
+
+
 def test_signals_wait_for_the_end_of_the_block() -> None:
     """A Ctrl-C after a process has started, but before it is recorded, leaves no process."""
     code = """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zenml_vertex.cli.extras import require_extra
+from zenml_vertex.cli.signals import ending_signals
 
 if TYPE_CHECKING:
     from vertex_emulator import Runtime
@@ -92,7 +93,7 @@ def emulator(
     CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*ending_signals(), signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logging.basicConfig(
         level=log_level.upper(),

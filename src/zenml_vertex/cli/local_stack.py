@@ -92,11 +92,17 @@ def _build_path(environment: Mapping[str, str]) -> str:
 
 def _run(program: Sequence[str], environment: Mapping[str, str], ending: int) -> int:
     """Run a program to its end, or end it with a signal on the way out; its exit status."""
+    from zenml_vertex.local_stack.processes.launcher import plan_end_with_parent
+
     # The terminal sends a Ctrl-C to the program as well, which handles it.
     signal.signal(signal.SIGINT, lambda *_: None)
     # `Popen` itself looks on the search path of this process.
     found = shutil.which(program[0], path=environment["PATH"]) or program[0]
-    process = subprocess.Popen([found, *program[1:]], env=dict(environment))
+    process = subprocess.Popen(
+        [found, *program[1:]],
+        env=dict(environment),
+        preexec_fn=plan_end_with_parent(ending),  # noqa: PLW1509 - it calls the kernel only
+    )
     try:
         status = process.wait()
     finally:

@@ -11,8 +11,14 @@ INTERRUPTED = SIGNAL_BASE + signal.SIGINT
 
 def exit_cleanly_on_signals() -> None:
     """Turn SIGTERM and SIGHUP into a SystemExit, so that everything is cleaned up on the way."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ending_signals():
         signal.signal(number, _exit)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """SIGTERM, and SIGHUP unless `nohup` has told the command to outlive its terminal."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -6,14 +6,18 @@ The descriptor is the reading end of a pipe that nobody writes to: its end is th
 end of the other process, also of one that was killed.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
 
+# https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+_PR_SET_PDEATHSIG = 1
 # The target for a program that is not Python; its arguments are the command line.
 RUN_PROGRAM = "zenml_vertex.local_stack.processes.launcher:run_program"
 
@@ -27,6 +31,27 @@ def build_command(descriptor: int, target: str, arguments: tuple[str, ...]) -> l
         arguments: What it finds there.
     """
     return [sys.executable, "-m", __name__, str(descriptor), target, *arguments]
+
+
+def plan_end_with_parent(number: int) -> Callable[[], None] | None:
+    """What a new process has to call before its program, to get a signal when this one ends.
+
+    The program stays in the session and the process group of the terminal, which a shell needs
+    for its jobs, and is nobody else's child. None where the kernel cannot do it.
+
+    Args:
+        number: The signal.
+    """
+    if sys.platform != "linux":
+        return None
+    parent, kernel = os.getpid(), ctypes.CDLL(None)
+
+    def call() -> None:
+        kernel.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
+
+    return call
 
 
 def main() -> None:

@@ -24,6 +24,13 @@ from zenml_vertex.job.rules import advise, find_problems
         ("A100", "NVIDIA_TESLA_A100"),
         ("a100-40gb", "NVIDIA_TESLA_A100"),
         ("NVIDIA_TESLA_A100_80GB", "NVIDIA_A100_80GB"),
+        ("a100-40", "NVIDIA_TESLA_A100"),
+        ("A100 40", "NVIDIA_TESLA_A100"),
+        ("A100-80", "NVIDIA_A100_80GB"),
+        ("V100-16GB", "NVIDIA_TESLA_V100"),
+        ("T4-16GB", "NVIDIA_TESLA_T4"),
+        ("nvidia-tesla-t4-vws", "NVIDIA_TESLA_T4"),
+        ("L4-24GB", "NVIDIA_L4"),
         ("A100-80GB", "NVIDIA_A100_80GB"),
         ("H100", "NVIDIA_H100_80GB"),
         ("nvidia-h100-mega-80gb", "NVIDIA_H100_MEGA_80GB"),
@@ -58,7 +65,16 @@ def test_no_accelerator_is_guessed(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "close"),
-    [("NVIDIA_T5", "NVIDIA_TESLA_T4"), ("V1000", "NVIDIA_TESLA_V100"), ("radeon", None)],
+    [
+        ("NVIDIA_T5", "NVIDIA_TESLA_T4"),
+        ("V1000", "NVIDIA_TESLA_V100"),
+        ("radeon", None),
+        ("V100-32GB", "NVIDIA_TESLA_V100"),
+        ("H200-80GB", "NVIDIA_H200_141GB"),
+        ("A10", None),
+        ("nvidia-a10g", None),
+        ("A10G-24GB", None),
+    ],
 )
 def test_the_nearest_accelerator_is_that_of_the_nearest_model(
     written: str, close: str | None

@@ -163,3 +163,11 @@ def test_a_command_of_its_own_cannot_read_a_secret() -> None:
     command_line = ["python", "-m", "zenml.entrypoints.entrypoint", "--a", "b"]
     module = "zenml_vertex.container.secret_environment"
     assert read_secret_first(command_line) == ["python", "-m", module, *command_line[2:]]
+
+
+def test_no_other_model_is_suggested_for_one_that_vertex_ai_lacks() -> None:
+    """`A10G`, of another cloud, is refused with what there is, and not taken for an `A100`."""
+    step = make_step(accelerator_type="A10G", accelerator_count=1)
+    (problem,) = inspect_step(make_operator(), step).problems
+    assert "Vertex AI has none; it has " in problem
+    assert "Did you mean" not in problem

@@ -19,8 +19,14 @@ from zenml_vertex import data
 # What some names of accelerators have and others lack: `T4`, `nvidia-t4`, `NVIDIA_TESLA_T4`.
 _MAKERS_WORDS = frozenset({"NVIDIA", "TESLA", "GPU"})
 _MEMORY = re.compile(r"_[0-9]+GB$")
-# Google leaves out the memory of the first A100, and of no other.
-_FULL_NAMES = {"A100_40GB": "A100"}
+# Google leaves out the memory of models that have, or first had, one size.
+# https://cloud.google.com/compute/docs/gpus
+_FULL_NAMES = {"A100_40GB": "A100", "V100_16GB": "V100", "T4_16GB": "T4", "L4_24GB": "L4"}
+# Memory as people shorten it, and Compute Engine's suffix for virtual workstations.
+_SHORT_MEMORY = re.compile(r"_([0-9]{2,3})(?:GI?B?)?$")
+_WORKSTATION = "_VWS"
+# Models of other clouds, whose names are spelt like those of others here.
+_ELSEWHERE = frozenset({"A10", "A10G"})
 # The family of a machine type, its size, and what may follow: `n1-standard-`, `8`, ``.
 _MACHINE_TYPE = re.compile(r"([a-z0-9]+-[a-z]+-)([0-9]{1,4})(.*)")
 
@@ -154,15 +160,28 @@ def find_accelerator(name: str) -> str | None:
         return spelt
     names = {_shorten(accelerator): accelerator for accelerator in sorted(known)}
     short = {_MEMORY.sub("", key): accelerator for key, accelerator in names.items()}
-    key = _shorten(spelt)
+    key = _SHORT_MEMORY.sub(r"_\1GB", _shorten(spelt).removesuffix(_WORKSTATION))
     key = _FULL_NAMES.get(key, key)
     return names.get(key) or short.get(key)
 
 
+def is_elsewhere(accelerator: str) -> bool:
+    """Whether it is a model of other clouds that Vertex AI does not have."""
+    return _MEMORY.sub("", _shorten(accelerator.upper())) in _ELSEWHERE
+
+
 def nearest_accelerator(name: str) -> str | None:
-    """The accelerator type whose name without its maker is spelt most like this one."""
+    """The accelerator type whose name without its maker is spelt most like this one.
+
+    It is the same model with another memory, if there is one: of an `H200-80GB`, the H200.
+    """
+    if is_elsewhere(name):
+        return None
     names = {_shorten(known): known for known in load_catalogue().accelerators}
-    close = nearest(_shorten(name.upper()), names, cutoff=0.5)
+    key = _shorten(name.upper())
+    if model := find_accelerator(_MEMORY.sub("", _SHORT_MEMORY.sub(r"_\1GB", key))):
+        return model
+    close = nearest(key, names, cutoff=0.5)
     return names[close] if close else None
 
 

@@ -16,7 +16,7 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
-from zenml_vertex.job.machines import nearest, nearest_accelerator
+from zenml_vertex.job.machines import is_elsewhere, nearest, nearest_accelerator
 from zenml_vertex.job.rules import advise, advise_size, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
@@ -84,7 +84,9 @@ def _find_unknown_values(job: "JobFields") -> Iterator[str]:
         value, known = getattr(job, name), read_enum_values(ROWS[name].path)
         if value not in known:
             close = nearest_accelerator(value) if name == "accelerator_type" else None
-            if close := close or nearest(value, known):
+            if name == "accelerator_type" and is_elsewhere(value):
+                hint = f"Vertex AI has none; it has {', '.join(sorted(known))}."
+            elif close := close or nearest(value, known):
                 hint = f"Did you mean `{close}`?"
             else:
                 hint = f"It knows {', '.join(sorted(known))}."

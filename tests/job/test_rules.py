@@ -113,6 +113,13 @@ def test_a_gpu_count_of_zero_disables_the_accelerator() -> None:
         ({}, {"machine_type": ""}, "`machine_type` in `additional_training_job_args` is empty"),
         ({}, {"machine_type": " "}, "`machine_type` in `additional_training_job_args` is empty"),
         ({}, {"machine_type": 4}, "must be a string"),
+        ({}, {"base_output_directory": "notgs"}, "Write a folder in a bucket"),
+        ({}, {"tensorboard": "x"}, "Write its full name"),
+        ({}, {"network": "{{vpc.name}}"}, "has a secret reference, which ZenML does not look up"),
+        ({}, {"env": [{"name": "A", "value": "{{a.b}}"}]}, "`@step(secrets=[NAME])`"),
+        ({}, {"env": [{"name": "A", "value": None}]}, "names and values that are strings"),
+        ({}, {"env": [{"name": "A", "value": {}}]}, "names and values that are strings"),
+        ({}, {"env": [{"name": "A", "value": "1"}] * 2}, "has two variables of one name"),
     ],
 )
 def test_additional_arguments_are_checked_like_settings(

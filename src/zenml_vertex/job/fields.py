@@ -25,6 +25,7 @@ from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import (
     SECRET,
     UnreadableValue,
+    has_reference,
     read_boolean,
     read_duration,
     read_enum,
@@ -221,6 +222,8 @@ def resolve_fields(
         `unreadable`.
     """
     arguments: Mapping[str, Any] = settings.get(ADDITIONAL_ARGS) or {}
+    referring = {argument for argument in ARGUMENTS if has_reference(arguments.get(argument))}
+    arguments = {**arguments, **dict.fromkeys(referring)}
     given = {name: settings[name] for name in ROWS if name in settings}
     sources: dict[str, str] = {}
     if gpu_count is not None:
@@ -235,6 +238,7 @@ def resolve_fields(
     unreadable = {
         **(unreadable or {}),
         **{name: _describe_unknown(name) for name in arguments if name not in ARGUMENTS},
+        **{argument: _describe_reference(argument) for argument in sorted(referring)},
     }
     for name, value in given.items():
         try:
@@ -278,6 +282,21 @@ def describe_unreadable(cited: str, reason: UnreadableValue, shown: str | None) 
         shown: The value as a message shows it; None where it is not shown.
     """
     return f"{cited} is {shown}, and {reason}." if shown else f"{cited} {reason}."
+
+
+def _describe_reference(argument: str) -> str:
+    name = ARGUMENTS[argument]
+    if ROWS[name].is_secret:
+        cure = (
+            "Attach the secret to the step instead: `@step(secrets=[NAME])` makes each of its keys "
+            "an environment variable."
+        )
+    else:
+        cure = f"Write the value, or, where there is a setting `{name}`, the reference there."
+    return (
+        f"`{argument}` in `{ADDITIONAL_ARGS}` has a secret reference, which ZenML does not look up "
+        f"there. {cure}"
+    )
 
 
 def _describe_unknown(argument: str) -> str:

@@ -42,6 +42,8 @@ _MAX_SECONDS = 315_576_000_000
 # The API's integers have 32 bits in fields, and at most 64 inside objects. Python
 # refuses to write down those of thousands of digits.
 _INTEGER = re.compile(r"-?[0-9]+")
+# As ZenML knows it: https://docs.zenml.io/concepts/secrets
+_SECRET_REFERENCE = re.compile(r"\{\{\s*\S+?\.\S+\s*\}\}")
 _MAX_DIGITS = 11
 _MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
 # No object of the API is nested more than four levels deep.
@@ -195,10 +197,23 @@ def read_environment(value: Any) -> dict[str, str] | None:
         isinstance(item, Mapping) and {"name", "value"} <= set(item) for item in value
     ):
         raise UnreadableValue("must be a list of {'name': ..., 'value': ...}")
+    if any(isinstance(part, (Mapping, list, type(None))) for i in value for part in i.values()):
+        raise UnreadableValue("must have names and values that are strings")
     try:
-        return {str(item["name"]): str(item["value"]) for item in value}
+        variables = {str(item["name"]): str(item["value"]) for item in value}
     except (ValueError, RecursionError) as error:
         raise UnreadableValue("must have names and values that are strings") from error
+    if len(variables) < len(value):
+        raise UnreadableValue("has two variables of one name: keep one of them")
+    return variables
+
+
+def has_reference(value: Any, depth: int = 0) -> bool:
+    """Whether a text in a value, however deep, is a reference to a secret and nothing else."""
+    if isinstance(value, (list, tuple, Mapping)) and depth <= _MAX_DEPTH:
+        items = value.values() if isinstance(value, Mapping) else value
+        return any(has_reference(item, depth + 1) for item in items)
+    return isinstance(value, str) and _SECRET_REFERENCE.fullmatch(value) is not None
 
 
 def _is_empty(value: Any) -> bool:

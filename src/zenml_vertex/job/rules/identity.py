@@ -15,6 +15,8 @@ from zenml_vertex.job.readers import show_value
 
 _SERVICE_ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
+_TENSORBOARD = re.compile(r"projects/[^/\s]+/locations/[^/\s]+/tensorboards/[^/\s]+")
+
 # Of the labels that a job can have, those that are its own.
 _MAX_LABELS = MAX_LABELS - len(OWN_LABELS)
 
@@ -48,6 +50,11 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
         yield (
             f"{job.state('service_account')}. Write its e-mail address; "
             "`gcloud iam service-accounts list` shows it."
+        )
+    if job.tensorboard and not _TENSORBOARD.fullmatch(job.tensorboard):
+        yield (
+            f"{job.state('tensorboard')}. Write its full name, "
+            "`projects/P/locations/REGION/tensorboards/ID`."
         )
 
 

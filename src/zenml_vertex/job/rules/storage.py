@@ -10,6 +10,7 @@ from zenml_vertex.job.readers import SECRET, show_value
 MIN_BOOT_DISK_GB = 100
 MAX_BOOT_DISK_GB = 64_000
 BOOT_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(?:/.*)?")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
@@ -29,6 +30,10 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
             "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, as `gcloud kms keys list "
             "--keyring=R --location=REGION` prints it."
         )
+
+    output = job.base_output_directory
+    if output and not _BUCKET.fullmatch(output):
+        yield f"{job.state('base_output_directory')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:

@@ -73,6 +73,7 @@ _SLOW = (
     "tests/install/test_commands.py::test_the_emulators_package_names_its_extra",
     "tests/cloud/test_gcloud_login.py",
     "tests/emulator/test_gcloud.py",
+    "tests/docs/test_least_role.py::test_gcloud_sends_the_role",
     "tests/cloud/test_connector.py",
     "tests/docs/test_other_commands.py",
     "tests/emulator/test_command.py",

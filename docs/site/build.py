@@ -29,6 +29,7 @@ _PLACES = {
     "README.md": "index.md",
     "docs/README.md": "all-pages.md",
     "CONTRIBUTING.md": "how-to/contributing.md",
+    "SECURITY.md": "how-to/report-a-vulnerability.md",
     "CHANGELOG.md": "reference/changelog.md",
     "benchmarks/RESULTS.md": "reference/measurements.md",
     "benchmarks/results.json": "reference/results.json",

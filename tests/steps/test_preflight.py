@@ -171,3 +171,23 @@ def test_no_other_model_is_suggested_for_one_that_vertex_ai_lacks() -> None:
     (problem,) = inspect_step(make_operator(), step).problems
     assert "Vertex AI has none; it has " in problem
     assert "Did you mean" not in problem
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"project": "my proj"}, "`project` is `my proj`, which is not the ID of a project"),
+        ({"project": "projects/p"}, "which is not the ID of a project"),
+        ({"api_endpoint": "ftp://x"}, "`api_endpoint` is not a valid address"),
+        ({"api_endpoint": "http://10.0.0.1:80"}, "would send credentials in clear text"),
+    ],
+)
+def test_where_jobs_go_is_checked_before_the_build(settings: dict[str, Any], words: str) -> None:
+    """A project that cannot be one, and an address that cannot be used, cost no image."""
+    (problem,) = inspect_step(make_operator(), make_step(**settings)).problems
+    assert words in problem
+    usual: dict[str, Any] = {
+        "project": "example.com:my-project",
+        "api_endpoint": "http://127.0.0.1:8085",
+    }
+    assert inspect_step(make_operator(), make_step(**usual)).problems == ()

@@ -5,6 +5,7 @@ it finds, and `Preflight` refuses or warns.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -13,10 +14,12 @@ from zenml.config.resource_settings import ByteUnit
 from zenml.stack import Stack, StackValidator
 
 from zenml_vertex.cloud import client_required
+from zenml_vertex.cloud.endpoint import choose_endpoint
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
 from zenml_vertex.job.machines import is_elsewhere, nearest, nearest_accelerator
+from zenml_vertex.job.readers import SECRET, show_value
 from zenml_vertex.job.rules import advise, advise_size, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
     from zenml_vertex.job.fields import JobFields
 
 logger = logging.getLogger(__name__)
+
+# Also `example.com:project`, and a project's number.
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+# An address of one's own is checked for itself.
+_ANY_REGION = "us-central1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     problems, advice = find_problems(job), advise(job)
     problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
     problems += find_secret_problems(settings, job, step.config.command)
+    problems += _find_address_problems(settings)
     if settings.service_account_path and not component.connector:
         from zenml_vertex.cloud.key_file import find_key_file_problem
 
@@ -74,6 +83,24 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     memory_gib = resources.get_memory(ByteUnit.GIB) or 0
     notes = advise_size(job, resources.cpu_count or 0, memory_gib)
     return StepFindings(settings, job, tuple(problems), tuple(advice), tuple(notes))
+
+
+def _find_address_problems(settings: "VertexStepOperatorSettings") -> Iterator[str]:
+    """What is wrong with the project, and with the address of the API."""
+    if settings.project and not _PROJECT.fullmatch(settings.project):
+        shown = SECRET if settings.is_secret("project") else show_value(settings.project)
+        yield (
+            f"`project` is {shown}, which is not the ID of a project: it has no spaces, capitals "
+            "or slashes. `gcloud projects list` shows it."
+        )
+    if settings.api_endpoint:
+        try:
+            choose_endpoint(region=_ANY_REGION, api_endpoint=settings.api_endpoint, environ={})
+        except ConfigurationError as error:
+            if settings.is_secret("api_endpoint"):
+                yield f"`api_endpoint` is {SECRET}, which is not an address that can be used."
+            else:
+                yield from error.problems
 
 
 def _find_unknown_values(job: "JobFields") -> Iterator[str]:

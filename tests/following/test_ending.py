@@ -156,6 +156,29 @@ def test_a_second_ctrl_c_does_not_keep_a_job_alive() -> None:
     assert jobs.cancelled == [str(log.name)]
 
 
+def test_a_second_ctrl_c_before_the_cancel_cancels_the_job(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A Ctrl-C while the line about the first one is written leaves no job uncancelled."""
+
+    class Impatient(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "cancelling the job" in record.getMessage():
+                raise KeyboardInterrupt
+
+    jobs = InMemoryJobs()
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+    handler, logger = Impatient(), logging.getLogger("zenml_vertex")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cancel_and_verify(jobs, log, ManualClock(), after=KeyboardInterrupt())
+    finally:
+        logger.removeHandler(handler)
+    assert jobs.cancelled == [str(log.name)]
+    assert "Vertex AI has accepted the cancel" in caplog.text
+
+
 def test_a_second_ctrl_c_in_the_wait_confirms_the_cancel(caplog: pytest.LogCaptureFixture) -> None:
     """Who leaves without waiting reads that the cancel was accepted, and how to see the end."""
 

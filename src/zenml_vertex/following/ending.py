@@ -1,5 +1,7 @@
 """Cancelling a job, and verifying that it ends."""
 
+from collections.abc import Callable
+
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
 from zenml_vertex.following.patience import Retrying, Task
@@ -21,6 +23,7 @@ def cancel_job(
     *,
     patience_seconds: float | None = None,
     outages: OutageLog | None = None,
+    announce: Callable[[], None] | None = None,
 ) -> None:
     """Ask for a job to be cancelled, again if that fails; a finished job is left alone.
 
@@ -34,6 +37,7 @@ def cancel_job(
         patience_seconds: How long to try again after retryable errors; None for two
             minutes, 0 to try once.
         outages: Where failures are logged that are waited out.
+        announce: Writes a line first. An interruption of the line still cancels the job.
 
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
@@ -44,6 +48,8 @@ def cancel_job(
     outages = outages or OutageLog(log)
     cancel = Retrying(Task.CANCEL, clock, seconds=patience_seconds, outages=outages)
     try:
+        if announce:
+            announce()
         cancel(lambda: _cancel_once(jobs, log.name))
     except VertexStepOperatorError:
         raise
@@ -68,7 +74,12 @@ def _cancel_once(jobs: Jobs, name: JobName) -> None:
 
 
 def cancel_and_verify(
-    jobs: Jobs, log: JobLog, clock: Clock, *, budget_seconds: float = CANCEL_BUDGET_SECONDS
+    jobs: Jobs,
+    log: JobLog,
+    clock: Clock,
+    *,
+    after: BaseException | None = None,
+    budget_seconds: float = CANCEL_BUDGET_SECONDS,
 ) -> str | None:
     """Cancel a job and wait until it has ended; raises only what interrupts it.
 
@@ -76,6 +87,7 @@ def cancel_and_verify(
         jobs: Vertex AI.
         log: The lines about the job.
         clock: Where time comes from.
+        after: What the job is cancelled for, which a line says first.
         budget_seconds: How long to wait for the terminal state; 0 or more.
 
     Returns:
@@ -83,8 +95,13 @@ def cancel_and_verify(
         read; the log says so, and how to inspect the job.
     """
     outages = OutageLog(log)
+
+    def announce() -> None:
+        if after is not None:
+            log.log_cancelling_after(after, budget_seconds)
+
     try:
-        cancel_job(jobs, log, clock, outages=outages)
+        cancel_job(jobs, log, clock, outages=outages, announce=announce)
     except VertexStepOperatorError as error:
         log.log_uncancelled(error)
         return None

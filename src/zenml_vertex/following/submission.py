@@ -19,7 +19,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
+from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import (
     PARENT_KEY,
     build_job_metadata,
@@ -293,9 +293,7 @@ class Submission:
                 self._cancel_listed()
                 raise
         if self._created is not None:
-            log = self.log.of(self._created)
-            log.log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
-            cancel_and_verify(self.jobs, log, self.clock)
+            cancel_and_verify(self.jobs, self.log.of(self._created), self.clock, after=error)
 
     def _cancel_listed(self) -> None:
         """Cancel what one list shows: an impatient second Ctrl-C leaves no time for more."""

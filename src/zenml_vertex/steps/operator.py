@@ -179,8 +179,7 @@ class VertexStepOperator(BaseStepOperator):
                     self._follow(info.step_run, key, name)
                     log.of(name).log_submitted()
                 except BaseException as error:
-                    log.of(name).log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
-                    cancel_and_verify(connection.jobs, log.of(name), self._clock)
+                    cancel_and_verify(connection.jobs, log.of(name), self._clock, after=error)
                     raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -297,8 +296,7 @@ class VertexStepOperator(BaseStepOperator):
         known, and `cleanup_step_submission` cancels it again.
         """
         if follower := watcher.find(step_run_id):
-            follower.log.log_cancelling_after(error, CANCEL_BUDGET_SECONDS)
-            cancel_and_verify(watcher.jobs, follower.log, self._clock)
+            cancel_and_verify(watcher.jobs, follower.log, self._clock, after=error)
             follower.is_terminal = True
 
     def choose_key(self, settings: VertexStepOperatorSettings) -> ConnectionKey:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -112,7 +112,7 @@ def uninstall_command() -> str:
 def choose_uninstall(
     python: str = sys.executable,
     *,
-    has_module: Callable[[str], object] = find_spec,
+    has_module: Callable[[str], object] = PathFinder.find_spec,
     which: Callable[[str], str | None] = shutil.which,
 ) -> str:
     """The same for the environment of any Python.
@@ -178,7 +178,7 @@ def choose_target(installed: Distribution, extra: str, *, released: bool = RELEA
 def choose_installer(
     python: str = sys.executable,
     *,
-    has_module: Callable[[str], object] = find_spec,
+    has_module: Callable[[str], object] = PathFinder.find_spec,
     which: Callable[[str], str | None] = shutil.which,
 ) -> str:
     """The command that installs into the environment of a Python: pip's, or uv's without pip.
@@ -198,6 +198,7 @@ def _choose_program(
     which: Callable[[str], str | None],
 ) -> str:
     quoted = shlex.quote(python)
+    # By Python's own finder: setuptools has one that replaces `distutils` when it is asked.
     if has_module("pip"):
         found = which("pip")
         # Another `pip` on the search path would work elsewhere.

@@ -259,6 +259,23 @@ def test_nobody_is_told_to_ask_an_index_before_the_release() -> None:
     assert _ASKS_AN_INDEX.search("uv pip install -U zenml-vertex")
 
 
+def test_other_packages_learn_nothing_of_the_search_for_pip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No finder of another package is asked for pip: that of setuptools replaces `distutils`."""
+    asked = []
+
+    class Finder:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            del path, target
+            asked.append(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    assert choose_installer()
+    assert choose_uninstall()
+    assert "pip" not in asked
+
+
 _WITHOUT = """
 import sys
 

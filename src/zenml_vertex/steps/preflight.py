@@ -14,7 +14,6 @@ from zenml.config.resource_settings import ByteUnit
 from zenml.stack import Stack, StackValidator
 
 from zenml_vertex.cloud import client_required
-from zenml_vertex.cloud.endpoint import choose_endpoint
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
@@ -94,6 +93,8 @@ def _find_address_problems(settings: "VertexStepOperatorSettings") -> Iterator[s
             "or slashes. `gcloud projects list` shows it."
         )
     if settings.api_endpoint:
+        from zenml_vertex.cloud.endpoint import choose_endpoint
+
         try:
             choose_endpoint(region=_ANY_REGION, api_endpoint=settings.api_endpoint, environ={})
         except ConfigurationError as error:

@@ -159,7 +159,7 @@ def test_a_failed_command_gives_its_exit_status(ended: Ended) -> None:
 def test_a_steps_own_exception_is_kept(ended: Ended) -> None:
     """The exception that a step reported is not replaced by its container's exit status."""
     first = next(step for step in ended.completed.run.steps if step.name == "fails_once")
-    assert str(first.error) == "not at the first attempt, nor with ya29.token"
+    assert str(first.error) == "not at the first attempt, nor with GOCSPX-token"
 
 
 def test_the_log_says_what_a_step_has_raised(ended: Ended) -> None:

@@ -33,7 +33,7 @@ def fails_once() -> int:
     """Fail at the first attempt and succeed at the second."""
     version: int = get_step_context().step_run.version
     if version == 1:
-        raise ValueError("not at the first attempt, nor with ya29.token")
+        raise ValueError("not at the first attempt, nor with GOCSPX-token")
     return version
 
 

@@ -167,7 +167,7 @@ def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> No
         (PermissionError(errno.EACCES, "Permission denied", "/root/x"), "Permission denied: /root"),
         (RuntimeError(), "RuntimeError. To see"),
         (RuntimeError("Bearer t0ken"), "Bearer ***"),
-        (RuntimeError("x" * 100_000), "x. To see"),
+        (RuntimeError("x" * 100_000), "(100014 characters). To see"),
         (OSError(errno.ENOSPC, "No space left on device", "/dev/x"), "The disk is full"),
         (ImportError("... without the `local` extra, but\n..."), " install 'zenml[local]'"),
         (ImportError("No module named 'gcsfs'\n\nThe `gcp` integration"), " install gcsfs"),

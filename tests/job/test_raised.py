@@ -63,7 +63,7 @@ def test_one_line_says_what_was_raised_and_where(error: BaseException, text: str
 def test_an_exception_that_zenml_cannot_import_has_its_class_from_the_traceback() -> None:
     """ZenML records no source then; the end of the traceback has the name."""
     with pytest.raises(LocalError) as raised:
-        raise_it(LocalError("lost\nand found"))
+        raise_it(LocalError("lost\nand\nfound."))
     text = "".join(traceback.format_exception(raised.value))
     assert str(read_raised(text, None, str(raised.value), None)) == "LocalError: lost and found"
 

@@ -17,6 +17,8 @@ CREDENTIAL_TYPES = (
 )
 _SERVICE_ACCOUNT_FIELDS = ("client_email", "private_key", "token_uri")
 _PEM_START = "-----BEGIN "
+# Enough for any file that a person has chosen.
+_MOST_OF_A_PATH = 300
 # What a key has and no path: in JSON, also in quotes; in PEM; over several lines.
 _BEGINS_OF_KEYS = ("{", "[", '"', "'")
 _PARTS_OF_KEYS = (_PEM_START, '"private_key', "\n")
@@ -44,7 +46,7 @@ def find_key_file_problem(path: str, *, is_secret: bool = False) -> str | None:
             "service connector: `zenml step-operator connect NAME --connector CONNECTOR`."
         )
     problem = _find_problem(path)
-    shown = SECRET if is_secret else show_value(path)
+    shown = SECRET if is_secret else show_value(path, _MOST_OF_A_PATH)
     return f"`service_account_path` is {shown}, {problem}" if problem else None
 
 

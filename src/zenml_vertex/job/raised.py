@@ -68,7 +68,9 @@ def read_raised(
 def _find_kind(traceback: str, message: str) -> str:
     """The class of an exception that ZenML could not import, from the end of its traceback."""
     first = re.escape(message.partition("\n")[0])
-    names = re.findall(rf"^((?:[\w.>]|< ?)+)(?:: {first})?$", traceback, re.MULTILINE)
+    # A later line of the message may be one word, as the name of a class is.
+    end = f": {first}" if first else ""
+    names = re.findall(rf"^((?:[\w.>]|< ?)+){end}$", traceback, re.MULTILINE)
     return str(names[-1]).rpartition(".")[2] if names else ""
 
 

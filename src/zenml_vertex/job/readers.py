@@ -50,12 +50,13 @@ _MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
 _MAX_DEPTH = 20
 
 
-def show_value(value: Any) -> str:
+def show_value(value: Any, most: int = _MAX_SHOWN_CHARACTERS) -> str:
     """A value as a message shows it: short, on one line, and never what a secret may be in.
 
     Args:
         value: What was written for a setting whose values are not secrets. Of a list or an
             object only the kind is shown.
+        most: How many characters of it are shown.
     """
     if isinstance(value, Mapping):
         return "an object"
@@ -71,8 +72,8 @@ def show_value(value: Any) -> str:
         text = str(value)
     else:
         return "a number of too many digits" if isinstance(value, int) else "of another type"
-    shown = repr(text[:_MAX_SHOWN_CHARACTERS])[1:-1]
-    return f"`{shown}...`" if len(text) > _MAX_SHOWN_CHARACTERS else f"`{shown}`"
+    shown = repr(text[:most])[1:-1]
+    return f"`{shown}...`" if len(text) > most else f"`{shown}`"
 
 
 def read_string(value: Any) -> str | None:

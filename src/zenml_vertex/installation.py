@@ -46,7 +46,7 @@ def install_command(extra: str) -> str:
     except PackageNotFoundError:
         # Code without metadata, as in an archive, does not say what its extras are.
         target = f"'/path/to/{NAME}[{extra}]'"
-    return f"{choose_installer()} {target}"
+    return f"{choose_program('install')} {target}"
 
 
 def find_missing(extra: str) -> list[str]:
@@ -67,7 +67,7 @@ def reinstall_command() -> str:
         target = choose_target(distribution(NAME), "")
     except PackageNotFoundError:
         target = ""
-    return target and f"{choose_installer()} --force-reinstall --no-deps {target}"
+    return target and f"{choose_program('install')} --force-reinstall --no-deps {target}"
 
 
 def has_init_hook() -> bool:
@@ -94,7 +94,7 @@ def is_hooked(installed: Distribution) -> bool:
 def upgrade_advice() -> str:
     """What brings a newer version of this package: the predicate of a sentence."""
     try:
-        return choose_upgrade(distribution(NAME), choose_installer())
+        return choose_upgrade(distribution(NAME), choose_program("install"))
     except PackageNotFoundError:
         return _ANY_UPGRADE
 
@@ -106,21 +106,17 @@ def uninstall_command() -> str:
     Returns:
         A line for a POSIX shell; it works from any folder.
     """
-    return choose_uninstall()
+    return choose_tool_uninstall(sys.executable) or f"{choose_program('uninstall')} {NAME}"
 
 
-def choose_uninstall(
-    python: str = sys.executable,
-    *,
-    has_module: Callable[[str], object] = PathFinder.find_spec,
-    which: Callable[[str], str | None] = shutil.which,
-) -> str:
-    """The same for the environment of any Python.
+def choose_tool_uninstall(python: str) -> str:
+    """The command that removes this package from an environment of `uv tool` or pipx.
 
     Args:
-        python: Path of the Python.
-        has_module: Whether it can import a module.
-        which: Finds a program as a shell does.
+        python: Path of the environment's Python.
+
+    Returns:
+        The command; empty where neither has made the environment.
     """
     folder = Path(python).parent.parent
     # Both name the environment of a program after the package that brings it.
@@ -130,7 +126,7 @@ def choose_uninstall(
     if (folder / "pipx_metadata.json").is_file():
         name = shlex.quote(folder.name)
         return f"pipx uninstall {NAME}" if is_alone else f"pipx uninject {name} {NAME}"
-    return f"{_choose_program(python, 'uninstall', has_module, which)} {NAME}"
+    return ""
 
 
 def choose_upgrade(installed: Distribution, installer: str, *, released: bool = RELEASED) -> str:
@@ -175,28 +171,21 @@ def choose_target(installed: Distribution, extra: str, *, released: bool = RELEA
     return target or " ".join(map(shlex.quote, sorted(set(_expand(installed, extra)))))
 
 
-def choose_installer(
+def choose_program(
+    verb: str,
     python: str = sys.executable,
     *,
     has_module: Callable[[str], object] = PathFinder.find_spec,
     which: Callable[[str], str | None] = shutil.which,
 ) -> str:
-    """The command that installs into the environment of a Python: pip's, or uv's without pip.
+    """The command that changes the environment of a Python: pip's, or uv's without pip.
 
     Args:
+        verb: `install` or `uninstall`.
         python: Path of the Python.
         has_module: Whether it can import a module.
         which: Finds a program as a shell does.
     """
-    return _choose_program(python, "install", has_module, which)
-
-
-def _choose_program(
-    python: str,
-    verb: str,
-    has_module: Callable[[str], object],
-    which: Callable[[str], str | None],
-) -> str:
     quoted = shlex.quote(python)
     # By Python's own finder: setuptools has one that replaces `distutils` when it is asked.
     if has_module("pip"):

@@ -16,15 +16,16 @@ from tests.support.pages import PAGES, ROOT
 from zenml_vertex.cli import extras
 from zenml_vertex.installation import (
     RELEASED,
-    choose_installer,
+    choose_program,
     choose_target,
-    choose_uninstall,
+    choose_tool_uninstall,
     choose_upgrade,
     find_missing,
     has_init_hook,
     install_command,
     is_hooked,
     reinstall_command,
+    uninstall_command,
 )
 
 _METADATA = """\
@@ -138,8 +139,11 @@ def test_the_command_installs_into_this_environment(
     pip: bool, programs: dict[str, str], command: str
 ) -> None:
     """Not activated, without pip or with another pip on the search path, it is the right one."""
-    found = choose_installer(
-        "/env/bin/python", has_module=lambda name: pip and name == "pip", which=programs.get
+    found = choose_program(
+        "install",
+        "/env/bin/python",
+        has_module=lambda name: pip and name == "pip",
+        which=programs.get,
     )
     assert found.startswith(command)
 
@@ -149,12 +153,12 @@ def test_an_environment_of_uv_is_told_uvs_command(tmp_path: Path, uv_line: str) 
     """Where uv has made the environment, its command is told, also if uv is not on the path."""
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{uv_line}", "utf-8")
     python = str(tmp_path / "bin" / "python")
-    found = choose_installer(python, has_module=lambda _: False, which=lambda _: None)
+    found = choose_program("install", python, has_module=lambda _: False, which=lambda _: None)
     assert found == f"uv pip install --python {python}"
-    found = choose_uninstall(python, has_module=lambda _: False, which=lambda _: None)
-    assert found == f"uv pip uninstall --python {python} zenml-vertex"
+    found = choose_program("uninstall", python, has_module=lambda _: False, which=lambda _: None)
+    assert found == f"uv pip uninstall --python {python}"
     (tmp_path / "pyvenv.cfg").write_bytes(b"\xff prompt = uv = venv")
-    found = choose_installer(python, has_module=lambda _: False, which=lambda _: None)
+    found = choose_program("install", python, has_module=lambda _: False, which=lambda _: None)
     assert found.startswith(f"{python} -m ensurepip")
 
 
@@ -164,19 +168,17 @@ def test_an_environment_of_uv_is_told_uvs_command(tmp_path: Path, uv_line: str) 
         ("zenml-vertex", "pipx_metadata.json", "pipx uninstall zenml-vertex"),
         ("zenml", "pipx_metadata.json", "pipx uninject zenml zenml-vertex"),
         ("zenml-vertex", "uv-receipt.toml", "uv tool uninstall zenml-vertex"),
-        ("zenml", "uv-receipt.toml", "{python} -m pip uninstall zenml-vertex"),
-        ("env", "pyvenv.cfg", "{python} -m pip uninstall zenml-vertex"),
+        ("zenml", "uv-receipt.toml", ""),
+        ("env", "pyvenv.cfg", ""),
     ],
 )
 def test_the_package_is_removed_by_what_installed_it(
     tmp_path: Path, folder: str, receipt: str, command: str
 ) -> None:
-    """The command that removes the package is that of pip, uv or pipx, whose environment it is."""
+    """In an environment of pipx or of `uv tool`, its own command removes the package."""
     (tmp_path / folder).mkdir()
     (tmp_path / folder / receipt).touch()
-    python = str(tmp_path / folder / "bin" / "python")
-    found = choose_uninstall(python, has_module=lambda _: True, which=lambda _: None)
-    assert found == command.format(python=python)
+    assert choose_tool_uninstall(str(tmp_path / folder / "bin" / "python")) == command
 
 
 def test_a_copy_without_the_hook_is_noticed(installed: Distribution) -> None:
@@ -271,8 +273,8 @@ def test_other_packages_learn_nothing_of_the_search_for_pip(
             asked.append(name)
 
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    assert choose_installer()
-    assert choose_uninstall()
+    assert choose_program("install")
+    assert uninstall_command.__wrapped__().endswith(" zenml-vertex")
     assert "pip" not in asked
 
 

@@ -60,13 +60,13 @@ def describe_failure(error: BaseException, command: str) -> str:
 
 def _describe_lacking(error: BaseException) -> str:
     """The sentence about a package that ZenML has not found; empty if it is not about one."""
-    from zenml_vertex.installation import choose_installer
+    from zenml_vertex.installation import choose_program
 
     if not isinstance(error, ImportError):
         return ""
     for words, (need, target) in _LACKING.items():
         if words in str(error):
-            return f"{need}: {choose_installer()} {shlex.quote(target)}"
+            return f"{need}: {choose_program('install')} {shlex.quote(target)}"
     return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zenml_vertex.local_stack.shells import plan_shell
+from zenml_vertex.local_stack.shells import ShellPlan, plan_shell
 
 SECONDS = 30
 
@@ -21,6 +21,8 @@ export GOOGLE_CLOUD_PROJECT=users-project
 export ZENML_STORE_URL=https://zenml.example.com
 export PATH=/usr/bin:/bin
 export GREETING=hello
+export ZENML_ANALYTICS_OPT_IN=true
+export DOCKER_CONFIG=/users/docker
 alias greet='echo greeted'
 """
 START_FILES = {
@@ -39,6 +41,7 @@ echo kept >~/kept.txt
 echo "gcloud: $CLOUDSDK_CONFIG, secret: $ZENML_DEFAULT_USER_PASSWORD, greeting: $GREETING"
 echo "zenml: $ZENML_STORE_URL"
 echo "users: $(env | grep -c users-project)"
+echo "the same outside: $ZENML_ANALYTICS_OPT_IN, $DOCKER_CONFIG"
 tool
 exit 7
 """
@@ -69,7 +72,14 @@ def _run_shell(
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho the stack has this tool\n", "utf-8")
     tool.chmod(0o755)
-    outside = {"HOME": str(home), "TERM": "dumb", "PATH": "/usr/bin:/bin", **given}
+    outside = {
+        "HOME": str(home),
+        "TERM": "dumb",
+        "PATH": "/usr/bin:/bin",
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "DOCKER_CONFIG": "/stack/docker",
+        **given,
+    }
     inside = {
         **outside,
         "PATH": f"{tool.parent}:{outside['PATH']}",
@@ -106,8 +116,8 @@ def _run_shell(
 def test_a_shell_is_the_users_and_works_with_the_stack(name: str, tmp_path: Path) -> None:
     """The user's start files are read and unchanged, HOME is kept, and the prompt says where.
 
-    What the start files export of ZenML's and Google's is neither used nor seen, and the
-    stack's programs come first.
+    What the start files export of ZenML's and Google's is neither used nor seen, also where the
+    stack's value is that of the user's environment; and the stack's programs come first.
     """
     ended = _run_shell(name, tmp_path, START_FILES, COMMANDS, ENV="$HOME/.shrc")
     assert ended.status == 7, ended.output
@@ -117,6 +127,7 @@ def test_a_shell_is_the_users_and_works_with_the_stack(name: str, tmp_path: Path
         f"gcloud: /stack/gcloud, secret: {PASSWORD}, greeting: hello",
         "zenml: http://127.0.0.1:1",
         "users: 0",
+        "the same outside: false, /stack/docker",
         "the stack has this tool",
     ):
         assert f"{line}\r\n" in ended.output, ended.output
@@ -158,10 +169,12 @@ def test_zsh_reads_the_folder_that_zdotdir_names(tmp_path: Path) -> None:
     assert "(local-stack) " in ended.output
 
 
-def test_an_unknown_shell_is_started_as_it_is(tmp_path: Path) -> None:
-    """A shell that nobody has thought of works, with its own prompt."""
-    plan = plan_shell("/opt/bin/nu", {"PATH": "/bin"}, {}, tmp_path)
-    assert (plan.command, plan.environment, plan.files) == (("/opt/bin/nu",), {"PATH": "/bin"}, {})
+@pytest.mark.parametrize("shell", ["/opt/bin/nu", "xonsh", "/bin/csh"])
+def test_an_unknown_shell_is_started_as_it_is(shell: str, tmp_path: Path) -> None:
+    """A shell that nobody has thought of gets the stack's variables, and is known to be unknown."""
+    plan = plan_shell(shell, {"PATH": "/bin"}, {}, tmp_path)
+    assert plan == ShellPlan((shell,), {"PATH": "/bin"}, {}, is_known=False)
+    assert plan_shell("/bin/bash", {"PATH": "/bin"}, {}, tmp_path).is_known
 
 
 def test_the_password_is_not_in_the_repr(tmp_path: Path) -> None:

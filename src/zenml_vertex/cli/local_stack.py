@@ -1,6 +1,7 @@
 """`zenml-vertex local-stack`: a shell, or one command, on a whole stack on this machine."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -62,6 +63,8 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
                     program, environment = plan.command, {**plan.environment}
                     _write(plan.files)
                     _say("This shell works with the stack. `exit` ends it and the servers.")
+                    if not plan.is_known:
+                        _say(_describe_unknown(program[0]))
                 # An interactive shell ignores SIGTERM, but ends when its terminal is closed.
                 ending = signal.SIGTERM if command else signal.SIGHUP
                 status = _run(program, environment, ending)
@@ -76,6 +79,17 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
 def _choose_shell() -> str:
     """The user's shell; where SHELL names none, as in many containers, one with line editing."""
     return os.environ.get("SHELL") or shutil.which("bash") or "sh"
+
+
+def _describe_unknown(shell: str) -> str:
+    """What a shell whose start files are not understood can do to the stack, and the way out."""
+    another = shutil.which("bash") or "/bin/sh"
+    return (
+        f"zenml-vertex does not know the shell `{Path(shell).name}`: its prompt stays as it is, "
+        "and its start files can replace the variables that lead to the stack, such as "
+        "ZENML_STORE_URL. If they do, leave it, and run: "
+        f"env SHELL={shlex.quote(another)} zenml-vertex local-stack"
+    )
 
 
 def _write(files: Mapping[Path, str]) -> None:

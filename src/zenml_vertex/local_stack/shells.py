@@ -14,6 +14,8 @@ from zenml_vertex.local_stack.environment import DROPPED_PREFIXES
 
 PROMPT = "(local-stack) "
 _POSIX = ("sh", "ash", "dash", "ksh", "mksh")
+# What the stack sets besides, and start files may export as well.
+_ITS_OWN = ("DISABLE_CREDENTIALS_DISK_CACHING", "DOCKER_CONFIG", "NO_PROXY", "no_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class ShellPlan:
     environment: Mapping[str, str] = field(repr=False)
     # To be written first, for their owner only: they hold the stack's password.
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    # Whether the prompt says where it is, and the stack's variables win over start files.
+    is_known: bool = True
 
 
 def plan_shell(
@@ -61,7 +65,7 @@ def plan_shell(
         lines = _SH % (_assign("ENV", given), _quote(variables))
         files = {variables: _export(environment, given), start: lines}
         return ShellPlan((shell,), {**environment, **ours}, files)
-    return ShellPlan((shell,), environment)
+    return ShellPlan((shell,), environment, is_known=False)
 
 
 # Bash reads this in place of ~/.bashrc. Many prompts are built anew each time, by
@@ -126,10 +130,13 @@ end
 
 
 def _changes(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What the stack's shell must have, whatever start files say."""
     return {
         name: value
         for name, value in sorted(environment.items())
-        if name != "PATH" and given.get(name) != value
+        if name != "PATH"
+        # Start files may change even what is the same outside.
+        and (given.get(name) != value or name.startswith(DROPPED_PREFIXES) or name in _ITS_OWN)
     }
 
 

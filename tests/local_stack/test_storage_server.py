@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,6 +99,20 @@ def test_another_user_reads_and_replaces_nothing(url: str) -> None:
             except requests.ConnectionError:
                 status = 403
             assert status == 403
+    assert read(url).content == OURS
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["jürgen", "j\udcfcrgen"])
+def test_a_user_of_any_name_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A user whose name is not ASCII ended the server by connecting to it."""
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name=name))
+    with as_nobody():
+        answer = read(url)
+    assert answer.status_code == 403
+    assert f"this is the user 65534 ({name})".encode("utf-8", "backslashreplace") in answer.content
     assert read(url).content == OURS
 
 

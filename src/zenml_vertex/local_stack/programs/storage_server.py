@@ -37,11 +37,14 @@ class _Server(HTTPServer):
         stranger = find_stranger(request)
         if stranger is None:
             return True
-        text = f"The storage emulator answers its own user and root; this is {stranger}.\n"
-        head = f"HTTP/1.0 {HTTPStatus.FORBIDDEN} Forbidden\r\nContent-Type: text/plain\r\n"
+        text = f"The storage emulator answers its own user and root; this is {stranger}.\n".encode()
+        head = (
+            f"HTTP/1.0 {HTTPStatus.FORBIDDEN} Forbidden\r\n"
+            f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text)}\r\n\r\n"
+        )
         # A client that has gone does not matter.
         with suppress(OSError):
-            request.sendall(f"{head}Content-Length: {len(text)}\r\n\r\n{text}".encode("ascii"))
+            request.sendall(head.encode("ascii") + text)
         return False
 
 

@@ -84,6 +84,7 @@ def test_whoever_does_not_wait_for_the_answer_is_refused(
         call(emulator, "GET", "/emulator/health")
         if len(emulator.calls) == 20:
             break
+    assert len(emulator.calls) == 20
     assert {item.status for item in emulator.calls} <= {403, 499}
     assert emulator.jobs == ()
 

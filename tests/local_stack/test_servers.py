@@ -158,7 +158,6 @@ def test_signals_wait_for_the_end_of_the_block() -> None:
     """A Ctrl-C after a process has started, but before it is recorded, leaves no process."""
     code = """
 import signal
-from zenml_vertex.local_stack.processes import servers
 from zenml_vertex.local_stack.processes.ending import hold_signals
 try:
     with hold_signals():

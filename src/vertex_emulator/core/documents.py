@@ -21,6 +21,7 @@ from typing import Protocol
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.folders import (
     LOCK,
+    OTHER_FOLDER,
     DataDirError,
     DataDirInUseError,
     TemporaryFolder,
@@ -35,7 +36,6 @@ DOCUMENT = "document.json"
 """Name of the file that a document is in."""
 
 _PREFIX = "vertex-emulator-"
-_OTHER_FOLDER = "Give another --data-dir."
 # Folders from `projects` to the one of a resource: projects/P/locations/L/COLLECTION/ID.
 _LEVELS = 6
 # What an earlier layout had at the top of the data folder.
@@ -134,7 +134,7 @@ class FileStore:
         except OSError as exc:
             self.release()
             raise DataDirInUseError(
-                f"Another emulator is using {self._folder}; give this one another --data-dir."
+                f"Another emulator is using {self._folder}. {OTHER_FOLDER}"
             ) from exc
         try:
             for inner in _walk(self._folder / "projects", _LEVELS):
@@ -242,7 +242,7 @@ def _make_temporary() -> TemporaryFolder:
         return TemporaryFolder(_PREFIX)
     except OSError as exc:
         raise DataDirError(
-            f"Cannot make a temporary folder: {exc.strerror}. {_OTHER_FOLDER}"
+            f"Cannot make a temporary folder: {exc.strerror}. {OTHER_FOLDER}"
         ) from exc
 
 
@@ -292,7 +292,7 @@ def _open_lock(file: Path) -> int:
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as exc:
         is_no_file = exc.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO)
-        cure = "It must be a file, and not a link." if is_no_file else _OTHER_FOLDER
+        cure = "It must be a file, and not a link." if is_no_file else OTHER_FOLDER
         raise DataDirError(f"Cannot open {file}: {exc.strerror}. {cure}") from exc
 
 

@@ -19,12 +19,13 @@ from vertex_emulator.core.users import describe_user
 
 LOCK = "lock"
 """Name of the file in a folder that whoever works there has locked."""
+OTHER_FOLDER = "Give another --data-dir."
+"""What to do about a data folder that cannot be used."""
 
 # Locked by whoever has made a temporary folder, for as long as that process lives or
 # until the folder is removed; `LOCK` is released by a crash too.
 _MADE = "made"
 _ROOT = 0
-_OTHER_FOLDER = "Give another --data-dir."
 _OPEN_TO_OTHERS = 0o077
 _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_ENTER = stat.S_IWGRP, stat.S_IWOTH, 0o011
 
@@ -52,8 +53,8 @@ def open_root(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise DataDirError(f"Cannot make {folder}: {exc.strerror}. {_OTHER_FOLDER}") from exc
-    _refuse_open_parents(folder, _OTHER_FOLDER)
+        raise DataDirError(f"Cannot make {folder}: {exc.strerror}. {OTHER_FOLDER}") from exc
+    _refuse_open_parents(folder, OTHER_FOLDER)
     refuse_foreign(folder, folder.stat())
     _close_root(folder)
 
@@ -85,7 +86,7 @@ def refuse_foreign(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise DataDirError(
             f"{path} belongs to the user {describe_user(status.st_uid)}, and the emulator runs as "
-            f"{describe_user(os.geteuid())}: what it finds there it would run. {_OTHER_FOLDER}"
+            f"{describe_user(os.geteuid())}: what it finds there it would run. {OTHER_FOLDER}"
         )
 
 
@@ -179,7 +180,7 @@ def _close_root(folder: Path) -> None:
     if names and _is_open_to_writers(mode, folder.stat().st_gid):
         raise DataDirError(
             f"Other users can write to {folder}: what they have put there would be run. "
-            f"{_OTHER_FOLDER}"
+            f"{OTHER_FOLDER}"
         )
     if names and LOCK not in names:
         raise DataDirError(

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 FLAVOR_NAME = "no-image"
-FLAVOR_SOURCE = f"{__name__}.NoImageBuilderFlavor"
 
 
 class NoImageBuilder(BaseImageBuilder):

@@ -36,7 +36,8 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexStepOperator]:
 
 def _store(operator: VertexStepOperator) -> Any:
     """Store a secret as a submission does, and return its step run."""
-    step_run = SimpleNamespace(id=uuid4(), name="train", version=1)
+    config = SimpleNamespace(step_operator=operator.name)
+    step_run = SimpleNamespace(id=uuid4(), name="train", version=1, config=config)
     connection = operator.connect()
     name = SecretName.of(connection.identity.project, Attempt(str(step_run.id)))
     connection.secrets.store(str(name), SECRET, b"{}")
@@ -58,6 +59,21 @@ def test_the_secret_of_a_finished_step_is_destroyed(operator: VertexStepOperator
     operator.cleanup_step_submission(step_run)
     assert _count(operator) == 0
     operator.cleanup_step_submission(step_run)
+
+
+def test_the_secret_of_a_step_on_a_second_step_operator_is_destroyed(
+    operator: VertexStepOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dynamic pipeline has its stack's step operator clean up for steps on any other one.
+
+    The secret, with a token that is valid for the whole run, is in the project of the step's own.
+    """
+    asked = make_operator(project="another-project")
+    monkeypatch.setattr(asked, "get_settings", lambda _: asked.config)
+    monkeypatch.setattr("zenml_vertex.steps.operator.find_owner", lambda *_: operator)
+    step_run = _store(operator)
+    asked.cleanup_step_submission(step_run)
+    assert _count(operator) == 0
 
 
 def test_the_secret_of_a_detached_job_stays(

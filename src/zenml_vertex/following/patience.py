@@ -94,10 +94,11 @@ _TABLE: Mapping[Task, Mapping[type[VertexStepOperatorError], Patience]] = {
         QuotaExceeded: Patience(seconds=5 * 60),
         ServiceUnavailable: Patience(seconds=2 * 60),
     },
-    # The step has ended, and the secret expires by itself.
+    # The steps of a dynamic pipeline end on one thread: the others wait meanwhile. The secret
+    # expires by itself.
     Task.DESTROY_SECRET: {
-        QuotaExceeded: Patience(seconds=60),
-        ServiceUnavailable: Patience(seconds=15),
+        QuotaExceeded: Patience(seconds=5),
+        ServiceUnavailable: Patience(seconds=5),
     },
 }
 # A state that Google has added since may be one in which the step works; if it does, it
@@ -110,7 +111,7 @@ _PAUSES = {
     Task.CANCEL: (3.0, 3.0),
     Task.ASK_SERVER: (2.0, 2.0),
     Task.STORE_SECRET: (2.0, 60.0),
-    Task.DESTROY_SECRET: (3.0, 3.0),
+    Task.DESTROY_SECRET: (2.0, 3.0),
 }
 
 

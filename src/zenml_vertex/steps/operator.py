@@ -69,6 +69,7 @@ class VertexStepOperator(BaseStepOperator):
         self._pool = pool
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
+        self._owners: dict[UUID, VertexStepOperator] = {}
         # Step runs whose jobs go on when this process has ended.
         self._detached: set[UUID] = set()
         self._preflight = Preflight(self)
@@ -213,8 +214,7 @@ class VertexStepOperator(BaseStepOperator):
         if watcher is None:
             return self._fail_without_job(step_run)
         step_run_id = str(step_run.id)
-        settings = self.get_settings(step_run)
-        detaches = settings.on_client_exit == "detach"
+        detaches = self._find_owner(step_run).get_settings(step_run).on_client_exit == "detach"
         follower = watcher.find(step_run_id)
         detached = follower.log if follower and detaches else None
         log = _open_log(step_run)
@@ -251,6 +251,7 @@ class VertexStepOperator(BaseStepOperator):
             # A container reads it when it starts.
             if step_run.id not in self._detached:
                 self._destroy_secret(step_run)
+            self._owners.pop(step_run.id, None)
 
     def _end_after(self, step_run: "StepRunResponse") -> None:
         """See that the job of a finished step run ends."""
@@ -261,7 +262,7 @@ class VertexStepOperator(BaseStepOperator):
             return
         with stopping_when_interrupted(self._step_runs, step_run_id, follower.step):
             if follower.has_reported:
-                settings = self.get_settings(step_run)
+                settings = self._find_owner(step_run).get_settings(step_run)
                 watcher.linger(follower, settings.lingering_seconds)
             else:
                 cancel_job(watcher.jobs, follower.log, self._clock)
@@ -270,10 +271,11 @@ class VertexStepOperator(BaseStepOperator):
 
     def _destroy_secret(self, step_run: "StepRunResponse") -> None:
         """Destroy the secret of a step run that has finished."""
-        settings = self.get_settings(step_run)
+        owner = self._find_owner(step_run)
+        settings = owner.get_settings(step_run)
         log, attempt = _open_log(step_run), Attempt(str(step_run.id))
         if settings.environment_secrets == "secret-manager":
-            connection = self._connect(self.choose_key(settings))
+            connection = self._pool.connect(owner.choose_key(settings), owner.access_connector)
             open_secret(settings, connection, self._clock, attempt, log).destroy()
 
     def connect(self) -> "Connection":
@@ -319,6 +321,13 @@ class VertexStepOperator(BaseStepOperator):
 
         return access_connector(self)
 
+    def _find_owner(self, step_run: "StepRunResponse") -> "VertexStepOperator":
+        """The step operator of a step run, which is also needed at its end; looked up once."""
+        with self._lock:
+            if step_run.id not in self._owners:
+                self._owners[step_run.id] = find_owner(step_run, self)
+            return self._owners[step_run.id]
+
     def _follow(self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName) -> Watcher:
         """Watch a job from now on."""
         watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
@@ -345,7 +354,7 @@ class VertexStepOperator(BaseStepOperator):
         with self._lock:
             if watcher := self._watchers.get(step_run.id):
                 return watcher
-            owner = find_owner(step_run, self)
+            owner = self._find_owner(step_run)
             key = owner.choose_key(owner.get_settings(step_run))
             connection = self._pool.connect(key, owner.access_connector)
             recorded: Mapping[str, Any] = step_run.run_metadata

@@ -30,11 +30,20 @@ def test_only_what_is_read_at_the_start_is_shown() -> None:
         "LD_LIBRARY_PATH": "/usr/local/nvidia/lib",
         "NVIDIA_VISIBLE_DEVICES": "all",
         "LC_ALL": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+        "GLIBC_TUNABLES": "glibc.malloc.check=3",
+        "PYTHON_GIL": "0",
+        "PYTHON_CPU_COUNT": "4",
+        "PYTHON_FROZEN_MODULES": "off",
+        "SSL_CERT_FILE": "/etc/ssl/cert.pem",
     }
     hidden = {
         "ZENML_STORE_API_TOKEN": "eyJ",
         "MODE": "https://user:password@index.example",
         "NVIDIA_API_KEY": "nvapi",
+        "PYTHON_API_KEY": "k",
+        "LD_API_KEY": "k",
         "PYTHON_KEYRING_PASSWORD": "k",
         "PATH_TO_TOKEN": "t",
         "LD_SECRET": "l",
@@ -72,7 +81,14 @@ def test_a_name_that_no_variable_has_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "days"),
-    [({}, 9), ({"timeout": "86400s"}, 3), ({"max_wait_duration": 7 * 86400}, 15)],
+    [
+        ({}, 9),
+        ({"timeout": "86400s"}, 3),
+        ({"max_wait_duration": 7 * 86400}, 15),
+        # It waits without an end.
+        ({"max_wait_duration": 0}, 365 + 8),
+        ({"max_wait_duration": "0s", "timeout": "86400s"}, 365 + 2),
+    ],
 )
 def test_a_secret_outlives_its_job_and_no_more(arguments: dict[str, object], days: int) -> None:
     """It expires a day after the longest time for which the job may wait and run."""

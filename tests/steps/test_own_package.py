@@ -21,6 +21,7 @@ import zenml_vertex
 from tests.support.components import make_operator
 from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts, read_files
+from zenml_vertex.steps.uv_freeze import leave_out_own
 
 if TYPE_CHECKING:
     from zenml.stack import Stack
@@ -38,6 +39,8 @@ URLS: dict[str, dict[str, object] | None] = {
         "vcs_info": {"vcs": "git", "commit_id": "0" * 40},
     },
 }
+
+_BY_UV = DockerSettings(replicate_local_python_environment=PythonEnvironmentExportMethod.UV_FREEZE)
 
 
 def make_step(settings: DockerSettings) -> Step:
@@ -114,6 +117,20 @@ def test_a_copy_of_this_environment_asks_no_index_for_it_either(
     assert "zenml==" in found[0]
     assert not [text for text in found if re.search("zenml[-_]vertex", text)]
     assert "zenml_vertex/steps/operator.py" in build.extra_files
+
+
+def test_a_copy_of_this_environment_by_an_older_uv_has_not_this_package() -> None:
+    """`uv pip freeze` has `--exclude` from 0.9.27 on: with an older uv no image was built."""
+    others = ["-e file:///src/zenml-vertex-tools", "zenml==0.98.0", "zenml-vertex-tools==1"]
+    lines = [
+        "zenml-vertex==0.2.0",
+        "zenml-vertex @ git+https://git.example.com/zenml-vertex@0123",
+        "-e file:///src/zenml-vertex",
+        *others,
+    ]
+    assert list(leave_out_own(lines, "file:///src/zenml-vertex/")) == others
+    (build,) = build_configurations({"train": make_step(_BY_UV)})
+    assert "--exclude" not in str(build.settings.replicate_local_python_environment)
 
 
 @pytest.mark.parametrize("replicated", [None, False, ["cat", "requirements.txt"]])

@@ -31,8 +31,16 @@ _NAME = re.compile(r"projects/([^/]+)/secrets/([A-Za-z0-9_-]{1,255})")
 
 # What the loader, the container runtime and Python read when the container starts, before
 # anything can set them. Names in full: `NVIDIA_API_KEY` is a secret.
+# https://docs.python.org/3/using/cmdline.html#environment-variables, `man ld.so`, `man mallopt`,
+# and what OpenSSL needs for the request that reads the secret.
 _READ_AT_START = re.compile(
-    r"PYTHON[A-Z0-9]+|LD_(?:LIBRARY_PATH|PRELOAD)|PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|"
+    r"PYTHON[A-Z0-9]+|PYTHON_(?:BASIC_REPL|COLORS|CONTEXT_AWARE_WARNINGS|CPU_COUNT|"
+    r"DISABLE_REMOTE_DEBUG|FROZEN_MODULES|GIL|HISTORY|JIT|PERF_JIT_SUPPORT|PRESITE|"
+    r"THREAD_INHERIT_CONTEXT|TLBC)|"
+    r"LD_(?:AUDIT|BIND_NOW|BIND_NOT|DEBUG|DEBUG_OUTPUT|DYNAMIC_WEAK|LIBRARY_PATH|PRELOAD|"
+    r"PREFER_MAP_32BIT_EXEC|PROFILE|PROFILE_OUTPUT|USE_LOAD_BIAS)|"
+    r"GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_[A-Z_]+|"
+    r"PATH|HOME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TZDIR|OPENSSL_CONF|SSL_CERT_(?:DIR|FILE)|"
     r"NVIDIA_(?:VISIBLE_DEVICES|DRIVER_CAPABILITIES|DISABLE_REQUIRE|REQUIRE_[A-Z0-9]+)"
 )
 
@@ -40,6 +48,9 @@ _DAY = 24 * 60 * 60
 # How long a job runs and waits at most where nothing is set, in seconds.
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#Scheduling
 _LONGEST_WAIT = _DAY
+# `maxWaitDuration` of 0 s has a job wait without an end. A secret has one all the same: whoever
+# forgets it has not left a token for good.
+_ENDLESS_WAIT = 365 * _DAY
 # A container that starts again reads the secret again, also on a job's last day.
 _MARGIN = _DAY
 
@@ -148,10 +159,17 @@ def build_secret(fields: JobFields, *, region: str, labels: Mapping[str, str]) -
         labels: The job's own labels.
     """
     longest = read_seconds(fields.timeout) or DEFAULT_TIMEOUT_SECONDS
-    waits = read_seconds(fields.max_wait_duration) or _LONGEST_WAIT
+    waits = _read_wait(fields.max_wait_duration)
     return {
         "replication": {"userManaged": {"replicas": [{"location": region}]}},
         "labels": dict(labels),
         # It destroys itself when no container can start any more.
         "ttl": f"{int(longest + waits) + _MARGIN}s",
     }
+
+
+def _read_wait(duration: str | None) -> float:
+    """How long a job may wait, in seconds."""
+    if duration is None:
+        return _LONGEST_WAIT
+    return read_seconds(duration) or _ENDLESS_WAIT

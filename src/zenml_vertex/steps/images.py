@@ -1,6 +1,7 @@
 """The images of steps: what ZenML builds, what will go wrong with it, and which one it built."""
 
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ DOCKER_IMAGE_KEY = "vertex_step_operator"
 # How ZenML lists the packages of this machine for an image -> the same without this package,
 # which such a list would name by its version, for any index to answer.
 _PIP_FREEZE = ["pip", "freeze", "--exclude", NAME]
-_UV_FREEZE = ["uv", "pip", "freeze", "--exclude", NAME]
+_UV_FREEZE = [shlex.quote(sys.executable), "-m", "zenml_vertex.steps.uv_freeze"]
 _FREEZES = {
     True: _PIP_FREEZE,
     PythonEnvironmentExportMethod.PIP_FREEZE: _PIP_FREEZE,

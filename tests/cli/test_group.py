@@ -1,8 +1,9 @@
 """What holds for every command: help, suggestions, and errors as sentences."""
 
 import errno
+import shlex
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -103,7 +104,7 @@ def test_a_misspelt_command_or_option_is_answered_with_the_right_one(
 def fail_with(tmp_path: Path) -> Callable[..., Result]:
     """Run a command that raises an exception."""
 
-    def fail_with(error: BaseException, *options: str) -> Result:
+    def fail_with(error: BaseException, *options: str, words: Sequence[str] = ()) -> Result:
         @click.group(cls=Group)
         @click.option("--traceback", is_flag=True)
         def program(*, traceback: bool) -> None:
@@ -114,12 +115,14 @@ def fail_with(tmp_path: Path) -> Callable[..., Result]:
             """Its group."""
 
         @inner.command()
-        def fail() -> None:
+        @click.argument("words", nargs=-1)
+        def fail(words: Sequence[str]) -> None:
             """Fail."""
+            del words
             raise error
 
         environment = {"ZENML_CONFIG_PATH": str(tmp_path)}
-        arguments = [*options, "inner", "fail"]
+        arguments = [*options, "inner", "fail", *words]
         return CliRunner().invoke(program, arguments, prog_name="program", env=environment)
 
     return fail_with
@@ -153,12 +156,29 @@ def test_an_unexpected_error_is_one_line(fail_with: Callable[..., Result]) -> No
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: `program inner fail` failed unexpectedly: ZeroDivisionError: a number by zero "
-        "***. To see where, run it again with --traceback: `program --traceback inner fail`\n"
+        "***. To see where, run: program --traceback inner fail\n"
     )
     shown = fail_with(error, "--traceback")
     assert shown.exit_code == 1
     assert shown.stderr.startswith("Traceback (most recent call last):\n")
     assert "ZeroDivisionError" in shown.stderr
+
+
+def test_the_advice_repeats_the_whole_command(fail_with: Callable[..., Result]) -> None:
+    """What is to be run to see where a command failed was another command, without arguments.
+
+    A secret among the arguments is not repeated.
+    """
+    error = ZeroDivisionError("by zero")
+    result = fail_with(error, words=("--", "two words", "it's", "--orphans"))
+    shown = "To see where, run: program --traceback inner fail -- 'two words' "
+    assert result.stderr.endswith(f"""{shown}'it'"'"'s' --orphans\n""")
+    again = shlex.split(result.stderr.partition("run: ")[2])
+    assert fail_with(error, again[1], words=again[4:]).stderr.startswith("Traceback")
+    for word in ("TOKEN=ya29.t0ken", "two\nlines", "x" * 5000):
+        line = fail_with(error, words=(word,)).stderr
+        assert line.endswith("the same command with --traceback directly after `program`\n")
+        assert "t0ken" not in line
 
 
 @pytest.mark.parametrize(

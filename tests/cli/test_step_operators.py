@@ -19,7 +19,8 @@ from zenml.login.credentials_store import CredentialsStore
 from zenml_vertex.cli import main
 
 client = Client()
-client.create_stack_component("cli-pods", "kubernetes", Type.STEP_OPERATOR, {})
+for name in ("cli-pods", "cli-pool"):
+    client.create_stack_component(name, "kubernetes", Type.STEP_OPERATOR, {})
 default = client.list_stacks(name="default").items[0]
 parts = {kind: [part.id for part in found] for kind, found in default.components.items()}
 bare = client.create_stack("cli-bare", parts).id
@@ -46,8 +47,8 @@ _CASES = {
         ["jobs", "list"],
         {_STACK: "BARE"},
         [
-            "The active stack `cli-bare` has no step operator. Of flavor `vertex` there is ",
-            "add `--step-operator vertex` to this command, or run "
+            "The active stack `cli-bare` has no step operator. Those of flavor `vertex`: `",
+            "Add `--step-operator vertex` to this command, or run "
             "`zenml stack update --step-operator=vertex`.",
         ],
     ),
@@ -65,6 +66,19 @@ _CASES = {
         ["jobs", "list", "--step-operator", "nobody"],
         {},
         ["There is no step operator `nobody`. `zenml step-operator list` shows them."],
+    ),
+    "named, ambiguous": (
+        ["jobs", "list", "--step-operator", "cli-po"],
+        {},
+        [
+            "`cli-po` is the beginning of more than one step operator's name or ID: `cli-pods` and "
+            "`cli-pool`. Name one of them in full."
+        ],
+    ),
+    "not the ID of a stack": (
+        ["jobs", "list"],
+        {_STACK: "cli-bare"},
+        [f"{_STACK} is `cli-bare`, which is not the ID of a stack", "`zenml stack list`"],
     ),
     "no such stack": (
         ["jobs", "list"],
@@ -89,7 +103,12 @@ _CASES = {
     "not a URL": (
         ["flavor", "status"],
         {"ZENML_STORE_URL": "ftp://me:t0ken@nowhere.invalid"},
-        ["`zenml-vertex flavor status` failed unexpectedly: ", "url", "--traceback flavor status`"],
+        ["`zenml-vertex flavor status` failed unexpectedly: ", "url", "--traceback flavor status"],
+    ),
+    "not a URL, jobs": (
+        ["jobs", "list", "--orphans"],
+        {"ZENML_STORE_URL": "ftp://me:t0ken@nowhere.invalid"},
+        ["`zenml-vertex jobs list` failed unexpectedly", "url", "--traceback jobs list --orphans"],
     ),
 }
 

@@ -4,7 +4,7 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,12 +30,16 @@ _LACKING = {
 }
 
 
-def describe_failure(error: BaseException, command: str) -> str:
+def describe_failure(
+    error: BaseException, command: str, program: str, arguments: Sequence[str]
+) -> str:
     """An unexpected error as one line, without secrets.
 
     Args:
         error: What was raised.
         command: The command that raised it, such as `zenml-vertex jobs list`.
+        program: Name of the program, such as `zenml-vertex`.
+        arguments: All that it was called with.
     """
     if is_disk_full(error):
         return describe_full_disk(_find_full_folders(_iter_folders(error)))
@@ -51,11 +55,11 @@ def describe_failure(error: BaseException, command: str) -> str:
         text = " ".join(str(error).split()).partition(" [type=")[0]
         said = f"{type(error).__name__}{f': {text}' if text else ''}"
     words = clean_line(said, _MOST_CHARACTERS).rstrip(".")
-    program, _, rest = command.partition(" ")
-    return (
-        f"`{command}` failed unexpectedly: {words}. To see where, run it again with "
-        f"--traceback: `{program} --traceback {rest}`"
-    )
+    again = f"{program} --traceback {shlex.join(arguments)}"
+    if clean_line(again, _MOST_CHARACTERS) != again:
+        # It has a secret, or is no line.
+        again = f"the same command with --traceback directly after `{program}`"
+    return f"`{command}` failed unexpectedly: {words}. To see where, run: {again}"
 
 
 def _describe_lacking(error: BaseException) -> str:

@@ -15,6 +15,8 @@ import click
 from zenml_vertex.cli.failures import describe_failure
 from zenml_vertex.cli.signals import INTERRUPTED
 
+_ARGUMENTS = f"{__name__}.arguments"
+
 
 class Group(click.Group):
     """A group that, called alone, says what it has; its commands end in a sentence, or well.
@@ -44,6 +46,8 @@ class Group(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # All groups share it: the first one gets all arguments.
+        ctx.meta.setdefault(_ARGUMENTS, [*args])
         if not args and not ctx.resilient_parsing:
             click.echo(self._welcome or ctx.get_help(), color=ctx.color)
             ctx.exit()
@@ -109,7 +113,8 @@ def _fail(error: Exception, ctx: click.Context) -> NoReturn:
         traceback.print_exception(error)
         ctx.exit(1)
     command = f"{ctx.command_path} {ctx.invoked_subcommand}"
-    raise click.ClickException(describe_failure(error, command)) from error
+    program, arguments = ctx.find_root().command_path, ctx.meta[_ARGUMENTS]
+    raise click.ClickException(describe_failure(error, command, program, arguments)) from error
 
 
 def _give_up_broken_output() -> None:

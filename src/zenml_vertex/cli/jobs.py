@@ -1,5 +1,6 @@
 """`zenml-vertex jobs`: the jobs of this ZenML server, and its orphans."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -65,15 +66,12 @@ def list_jobs(*, orphans: bool, step_operator: str | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_step_operator_option
 def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str | None) -> None:
-    """Cancel jobs, after asking, wait until they have ended, and destroy their secrets."""
+    """Cancel jobs, after asking, wait until they have ended, and destroy their secrets.
+
+    The secret of a job that may still be running is kept.
+    """
     if bool(job) == orphans:
         raise click.UsageError("Name jobs by their IDs, or all of them with --orphans.")
-    from zenml_vertex.clock import SystemClock
-    from zenml_vertex.following.ending import cancel_and_verify
-    from zenml_vertex.following.progress import StepLog
-    from zenml_vertex.job.identity import JobName
-    from zenml_vertex.job.states import short_name
-
     with _errors():
         from zenml_vertex.cli.step_operators import load_step_operator
 
@@ -95,26 +93,36 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
             return
         for listed in chosen:
             click.echo(_describe(listed, found.get(listed["name"])))
-        for secret in secrets:
-            click.echo(_describe_secret(secret))
+        for orphan in secrets:
+            click.echo(_describe_secret(orphan))
+        read_by = _find_secrets(chosen, connection.identity.project)
+        doomed = {*read_by.values(), *(orphan.name for orphan in secrets)}
         if not yes:
-            asked = [f"Cancel {_count(chosen, 'job')}"] if chosen else []
-            asked += [f"{'d' if asked else 'D'}estroy {_count(secrets, 'secret')}"] * bool(secrets)
-            click.confirm(f"{' and '.join(asked)}?", abort=True)
-        logs = [
-            StepLog(_read_step(listed)).of(
-                JobName.parse(listed["name"]).created_in(connection.parent)
-            )
-            for listed in chosen
-        ]
-        states = {log.name: cancel_and_verify(connection.jobs, log, SystemClock()) for log in logs}
-        left = {*_find_secrets(chosen, connection.identity.project), *(one.name for one in secrets)}
-        are_gone = [_destroy(connection, name) for name in sorted(left, key=str)]
-    for name, state in states.items():
-        ended = short_name(state) if state else "may still be running: see above"
-        click.echo(f"{name.job_id}  {ended}")
-    if not all([*states.values(), *are_gone]):
+            click.confirm(_phrase_question(len(chosen), len(doomed)), abort=True)
+        ended = {listed["name"]: _cancel_and_wait(connection, listed) for listed in chosen}
+        kept = {secret for name, secret in read_by.items() if not ended[name]}
+        are_gone = [_destroy(connection, secret) for secret in sorted(doomed - kept, key=str)]
+        for secret in sorted(kept, key=str):
+            click.echo(_describe_kept(secret))
+    if not all([*ended.values(), *are_gone]):
         raise SystemExit(1)
+
+
+def _cancel_and_wait(connection: "Connection", job: "JobJson") -> bool:
+    """Cancel a job, and say in which state it has ended; False if it may still be running."""
+    from zenml_vertex.clock import SystemClock
+    from zenml_vertex.following.ending import cancel_and_verify
+    from zenml_vertex.following.progress import StepLog
+    from zenml_vertex.job.identity import JobName
+    from zenml_vertex.job.states import short_name
+
+    name = JobName.parse(job["name"]).created_in(connection.parent)
+    log = StepLog(_read_step(job)).of(name)
+    state = cancel_and_verify(connection.jobs, log, SystemClock())
+    click.echo(
+        f"{name.job_id}  {short_name(state) if state else 'may still be running: see above'}"
+    )
+    return state is not None
 
 
 def _explain_missing(connection: "Connection", job_id: str) -> str:
@@ -133,11 +141,19 @@ def _explain_missing(connection: "Connection", job_id: str) -> str:
     if not interpret(found["state"]).is_terminal:
         return (
             f"Job {job_id} {where} is {short_name(found['state'])} and not of this ZenML server. "
-            "`gcloud ai custom-jobs cancel` cancels any job."
+            f"To cancel it all the same, run: {_build_cancel_command(connection, job_id)}"
         )
     ended = JobTimes.read(found).ended
     since = f" {_describe_age(ended)}, at {ended:%Y-%m-%d %H:%M:%S %Z}" if ended else ""
     return f"Job {job_id} {where} has ended as {short_name(found['state'])}{since}."
+
+
+def _build_cancel_command(connection: "Connection", job_id: str) -> str:
+    project, region = connection.identity.project, connection.region
+    return shlex.join(
+        ["gcloud", "ai", "custom-jobs", "cancel", job_id,
+         f"--project={project}", f"--region={region}"]
+    )  # fmt: skip
 
 
 def _describe_age(time: datetime) -> str:
@@ -186,15 +202,17 @@ def _find_orphan_secrets(
     )
 
 
-def _find_secrets(jobs: "Iterable[JobJson]", project: str) -> "Iterator[SecretName]":
-    """The secrets of jobs, told by their steps and not by what a label says."""
+def _find_secrets(jobs: "Iterable[JobJson]", project: str) -> "dict[str, SecretName]":
+    """Name of a job -> the secret that it reads, told by its step and not by what a label says."""
     from zenml_vertex.job.identity import SECRET_LABEL, Attempt
     from zenml_vertex.job.secrets import SecretName
 
+    found = {}
     for job in jobs:
         labels = job.get("labels", {})
         if SECRET_LABEL in labels and (attempt := Attempt.read(labels)):
-            yield SecretName.of(project, attempt)
+            found[job["name"]] = SecretName.of(project, attempt)
+    return found
 
 
 def _destroy(connection: "Connection", name: "SecretName") -> bool:
@@ -207,8 +225,25 @@ def _destroy(connection: "Connection", name: "SecretName") -> bool:
     return True
 
 
-def _count(things: "Sequence[object]", name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+def _describe_kept(name: "SecretName") -> str:
+    return (
+        f"{name.secret_id}  is kept, because its job may still read it. When the job has ended, "
+        f"destroy it with: {name.delete_command}"
+    )
+
+
+def _phrase_question(jobs: int, secrets: int) -> str:
+    """What is asked before jobs are cancelled and secrets destroyed."""
+    actions = []
+    if jobs:
+        actions.append(f"cancel {_count(jobs, 'job')}")
+    if secrets:
+        actions.append(f"destroy {_count(secrets, 'secret')}")
+    return f"{' and '.join(actions).capitalize()}?"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _find_names(job: "JobJson", connection: "Connection") -> set[str]:

@@ -2,12 +2,15 @@
 
 import os
 import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zenml.client import Client
 from zenml.constants import ENV_ZENML_ACTIVE_STACK_ID
 from zenml.enums import StackComponentType
+from zenml.exceptions import ZenKeyError
 from zenml.stack import StackComponent
+from zenml.utils.uuid_utils import is_valid_uuid
 
 from zenml_vertex.errors import StackError
 from zenml_vertex.flavor import FLAVOR_NAME
@@ -48,12 +51,33 @@ def load_step_operator(name: str | None) -> VertexStepOperator:
 
 
 def _find_named(name: str) -> "ComponentResponse":
+    client = Client()
     try:
-        return Client().get_stack_component(_TYPE, name)
-    except KeyError:
+        return client.get_stack_component(_TYPE, name)
+    except ZenKeyError as error:
+        # ZenML finds by the beginning of a name or of an ID, too.
+        found = [*_iter_beginning_with(name)]
+        listed = " and ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
+        raise StackError(
+            f"`{name}` is the beginning of more than one step operator's name or ID: {listed}. "
+            "Name one of them in full."
+        ) from error
+    except KeyError as error:
         raise StackError(
             f"There is no step operator `{name}`. `zenml step-operator list` shows them."
-        ) from None
+        ) from error
+
+
+def _iter_beginning_with(text: str) -> Iterator[str]:
+    """The step operators whose name or ID begins with a text, for people."""
+    client = Client()
+    pages = (
+        client.list_stack_components(type=_TYPE, name=f"startswith:{text}"),
+        client.list_stack_components(type=_TYPE, id=f"startswith:{text}"),
+    )
+    found = {model.name: str(model.id) for page in pages for model in page.items}
+    for name, component_id in sorted(found.items()):
+        yield f"`{name}`" if name.startswith(text) else f"`{name}` ({component_id})"
 
 
 def _find_active() -> "ComponentResponse":
@@ -68,20 +92,28 @@ def _find_active() -> "ComponentResponse":
 
 
 def _read_active_stack() -> "StackResponse":
+    client = Client()
+    stack_id = os.environ.get(ENV_ZENML_ACTIVE_STACK_ID)
+    if stack_id and not is_valid_uuid(stack_id):
+        raise _refuse_stack_id(stack_id)
     try:
-        return Client().active_stack_model
-    except (KeyError, ValueError):
-        stack_id = os.environ.get(ENV_ZENML_ACTIVE_STACK_ID)
-        if not stack_id:
-            raise StackError(
-                "There is no active stack. `zenml stack list` shows the stacks, and `zenml stack "
-                "set default` makes one of them the active one."
-            ) from None
+        return client.active_stack_model
+    except KeyError as error:
+        # What ZenML raises for a stack that does not exist.
+        if stack_id:
+            raise _refuse_stack_id(stack_id) from error
         raise StackError(
-            f"{ENV_ZENML_ACTIVE_STACK_ID} is `{stack_id}`, which is not the ID of a stack. "
-            "`zenml stack list` shows the IDs; without the variable, `zenml stack set default` "
-            "makes a stack the active one."
-        ) from None
+            "There is no active stack. `zenml stack list` shows the stacks, and `zenml stack set "
+            "default` makes one of them the active one."
+        ) from error
+
+
+def _refuse_stack_id(stack_id: str) -> StackError:
+    return StackError(
+        f"{ENV_ZENML_ACTIVE_STACK_ID} is `{stack_id}`, which is not the ID of a stack. `zenml "
+        "stack list` shows the IDs; without the variable, `zenml stack set default` makes a stack "
+        "the active one."
+    )
 
 
 def _describe_choice() -> str:
@@ -96,7 +128,7 @@ def _describe_choice() -> str:
         )
     name = shlex.quote(names[0])
     return (
-        f"Of flavor `{FLAVOR_NAME}` there is {', '.join(f'`{known}`' for known in names)}: add "
+        f"Those of flavor `{FLAVOR_NAME}`: {', '.join(f'`{known}`' for known in names)}. Add "
         f"`--step-operator {name}` to this command, or run "
         f"`zenml stack update --step-operator={name}`."
     )

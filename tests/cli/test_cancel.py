@@ -1,0 +1,97 @@
+"""What `zenml-vertex jobs cancel` asks and does: jobs, secrets and the clock in memory."""
+
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
+from zenml_vertex.cli import main
+from zenml_vertex.errors import RequestRejected
+from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL
+from zenml_vertex.job.secrets import SecretJson
+
+# Unknown to the ZenML server, so that `--orphans` finds their jobs.
+STEP_RUNS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
+
+
+class World(InMemoryJobs):
+    """Vertex AI with two running jobs, each with a secret."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.refused: set[str] = set()
+        self.secrets = [f"projects/123/secrets/zenml-vertex-{run}-1" for run in STEP_RUNS]
+        self.names = [
+            self.script("JOB_STATE_RUNNING", labels={
+                SERVER_LABEL: SERVER, STEP_LABEL: "train", STEP_RUN_LABEL: run, SECRET_LABEL: "yes",
+            })
+            for run in STEP_RUNS
+        ]  # fmt: skip
+        connection = SimpleNamespace(
+            jobs=self,
+            parent=PARENT,
+            region="europe-west4",
+            identity=SimpleNamespace(project="123"),
+            secrets=SimpleNamespace(delete=self.secrets.remove, list=self._list_secrets),
+        )
+        operator = SimpleNamespace(connect=lambda: connection, step_runs=InMemoryStepRuns())
+        module = SimpleNamespace(load_step_operator=lambda _: operator)
+        monkeypatch.setitem(sys.modules, "zenml_vertex.cli.step_operators", module)
+        monkeypatch.setattr("zenml_vertex.clock.SystemClock", ManualClock)
+
+    def cancel(self, name: str) -> None:
+        if name in self.refused:
+            raise RequestRejected("no", code=400)
+        super().cancel(name)
+
+    def run(self, *arguments: str, typed: str = "") -> Result:
+        """Run `zenml-vertex jobs cancel`."""
+        return CliRunner().invoke(main, ["jobs", "cancel", *arguments], input=typed)
+
+    def _list_secrets(self, project: str) -> Sequence[SecretJson]:
+        return [
+            {"name": f"projects/{project}/secrets/zenml-vertex-{run}-1",
+             "labels": {SERVER_LABEL: SERVER, STEP_LABEL: "train", STEP_RUN_LABEL: run}}
+            for run in STEP_RUNS
+        ]  # fmt: skip
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two jobs with secrets."""
+    return World(monkeypatch)
+
+
+def test_the_question_tells_that_secrets_are_destroyed(world: World) -> None:
+    """Who cancelled a job by its ID was not asked about its secret, which went with it."""
+    result = world.run("1", typed="n\n")
+    assert result.exit_code == 1
+    assert "Cancel 1 job and destroy 1 secret? [y/N]" in result.output
+    assert (world.cancelled, len(world.secrets)) == ([], 2)
+    assert "Cancel 2 jobs and destroy 2 secrets? [y/N]" in world.run("1", "2", typed="y\n").output
+    assert world.secrets == []
+
+
+@pytest.mark.parametrize("chosen", [["1", "2"], ["--orphans"]])
+def test_the_secret_of_a_job_that_goes_on_is_kept(world: World, chosen: list[str]) -> None:
+    """A job that could not be cancelled lost its secret, which its container may still read."""
+    world.refused = {world.names[0]}
+    kept = world.secrets[0]
+    result = world.run(*chosen, "--yes")
+    assert (result.exit_code, world.secrets) == (1, [kept])
+    secret_id = kept.rpartition("/")[2]
+    assert f"{secret_id}  is kept, because its job may still read it." in result.output
+    assert f"gcloud secrets delete {secret_id} --project=123\n" in result.output
+    assert "1  may still be running: see above\n2  CANCELLED\n" in result.output
+
+
+def test_a_job_of_another_server_has_a_command_of_its_own(world: World) -> None:
+    """What cancels a job that this ZenML server knows nothing of is a whole command."""
+    world.script("JOB_STATE_RUNNING", labels={SERVER_LABEL: "another"})
+    result = world.run("3", "--yes")
+    command = "gcloud ai custom-jobs cancel 3 --project=123 --region=europe-west4"
+    assert f"not of this ZenML server. To cancel it all the same, run: {command}\n" in result.output
+    assert (result.exit_code, world.cancelled) == (1, [])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def run_alone(module: str, *arguments: str, operator: Operator) -> Any:
         operator: Whose flavor `vertex` is in that process.
 
     Raises:
-        RuntimeError: If it fails; with its output.
+        RuntimeError: If it fails or prints no JSON; with its output.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("ZENML_")}
@@ -47,7 +48,7 @@ def run_on_stack(
         content: What it reads from stdin as JSON.
 
     Raises:
-        RuntimeError: If it fails; with its output.
+        RuntimeError: If it fails or prints no JSON; with its output.
     """
     variables = {**stack.environment, "AIPLATFORM_EMULATOR_HOST": emulator_host}
     return _run(module, arguments, variables, json.dumps(content))
@@ -71,4 +72,8 @@ def _run(
     )
     if done.returncode != 0:
         raise RuntimeError(f"benchmarks.{module} failed:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    for line in reversed(done.stdout.splitlines()):
+        # ZenML's log goes to stdout too, and the process may log as it exits.
+        with suppress(ValueError):
+            return json.loads(line)
+    raise RuntimeError(f"benchmarks.{module} printed no result:\n{done.stdout}{done.stderr}")

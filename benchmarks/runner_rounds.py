@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
 
+import requests
+
 from benchmarks.harness import SAMPLES, Harness
 from benchmarks.imports import read_resident_bytes
 from benchmarks.rows import Row, below, measures
@@ -68,14 +70,10 @@ def measure_rounds(harness: Harness, wanted: Collection[str]) -> Mapping[str, Sa
     )
     found: dict[str, dict[Operator, tuple[float, ...]]] = {}
     with emulator:
-        jobs = connect_jobs(emulator.url)
-        names = [
-            jobs.create(_PARENT, build_job(name_step_run(number)))["name"]
-            for number in range(_STEPS)
-        ]
-        jobs.close()
         for operator in OPERATORS:
-            waiting = _WaitingSteps(harness.stacks[operator], emulator.host, names)
+            stack = harness.stacks[operator]
+            names = create_jobs(emulator.url, stack, _STEPS)
+            waiting = _WaitingSteps(stack, emulator.host, names)
             with emulator.faults.planned(Delay("*", CALL_SECONDS, count=0, clock="machine")):
                 many = waiting.run(_STEPS, _ROUNDS[operator])
             rounds = ", ".join(f"{seconds:.2f} s" for seconds in many["seconds"])
@@ -89,6 +87,30 @@ def measure_rounds(harness: Harness, wanted: Collection[str]) -> Mapping[str, Sa
             for row, value in values.items():
                 found.setdefault(row, {})[operator] = value
     return {row: Samples(*(by[op] for op in OPERATORS)) for row, by in found.items()}
+
+
+def create_jobs(url: str, stack: LocalStack, steps: int) -> list[str]:
+    """Create the job of each step as a stack's step operator does, which takes no other for it.
+
+    Args:
+        url: Of an emulator.
+        stack: The stack.
+        steps: How many; 0 or more.
+
+    Returns:
+        Resource names of the jobs.
+    """
+    info = requests.get(f"{stack.zenml_url}/api/v1/info", timeout=60)
+    info.raise_for_status()
+    server_id = info.json()["id"]
+    jobs = connect_jobs(url)
+    try:
+        return [
+            jobs.create(_PARENT, build_job(name_step_run(number), server_id=server_id))["name"]
+            for number in range(steps)
+        ]
+    finally:
+        jobs.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,13 @@ from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
-from zenml_vertex.job.identity import RUN_LABEL, STEP_RUN_LABEL, Attempt, JobName
+from zenml_vertex.job.identity import (
+    RUN_LABEL,
+    SERVER_LABEL,
+    STEP_RUN_LABEL,
+    Attempt,
+    JobName,
+)
 from zenml_vertex.job.request import JobJson
 
 PROJECT, REGION = "bench-project", "europe-west4"
@@ -35,25 +41,6 @@ MINUTE = 60.0
 def name_step_run(number: int) -> str:
     """ID of a step run."""
     return str(UUID(int=number + 1))
-
-
-def build_job(step_run_id: str, run_id: str = RUN_ID) -> JobJson:
-    """The smallest job of a step run that the API accepts."""
-    pool = {
-        "machineSpec": {"machineType": "n1-standard-4"},
-        "replicaCount": "1",
-        "containerSpec": {"imageUri": "registry.example/image:1", "command": ["python"]},
-    }
-    return {
-        "displayName": f"step {step_run_id}",
-        "labels": {RUN_LABEL: run_id, STEP_RUN_LABEL: step_run_id},
-        "jobSpec": {"workerPoolSpecs": [pool]},
-    }
-
-
-def connect_jobs(url: str) -> VertexJobs:
-    """The operator's own client, for an emulator."""
-    return VertexJobs(Identity(AnonymousCredentials(), PROJECT, "bench"), Endpoint(url))
 
 
 class SilentStepRuns:
@@ -83,6 +70,27 @@ class SilentStepRuns:
 
     def stop(self, step_run_id: str, message: str) -> str:
         raise AssertionError(f"{step_run_id} stopped: {message}")
+
+
+def build_job(
+    step_run_id: str, run_id: str = RUN_ID, server_id: str = SilentStepRuns.server_id
+) -> JobJson:
+    """The smallest job of a step run of a ZenML server that the API accepts."""
+    pool = {
+        "machineSpec": {"machineType": "n1-standard-4"},
+        "replicaCount": "1",
+        "containerSpec": {"imageUri": "registry.example/image:1", "command": ["python"]},
+    }
+    return {
+        "displayName": f"step {step_run_id}",
+        "labels": {SERVER_LABEL: server_id, RUN_LABEL: run_id, STEP_RUN_LABEL: step_run_id},
+        "jobSpec": {"workerPoolSpecs": [pool]},
+    }
+
+
+def connect_jobs(url: str) -> VertexJobs:
+    """The operator's own client, for an emulator."""
+    return VertexJobs(Identity(AnonymousCredentials(), PROJECT, "bench"), Endpoint(url))
 
 
 class SynchronizedJobs:

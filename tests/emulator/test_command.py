@@ -17,7 +17,7 @@ import requests
 from click.testing import CliRunner
 
 from tests.support.emulators import PARENT
-from zenml_vertex.cli.emulator import emulator as command
+from zenml_vertex.cli import main
 
 Json = dict[str, Any]
 READY = re.compile(r"Vertex AI emulator listening on (http://127\.0\.0\.1:\d+)\n")
@@ -243,7 +243,7 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
 )
 def test_an_invalid_option_is_explained(options: list[str], text: str) -> None:
     """An invalid value is a usage error that names the option."""
-    result = CliRunner().invoke(command, options)
+    result = CliRunner().invoke(main, ["emulator", *options])
     assert result.exit_code == 2
     assert text in result.output
 

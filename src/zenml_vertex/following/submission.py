@@ -112,7 +112,9 @@ class Submission:
             raise
         return name
 
-    def resume(self, recorded: Mapping[str, Any]) -> JobName | None:
+    def resume(
+        self, recorded: Mapping[str, Any], *, read: Callable[[str], JobJson] | None = None
+    ) -> JobName | None:
         """The job of a step run that another process has submitted, or was about to submit.
 
         A job that is found by its labels is recorded. If the other process was killed a
@@ -120,13 +122,14 @@ class Submission:
 
         Args:
             recorded: Metadata of the step run.
+            read: Reads the job that the step run names; None for `jobs.get`.
 
         Raises:
             VertexApiError: If jobs cannot be listed now.
             ServerUnreachable: If the step run cannot be written to.
         """
         # The caller asks again, and other steps wait meanwhile.
-        if known := self._find_recorded(recorded, patience_seconds=sum(SETTLE_SECONDS)):
+        if known := self._find_recorded(recorded, read, patience_seconds=sum(SETTLE_SECONDS)):
             return known
         if not is_submitted_here(recorded):
             return None
@@ -138,7 +141,11 @@ class Submission:
         return name
 
     def _find_recorded(
-        self, recorded: Mapping[str, Any], *, patience_seconds: float | None = None
+        self,
+        recorded: Mapping[str, Any],
+        read: Callable[[str], JobJson] | None = None,
+        *,
+        patience_seconds: float | None = None,
     ) -> JobName | None:
         """The job that the step run names, once it was read and is the step run's own.
 
@@ -154,8 +161,8 @@ class Submission:
                 return None
             name = f"{self.parent}/customJobs/{recorded_name.job_id}"
             pauses = chain(SETTLE_SECONDS[1:], repeat(_SEARCH_PAUSE_SECONDS))
-            read = self._retry(Task.FIND, seconds=patience_seconds, pauses=pauses)
-            job = read(lambda: self.jobs.get(name))
+            find = self._retry(Task.FIND, seconds=patience_seconds, pauses=pauses)
+            job = find(lambda: (read or self.jobs.get)(name))
         except (JobNotFound, RequestRejected, InvalidJobName) as error:
             self.log.warn_not_its_own(error)
             return None

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
+from zenml_vertex.following.listed_jobs import ListedJobs
 from zenml_vertex.following.progress import warn_jobs_left
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
@@ -73,6 +74,7 @@ class ConnectionPool:
         self._run_at_exit = run_at_exit
         self._connections: dict[ConnectionKey, Connection] = {}
         self._watchers: dict[tuple[ConnectionKey, str], Watcher] = {}
+        self._listed: dict[ConnectionKey, ListedJobs] = {}
         self._tidying: set[int] = set()
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
@@ -138,6 +140,18 @@ class ConnectionPool:
                     self._connections[key].jobs, step_runs, self._clock, parent
                 )
             return self._watchers[key, parent]
+
+    def find_listed_jobs(self, key: ConnectionKey) -> ListedJobs:
+        """Recorded jobs of a connection that was made by `connect`, for steps that are resumed.
+
+        Args:
+            key: Which connection.
+        """
+        with self._lock:
+            if key not in self._listed:
+                connection = self._connections[key]
+                self._listed[key] = ListedJobs(connection.jobs, connection.parent)
+            return self._listed[key]
 
     def tidy(self, watcher: Watcher) -> None:
         """Watch a watcher's lingering jobs in the background, until there are none left."""

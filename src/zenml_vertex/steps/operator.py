@@ -9,6 +9,7 @@ is first submitted or read, not before.
 """
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
@@ -361,9 +362,10 @@ class VertexStepOperator(BaseStepOperator):
             if JOB_NAME_KEY not in recorded:
                 recorded = self._step_runs.read_metadata(str(step_run.id))
             run_id = step_run.pipeline_run_id
+            listed = self._pool.find_listed_jobs(key)
             name = self._open_submission(
                 step_run, connection, lambda: self._step_runs.read_run_name(run_id)
-            ).resume(recorded)
+            ).resume(recorded, read=partial(listed.get, str(run_id)))
             return self._follow(step_run, key, name) if name else None
 
     def _open_submission(

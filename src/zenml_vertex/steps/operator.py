@@ -40,7 +40,7 @@ from zenml_vertex.steps.step_secrets import open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
     from zenml.config.base_settings import BaseSettings
@@ -160,7 +160,7 @@ class VertexStepOperator(BaseStepOperator):
             connection = self._connect(key)
             info.force_write_logs()
             attempt = Attempt(str(info.step_run_id))
-            submission = self._open_submission(info.step_run, connection, lambda: info.run_name)
+            submission = self._open_submission(info.step_run, connection)
             with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
                 name = submission.submit(
                     lambda: build_step_job(
@@ -361,19 +361,11 @@ class VertexStepOperator(BaseStepOperator):
             recorded: Mapping[str, Any] = step_run.run_metadata
             if JOB_NAME_KEY not in recorded:
                 recorded = self._step_runs.read_metadata(str(step_run.id))
-            run_id = step_run.pipeline_run_id
-            listed = self._pool.find_listed_jobs(key)
-            name = self._open_submission(
-                step_run, connection, lambda: self._step_runs.read_run_name(run_id)
-            ).resume(recorded, read=partial(listed.get, str(run_id)))
+            read = partial(self._pool.find_listed_jobs(key).get, str(step_run.pipeline_run_id))
+            name = self._open_submission(step_run, connection).resume(recorded, read=read)
             return self._follow(step_run, key, name) if name else None
 
-    def _open_submission(
-        self,
-        step_run: "StepRunResponse",
-        connection: "Connection",
-        find_run_name: "Callable[[], str]",
-    ) -> Submission:
+    def _open_submission(self, step_run: "StepRunResponse", connection: "Connection") -> Submission:
         return Submission(
             connection.jobs,
             self._step_runs,
@@ -381,7 +373,7 @@ class VertexStepOperator(BaseStepOperator):
             connection.parent,
             Attempt(str(step_run.id)),
             _open_log(step_run),
-            find_run_name,
+            partial(self._step_runs.read_run_name, step_run.pipeline_run_id),
         )
 
     def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:

@@ -28,7 +28,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate format clean
+.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate constraints format clean
 
 .DEFAULT_GOAL := demo
 
@@ -87,10 +87,10 @@ check: $(STAMP) ## What CI runs
 OLDEST_PYTHON ?= 3.10
 oldest: wheel ## A smoke run on the oldest supported versions, if there is a Python 3.10
 	@python=$$(.ci/find-python '$(OLDEST_PYTHON)' OLDEST_PYTHON) || { echo "oldest: SKIPPED"; test -z "$(CI)"; exit; }; \
-	test -x .venv-oldest/bin/python || "$$python" -m venv .venv-oldest && \
-	{ test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv; } && \
 	set -x && \
-	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --constraints constraints-oldest.txt --group test --reinstall-package zenml-vertex "$$(echo dist/*.whl)[demo]" && \
+	{ test -x .venv-oldest/bin/python || $(BIN)/uv venv --quiet --python "$$python" .venv-oldest; } && \
+	$(BIN)/uv pip install --quiet --python .venv-oldest --require-hashes --constraints constraints-oldest.txt --requirements pyproject.toml --extra demo --group test && \
+	$(BIN)/uv pip install --quiet --python .venv-oldest --no-deps --reinstall-package zenml-vertex dist/*.whl && \
 	.venv-oldest/bin/python -m pytest -m smoke -n 2 -p no:cacheprovider
 
 lint: $(STAMP) ## What ruff and codespell say
@@ -126,12 +126,23 @@ generate: $(STAMP) ## Every file that a program writes; the tests check that eac
 	$(call generated,docs/reference/emulator-coverage.md,docs/reference/generate_emulator_coverage.py)
 	cp src/zenml_vertex/data/machine_accelerators.yaml src/vertex_emulator/data/
 
+# The versions that are installed, with a hash of each file. What is pinned stays, unless
+# `make constraints UPGRADE=--upgrade` or `UPGRADE='--upgrade-package zenml'` says otherwise;
+# those of the oldest versions are raised by hand.
+UPGRADE ?=
+COMPILE := $(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes
+constraints: $(STAMP) ## constraints.txt, constraints-oldest.txt and .ci/uv.txt
+	$(COMPILE) $(UPGRADE) --universal --python-version 3.10 --all-extras --group dev pyproject.toml --output-file constraints.txt
+	$(COMPILE) --python-version $(OLDEST_PYTHON) --extra demo --group test pyproject.toml --output-file constraints-oldest.txt
+	echo uv | $(COMPILE) $(UPGRADE) --universal --no-deps - --output-file .ci/uv.txt
+
 # What users get: both packages, and the version that they say. Installed alone, with
 # no extra, it is the flavor `vertex`, and each command says which extra it needs.
-wheel: $(STAMP) ## The wheel and the sdist, in dist/, and a look into the wheel
+wheel: $(STAMP) ## The wheel, its bill of materials and the sdist, in dist/, and a look into the wheel
 	@rm -rf dist .venv-wheel
-	$(BIN)/uv build --quiet --out-dir dist
+	$(BIN)/uv build --quiet --require-hashes --build-constraints constraints.txt --out-dir dist
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
+	$(BIN)/python .ci/write_sbom.py dist/*.whl
 	$(BIN)/uv venv --quiet --python $(BIN)/python .venv-wheel
 	UV_COMPILE_BYTECODE=0 $(BIN)/uv pip install --quiet --python .venv-wheel --constraints constraints.txt dist/*.whl
 	cd / && $(CURDIR)/.venv-wheel/bin/python -I $(CURDIR)/.ci/check_installed.py
@@ -141,12 +152,12 @@ VERSIONS ?= 3.10 3.11 3.12 3.13
 installs: wheel ## Every way to install it, with every Python: a minute each
 	$(BIN)/python .ci/check_installs.py dist/*.whl $(VERSIONS)
 
-INSTALL := @.ci/environment '$(VENV)' '$(PYTHON)' --constraints constraints.txt --editable '.[demo]'
-$(DEMO): pyproject.toml constraints.txt
+INSTALL := @.ci/environment '$(VENV)' '$(PYTHON)' --extra demo
+$(DEMO): pyproject.toml constraints.txt .ci/uv.txt
 	$(INSTALL)
 	@touch $@
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt .ci/uv.txt
 	$(INSTALL) --group dev
 	@touch $(DEMO) $@
 

@@ -1,5 +1,7 @@
 """The Makefile's environment: of a right Python, whole, and made anew where it is not."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +11,10 @@ import pytest
 
 from tests.support.pages import ROOT
 
+_UV = (ROOT / ".ci/uv.txt").read_text("utf-8").split()[0].partition("==")[2]
 _OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-# Stands for a Python of some version, and for `uv` in the environment that it makes.
+# Stands for a Python of some version, and for `uv` in the environment that it makes. Told to
+# wait, uv does so until a line is written to its FIFO.
 _PYTHON = """#!/bin/sh
 case "$1$2" in
     -c*) echo {version} ;;
@@ -18,9 +22,14 @@ case "$1$2" in
         mkdir -p "$3/bin"
         touch "$3/pyvenv.cfg" "$3/made-with-{version}"
         cp "$0" "$3/bin/python"
-        printf '#!/bin/sh\\necho "uv $*"\\nexit "${{UV_STATUS:-0}}"\\n' >"$3/bin/uv"
-        chmod +x "$3/bin/uv" ;;
+        cp "$UV" "$3/bin/uv" ;;
 esac
+"""
+_UV_PROGRAM = """#!/bin/sh
+[ "$1" != --version ] || {{ echo "uv {version}"; exit; }}
+echo "uv $*"
+[ -z "${{UV_WAITS:-}}" ] || read -r line <"$UV_WAITS"
+exit "${{UV_STATUS:-0}}"
 """
 
 
@@ -34,6 +43,13 @@ class Machine:
         self.environment = folder / ".venv"
         for tool in ("chmod", "cp", "dirname", "mkdir", "rm", "sh", "touch"):
             (self.path / tool).symlink_to(str(shutil.which(tool)))
+        self.uv = folder / "uv"
+        self.write_uv(_UV)
+
+    def write_uv(self, version: str) -> None:
+        """Let new environments have an uv of that version."""
+        self.uv.write_text(_UV_PROGRAM.format(version=version), "utf-8")
+        self.uv.chmod(0o755)
 
     def add(self, name: str, version: str) -> None:
         """Put a program on the search path that says it is a Python of that version."""
@@ -49,14 +65,18 @@ class Machine:
     ) -> "subprocess.CompletedProcess[str]":
         """Run one of the programs of `.ci`."""
         return subprocess.run(
-            [ROOT / ".ci" / program, *map(str, arguments)],
-            env={"PATH": str(self.path), "HOME": str(self.folder), **variables},
+            [ROOT / ".ci" / program, *map(str, arguments)], env=self.variables | variables,
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of its processes."""
+        return {"PATH": str(self.path), "HOME": str(self.folder), "UV": str(self.uv)}
+
     def install(self, asked: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         """Install something into the environment."""
-        return self.run("environment", self.environment, asked, "--editable", ".", **variables)
+        return self.run("environment", self.environment, asked, "--extra", "demo", **variables)
 
 
 @pytest.fixture
@@ -136,11 +156,23 @@ def test_a_python_that_cannot_make_environments_is_named(machine: Machine, tmp_p
     assert machine.run("find-python").stdout == f"{machine.path}/python{_OWN}\n"
 
 
+def test_a_free_threaded_python_is_passed_over(machine: Machine, tmp_path: Path) -> None:
+    """A Python without its global lock, for which packages here have no wheels, is named."""
+    (tmp_path / "sysconfig.py").write_text("get_config_var = 'Py_GIL_DISABLED'.__eq__", "utf-8")
+    name = f"python{_OWN}"
+    machine.write(name, f'#!/bin/sh\nPYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"\n')
+    for asked in (name, "", _OWN):
+        done = machine.run("find-python", asked)
+        assert done.returncode == 1
+        assert f"{_OWN} as a free-threaded build, which is not supported" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         ("python3.9", "PYTHON=python3.9 is Python 3.9."),
         ("python3.14", "PYTHON=python3.14 is Python 3.14."),
+        ("3.9", "PYTHON=3.9 is not supported. A Python from 3.10 to 3.13 is needed."),
         ("no-such-python", "PYTHON=no-such-python does not start."),
     ],
 )
@@ -164,7 +196,10 @@ def test_a_good_environment_is_kept(machine: Machine) -> None:
     assert "Making" not in machine.install().stdout
     assert "Making" not in machine.install("python3.13").stdout
     assert (machine.environment / ".demo").exists()
-    machine.run("environment", "--check", machine.environment, "python3.12")
+    assert "Making" not in machine.install("3.13").stdout
+    machine.run("environment", "--check", machine.environment, "3.13")
+    assert (machine.environment / ".demo").exists()
+    machine.run("environment", "--check", machine.environment, "3.12")
     assert not (machine.environment / ".demo").exists()
     assert (
         "has Python 3.13, and not that of PYTHON=python3.12" in machine.install("python3.12").stdout
@@ -195,6 +230,50 @@ def test_a_bad_environment_is_made_anew(machine: Machine, damage: str, fault: st
     assert fault in done.stdout
     assert not old.exists()
     assert not (machine.environment / ".unfinished").exists()
+
+
+def test_only_what_has_a_hash_is_installed(machine: Machine) -> None:
+    """Packages and what builds this one are those of constraints.txt, and uv is that of uv.txt."""
+    machine.add("python3.13", "3.13")
+    machine.write_uv("0.0.1")
+    with_pip = _PYTHON.format(version="3.13").replace("esac", '    -mpip) echo "pip $*" ;;\nesac')
+    machine.write("python3.13", with_pip)
+    pip, packages, package = machine.install().stdout.splitlines()[-3:]
+    assert pip.endswith(f"--require-hashes --requirement {ROOT}/.ci/uv.txt")
+    assert f" --require-hashes --constraints {ROOT}/constraints.txt " in packages
+    assert packages.endswith(" --extra demo")
+    assert f" --no-deps --build-constraints {ROOT}/constraints.txt --editable" in package
+    for name in ("constraints.txt", "constraints-oldest.txt", ".ci/uv.txt"):
+        for pin in re.split(r"\n(?=\w)", (ROOT / name).read_text("utf-8")):
+            assert re.fullmatch(r"\S+==\S+( ;[^\\]+)?( \\\n    --hash=sha256:\w{64})+\n?", pin), pin
+
+
+def test_two_at_a_time_do_not_install_into_one(machine: Machine, tmp_path: Path) -> None:
+    """A second make ends beside one that installs, names its process and changes nothing."""
+    machine.add("python3.13", "3.13")
+    os.mkfifo(tmp_path / "end")
+    end = os.open(tmp_path / "end", os.O_RDWR)
+    first = subprocess.Popen(
+        [ROOT / ".ci/environment", machine.environment, "", "--extra", "demo"],
+        env={**machine.variables, "UV_WAITS": str(tmp_path / "end")},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with first:
+        assert first.stdout is not None
+        try:
+            assert any(line.startswith("uv pip install") for line in first.stdout)
+            (machine.environment / ".demo").touch()
+            machine.run("environment", "--check", machine.environment, "3.12")
+            assert (machine.environment / ".demo").exists()
+            second = machine.install()
+            assert second.returncode == 1
+            assert f"process {first.pid} is installing there" in second.stderr
+            os.write(end, b"\n\n")
+            assert first.wait(60) == 0
+        finally:
+            first.kill()
+            os.close(end)
+    assert "Making" not in machine.install().stdout
 
 
 def test_a_failed_installation_says_so(machine: Machine) -> None:

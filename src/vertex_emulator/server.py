@@ -111,7 +111,7 @@ class VertexEmulator:
             self._socket = opened.enter_context(listen(address, port))
             self._address = self._socket.getsockname()[0]
             self.port: int = self._socket.getsockname()[1]
-            self._store = store or FileStore(Path(data_dir).resolve() if data_dir else None)
+            self._store = store or FileStore(Path(data_dir) if data_dir else None)
             self._owns_store = store is None
             if self._owns_store:
                 opened.callback(self._store.close)

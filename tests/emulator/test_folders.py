@@ -87,13 +87,65 @@ def test_a_folder_that_others_can_replace_is_refused(place: Path, way: str) -> N
     (above / "deep").mkdir()
     above.chmod(0o777)
     folder = above / way
-    refuse(folder, f"Other users can write to {above}, .* chmod go-w {above}")
+    refuse(folder, rf"Other users can write to {above}, .* run: chmod \+t {above}")
     above.chmod(0o1777)
     FileStore(folder).close()
     above.chmod(0o777)
     # Nobody else comes so far.
     place.chmod(0o700)
     FileStore(folder).close()
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o755, 0o1777, 0o700])
+def test_a_folder_below_another_users_is_refused(place: Path, mode: int) -> None:
+    """The owner of a folder above puts another one in its place, also where that is sticky."""
+    above = place / "above"
+    above.mkdir()
+    above.chmod(mode)
+    os.chown(above, NOBODY, NOBODY)
+    refuse(above / "data", rf"{above} belongs to the user 65534 \(nobody\), who can put another")
+    os.chown(above, 0, 0)
+    FileStore(above / "data").close()
+
+
+@needs_root
+def test_the_cure_is_for_whoever_owns_the_folder(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What mends a folder for temporary files that has lost its sticky bit keeps it everybody's."""
+    above = place / "above"
+    (above / "data").mkdir(parents=True)
+    above.chmod(0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    refuse(above / "data", rf"run: sudo chmod \+t {above}$")
+    above.chmod(0o1777)
+    refuse(above / "data", "belongs to the user 0")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_leads_to_the_data_folder(place: Path, is_there: bool) -> None:
+    """A store opened by a link, and then wrote nothing, since it is not a folder.
+
+    What it leads to later is not written to.
+    """
+    data, other, link = place / "data", place / "other", place / "link"
+    if is_there:
+        data.mkdir()
+    link.symlink_to(data)
+    store = FileStore(link)
+    link.unlink()
+    other.mkdir()
+    link.symlink_to(other)
+    store.put(NAME, {"a": 1})
+    assert (store.folder, store.get(NAME), [*other.iterdir()]) == (data, {"a": 1}, [])
+    store.close()
+
+
+def test_links_in_a_circle_are_refused(place: Path) -> None:
+    """A link that leads nowhere is an error that says so, on every Python."""
+    (place / "circle").symlink_to(place / "circle")
+    refuse(place / "circle", rf"Cannot make {place / 'circle'}: .*Give another --data-dir\.")
 
 
 @needs_root

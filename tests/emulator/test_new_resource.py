@@ -11,7 +11,6 @@ from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmu
 from vertex_emulator.core.errors import ApiError, Json
 from vertex_emulator.core.names import parse_parent
 from vertex_emulator.core.operations import EMPTY
-from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.faults import ErrorAnswer, FaultError, FaultPlan, PermissionWithdrawn
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
@@ -38,7 +37,7 @@ class ToyApi(Api):
         operation = self._operations.begin(parent, "example.CreateToyOperationMetadata")
         toy = {
             "name": f"{parent}/toys/{request.query['toyId']}",
-            "colour": load_body(request.body)["colour"],
+            "colour": request.read_json()["colour"],
             "state": "BUILDING",
             "operation": operation["name"],
         }

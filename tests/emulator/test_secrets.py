@@ -1,6 +1,7 @@
 """The emulator's Secret Manager."""
 
 import base64
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import requests
 
 from tests.support.emulators import Json, call, error_of
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.secrets.service import Secrets
 
 SECRETS = "/v1/projects/my-project/secrets"
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
@@ -176,3 +179,35 @@ def test_secrets_survive_a_crash(tmp_path: Path) -> None:
         assert base64.b64decode(access(second)["data"]) == b"one"
     files = list(tmp_path.rglob("document.json"))
     assert [oct(file.stat().st_mode & 0o777) for file in files] == ["0o600"]
+
+
+class _SlowStore(MemoryStore):
+    """A store that lets somebody else go first between a read and what follows it."""
+
+    def get(self, name: str) -> Json | None:
+        found = super().get(name)
+        if rival := self.rivals.pop() if self.rivals else None:
+            rival.start()
+            # As long as it takes, unless it has to wait for this reader.
+            rival.join(0.2)
+        return found
+
+    rivals: list[threading.Thread]
+
+
+def test_a_secret_that_is_created_anew_is_not_taken_for_the_expired_one(
+    clock: ManualClock,
+) -> None:
+    """Who read an expired secret removed the one that was created in its place meanwhile."""
+    store = _SlowStore()
+    store.rivals = []
+    secrets = Secrets(store, clock)
+    secrets.create("my-project", "s", {**PLAIN, "ttl": "1s"})
+    clock.advance(2)
+    rival = threading.Thread(target=secrets.create, args=("my-project", "s", PLAIN))
+    store.rivals = [rival]
+    with pytest.raises(ApiError):
+        secrets.get("my-project", "s")
+    rival.join()
+    assert secrets.get("my-project", "s")
+    store.close()

@@ -109,15 +109,15 @@ class FileStore:
     """Documents as files: `projects/P/locations/L/COLLECTION/ID/document.json`.
 
     Args:
-        folder: Made where it is missing. One that others can enter is closed to them if it
-            is empty or an emulator's. None makes a temporary one, which is removed when
-            the store is closed.
+        folder: Made where it is missing; a link leads to it. One that others can enter is closed
+            to them if it is empty or an emulator's. None makes a temporary one, which is removed
+            when the store is closed.
 
     Raises:
         DataDirInUseError: If another emulator is using the folder.
         DataDirError: If the folder cannot be made; if it, or what is in it, is another user's;
             if others could write to it or replace it; if others can enter it and it has other
-            files; if a link is in the place of one of the store's own folders or files.
+            files; if a link is in the place of a folder or file in it.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -126,7 +126,7 @@ class FileStore:
             self._temporary = _make_temporary()
             folder = self._temporary.path
         else:
-            open_root(folder)
+            folder = open_root(folder)
         self._folder = folder
         self._lock_file: int | None = _open_lock(self._folder / LOCK)
         try:

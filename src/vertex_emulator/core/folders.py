@@ -38,12 +38,15 @@ class DataDirInUseError(DataDirError):
     """Another emulator is using the same folder."""
 
 
-def open_root(folder: Path) -> None:
+def open_root(folder: Path) -> Path:
     """Make a data folder, or take one, for nobody but this process's user.
 
     Args:
         folder: Made where it is missing. One that others can enter is closed to them if it
             is empty or an emulator's.
+
+    Returns:
+        Its path without links: a link that changes later leads nobody elsewhere.
 
     Raises:
         DataDirError: If it cannot be made; if it is somebody else's; if others could have put
@@ -51,12 +54,16 @@ def open_root(folder: Path) -> None:
             and it has other files.
     """
     try:
+        folder = folder.resolve()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise DataDirError(f"Cannot make {folder}: {exc.strerror}. {OTHER_FOLDER}") from exc
+    except (OSError, RuntimeError) as exc:
+        # Before Python 3.13, links in a circle are a RuntimeError.
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise DataDirError(f"Cannot make {folder}: {reason}. {OTHER_FOLDER}") from exc
     _refuse_open_parents(folder, OTHER_FOLDER)
     refuse_foreign(folder, folder.stat())
     _close_root(folder)
+    return folder
 
 
 def close_folder(folder: Path) -> None:
@@ -191,7 +198,9 @@ def _close_root(folder: Path) -> None:
 
 
 def _refuse_open_parents(folder: Path, cure: str) -> None:
-    """Refuse a folder that others can replace: they can write to one that leads to it.
+    """Refuse a folder that others can replace: they own one that leads to it, or can write to it.
+
+    The owner of a sticky folder, too, can move away what is in it.
 
     Args:
         folder: The folder.
@@ -202,13 +211,19 @@ def _refuse_open_parents(folder: Path, cure: str) -> None:
     """
     for parent in reversed(folder.resolve().parents):
         status = parent.stat()
-        mode = status.st_mode
+        mode, owner = status.st_mode, status.st_uid
+        if owner not in {os.geteuid(), _ROOT}:
+            raise DataDirError(
+                f"{parent} belongs to the user {describe_user(owner)}, who can put another folder "
+                f"in the place of {folder}. {cure}"
+            )
         is_sticky = mode & stat.S_ISVTX
         if _is_open_to_writers(mode, status.st_gid) and not is_sticky:
-            place = shlex.quote(str(parent))
+            command = shlex.join(["chmod", "+t", str(parent)])
+            sudo = "sudo " if owner != os.geteuid() else ""
             raise DataDirError(
                 f"Other users can write to {parent}, and so put another folder in the place of "
-                f"{folder}. {cure} Or run: chmod go-w {place}"
+                f"{folder}. {cure} Or run: {sudo}{command}"
             )
         if not mode & _OTHERS_ENTER:
             # Nobody else comes any further.

@@ -3,7 +3,6 @@
 from typing import Any
 
 from vertex_emulator.core.errors import ApiError, invalid_argument
-from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.faults.as_json import fault_from_json, planned_to_json
 from vertex_emulator.faults.kinds import FaultError
 from vertex_emulator.faults.plan import FaultPlan
@@ -34,7 +33,7 @@ class FaultApi(Api):
     @route("POST", _PATH, "emulator only", "Plans faults; see below.")
     def plan_faults(self, request: ApiRequest) -> Any:
         """Plan faults: all of the request, or none."""
-        body = load_body(request.body)
+        body = request.read_json()
         wanted = body.get("faults")
         if not isinstance(wanted, list) or not wanted:
             raise invalid_argument('The body must be {"faults": [...]}, with at least one fault.')

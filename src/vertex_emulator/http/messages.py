@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
-from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.errors import ApiError, Json
+from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.http.callers import Caller
 
 _JSON = "application/json; charset=UTF-8"
@@ -25,6 +27,20 @@ class ApiRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     caller: Caller = field(default_factory=Caller)
+
+    def read_json(self) -> Json:
+        """The body; an empty one is an empty message.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT for anything but a JSON object in UTF-8.
+        """
+        return load_body(self.body)
+
+    def peek_json(self) -> Json:
+        """The body, for the fault plan; empty if it cannot be read."""
+        with suppress(ApiError):
+            return self.read_json()
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

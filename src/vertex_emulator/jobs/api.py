@@ -1,12 +1,9 @@
 """The routes of the JobService."""
 
-from contextlib import suppress
 from typing import Any
 
-from vertex_emulator.core.errors import ApiError, Json
 from vertex_emulator.core.names import Parent, parse_parent
 from vertex_emulator.core.operations import Operations
-from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
 from vertex_emulator.jobs.service import JobService
@@ -39,7 +36,7 @@ class JobApi(Api):
     def create_job(self, request: ApiRequest) -> Any:
         """Create a job."""
         return self._jobs.create(
-            _parent(request), load_body(request.body), version=request.path["version"]
+            _parent(request), request.read_json(), version=request.path["version"]
         )
 
     @route(
@@ -68,7 +65,7 @@ class JobApi(Api):
     )
     def cancel_job(self, request: ApiRequest) -> Any:
         """Ask a job to end."""
-        load_body(request.body)
+        request.read_json()
         return self._jobs.cancel(_parent(request), request.path["job"])
 
     @route(
@@ -114,7 +111,7 @@ class JobApi(Api):
         project, location = request.path["project"], request.path["location"]
         resource = f"projects/{project}/locations/{location}"
         if job_id is None:
-            body = _read_body(request)
+            body = request.peek_json()
             labels, names = body.get("labels"), (body.get("displayName"), body.get("display_name"))
             return FaultTarget(
                 resource=resource,
@@ -144,10 +141,3 @@ class JobApi(Api):
 
 def _parent(request: ApiRequest) -> Parent:
     return parse_parent(request.path["project"], request.path["location"])
-
-
-def _read_body(request: ApiRequest) -> Json:
-    """The body of a create; empty if there is none, or if it cannot be read."""
-    with suppress(ApiError):
-        return load_body(request.body)
-    return {}

@@ -1,11 +1,9 @@
 """The routes of Cloud Logging."""
 
-from contextlib import suppress
 from typing import Any
 
-from vertex_emulator.core.errors import ApiError, invalid_argument
+from vertex_emulator.core.errors import invalid_argument
 from vertex_emulator.core.names import parse_project
-from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import Api, FaultTarget, Service, route
 from vertex_emulator.logs.entries import JobLogs
@@ -34,7 +32,7 @@ class LogApi(Api):
     )
     def list_entries(self, request: ApiRequest) -> Any:
         """A page of log entries."""
-        query = read_query(load_body(request.body))
+        query = read_query(request.read_json())
         names = query.get("resourceNames", []) + [
             f"projects/{project}" for project in query.get("projectIds", [])
         ]
@@ -49,7 +47,5 @@ class LogApi(Api):
         return list_entries(self._logs.entries_in(numbers, job_ids), query)
 
     def describe_target(self, request: ApiRequest) -> FaultTarget:
-        names: Any = None
-        with suppress(ApiError):
-            names = load_body(request.body).get("resourceNames")
+        names = request.peek_json().get("resourceNames")
         return FaultTarget(resource=str(names[0]) if isinstance(names, list) and names else "")

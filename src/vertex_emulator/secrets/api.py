@@ -3,7 +3,6 @@
 from typing import Any
 
 from vertex_emulator.core.errors import ApiError
-from vertex_emulator.core.proto_json import load_body
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import Api, FaultTarget, Service, route
 from vertex_emulator.identity.metadata_server import SERVICE_ACCOUNT
@@ -36,7 +35,7 @@ class SecretApi(Api):
     def create_secret(self, request: ApiRequest) -> Any:
         """Create a secret."""
         secret_id = request.query.get("secretId", "")
-        return self._secrets.create(request.path["project"], secret_id, load_body(request.body))
+        return self._secrets.create(request.path["project"], secret_id, request.read_json())
 
     @route(
         "GET",
@@ -71,7 +70,7 @@ class SecretApi(Api):
     )
     def add_version(self, request: ApiRequest) -> Any:
         """Add a version."""
-        body = load_body(request.body)
+        body = request.read_json()
         return self._secrets.add_version(request.path["project"], request.path["secret"], body)
 
     @route(

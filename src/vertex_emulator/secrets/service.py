@@ -161,16 +161,20 @@ class Secrets:
     def _read(self, number: str, secret_id: str) -> Json | None:
         """A secret as it is kept; one that has expired is gone."""
         key = _key(number, secret_id)
-        kept = self._store.get(key)
-        expires = kept["secret"].get("expireTime") if kept else None
-        if expires and parse_time(expires) <= self._clock.now():
-            self._store.remove(key)
-            return None
-        return kept
+        # What has expired may be created anew meanwhile.
+        with self._lock:
+            kept = self._store.get(key)
+            expires = kept["secret"].get("expireTime") if kept else None
+            if expires and parse_time(expires) <= self._clock.now():
+                self._store.remove(key)
+                return None
+            return kept
 
     def _check(self, body: Json) -> None:
         if unknown := body.keys() - _KNOWN:
-            raise invalid_argument(f"The emulator does not know `{min(unknown)}` of a secret.")
+            raise invalid_argument(
+                f"The emulator does not support the field `{min(unknown)}` of a secret."
+            )
         replication = body.get("replication")
         if not isinstance(replication, dict) or not _is_replication(replication):
             raise invalid_argument("`replication` must be `automatic`, or `userManaged` replicas.")

@@ -1,9 +1,12 @@
 """`zenml-vertex emulator` as users start it: a process with options and signals."""
 
+import errno
 import os
 import re
 import resource
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +24,8 @@ from zenml_vertex.cli import main
 
 Json = dict[str, Any]
 READY = re.compile(r"Vertex AI emulator listening on (http://127\.0\.0\.1:\d+)\n")
-COMMAND = [sys.executable, "-c", "from zenml_vertex.cli import main; main()", "emulator"]
+MAIN = "from zenml_vertex.cli import main; main(prog_name='zenml-vertex')"
+COMMAND = [sys.executable, "-c", MAIN, "emulator"]
 QUICK = ["--provisioning-seconds=0", "--teardown-seconds=0"]
 SECRET = "t0ken-of-the-emulator"
 
@@ -268,6 +272,39 @@ def test_a_port_or_data_folder_in_use_is_refused(
             assert f"Port {port} on 127.0.0.1 is already in use. Process " in done.stderr
             assert f"Process {process.pid} (" in done.stderr
             assert done.stderr.endswith("`zenml-vertex emulator --port 0` takes a free one.\n")
+
+
+def test_the_advice_about_a_port_keeps_the_other_options(tmp_path: Path) -> None:
+    """Who followed the advice about a port in use got an emulator without the other options."""
+    options = ["--data-dir", str(tmp_path / "a b"), "--host", "127.0.0.2"]
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(
+            main, ["emulator", *options, "--port", port], prog_name="zenml-vertex"
+        )
+    assert f"Port {port} on 127.0.0.2 is already in use." in result.stderr
+    advised = shlex.split(result.stderr.split("`")[1])
+    given = ["--host", "127.0.0.2", "--port", "0", "--data-dir", str(tmp_path / "a b")]
+    assert advised == ["zenml-vertex", "emulator", *given]
+
+
+@pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
+def test_an_address_that_the_machine_lacks_is_not_cured_by_a_port(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where an address is missing, as `::1` is without IPv6, another port does not help."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    options = ["--host", "127.0.0.3", "--port", "8000"]
+    result = CliRunner().invoke(main, ["emulator", *options], prog_name="zenml-vertex")
+    assert result.stderr == (
+        f"Error: This machine cannot listen on 127.0.0.3: {os.strerror(number)}. "
+        "`zenml-vertex emulator --host 127.0.0.1 --port 8000` listens on one that every machine "
+        "has.\n"
+    )
 
 
 def test_a_disk_that_is_full_is_explained(

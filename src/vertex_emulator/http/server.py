@@ -19,6 +19,8 @@ from vertex_emulator.http.peers import find_stranger
 _SHUTDOWN_SECONDS = 2
 # Longer than a client lets pass between two polls of a job.
 _KEEP_ALIVE_SECONDS = 240
+# No such address, and no such kind of address.
+_OF_THE_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 # Discard what was not sent, and answer with RST: SO_LINGER of no time.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -147,6 +149,11 @@ class HttpServer(uvicorn.Server):
 class ListenError(OSError):
     """A socket that cannot listen; names the address and the port.
 
+    Attributes:
+        port: The port.
+        is_in_use: Whether something else listens there.
+        is_of_address: Whether no port of the address could be listened on.
+
     Args:
         address: The address.
         port: The port.
@@ -157,8 +164,12 @@ class ListenError(OSError):
         super().__init__(cause.errno, cause.strerror)
         self.port = port
         self.is_in_use = cause.errno == errno.EADDRINUSE
-        reason = "is already in use" if self.is_in_use else f"cannot be used: {cause.strerror}"
-        self._text = f"Port {port} on {address} {reason}."
+        self.is_of_address = cause.errno in _OF_THE_ADDRESS
+        if self.is_of_address:
+            self._text = f"This machine cannot listen on {address}: {cause.strerror}."
+        else:
+            reason = "is already in use" if self.is_in_use else f"cannot be used: {cause.strerror}"
+            self._text = f"Port {port} on {address} {reason}."
 
     def __str__(self) -> str:
         return self._text

@@ -8,6 +8,7 @@ import click
 
 from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.failures import working_folder
+from zenml_vertex.cli.group import repeat_command
 from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ def demo(
     """Run a pipeline whose training step is a Vertex AI job, all of it on this machine.
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
-    folder of their own, and stops them at the end. Neither your ZenML nor your
-    gcloud configuration is read or changed. `--runtime docker` needs a Docker engine
-    that answers, whose containers can share the machine's network (in Docker Desktop:
-    Settings, Resources, Network, Enable host networking).
+    temporary folder, and stops them at the end; --keep leaves the folder. Your ZenML,
+    gcloud and Docker configuration is not changed, and only `--runtime docker` reads
+    any of it: which Docker engine you use. It needs one that answers, whose containers
+    can share the machine's network (in Docker Desktop: Settings, Resources, Network,
+    Enable host networking).
     """
     require_extra("demo", "The demo")
     from zenml_vertex.local_stack.demo.demo import DemoError, run_demo
@@ -70,7 +72,7 @@ def demo(
             say("Interrupted; nothing is left running.")
             sys.exit(ending.code if isinstance(ending, SystemExit) else INTERRUPTED)
         except (DemoError, StartError) as error:
-            hint = "" if keep else " (`zenml-vertex demo --keep` keeps the logs.)"
+            hint = "" if keep else f" (`{repeat_command(keep=True)}` keeps the logs.)"
             raise click.ClickException(f"{error}{hint}") from None
     click.echo()
     for line in format_summary(summary):

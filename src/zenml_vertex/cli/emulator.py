@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zenml_vertex.cli.extras import require_extra
+from zenml_vertex.cli.group import repeat_command
 from zenml_vertex.cli.signals import ending_signals
 
 if TYPE_CHECKING:
@@ -124,10 +125,12 @@ def emulator(
     except NotLoopbackError as exc:
         raise click.BadParameter(str(exc), param_hint="'--host'") from exc
     except ListenError as exc:
+        if exc.is_of_address:
+            cure = f"`{repeat_command(host='127.0.0.1')}` listens on one that every machine has."
+        else:
+            cure = f"`{repeat_command(port=0)}` takes a free one."
         holder = _describe_holder(port) if exc.is_in_use else ""
-        raise click.ClickException(
-            f"{exc}{holder} `zenml-vertex emulator --port 0` takes a free one."
-        ) from exc
+        raise click.ClickException(f"{exc}{holder} {cure}") from exc
     except DataDirError as exc:
         raise click.ClickException(str(exc)) from exc
     try:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -11,6 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from zenml_vertex.cli.failures import describe_failure
 from zenml_vertex.cli.signals import INTERRUPTED
@@ -106,6 +108,23 @@ class Group(click.Group):
             raise SystemExit(1) from error
         finally:
             _give_up_broken_output()
+
+
+def repeat_command(**changed: object) -> str:
+    """The command that runs, as it was typed but for some options; it has options only.
+
+    Args:
+        **changed: Name of a parameter -> its value.
+    """
+    context = click.get_current_context()
+    words = context.command_path.split()
+    for option in context.command.params:
+        name = option.name or ""
+        is_typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name in changed or is_typed:
+            value = changed.get(name, context.params[name])
+            words += [option.opts[0]] if value is True else [option.opts[0], str(value)]
+    return shlex.join(words)
 
 
 def _fail(error: Exception, ctx: click.Context) -> NoReturn:

@@ -46,7 +46,7 @@ def run_demo(
 ) -> DemoSummary:
     """Run the demo.
 
-    No process is left at the end, whatever happens.
+    Every process that it starts has ended when it returns or raises.
 
     Args:
         folder: Folder for everything; made here, and left to the caller.
@@ -82,7 +82,7 @@ def run_demo(
 
 
 def _follow(process: PipelineProcess, say: Say) -> Completed:
-    """Pass on what a pipeline prints, and say for how long it has printed nothing.
+    """Say what a pipeline prints until it has ended, and for how long it has printed nothing.
 
     Raises:
         DemoError: If it does not end.
@@ -107,7 +107,7 @@ def _follow(process: PipelineProcess, say: Say) -> Completed:
 
 
 def _interrupt(process: PipelineProcess, jobs: VertexJobsView, say: Say) -> None:
-    """Pass a Ctrl-C on to the pipeline, and report the state of its job."""
+    """Send the pipeline a Ctrl-C, wait until it has ended, and report the states of its jobs."""
     say("Interrupted; stopping the pipeline, which cancels its job.")
     process.send_signal(signal.SIGINT)
     try:

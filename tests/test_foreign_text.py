@@ -13,6 +13,7 @@ from zenml_vertex.foreign_text import (
     MOST_LINE_CHARACTERS,
     clean,
     clean_line,
+    clean_sentence,
     iter_chain,
     presentable,
 )
@@ -189,3 +190,20 @@ def test_a_circular_chain_ends() -> None:
     first, second = ValueError("1"), ValueError("2")
     first.__cause__, second.__cause__ = second, first
     assert list(iter_chain(first)) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        ("no", "no."),
+        ("no.", "no."),
+        ("no!\n", "no!"),
+        ("(no.)", "(no.)"),
+        ("it said `no.`", "it said `no.`"),
+        ("because:", "because."),
+        ("", ""),
+    ],
+)
+def test_a_sentence_has_one_full_stop(said: str, ended: str) -> None:
+    """What another program said is followed by a cure, which begins a sentence of its own."""
+    assert clean_sentence(said) == ended

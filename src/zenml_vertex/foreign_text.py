@@ -28,6 +28,9 @@ _ESCAPES = re.compile(
 _LINE_ENDS = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BEGIN_OF_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
+# How a sentence ends, in quotes and parentheses too.
+_END_OF_SENTENCE = re.compile(r"[.!?][\"'`)\]]{0,3}\Z")
+
 # Each pattern below takes what it has read, or gives up after a bounded number of characters.
 
 # Google's tokens, codes, API keys and client secrets, and JWTs:
@@ -82,6 +85,17 @@ def clean(text: str, most: int = MOST_CHARACTERS) -> str:
 def clean_line(text: str, most: int = MOST_LINE_CHARACTERS) -> str:
     """`clean` for what has to stay on one line."""
     return " ".join(clean(text, most).split())
+
+
+def clean_sentence(text: str, most: int = MOST_LINE_CHARACTERS) -> str:
+    """`clean_line` for what another sentence follows."""
+    return end_sentence(clean_line(text, most))
+
+
+def end_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends like a sentence; nothing stays nothing."""
+    text = text.rstrip(" \t\n,:;")
+    return text if not text or _END_OF_SENTENCE.search(text) else f"{text}."
 
 
 def iter_chain(error: BaseException) -> Iterator[BaseException]:

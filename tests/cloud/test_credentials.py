@@ -172,7 +172,7 @@ def test_an_emulator_elsewhere_gets_no_token(
             assert identity.credentials.token is None
             with pytest.raises(Exception, match="cannot be refreshed"):
                 identity.credentials.refresh(None)
-            assert "other.example.com:80/" in connection.logs._url
+            assert "other.example.com:80" in connection.logs._service.url
 
 
 @pytest.mark.smoke

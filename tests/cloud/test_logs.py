@@ -6,12 +6,15 @@ import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
 
+from tests.support.servers import Canned
 from vertex_emulator import Timings, VertexEmulator
+from vertex_emulator.faults import PermissionWithdrawn
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.logs import MAX_LINES, VertexLogs
-from zenml_vertex.errors import VertexApiError
+from zenml_vertex.errors import ServiceUnavailable, VertexApiError
 
+NAME = "projects/1/locations/l/customJobs/2"
 TASK = "workerpool0-0"
 WHO = Identity(AnonymousCredentials(), "my-project", "somebody")
 
@@ -63,6 +66,22 @@ def test_a_job_that_wrote_nothing_has_no_lines(
 
 def test_a_refusal_names_the_role(running: VertexEmulator) -> None:
     """Without permission to read logs, the error names the role that grants it."""
-    logs = VertexLogs(WHO, Endpoint(f"{running.url}/nowhere"))
-    with pytest.raises(VertexApiError, match=r"roles/logging\.viewer"):
-        logs.fetch_tail("projects/1/locations/l/customJobs/2", TASK)
+    logs = VertexLogs(WHO, Endpoint(running.url))
+    refusal = r" answered 403 while .*\. Reading logs needs the role roles/logging\.viewer\.$"
+    with (
+        running.faults.planned(PermissionWithdrawn("entries:list")),
+        pytest.raises(VertexApiError, match=refusal),
+    ):
+        logs.fetch_tail(NAME, TASK)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"<html>Log in</html>", b"", {"entries": "none"}, {"entries": ["a line"]}]
+)
+def test_an_answer_of_somebody_else_is_an_outage(body: object) -> None:
+    """A step whose job failed behind a proxy's login page had an AttributeError for a reason."""
+    with (
+        Canned(200, body) as server,
+        pytest.raises(ServiceUnavailable, match="that is not Cloud Logging's while reading"),
+    ):
+        VertexLogs(WHO, Endpoint(server.url)).fetch_tail(NAME, TASK)

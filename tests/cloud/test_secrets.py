@@ -1,11 +1,13 @@
 """Secret Manager's client, against the emulator and against servers that misbehave."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import requests
 from google.auth.credentials import AnonymousCredentials
 
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
@@ -57,6 +59,43 @@ def test_a_secret_is_stored_listed_and_deleted(secrets: SecretManager) -> None:
     for _ in range(2):
         secrets.delete(NAME)
     assert secrets.list("my-project") == ()
+
+
+def test_a_secret_that_somebody_has_put_there_is_not_used(
+    emulator: VertexEmulator, secrets: SecretManager
+) -> None:
+    """Whoever could create secrets, and knew the step run, chose the environment of its container.
+
+    A job reads the first version, and who had created the secret could read the next ones.
+    """
+    planted = {**SECRET, "labels": {"planted": "yes"}}
+    secrets.store(NAME, planted, b'{"PATH":"/planted"}')
+    secrets.store(NAME, SECRET, PAYLOAD)
+    (listed,) = secrets.list("my-project")
+    assert listed["labels"] == {"zenml-step": "train"}
+    given = requests.get(
+        f"{emulator.url}/computeMetadata/v1/instance/service-accounts/default/token",
+        headers={"Metadata-Flavor": "Google"},
+        timeout=10,
+    )
+    answer = requests.get(
+        f"{emulator.url}/v1/{NAME}/versions/1:access",
+        headers={"Authorization": f"Bearer {given.json()['access_token']}"},
+        timeout=10,
+    )
+    assert base64.b64decode(answer.json()["payload"]["data"]) == PAYLOAD
+
+
+def test_a_deleted_secret_that_is_still_seen_is_tried_again(
+    emulator: VertexEmulator, secrets: SecretManager
+) -> None:
+    """A second conflict may pass by itself."""
+    conflict = ErrorAnswer("create_secret", 409, count=2, message="It exists")
+    with (
+        emulator.faults.planned(conflict),
+        pytest.raises(ServiceUnavailable, match=r"It exists\. It was deleted just before\.$"),
+    ):
+        secrets.store(NAME, SECRET, PAYLOAD)
 
 
 def test_all_pages_are_listed(secrets: SecretManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +181,8 @@ def test_a_redirect_gets_no_secret() -> None:
 
 def test_an_api_that_is_not_enabled_is_named() -> None:
     """A 403 of a project without Secret Manager has the command that enables it."""
-    body = b'{"error": {"message": "It is disabled.", "details": [{"reason": "SERVICE_DISABLED"}]}}'
-    command = "gcloud services enable secretmanager.googleapis.com --project=my-project"
+    body = b'{"error": {"message": "It is disabled", "details": [{"reason": "SERVICE_DISABLED"}]}}'
+    command = r"disabled\. Enable it with `gcloud services enable secretmanager.googleapis.com"
     with answering(403, body) as (secrets, _), pytest.raises(PermissionDenied, match=command):
         secrets.store(NAME, SECRET, PAYLOAD)
 

@@ -22,7 +22,7 @@ from google.oauth2 import service_account
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
 from zenml_vertex.cloud.key_file import find_key_file_problem
 from zenml_vertex.errors import CredentialsError
-from zenml_vertex.foreign_text import clean, clean_line, presentable
+from zenml_vertex.foreign_text import clean, clean_line, end_sentence, presentable
 
 # Covers aiplatform, logging, storage and artifact registry.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -203,7 +203,7 @@ def _find_on_this_machine() -> tuple[Any, str | None, str]:
     try:
         login = find_gcloud_login()
     except RefreshError as error:
-        login, trouble = None, f" The gcloud CLI is installed, but {error}."
+        login, trouble = None, end_sentence(f" The gcloud CLI is installed, but {error}")
     if login:
         credentials = GcloudCredentials(login.account)
         if login.impersonates:
@@ -225,7 +225,7 @@ def _load_default_credentials(problem: str) -> tuple[Any, str | None, str]:
             credentials, project = google.auth.default(scopes=SCOPES)
     except _LOADING_ERRORS as error:
         words = clean(str(error.args[0] if error.args else "")).partition("\n")[0]
-        reason = f"{type(error).__name__}: {words}"
+        reason = end_sentence(f"{type(error).__name__}: {words}")
         raise CredentialsError(f"{problem} (google-auth: {reason})") from None
     return credentials, project, f"{_name(credentials)} (Application Default Credentials)"
 

@@ -41,6 +41,14 @@ class Endpoint:
         url = self.url if "://" in self.url else f"https://{self.url}"
         return _plain(urlsplit(url).hostname or "")
 
+    def choose_address(self, google: str) -> str:
+        """The address of another service: an emulator serves it itself.
+
+        Args:
+            google: Google's own.
+        """
+        return self.url if self.is_emulator or self.url.startswith("http://") else google
+
 
 def choose_endpoint(
     *, region: str, api_endpoint: str | None, environ: Mapping[str, str]

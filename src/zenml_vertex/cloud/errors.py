@@ -23,7 +23,7 @@ from zenml_vertex.errors import (
     VertexApiError,
     VertexStepOperatorError,
 )
-from zenml_vertex.foreign_text import clean, iter_chain, presentable
+from zenml_vertex.foreign_text import clean, end_sentence, iter_chain, presentable
 from zenml_vertex.job.causes import Source, find_cause, find_causes
 
 # From here on, HTTP statuses say nothing about the request itself.
@@ -113,7 +113,7 @@ def _translate_answer(error: api.GoogleAPICallError, action: str) -> VertexApiEr
     reasons = " ".join(str(detail.get("reason", "")) for detail in details)
     cause = find_cause(Source.REFUSAL, f"{text} {reasons}")
     cure = f" {cause.cure[0].upper()}{cause.cure[1:]}" if cause else ""
-    message = f"Vertex AI answered {code} while {action}: {_end_sentence(text)}{cure}"
+    message = f"Vertex AI answered {code} while {action}: {end_sentence(text)}{cure}"
     # Whether to try again is told by the message alone, and by all that it names.
     shown = list(find_causes(Source.REFUSAL, text))
     if kind is QuotaExceeded:
@@ -145,9 +145,9 @@ def _translate_token(error: auth.GoogleAuthError, action: str, who: str) -> Vert
     subject = f"Could not get an access token{f' for {who}' if who else ''} while {action}"
     if _may_pass(error):
         bottom = list(iter_chain(error))[-1]
-        return ServiceUnavailable(f"{subject} (temporary): {_end_sentence(_first_line(bottom))}")
+        return ServiceUnavailable(f"{subject} (temporary): {end_sentence(_first_line(bottom))}")
     return CredentialsError(
-        f"{subject}: {_end_sentence(_first_line(error))} If the login has expired, run `gcloud "
+        f"{subject}: {end_sentence(_first_line(error))} If the login has expired, run `gcloud "
         "auth login` (or `gcloud auth application-default login`) again; if a key was deleted, "
         "set another `service_account_path`."
     )
@@ -179,7 +179,7 @@ def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) 
         if isinstance(violation, Mapping)
         and (description := clean(str(violation.get("description", "")))) not in text
     ]
-    return " ".join([_end_sentence(text), *(_end_sentence(item) for item in more)]).strip()
+    return " ".join([end_sentence(text), *(end_sentence(item) for item in more)]).strip()
 
 
 def _describe_connection(error: Exception, action: str) -> str:
@@ -220,7 +220,7 @@ def _cure_connection(error: Exception) -> str:
 def _explain(error: Exception) -> str:
     """The kind of an error, and the words of the error that caused it all."""
     bottom = list(iter_chain(error))[-1]
-    return _end_sentence(f"{type(error).__name__}: {_first_line(bottom)}")
+    return end_sentence(f"{type(error).__name__}: {_first_line(bottom)}")
 
 
 def _first_line(error: BaseException) -> str:
@@ -228,7 +228,3 @@ def _first_line(error: BaseException) -> str:
     is_auth = isinstance(error, auth.GoogleAuthError)
     text = clean(str(error.args[0] if is_auth and error.args else error))
     return text.partition("\n")[0] or type(error).__name__
-
-
-def _end_sentence(text: str) -> str:
-    return text if not text or text[-1] in ".!?" else f"{text}."

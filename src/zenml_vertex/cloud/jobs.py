@@ -18,7 +18,7 @@ from zenml_vertex.cloud.errors import translated
 from zenml_vertex.cloud.transport import protect
 from zenml_vertex.errors import RequestRejected, ServiceUnavailable
 from zenml_vertex.following.protocols import JobList
-from zenml_vertex.foreign_text import clean_line
+from zenml_vertex.foreign_text import clean_sentence
 from zenml_vertex.job.request import JobJson
 
 # The largest page that public clients ask for; the maximum is not documented.
@@ -118,7 +118,7 @@ def _to_message(job: JobJson) -> CustomJob:
     except ParseError as error:
         raise RequestRejected(
             "The installed google-cloud-aiplatform does not know a value of this job: "
-            f"{clean_line(str(error))} If Google has added it since, run `pip install -U "
+            f"{clean_sentence(str(error))} If Google has added it since, run `pip install -U "
             "google-cloud-aiplatform`."
         ) from None
     return message

@@ -5,20 +5,15 @@ allows 60 reads a minute in a project, for all clients together.
 https://cloud.google.com/logging/quotas#api-limits
 """
 
-from google.auth.transport.requests import AuthorizedSession
-
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
-from zenml_vertex.cloud.errors import translated
-from zenml_vertex.cloud.transport import protect
+from zenml_vertex.cloud.transport import OK, RestService
 from zenml_vertex.errors import VertexApiError
 
 _GOOGLE = "https://logging.googleapis.com"
-_PATH = "/v2/entries:list"
-_OK = 200
+_REFUSALS = (401, 403)
 # A traceback of ZenML's has a hundred lines where its import fails.
 MAX_LINES = 200
-_CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 
 
 class VertexLogs:
@@ -30,9 +25,8 @@ class VertexLogs:
     """
 
     def __init__(self, identity: Identity, endpoint: Endpoint) -> None:
-        self._identity = identity
-        is_here = endpoint.is_emulator or endpoint.url.startswith("http://")
-        self._url = (endpoint.url if is_here else _GOOGLE) + _PATH
+        self._project = identity.project
+        self._service = RestService("Cloud Logging", endpoint.choose_address(_GOOGLE), identity)
 
     def fetch_tail(self, name: str, task_name: str) -> list[str]:
         """The last lines that a job's replica has written, the oldest first.
@@ -47,30 +41,26 @@ class VertexLogs:
         """
         job_id = name.rsplit("/", 1)[-1]
         query = {
-            "resourceNames": [f"projects/{self._identity.project}"],
+            "resourceNames": [f"projects/{self._project}"],
             "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job_id}" '
             f'AND resource.labels.task_name="{task_name}"',
             "orderBy": "timestamp desc",
             "pageSize": MAX_LINES,
         }
         action = f"reading the log of {name}"
-        with translated(action, self._identity.description):
-            session = AuthorizedSession(self._identity.credentials)
-            protect(session)
-            try:
-                answer = session.post(
-                    self._url, json=query, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
-                )
-                content = answer.json() if answer.status_code == _OK else {}
-            finally:
-                session.close()
-        if answer.status_code != _OK:
-            raise VertexApiError(
-                f"Cloud Logging answered {answer.status_code} while {action}. Reading logs needs "
-                "the role roles/logging.viewer.",
-                code=answer.status_code,
+        answer = self._service.call("POST", "/v2/entries:list", action, body=query)
+        if answer.status_code != OK:
+            cure = (
+                " Reading logs needs the role roles/logging.viewer."
+                if answer.status_code in _REFUSALS
+                else ""
             )
-        return [read_line(entry) for entry in reversed(content.get("entries") or [])]
+            raise VertexApiError(
+                f"{self._service.describe(answer, action)}{cure}", code=answer.status_code
+            )
+        content = self._service.read(answer, action)
+        entries = self._service.read_items(content, "entries", action)
+        return [read_line(entry) for entry in reversed(entries)]
 
 
 def read_line(entry: dict[str, object]) -> str:

@@ -1,16 +1,26 @@
 """How requests travel: never redirected, and never through a proxy to this machine."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from google.auth.transport.requests import AuthorizedSession
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
+from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import is_loopback
+from zenml_vertex.cloud.errors import translated
+from zenml_vertex.errors import ServiceUnavailable
+from zenml_vertex.foreign_text import clean_sentence
+
+OK = 200
 
 # `http://` of any host: client certificates, for which google-auth brings an adapter of its
 # own, are of `https://` only.
 _MOUNTED = ("http://", "https://127.", "https://localhost", "https://[")
+_CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 
 
 class _DirectAdapter(HTTPAdapter):
@@ -45,3 +55,99 @@ def protect(session: Session) -> None:
             each.max_redirects = 0
             for prefix in _MOUNTED:
                 each.mount(prefix, _DirectAdapter())
+
+
+@dataclass(frozen=True, slots=True)
+class RestService:
+    """One of Google's services, for a few calls that are not worth the package of its client.
+
+    Args:
+        name: What messages call it.
+        url: Its address.
+        identity: Who calls it.
+    """
+
+    name: str
+    url: str
+    identity: Identity
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        action: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        read_seconds: float = _READ_SECONDS,
+    ) -> Response:
+        """Send one request; the answer, whatever its status.
+
+        Args:
+            method: `GET`, `POST` or `DELETE`.
+            path: What follows the address, with a slash.
+            action: What is being done, for messages.
+            body: Sent as JSON.
+            query: Parameters of the URL.
+            read_seconds: How long the service may be silent.
+
+        Raises:
+            VertexApiError: If there is no answer.
+            CredentialsError: If there is no access token.
+        """
+        with translated(action, self.identity.description):
+            session = AuthorizedSession(self.identity.credentials)
+            protect(session)
+            try:
+                answer: Response = session.request(
+                    method,
+                    self.url + path,
+                    json=body,
+                    params=query,
+                    timeout=(_CONNECT_SECONDS, read_seconds),
+                )
+            finally:
+                session.close()
+        return answer
+
+    def read(self, answer: Response, action: str) -> dict[str, Any]:
+        """The object that an answer has.
+
+        Raises:
+            ServiceUnavailable: If it has none: it is not the service's.
+        """
+        try:
+            content: Any = answer.json()
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise self.build_stranger(action)
+        return content
+
+    def read_items(self, content: Mapping[str, Any], key: str, action: str) -> list[dict[str, Any]]:
+        """The objects that an answer lists; none if it has no list.
+
+        Raises:
+            ServiceUnavailable: If they are anything else: the answer is not the service's.
+        """
+        items = content.get(key) or []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise self.build_stranger(action)
+        return items
+
+    def build_stranger(self, action: str) -> ServiceUnavailable:
+        """The error for an answer that is somebody else's."""
+        return ServiceUnavailable(
+            f"Got a response that is not {self.name}'s while {action}. A proxy or a login page may "
+            "stand in between: set HTTPS_PROXY and NO_PROXY."
+        )
+
+    def describe(self, answer: Response, action: str) -> str:
+        """What the service says in place of doing it, as one or two sentences."""
+        try:
+            said = answer.json()["error"]["message"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            said = ""
+        text = clean_sentence(str(said or ""))
+        begin = f"{self.name} answered {answer.status_code} while {action}"
+        return f"{begin}: {text}" if text else f"{begin}."

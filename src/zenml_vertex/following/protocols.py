@@ -49,7 +49,7 @@ class Secrets(Protocol):
     """
 
     def store(self, name: str, secret: SecretJson, payload: bytes) -> None:
-        """Create `projects/P/secrets/ID`, unless it exists, and add a version to it.
+        """Create `projects/P/secrets/ID`, in place of one that exists, with one version.
 
         Args:
             name: The secret.

@@ -25,6 +25,7 @@ from zenml.utils.pagination_utils import depaginate
 from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin, load_builtin_flavor
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
+from zenml_vertex.foreign_text import clean_sentence
 from zenml_vertex.steps.server import describe_refusal, describe_server
 
 OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
@@ -197,8 +198,8 @@ def _server_errors(verb: str) -> Iterator[None]:
     except (IllegalOperationError, AuthorizationException) as error:
         raise FlavorOwnershipError(
             f"You are not allowed to {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: "
-            f"{error} Ask an administrator of the server to run the same command; `zenml status` "
-            "shows who you are."
+            f"{clean_sentence(str(error))} Ask an administrator of the server to run the same "
+            "command; `zenml status` shows who you are."
         ) from error
     except (RequestException, RuntimeError) as error:
         # ZenML's REST store wraps the first of its requests in a RuntimeError.

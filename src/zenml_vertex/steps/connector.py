@@ -10,7 +10,7 @@ from zenml.stack import StackComponent
 
 from zenml_vertex.cloud.credentials import ConnectorAccess
 from zenml_vertex.errors import CredentialsError
-from zenml_vertex.foreign_text import clean_line, presentable
+from zenml_vertex.foreign_text import clean_sentence, presentable
 from zenml_vertex.installation import install_command
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def _zenml_errors(component_name: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - connectors raise what they like
         raise CredentialsError(
             f"The service connector of `{component_name}` returned no credentials: "
-            f"{clean_line(str(error))} `zenml service-connector verify CONNECTOR` checks it."
+            f"{clean_sentence(str(error))} `zenml service-connector verify CONNECTOR` checks it."
         ) from presentable(error)

@@ -10,6 +10,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.exceptions import AuthorizationException, CredentialsNotValid
 
 from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.foreign_text import clean_sentence, presentable
 
 # Each takes the place of a login.
 _CREDENTIALS = ("ZENML_STORE_API_KEY", "ZENML_STORE_API_TOKEN")
@@ -38,8 +39,8 @@ def describe_refusal(error: Exception) -> str:
         return f"You are not logged in to {server}, or the login has expired. {login}"
     if isinstance(error, AuthorizationException):
         return (
-            f"{_capitalize(describe_server())} does not allow this: {error} `zenml status` shows "
-            "who you are."
+            f"{_capitalize(describe_server())} does not allow this: {clean_sentence(str(error))} "
+            "`zenml status` shows who you are."
         )
     # ZenML's REST store wraps the first of its requests in a RuntimeError.
     cause = error.__cause__
@@ -60,7 +61,7 @@ def server_errors() -> Iterator[None]:
     try:
         yield
     except (RequestException, RuntimeError, AuthorizationException) as error:
-        raise ServerUnreachable(describe_refusal(error)) from error
+        raise ServerUnreachable(describe_refusal(error)) from presentable(error)
 
 
 def _capitalize(text: str) -> str:

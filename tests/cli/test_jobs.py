@@ -15,7 +15,7 @@ from zenml_vertex.local_stack.stack import LocalStack, make_project
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 
 SLEEPER = """
-    import time
+    import threading
     from zenml import pipeline, step
     from zenml_vertex import VertexStepOperatorSettings
 
@@ -26,7 +26,7 @@ SLEEPER = """
 
     @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
     def sleeps() -> None:
-        time.sleep(3600)
+        threading.Event().wait()
 
     @pipeline
     def sleeper():

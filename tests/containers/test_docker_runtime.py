@@ -119,10 +119,10 @@ def test_a_cancelled_job_gets_sigterm_and_then_sigkill(
 ) -> None:
     """SIGTERM reaches the program, a program that ignores it is killed, and nothing is left."""
     code = (
-        "import signal, sys, time\n"
+        "import signal, sys\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (print('told', flush=True), {reaction}))\n"
         "print('waiting for the end', flush=True)\n"
-        "while True: time.sleep(0.1)\n"
+        "while True: signal.pause()\n"
     )
     name = submit("python", "-c", code)
     emulator.wait_for_line(name, "waiting for the end")
@@ -246,7 +246,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     made = [
         engine.containers.create(
             services.parent_image,
-            ["sleep", "600"],
+            ["sleep", "infinity"],
             labels={_OWNER_LABEL: owner},
             network_mode="host",
         )
@@ -267,7 +267,7 @@ def test_leftovers_of_a_job_are_removed(
 ) -> None:
     """An emulator that resumes a job ends the container that the job had."""
     container = engine.containers.run(
-        services.parent_image, ["sleep", "600"], detach=True, network_mode="host",
+        services.parent_image, ["sleep", "infinity"], detach=True, network_mode="host",
         labels={"zenml-vertex.emulator.job-id": "42"},
     )  # fmt: skip
     runtime = DockerRuntime({"DOCKER_HOST": services.docker_host})

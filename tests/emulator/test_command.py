@@ -137,10 +137,10 @@ def test_sigterm_ends_job_programs_and_the_next_start_resumes_the_jobs(
     """SIGTERM ends the programs of jobs; the next emulator on the data folder starts them again."""
     pids = tmp_path / "pids"
     code = (
-        "import os, sys, time\n"
+        "import os, signal, sys\n"
         "with open(sys.argv[1], 'a') as file: print(os.getpid(), file=file)\n"
         "print('it runs', flush=True)\n"
-        "len(open(sys.argv[1]).readlines()) < 3 and time.sleep(300)"
+        "len(open(sys.argv[1]).readlines()) < 3 and signal.pause()"
     )
     first = begin(f"--data-dir={tmp_path / 'data'}")
     done = first.create(job_of("true"))

@@ -64,14 +64,15 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
     Nothing that is left of the crashed emulator touches the second program.
     """
     code = (
-        "import os, pathlib, sys, time\n"
+        "import os, pathlib, sys\n"
         "go, seen = map(pathlib.Path, sys.argv[1:])\n"
         "start = 2 if seen.exists() else 1\n"
         "seen.touch()\n"
         "print('pid', os.getpid(), 'start', start, flush=True)\n"
-        "while not go.exists(): time.sleep(0.01)"
+        "go.read_text()"
     )
     go = tmp_path / "go"
+    os.mkfifo(go)
     timings = Timings(0, 0, 0)
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
         job = job_of("python", "-c", code, str(go), str(tmp_path / "seen"))
@@ -85,7 +86,7 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
             emulator.stop()
-            go.touch()
+            go.write_text("")
             assert again.wait_for_state(name).state is JobState.SUCCEEDED
             assert [state.name for state, _ in again.job(name).history] == [
                 "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
@@ -96,7 +97,7 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
 def test_a_stop_after_a_crash_ends_the_leftovers(submit: Submit, job_of: JobOf) -> None:
     """Stopping a crashed emulator ends the programs that it left and removes its folder."""
     with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
-        code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+        code = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause()"
         name = submit(emulator, job_of("python", "-c", code))["name"]
         emulator.wait_for_line(name, "pid ")
         (pid,) = pids_of(emulator, name)
@@ -111,13 +112,14 @@ def test_a_stop_after_a_crash_ends_the_leftovers(submit: Submit, job_of: JobOf) 
 def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
     """A crashed emulator's containers write nothing to the folder, which may be in use again."""
     code = (
-        "import pathlib, sys, time\n"
+        "import pathlib, sys\n"
         "print('it runs', flush=True)\n"
-        "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
+        "pathlib.Path(sys.argv[1]).read_text()\n"
         "print('late', flush=True)\n"
         "pathlib.Path(sys.argv[2]).touch()"
     )
     go, gone = tmp_path / "go", tmp_path / "gone"
+    os.mkfifo(go)
     data = tmp_path / "data"
     with VertexEmulator(data_dir=data, timings=Timings(0, 0, 0)) as emulator:
         name = submit(emulator, job_of("python", "-c", code, str(go), str(gone)))["name"]
@@ -127,7 +129,7 @@ def test_a_crashed_emulator_writes_nothing(submit: Submit, job_of: JobOf, tmp_pa
         (thread,) = [
             one for one in threading.enumerate() if one.name.endswith(name.rsplit("/", 1)[1])
         ]
-        go.touch()
+        go.write_text("")
         thread.join()
         with pytest.raises(StoreReleasedError):
             emulator._store.put(name, {})

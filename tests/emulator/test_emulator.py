@@ -57,7 +57,7 @@ def test_a_timeout_ends_the_program(submit: Submit, job_of: JobOf) -> None:
     clock = ManualClock()
     timings = Timings(queueing=0, provisioning=0, teardown=0)
     with VertexEmulator(clock=clock, timings=timings) as emulator:
-        code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+        code = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause()"
         spec = {"scheduling": {"timeout": "86400s"}}
         name = submit(emulator, job_of("python", "-c", code, **spec))["name"]
         emulator.wait_for_state(name, JobState.RUNNING)
@@ -76,11 +76,14 @@ def test_jobs_run_side_by_side(
 ) -> None:
     """Two jobs that wait for each other both end."""
     code = (
-        "import pathlib, sys, time\n"
-        "pathlib.Path(sys.argv[1]).touch()\n"
-        "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)"
+        "import os, sys\n"
+        "own, other = (os.open(path, os.O_RDWR) for path in sys.argv[1:])\n"
+        "os.write(own, b'x')\n"
+        "os.read(other, 1)"
     )
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    os.mkfifo(one)
+    os.mkfifo(two)
     first = submit(emulator, job_of("python", "-c", code, one, two))["name"]
     second = submit(emulator, job_of("python", "-c", code, two, one))["name"]
     for name in (first, second):
@@ -113,12 +116,12 @@ def test_jobs_survive_a_restart_of_the_emulator(
     timings = Timings(queueing=0, provisioning=0, teardown=0)
     starts = tmp_path / "starts"
     code = (
-        "import pathlib, sys, time\n"
+        "import pathlib, signal, sys\n"
         "starts = pathlib.Path(sys.argv[1])\n"
         "again = starts.exists()\n"
         "starts.touch()\n"
         "print('it runs', flush=True)\n"
-        "again or time.sleep(300)"
+        "again or signal.pause()"
     )
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
         done = submit(emulator, job_of("python", "-c", "print('hello')"))["name"]
@@ -245,7 +248,7 @@ def test_a_stop_ends_everything(submit: Submit, job_of: JobOf) -> None:
     """A stop ends threads and jobs and frees the port; a second stop does nothing."""
     before = set(threading.enumerate())
     emulator = VertexEmulator().start()
-    submit(emulator, job_of("sleep", "300"))
+    submit(emulator, job_of("sleep", "infinity"))
     emulator.stop()
     emulator.stop()
     with pytest.raises(requests.ConnectionError):
@@ -258,7 +261,7 @@ def test_a_deleted_job_leaves_nothing(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
     """Deleting a running job ends its program and removes its folder."""
-    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
+    code = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause()"
     name = submit(emulator, job_of("python", "-c", code))["name"]
     emulator.wait_for_line(name, "pid ")
     pid = int(replica_lines(emulator, name)[0].split()[1])
@@ -280,7 +283,7 @@ def test_a_manual_clock_does_not_go_back() -> None:
 
 def test_waiting_times_out(emulator: VertexEmulator, submit: Submit, job_of: JobOf) -> None:
     """A job that does not reach a state in time is a TimeoutError that names its state."""
-    name = submit(emulator, job_of("sleep", "300"))["name"]
+    name = submit(emulator, job_of("sleep", "infinity"))["name"]
     emulator.wait_for_state(name, JobState.RUNNING)
     with pytest.raises(TimeoutError, match="JOB_STATE_RUNNING"):
         emulator.wait_for_state(name, seconds=0.01)

@@ -137,7 +137,7 @@ def test_gcloud_cancels(
     gcloud: Gcloud, job_of: Callable[..., Json], submit: Callable[[VertexEmulator, Json], Json]
 ) -> None:
     """`cancel` cancels a running job."""
-    name = submit(gcloud.emulator, job_of("sleep", "300"))["name"]
+    name = submit(gcloud.emulator, job_of("sleep", "infinity"))["name"]
     gcloud.emulator.wait_for_state(name, JobState.RUNNING)
     gcloud.jobs("cancel", name.rsplit("/", 1)[-1])
     assert gcloud.emulator.wait_for_state(name).state is JobState.CANCELLED

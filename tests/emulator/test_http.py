@@ -257,7 +257,7 @@ def test_a_reset_forgets_everything(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
     """After a reset there are no jobs, logs, calls or processes, and the emulator still serves."""
-    name = submit(emulator, job_of("sleep", "300"))["name"]
+    name = submit(emulator, job_of("sleep", "infinity"))["name"]
     emulator.wait_for_state(name, JobState.RUNNING)
     assert call(emulator, "POST", "/emulator/reset").json() == {}
     assert (emulator.jobs, emulator.calls) == ((), ())

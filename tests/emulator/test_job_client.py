@@ -118,7 +118,7 @@ def test_a_job_is_cancelled(
     emulator: VertexEmulator, client: api.JobServiceClient, job_of: JobOf
 ) -> None:
     """A cancelled job ends CANCELLED with code 1; a second cancel is refused."""
-    job = job_from(job_of("sleep", "300"))
+    job = job_from(job_of("sleep", "infinity"))
     created = client.create_custom_job(parent=PARENT, custom_job=job, timeout=10)
     emulator.wait_for_state(created.name, JobState.RUNNING)
     client.cancel_custom_job(name=created.name, timeout=10)

@@ -132,10 +132,10 @@ def test_a_job_does_not_inherit_the_environment(start: Start) -> None:
 
 
 TREE = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys
 keep_away = {"PATH": os.environ["PATH"]}
 for options in ({}, {"start_new_session": True}, {"start_new_session": True, "env": keep_away}):
-    subprocess.Popen(["sleep", "300"], **options)
+    subprocess.Popen(["sleep", "infinity"], **options)
 print("up", flush=True)
 """
 
@@ -143,7 +143,7 @@ print("up", flush=True)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_ending_a_container_ends_its_whole_process_tree(start: Start) -> None:
     """Children end too, even those with sessions and environments of their own."""
-    replica, output = start("python", "-c", TREE + "time.sleep(300)")
+    replica, output = start("python", "-c", TREE + "signal.pause()")
     output.wait_for("up")
     members = find_members(MARKER, None)
     assert len(members) == 4
@@ -163,7 +163,7 @@ def is_zombie(pid: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_background_processes_are_ended(start: Start) -> None:
     """A container ends with its first process, and background processes are ended."""
-    replica, output = start("bash", "-c", "setsid sleep 300 & sleep 300 & echo up")
+    replica, output = start("bash", "-c", "setsid sleep infinity & sleep infinity & echo up")
     assert replica.wait() == Exit(0)
     assert output.lines == [("stdout", "up")]
     assert find_members(MARKER, None) == set()
@@ -172,8 +172,7 @@ def test_background_processes_are_ended(start: Start) -> None:
 def test_a_program_that_ignores_sigterm_is_killed(start: Start) -> None:
     """A program that ignores SIGTERM gets SIGKILL after the grace period."""
     code = (
-        "import signal, time; signal.signal(15, signal.SIG_IGN); "
-        "print('up', flush=True); time.sleep(300)"
+        "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()"
     )
     replica, output = start("python", "-c", code, grace=0.1)
     output.wait_for("up")
@@ -184,9 +183,9 @@ def test_a_program_that_ignores_sigterm_is_killed(start: Start) -> None:
 def test_a_program_can_use_the_grace_period(start: Start) -> None:
     """SIGTERM comes first, and the program has the grace period to exit."""
     code = (
-        "import os, signal, sys, time\n"
+        "import os, signal, sys\n"
         "def bye(*_): os.write(1, b'bye\\n'); sys.exit(3)\n"
-        "signal.signal(15, bye); print('up', flush=True); time.sleep(300)"
+        "signal.signal(15, bye); print('up', flush=True); signal.pause()"
     )
     replica, output = start("python", "-c", code)
     output.wait_for("up")
@@ -199,7 +198,7 @@ def test_a_program_can_use_the_grace_period(start: Start) -> None:
 def test_leftovers_of_a_crash_are_ended() -> None:
     """Processes with a job's ID are ended by an emulator that did not start them."""
     process = subprocess.Popen(
-        ["sleep", "300"], env={"CLOUD_ML_JOB_ID": JOB_ID}, start_new_session=True
+        ["sleep", "infinity"], env={"CLOUD_ML_JOB_ID": JOB_ID}, start_new_session=True
     )
     ProcessRuntime({}).end_leftovers(JOB_ID)
     assert process.wait(10) == -signal.SIGKILL
@@ -293,7 +292,7 @@ def test_python_runs_with_this_interpreter(command: tuple[str, ...], adapted: li
 
 def test_an_abandoned_container_ends_nothing_of_its_successor(start: Start) -> None:
     """After a crash, the exit of an old program does not end the same job's new one."""
-    loop = "import time\nprint('up', flush=True)\ntime.sleep(300)"
+    loop = "import signal\nprint('up', flush=True)\nsignal.pause()"
     old, old_output = start("python", "-c", loop, name="old")
     old_output.wait_for("up")
     old.abandon()

@@ -34,13 +34,13 @@ ONE_STEP = """
 """
 
 SLEEPER = """
-    import time
+    import threading
     from zenml import pipeline, step
 
     @step(step_operator="vertex", enable_cache=False)
     def wait_for_ever() -> None:
         print("it sleeps now", flush=True)
-        time.sleep(3600)
+        threading.Event().wait()
 
     @pipeline
     def sleeper():
@@ -152,7 +152,7 @@ def test_a_line_can_be_waited_for_and_a_signal_sent(
 def test_a_pipeline_that_is_still_running_is_ended(local_stack: LocalStack, tmp_path: Path) -> None:
     """Leaving the block ends the process, whatever it is doing."""
     script = make_project(tmp_path, "p") / "script.py"
-    script.write_text("import time\nprint('up')\ntime.sleep(3600)\n")
+    script.write_text("import signal\nprint('up')\nsignal.pause()\n")
     with local_stack.start_pipeline(script) as process:
         process.wait_for_line("up")
         with pytest.raises(TimeoutError, match="up"):

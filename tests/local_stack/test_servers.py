@@ -142,7 +142,7 @@ def test_a_command_on_a_stack_ends_with_the_process_that_started_it() -> None:
     code = """
 import os, signal, sys
 from zenml_vertex.cli.local_stack import _run
-stuck = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+stuck = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
 _run([sys.executable, "-c", stuck], dict(os.environ), signal.SIGTERM)
 """
     with subprocess.Popen(

@@ -35,18 +35,16 @@ USERS_FILES = {
     ".docker/config.json": '{"auths": {"europe-west4-docker.pkg.dev": {"auth": "dTpw"}}}',
 }
 
-# Prints a line when it is interrupted, and exits in its own time.
+# Exits in its own time after it was interrupted once, and otherwise if it is interrupted again.
 PATIENT = """
-import signal, sys, time
-times = []
-signal.signal(signal.SIGINT, lambda *_: times.append(1))
+import signal, sys
+interrupt = [signal.SIGINT]
+signal.pthread_sigmask(signal.SIG_BLOCK, interrupt)
 print("up", flush=True)
-while not times:
-    time.sleep(0.05)
-time.sleep(0.3)
-sys.exit(10 + len(times))
+signal.sigwait(interrupt)
+sys.exit(12 if signal.sigtimedwait(interrupt, 0.3) else 11)
 """
-STUCK = "import time; print('up', flush=True); time.sleep(3600)"
+STUCK = "import signal; print('up', flush=True); signal.pause()"
 
 
 @pytest.fixture

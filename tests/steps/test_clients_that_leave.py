@@ -1,5 +1,6 @@
 """Clients that leave a running job behind, and the clients that come after them."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
 SLEEPER = """
     import os
-    import time
+    import threading
     from zenml import pipeline, step
     from zenml_vertex import VertexStepOperatorSettings
 
@@ -20,7 +21,7 @@ SLEEPER = """
 
     @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
     def sleeps() -> None:
-        time.sleep(3600)
+        threading.Event().wait()
 
     @pipeline
     def sleeper():
@@ -32,7 +33,6 @@ SLEEPER = """
 # A user stops the run while the step works, before the step can report.
 STOPPED = """
     import sys
-    import time
     from pathlib import Path
     from zenml import get_step_context, pipeline, step
     from zenml.client import Client
@@ -44,8 +44,7 @@ STOPPED = """
 
     @step(step_operator="vertex", settings={"step_operator": settings}, enable_cache=False)
     def stopped(gate: str) -> None:
-        while not Path(gate).exists():
-            time.sleep(0.05)
+        Path(gate).read_text()
         Client().zen_store.update_run_step(
             get_step_context().step_run.id, StepRunUpdate(status=ExecutionStatus.STOPPING)
         )
@@ -103,12 +102,13 @@ def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
 ) -> None:
     """Without a client, the step itself reports that it was stopped and is not left `stopping`."""
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
     process = start_pipeline(STOPPED, str(gate))
     name = process.wait_for_line(r"submitted as (projects/\S+):")[1]
     process.wait_for_line(r"\(job \d+\): RUNNING")
     process.send_signal(signal.SIGINT)
     run = process.wait(60).run
-    gate.touch()
+    gate.write_text("")
     local_stack.jobs.wait_until_terminal(name, 60)
     assert local_stack.records.fetch_run(run.id).step("stopped").status == "stopped"
 

@@ -7,14 +7,14 @@ from zenml_vertex.local_stack.stack import LocalStack
 
 SLEEPER = """
     import sys
-    import time
+    import threading
     from pathlib import Path
     from zenml import pipeline, step
 
     @step(step_operator="vertex", enable_cache=False)
     def sleeps(started: str) -> None:
         Path(started).touch()
-        time.sleep(3600)
+        threading.Event().wait()
 
     @pipeline
     def sleeper(started: str) -> None:

@@ -1,5 +1,6 @@
 """Dynamic pipelines: steps that run at the same time, and how each of them ends."""
 
+import os
 import re
 import signal
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ def runs(
 ) -> dict[str, Ended]:
     """One run in which a step fails, and one that is interrupted."""
     files = {name: tmp_path_factory.mktemp(name) / "fail" for name in ("failure", "interrupt")}
+    for file in files.values():
+        os.mkfifo(file)
     processes = {
         name: start_shared(
             "siblings", name, str(file), ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1"
@@ -50,7 +53,7 @@ def runs(
         name: {step.name: local_stack.jobs.fetch(str(step.job_name)) for step in run.steps}
         for name, run in runs.items()
     }
-    files["failure"].touch()
+    files["failure"].write_text("\n")
     processes["interrupt"].send_signal(signal.SIGINT)
     return {
         name: Ended(runs[name], jobs[name], process.wait(60), local_stack)

@@ -1,12 +1,12 @@
 """Steps that run at the same time, one of which fails when told: `siblings.py OTHER FILE`.
 
-The failing step waits until the file exists. OTHER is the name of a second step operator of the
-stack, in another region.
+The failing step waits until a line is written to FILE, a FIFO. OTHER is the name of a second
+step operator of the stack, in another region.
 """
 
 import os
 import sys
-import time
+import threading
 
 from zenml import CommandStep, pipeline, step
 from zenml.client import Client
@@ -16,18 +16,18 @@ from zenml.enums import ExecutionMode, StackComponentType
 OTHER, FILE = sys.argv[1:3]
 
 fails = CommandStep(
-    ["sh", "-c", f"until [ -e {FILE} ]; do sleep 0.1; done; exit 1"],
+    ["sh", "-c", f"read line <{FILE}; exit 1"],
     name="fails",
     step_operator="vertex",
 )
-sleeps = CommandStep(["sleep", "3600"], name="sleeps", step_operator="vertex")
-sleeps_elsewhere = CommandStep(["sleep", "3600"], name="sleeps_elsewhere", step_operator=OTHER)
+sleeps = CommandStep(["sleep", "infinity"], name="sleeps", step_operator="vertex")
+sleeps_elsewhere = CommandStep(["sleep", "infinity"], name="sleeps_elsewhere", step_operator=OTHER)
 
 
 @step(step_operator="vertex", enable_cache=False)
 def sleeps_in_python() -> None:
-    """Sleep in Python code, so that ZenML reports the step as running."""
-    time.sleep(3600)
+    """Wait in Python code, so that ZenML reports the step as running."""
+    threading.Event().wait()
 
 
 STEPS = (fails, sleeps, sleeps_elsewhere, sleeps_in_python)

@@ -37,8 +37,9 @@ _IN_CONTAINERS = (
 )
 # Beside the package.
 _HOOK = "zenml_vertex_init_hook.py"
-# Of the metadata, what is read at run time: the version, and the hook that ZenML calls.
-_METADATA_FILES = ("METADATA", "entry_points.txt")
+# Of the metadata: what is read at run time (the version, and the hook that ZenML calls), and
+# what the licence wants to go with a copy.
+_METADATA_FILES = ("METADATA", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,24 @@ def test_a_second_ctrl_c_in_the_wait_confirms_the_cancel(caplog: pytest.LogCaptu
     assert line.endswith("gcloud ai custom-jobs describe 1 --region=europe-west4 --project=123")
 
 
+def test_a_job_that_cannot_be_read_after_its_cancel_is_not_called_uncancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Vertex AI has accepted the cancel: only how the job ends is not known."""
+    jobs = InMemoryJobs()
+    log = name_job(jobs.script("JOB_STATE_RUNNING"))
+
+    def withdraw(_: int) -> None:
+        raise RequestRejected("The permission is gone.", code=400)
+
+    jobs.on_read = withdraw
+    assert cancel_and_verify(jobs, log, ManualClock()) is None
+    assert jobs.cancelled == [str(log.name)]
+    (line,) = caplog.messages
+    assert "accepted the cancel, and the job cannot be read: The permission is gone. See" in line
+    assert "could not cancel" not in line
+
+
 @pytest.mark.parametrize(
     ("presses", "said"),
     [

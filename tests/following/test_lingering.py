@@ -195,6 +195,46 @@ def test_in_an_outage_every_step_gets_its_cancel(
     assert caplog.text.count("Bad Gateway") == 3
 
 
+def test_a_cancel_that_is_accepted_at_last_is_told_so(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cancel that ZenML's runner asks for is not one of a step that was told to stop in vain."""
+
+    class Failing(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            if world.elapsed < 2:
+                raise ServiceUnavailable("Bad Gateway", code=502)
+            super().cancel(name)
+
+    caplog.set_level(logging.INFO)
+    world.jobs = Failing()
+    world.watcher = world.new_watcher()
+    world.follow("JOB_STATE_RUNNING")
+    world.watcher.cancel(STEP)
+    assert world.watcher.wait(STEP) == "stopped"
+    assert caplog.text.count("Step `train` (job 1): Vertex AI has accepted the cancel.") == 1
+    assert "was told to stop and has not" not in caplog.text
+
+
+def test_a_ctrl_c_in_a_polls_cancel_says_nothing_of_the_job_yet(
+    world: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever waits for the step cancels its job then, and says what becomes of it."""
+
+    class Interrupted(InMemoryJobs):
+        def cancel(self, name: str) -> None:
+            raise KeyboardInterrupt(name)
+
+    world.report(at=START + 60, status="stopping")
+    world.jobs = Interrupted()
+    world.watcher = world.new_watcher()
+    world.follow("JOB_STATE_RUNNING")
+    with pytest.raises(KeyboardInterrupt):
+        world.watcher.wait(STEP)
+    assert "cost money" not in caplog.text
+    assert "not waiting any longer" not in caplog.text
+
+
 def test_a_refused_cancel_is_raised_at_once(world: Watched) -> None:
     """A refused cancel is not retried; it is raised, so that ZenML shows the reason."""
 

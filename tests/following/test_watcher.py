@@ -101,7 +101,7 @@ def test_a_step_that_used_up_its_time_has_failed(reported: str, status: str) -> 
 
 
 def test_the_jobs_that_a_process_leaves_are_named(caplog: pytest.LogCaptureFixture) -> None:
-    """A process that ends names the jobs that may go on, in one line with both commands."""
+    """A process that ends names the jobs that may go on, each with the command that ends it."""
     world = Watched()
     world.follow("JOB_STATE_RUNNING", step_run_id="left")
     world.follow("JOB_STATE_RUNNING", step_run_id="also left")
@@ -110,7 +110,9 @@ def test_the_jobs_that_a_process_leaves_are_named(caplog: pytest.LogCaptureFixtu
     warn_jobs_left(world.watcher.left)
     assert caplog.messages[-1] == (
         "This process ends, and 2 Vertex AI jobs that it followed may go on and cost money. "
-        "`zenml-vertex jobs list` shows what is running. To end them: zenml-vertex jobs cancel 1 2"
+        "`zenml-vertex jobs list` shows what is running. To end them:\n"
+        "gcloud ai custom-jobs cancel 1 --region=europe-west4 --project=123\n"
+        "gcloud ai custom-jobs cancel 2 --region=europe-west4 --project=123"
     )
 
 

@@ -1,11 +1,13 @@
 """Cancelling a job, and verifying that it ends."""
 
 from collections.abc import Callable
+from functools import partial
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Retrying, Task
-from zenml_vertex.following.progress import JobLog, OutageLog
+from zenml_vertex.following.progress import JobLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
 from zenml_vertex.job.states import interpret
@@ -50,12 +52,12 @@ def cancel_job(
     try:
         if announce:
             announce()
-        cancel(lambda: _cancel_once(jobs, log.name))
+        cancel(lambda: cancel_once(jobs, log.name))
     except VertexStepOperatorError:
         raise
     except BaseException as interruption:
         try:
-            _cancel_once(jobs, log.name)
+            cancel_once(jobs, log.name)
         except BaseException as error:  # noqa: BLE001 - the interruption is raised
             log.log_uncancelled(error)
         else:
@@ -63,7 +65,13 @@ def cancel_job(
         raise
 
 
-def _cancel_once(jobs: Jobs, name: JobName) -> None:
+def cancel_once(jobs: Jobs, name: JobName) -> None:
+    """Ask once for a job to be cancelled; a finished job is left alone.
+
+    Raises:
+        VertexApiError: If the job may still be running and was not cancelled.
+        CredentialsError: If there is no access token to do it with.
+    """
     try:
         jobs.cancel(str(name))
     except JobNotFound:
@@ -95,11 +103,9 @@ def cancel_and_verify(
         read; the log says so, and how to inspect the job.
     """
     outages = OutageLog(log)
-
-    def announce() -> None:
-        if after is not None:
-            log.log_cancelling_after(after, budget_seconds)
-
+    announce = (
+        partial(log.log_cancelling_after, after, budget_seconds) if after is not None else None
+    )
     try:
         cancel_job(jobs, log, clock, outages=outages, announce=announce)
     except VertexStepOperatorError as error:
@@ -120,7 +126,7 @@ def cancel_and_verify(
         log.log_gone()
         return None
     except VertexStepOperatorError as error:
-        log.log_uncancelled(error)
+        log.warn_end_unread(error)
         return None
     except BaseException as interruption:
         log.warn_left(interruption)

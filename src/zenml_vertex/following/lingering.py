@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_job
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Task, choose_patience
-from zenml_vertex.following.progress import JobLog, OutageLog
+from zenml_vertex.following.progress import JobLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.states import interpret
 

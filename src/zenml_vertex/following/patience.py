@@ -22,7 +22,7 @@ from zenml_vertex.errors import (
     StepRunNotFound,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.progress import OutageLog
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.job.times import format_duration
 
 T = TypeVar("T")

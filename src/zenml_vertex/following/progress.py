@@ -1,4 +1,4 @@
-"""Every line that the log has about a step and its job, and about outages.
+"""Every line that the log has about a step and its job.
 
 A line begins with the step, and with the ID of its job once it has one: of steps that run side
 by side, each line tells whose it is. How long a job waited and ran is told by its own times,
@@ -117,13 +117,18 @@ class StepLog:
             command,
         )
 
-    def warn_untold(self, error: VertexStepOperatorError) -> None:
+    def warn_untold(self, reason: VertexStepOperatorError | str) -> None:
         """The step run does not say that it was stopped."""
-        logger.warning("%s: could not mark the step run as stopped: %s", self, error)
+        logger.warning(
+            "%s: could not mark the step run as stopped: %s The ZenML server goes on showing it "
+            "as running.",
+            self,
+            reason,
+        )
 
-    def log_still_telling(self) -> None:
+    def log_still_telling(self, reason: str) -> None:
         """Ctrl-C was pressed once more."""
-        logger.info("%s: still marking the step run as stopped.", self)
+        logger.info("%s: %s: still marking the step run as stopped.", self, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,20 @@ class JobLog:
             self.name.build_command("describe"),
         )
 
+    def log_accepted(self) -> None:
+        """Vertex AI has accepted a cancel that had failed before."""
+        logger.info("%s: Vertex AI has accepted the cancel.", self)
+
+    def warn_end_unread(self, error: VertexStepOperatorError) -> None:
+        """Vertex AI has accepted the cancel, and the job cannot be read any more."""
+        logger.warning(
+            "%s: Vertex AI has accepted the cancel, and the job cannot be read: %s See how it ends "
+            "with: %s",
+            self,
+            error,
+            self.name.build_command("describe"),
+        )
+
     def warn_not_ended(self, state: str, seconds: float) -> None:
         """A job that was cancelled is still there."""
         logger.warning(
@@ -343,54 +362,10 @@ def warn_jobs_left(names: Sequence[JobName]) -> None:
     is_one = len(names) == 1
     logger.warning(
         "This process ends, and %s Vertex AI job%s that it followed may go on and cost money. "
-        "`zenml-vertex jobs list` shows what is running. To end %s: zenml-vertex jobs cancel %s",
+        "`zenml-vertex jobs list` shows what is running. To end %s:\n%s",
         len(names),
         "" if is_one else "s",
         "it" if is_one else "them",
-        " ".join(name.job_id for name in names),
+        # One command for each: a job that has ended meanwhile keeps no other from being cancelled.
+        "\n".join(name.build_command("cancel") for name in names),
     )
-
-
-# What can be out of order for all steps -> what the log says when it works again.
-_RECOVERED = {
-    "ZenML": "The ZenML server answers again.",
-    "Vertex": "Vertex AI answers again.",
-}
-
-
-class OutageLog:
-    """Warns of each outage once, until its source works again.
-
-    Args:
-        about: The step or the job that all of it is about; None if it is about several.
-    """
-
-    def __init__(self, about: StepLog | JobLog | None = None) -> None:
-        self._about = about
-        # Source -> kind of its last failure.
-        self._kinds: dict[str, str] = {}
-
-    def warn(
-        self, source: str | JobLog, error: VertexStepOperatorError, outlook: str = "Trying again."
-    ) -> None:
-        """Log a failure, unless the source failed in the same way last time.
-
-        Args:
-            source: What failed: a server, a task, or what is asked about one job.
-            error: The failure.
-            outlook: What happens next, as a sentence.
-        """
-        kind = type(error).__name__
-        if self._kinds.get(str(source)) != kind:
-            self._kinds[str(source)] = kind
-            about = source if isinstance(source, JobLog) else self._about
-            logger.warning("%s%s %s", f"{about}: " if about else "", error, outlook)
-
-    def note_success(self, source: str) -> None:
-        """Log that a server works again; does nothing if it had not failed."""
-        if self._kinds.pop(source, None):
-            logger.info("%s", _RECOVERED[source])
-
-    def drop(self, source: str | JobLog) -> None:
-        """Forget a source that is not used any more."""
-        self._kinds.pop(str(source), None)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Retrying, Task
-from zenml_vertex.following.progress import OutageLog, StepLog
+from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import Secrets
 from zenml_vertex.job.secrets import SecretJson, SecretName
 

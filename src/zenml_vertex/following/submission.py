@@ -26,8 +26,9 @@ from zenml_vertex.following.metadata import (
     find_recorded_name,
     is_submitted_here,
 )
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Retrying, Task
-from zenml_vertex.following.progress import OutageLog, StepLog, name_reason
+from zenml_vertex.following.progress import StepLog, name_reason
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.job.identity import (
     STEP_RUN_LABEL,

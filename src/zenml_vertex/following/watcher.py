@@ -33,7 +33,7 @@ from zenml_vertex.following.cadence import (
 from zenml_vertex.following.cancelling import Canceller
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
-from zenml_vertex.following.progress import OutageLog
+from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs, is_job_of

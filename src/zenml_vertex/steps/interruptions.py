@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
-from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.progress import JobLog, StepLog, name_reason
 from zenml_vertex.following.protocols import StepRuns
 
@@ -52,12 +52,21 @@ def stopping_when_interrupted(
 
 def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, reason: str) -> None:
     """Mark a step run as stopped, even if Ctrl-C is pressed meanwhile."""
-    for _ in range(_MOST_TRIES_TO_STOP):
+    again = reason
+    for left in reversed(range(_MOST_TRIES_TO_STOP)):
         try:
             step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
+        except StepRunNotFound:
+            # Somebody has deleted it.
+            return
         except VertexStepOperatorError as error:
+            # ZenML's client has tried again itself, and whoever pressed Ctrl-C waits.
             log.warn_untold(error)
-        except INTERRUPTIONS:
-            log.log_still_telling()
+            return
+        except INTERRUPTIONS as interruption:
+            again = name_reason(interruption)
+            if left:
+                log.log_still_telling(again)
         else:
             return
+    log.warn_untold(f"{again}.")

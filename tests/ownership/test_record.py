@@ -284,8 +284,8 @@ def test_a_local_database_is_changed_as_a_server_is(
 ) -> None:
     """Without a server, the commands change the record in the user's own database file.
 
-    One that an earlier version has put there unasked is given back by `status`, which
-    says so; one that `install` has written stays.
+    One that an earlier version has put there unasked is given back by `restore` alone:
+    `status` changes nothing, and says so.
     """
     folder = make_project(tmp_path, "work")
     environment = {
@@ -323,11 +323,14 @@ def test_a_local_database_is_changed_as_a_server_is(
         "Client().create_stack_component('own', 'vertex', 'step_operator', "
         "{'region': 'europe-west4', 'api_endpoint': 'h.example'})"
     )
+    for _ in range(2):
+        unasked = run("status")
+        assert f"Record   zenml-vertex ({OURS})" in unasked
+        assert "`zenml-vertex flavor restore` gives the record back to ZenML: an earlier" in unasked
+    assert "built-in one again" in run("restore")
     put_right = run("status")
     assert f"Record   ZenML's built-in flavor ({BUILTIN})" in put_right
-    assert "an earlier zenml-vertex had put itself there" in put_right
     assert "which ignores or refuses these settings: own: api_endpoint" in put_right
-    assert "an earlier zenml-vertex" not in run("status")
 
 
 def test_a_servers_unasked_record_is_left_to_a_person(stack: LocalStack, folder: Path) -> None:

@@ -36,28 +36,20 @@ def flavor() -> None:
 def status() -> None:
     """Show who owns the record, what this environment uses, and what to do next.
 
-    Also how the package is removed, and what that would do. Earlier versions made ZenML write
-    a record that names this package, unasked; in a local database, this command gives
-    such a record back to ZenML.
+    Also how the package is removed, and what that would do. Nothing is changed.
     """
     from zenml_vertex.errors import FlavorOwnershipError
-    from zenml_vertex.ownership.record import (
-        list_components,
-        read_record,
-        restore_unasked_record,
-    )
+    from zenml_vertex.ownership.record import list_components, read_record
     from zenml_vertex.steps.server import describe_server
 
     try:
-        is_restored = restore_unasked_record()
         record = read_record()
         components = list_components()
     except FlavorOwnershipError as error:
         raise click.ClickException(str(error)) from error
     source = f" ({record.source})" if record.source else ""
-    restored = "; an earlier zenml-vertex had put itself there" if is_restored else ""
     rows = {
-        "Record": f"{record.owner.value}{source}, on {describe_server()}{restored}",
+        "Record": f"{record.owner.value}{source}, on {describe_server()}",
         "Here": _describe_here(record.owner),
         "Used by": f"{len(components)} step operator{'' if len(components) == 1 else 's'}",
         "Removal": _describe_removal(record.owner, components),
@@ -148,8 +140,8 @@ def _describe_next(record: "FlavorRecord") -> str:
 
     if record.is_unasked:
         return (
-            "`zenml-vertex flavor restore` gives the record back to ZenML: nobody asked for it, an "
-            "earlier zenml-vertex on the server put itself there"
+            "`zenml-vertex flavor restore` gives the record back to ZenML: an earlier version of "
+            "zenml-vertex put itself there without being asked"
         )
     if record.owner is not Owner.ZENML_VERTEX:
         if record.owner is Owner.BUILTIN and has_init_hook() and not is_disabled():

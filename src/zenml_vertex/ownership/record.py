@@ -126,23 +126,6 @@ def restore_record() -> bool:
     return True
 
 
-def restore_unasked_record() -> bool:
-    """Give a record that nobody has asked for back to ZenML, in a database of the user's own.
-
-    A server's record is changed by those who are asked to: a command that only shows
-    it must not change what others share.
-
-    Returns:
-        Whether anything changed.
-
-    Raises:
-        FlavorOwnershipError: If the database cannot be read or changed.
-    """
-    if not read_record().is_unasked or not Client().zen_store.url.startswith("sqlite:"):
-        return False
-    return restore_record()
-
-
 def list_components() -> list[ComponentResponse]:
     """The step operators of the flavor.
 

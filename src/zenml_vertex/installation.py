@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 NAME = "zenml-vertex"
+_HOOK = "zenml_vertex_init_hook"
+FORMER_HOOK = "zenml_vertex.ownership.hook"
+"""The module of the init hook in the entry point of a clone that was installed long ago."""
 # Whether PyPI has this project. Until its first release, the name there is free for
 # anybody's code, and no command of this package asks for it.
 RELEASED = False
@@ -73,8 +76,8 @@ def reinstall_command() -> str:
 def has_init_hook() -> bool:
     """Whether `import zenml` here calls this package's hook, which makes it the flavor `vertex`.
 
-    An environment that got the package before it had the hook has it only after
-    `reinstall_command`.
+    An environment that got the package before it had the hook, or when the hook was another
+    module, has it only after `reinstall_command`.
     """
     try:
         return is_hooked(distribution(NAME))
@@ -88,7 +91,10 @@ def is_hooked(installed: Distribution) -> bool:
     Args:
         installed: Its metadata.
     """
-    return any(entry.group == "zenml.init_hooks" for entry in installed.entry_points)
+    return any(
+        entry.group == "zenml.init_hooks" and entry.module == _HOOK
+        for entry in installed.entry_points
+    )
 
 
 def upgrade_advice() -> str:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from zenml_vertex.cli import main
 from zenml_vertex.cli.group import Group
+from zenml_vertex.installation import FORMER_HOOK
 
 
 def _run(*arguments: str) -> Result:
@@ -190,6 +191,7 @@ def test_the_advice_repeats_the_whole_command(fail_with: Callable[..., Result]) 
         (RuntimeError("x" * 100_000), "(100014 characters). To see"),
         (OSError(errno.ENOSPC, "No space left on device", "/dev/x"), "The disk is full"),
         (ImportError("... without the `local` extra, but\n..."), " install 'zenml[local]'"),
+        (ModuleNotFoundError("No", name=FORMER_HOOK), " install --force-reinstall --no-deps -e "),
         (ImportError("No module named 'gcsfs'\n\nThe `gcp` integration"), " install gcsfs"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "The disk is full"),
     ],

@@ -119,7 +119,7 @@ def test_orphans_are_listed_and_cancelled(
     elsewhere = f"projects/another/locations/europe-west4/customJobs/{orphaned['id']}"
     code, output = _run(local_stack, folder, "cancel", elsewhere, orphaned["name"], "--yes")
     assert code == 1
-    assert f"Not an active job in {_PARENT}: {elsewhere}.\n" in output
+    assert f"{elsewhere} is not the name of an active job in {_PARENT}.\n" in output
 
     code, output = _run(local_stack, folder, "cancel", "--orphans", typed="n\n")
     assert code == 1
@@ -140,7 +140,7 @@ def test_orphans_are_listed_and_cancelled(
     assert send_request(faults, method="POST", body={"faults": [fault]}).status == 200
     code, output = _run(local_stack, folder, "list", "--orphans")
     assert (code, "No orphans in projects/" in output) == (0, True)
-    assert "Secrets were not looked for: Secret Manager answered 403 while listing" in output
+    assert "Secrets could not be listed: Secret Manager answered 403 while listing" in output
     code, output = _run(local_stack, folder, "cancel", orphaned["id"], "404", "my-job")
     assert code == 1
     place = r"in projects/\S+/europe-west4"

@@ -125,6 +125,14 @@ def test_the_index_names_every_page() -> None:
                 assert page in linked, page
 
 
+def test_there_is_one_page_on_security() -> None:
+    """GitHub looks for it in three places, where two once contradicted each other."""
+    found = [
+        folder for folder in (".github", ".", "docs") if (ROOT / folder / "SECURITY.md").exists()
+    ]
+    assert found == ["."]
+
+
 def test_the_readme_agrees_with_the_metadata() -> None:
     """The README's supported versions are those of pyproject.toml."""
     metadata = (ROOT / "pyproject.toml").read_text("utf-8")

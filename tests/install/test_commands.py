@@ -15,6 +15,7 @@ import pytest
 from tests.support.pages import PAGES, ROOT
 from zenml_vertex.cli import extras
 from zenml_vertex.installation import (
+    FORMER_HOOK,
     RELEASED,
     choose_program,
     choose_target,
@@ -182,12 +183,16 @@ def test_the_package_is_removed_by_what_installed_it(
 
 
 def test_a_copy_without_the_hook_is_noticed(installed: Distribution) -> None:
-    """An environment that got the package before it had the init hook is told from a new one."""
+    """An environment that got the package before it had the init hook is told from a new one.
+
+    So is one whose hook has its former name, which leads nowhere any more.
+    """
     assert not is_hooked(installed)
     folder = Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info"
-    hook = "[zenml.init_hooks]\nzenml_vertex = zenml_vertex_init_hook:install\n"
-    (folder / "entry_points.txt").write_text(hook, "utf-8")
-    assert is_hooked(installed)
+    for module, is_told in ((FORMER_HOOK, False), ("zenml_vertex_init_hook", True)):
+        hook = f"[zenml.init_hooks]\nzenml_vertex = {module}:install\n"
+        (folder / "entry_points.txt").write_text(hook, "utf-8")
+        assert is_hooked(installed) is is_told
     assert has_init_hook()
 
 
@@ -195,14 +200,16 @@ def test_a_missing_extra_is_named_with_few_of_its_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What lacks an extra names it, three of its packages at most, and the command."""
-    for count, listed in ((1, "a"), (3, "a, b, c"), (28, "a, b, c and 25 more")):
+    for count, listed in (
+        (1, "`a` is"), (3, "`a`, `b`, `c` are"), (28, "`a`, `b`, `c` and 25 more are")
+    ):  # fmt: skip
         names = list("abcdefghijklmnopqrstuvwxyz12"[:count])
         monkeypatch.setattr(extras, "find_missing", lambda _, names=names: names)
         with pytest.raises(click.ClickException) as caught:
             extras.require_extra("demo", "The demo")
         first, second = caught.value.message.splitlines()
         assert first == (
-            f"The demo needs the extra `demo`, which is not installed here: there is no {listed}."
+            f"The demo needs the extra `demo`, which is not installed here: {listed} missing."
         )
         assert second == f"Run this first: {install_command('demo')}"
 

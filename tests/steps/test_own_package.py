@@ -178,9 +178,8 @@ def test_code_that_cannot_run_in_a_container_is_left_out() -> None:
     """Emulator, local stack, command line, flavor record and Google's client are left out."""
     code = [name for name in find_image_parts().files if name.startswith("zenml_vertex/")]
     folders = {name.split("/")[1] for name in code if name.count("/") > 1}
-    assert folders == {"cloud", "container", "data", "following", "job", "ownership", "steps"}
+    assert folders == {"cloud", "container", "data", "following", "job", "steps"}
     files = find_image_parts().files
-    assert "zenml_vertex/ownership/record.py" not in files
     assert [name for name in files if name.startswith("zenml_vertex/cloud/")] == [
         "zenml_vertex/cloud/__init__.py",
         "zenml_vertex/cloud/key_file.py",

@@ -93,7 +93,7 @@ def refuse_foreign(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise DataDirError(
             f"{path} belongs to the user {describe_user(status.st_uid)}, and the emulator runs as "
-            f"{describe_user(os.geteuid())}: what it finds there it would run. {OTHER_FOLDER}"
+            f"{describe_user(os.geteuid())}: it would run what it finds there. {OTHER_FOLDER}"
         )
 
 

@@ -29,7 +29,7 @@ def find_objection(headers: Iterable[tuple[str, str]], names: Collection[str] = 
     for header, value in headers:
         if header.lower().startswith(_OF_BROWSERS):
             return (
-                "This server answers programs, and no browser or web page; the header "
+                "This server does not answer browsers and web pages; the header "
                 f"{header.title()} is `{value}`."
             )
         if header.lower() == "host":

@@ -112,11 +112,13 @@ def _check_machine(machine: Json, where: str, spec: Json) -> Iterator[Violation]
     strategy = spec.get("scheduling", {}).get("strategy")
     yield from _check_reservation(machine, where, strategy)
     if strategy == "FLEX_START" and known is not None and not known.get("dws_flex_start"):
-        yield Violation(f"{where}.machine_type", f'Machine type "{name}" has no FLEX_START.')
+        yield Violation(
+            f"{where}.machine_type", f'Machine type "{name}" does not support FLEX_START.'
+        )
     if spec.get("network") and known is not None and not known.get("vpc_peering", True):
         yield Violation(
             "job_spec.network",
-            f'Machine type "{name}" has no VPC peering; use `psc_interface_config`.',
+            f'Machine type "{name}" does not support VPC peering; use `psc_interface_config`.',
         )
 
 

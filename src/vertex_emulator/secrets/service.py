@@ -71,7 +71,7 @@ class Secrets:
         text = query.get("filter", "")
         wanted = _FILTER.fullmatch(text)
         if text and wanted is None:
-            raise invalid_argument("The emulator reads filters such as `name:PART` alone.")
+            raise invalid_argument("The emulator supports only filters such as `name:PART`.")
         size = read_page_size(query.get("pageSize") or 0, _DEFAULT_PAGE, _LARGEST_PAGE)
         after = read_page_token(query.get("pageToken", ""), number, text)
         found = sorted(
@@ -189,7 +189,7 @@ class Secrets:
         with suppress(ValueError):
             expires = parse_time(str(body["expireTime"]))
         if "ttl" in body or expires is None or expires <= self._clock.now():
-            raise invalid_argument("`expireTime` must be a time to come, without a `ttl`.")
+            raise invalid_argument("`expireTime` must be in the future, and without a `ttl`.")
 
 
 def _key(number: str, secret_id: str) -> str:

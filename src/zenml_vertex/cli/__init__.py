@@ -47,9 +47,9 @@ See the jobs that are running there:
 def main(*, traceback: bool) -> None:
     """Run ZenML steps as Vertex AI CustomJobs, on Google Cloud or on this machine.
 
-    Exit status: 0 if all went well, 1 for an error, 2 for a command line that makes no
-    sense, 128 + N after signal N (130 after Ctrl-C). `local-stack COMMAND` has that of
-    the COMMAND.
+    Exit status: 0 if all went well, 1 for an error, 2 for a wrong command or option,
+    128 + N after signal N (130 after Ctrl-C). `local-stack COMMAND` has that of the
+    COMMAND.
     """
     # The group reads it when a command fails.
     del traceback

@@ -20,9 +20,10 @@ def require_extra(extra: str, who: str) -> None:
     """
     if missing := find_missing(extra):
         rest = len(missing) - _MOST_NAMES
+        listed = ", ".join(f"`{name}`" for name in missing[:_MOST_NAMES])
         more = f" and {rest} more" if rest > 0 else ""
+        verb = "is" if len(missing) == 1 else "are"
         raise click.ClickException(
-            f"{who} needs the extra `{extra}`, which is not installed here: there is no "
-            f"{', '.join(missing[:_MOST_NAMES])}{more}.\n"
-            f"Run this first: {install_command(extra)}"
+            f"{who} needs the extra `{extra}`, which is not installed here: {listed}{more} {verb} "
+            f"missing.\nRun this first: {install_command(extra)}"
         )

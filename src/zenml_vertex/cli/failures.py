@@ -19,8 +19,8 @@ _MOST_CHARACTERS = 300
 # What an ImportError of ZenML says -> what is missing, and what installs it.
 _LACKING = {
     "`local` extra": (
-        "ZenML is connected to no server, and lacks the packages for a database of its own. "
-        "Connect it with `zenml login URL`, or install them",
+        "ZenML is not connected to a server, and the packages for a database of its own are "
+        "missing. Connect it with `zenml login URL`, or install them",
         "zenml[local]",
     ),
     "No module named 'gcsfs'": (
@@ -63,11 +63,21 @@ def describe_failure(
 
 
 def _describe_lacking(error: BaseException) -> str:
-    """The sentence about a package that ZenML has not found; empty if it is not about one."""
-    from zenml_vertex.installation import choose_program
+    """The sentence about what an import has not found; empty if it is not about that."""
+    from zenml_vertex.installation import (
+        FORMER_HOOK,
+        choose_program,
+        install_command,
+        reinstall_command,
+    )
 
     if not isinstance(error, ImportError):
         return ""
+    if error.name == FORMER_HOOK:
+        return (
+            "`import zenml` fails here, because zenml-vertex was installed when its init hook was "
+            f"another module. Install it again: {reinstall_command() or install_command('client')}"
+        )
     for words, (need, target) in _LACKING.items():
         if words in str(error):
             return f"{need}: {choose_program('install')} {shlex.quote(target)}"
@@ -117,8 +127,8 @@ def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
-            f"There is no temporary folder to work in ({error.strerror}). Free some space, or "
-            "set TMPDIR to a folder on a disk that has some."
+            f"A temporary folder cannot be made: {error.strerror}. Free some space, or set TMPDIR "
+            "to a folder on a disk that has some."
         ) from error
     folder = made.path
     try:

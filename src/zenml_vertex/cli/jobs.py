@@ -133,7 +133,7 @@ def _explain_missing(connection: "Connection", job_id: str) -> str:
     where = f"in {connection.parent}"
     if "/" in job_id:
         # A whole name: it may be one of another project.
-        return f"Not an active job {where}: {job_id}."
+        return f"{job_id} is not the name of an active job {where}."
     try:
         found = connection.jobs.get(f"{connection.parent}/customJobs/{job_id}")
     except (JobNotFound, RequestRejected):
@@ -189,7 +189,7 @@ def _find_orphan_secrets(
     try:
         listed = connection.secrets.list(project)
     except VertexStepOperatorError as error:
-        click.echo(f"Secrets were not looked for: {error}", err=True)
+        click.echo(f"Secrets could not be listed: {error}", err=True)
         return ()
     return list(
         find_orphan_secrets(
@@ -219,7 +219,9 @@ def _destroy(connection: "Connection", name: "SecretName") -> bool:
     try:
         connection.secrets.delete(str(name))
     except VertexStepOperatorError as error:
-        click.echo(f"{name.secret_id}  is left: {error} Destroy it with: {name.delete_command}")
+        click.echo(
+            f"{name.secret_id}  was not destroyed: {error} Destroy it with: {name.delete_command}"
+        )
         return False
     click.echo(f"{name.secret_id}  destroyed")
     return True

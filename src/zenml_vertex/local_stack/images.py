@@ -116,7 +116,7 @@ def find_docker_host(environment: Mapping[str, str] = os.environ) -> str:
     if not _is_answering(host):
         raise ToolsMissingError(
             f"No Docker engine answers at {host}. Start Docker Desktop, or the service: `sudo "
-            "systemctl start docker`. An engine at another address is named by DOCKER_HOST."
+            "systemctl start docker`. For an engine at another address, set DOCKER_HOST."
         )
     return host
 

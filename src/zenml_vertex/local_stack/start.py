@@ -222,7 +222,7 @@ def _require_hook(operator: Operator) -> None:
         again = reinstall_command() or install_command("demo")
         raise StartError(
             "The flavor `vertex` is ZenML's own in this environment, because zenml-vertex was "
-            f"installed before it had an init hook. Run `{again}`."
+            f"installed before it had its init hook. Run `{again}`."
         )
 
 

@@ -31,8 +31,6 @@ _IN_CONTAINERS = (
     "data/machine_accelerators.yaml",
     "following/*.py",
     "job/**/*.py",
-    "ownership/__init__.py",
-    "ownership/hook.py",
     "steps/*.py",
 )
 # Beside the package.

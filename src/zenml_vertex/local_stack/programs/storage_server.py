@@ -59,7 +59,9 @@ class _Handler(emulator.RequestHandler):  # type: ignore[misc]
         objection = find_objection(self.headers.items())
         media_type = self.headers.get_content_type() if "Content-Type" in self.headers else ""
         if objection is None and media_type in _FORMS:
-            objection = f"This server takes no form; the header Content-Type is `{media_type}`."
+            objection = (
+                f"This server does not accept forms; the header Content-Type is `{media_type}`."
+            )
         if objection is not None:
             self.close_connection = True
             self.send_error(HTTPStatus.FORBIDDEN, explain=objection)

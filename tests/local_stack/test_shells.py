@@ -4,12 +4,19 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from zenml_vertex.cli import main
+from zenml_vertex.local_stack import start
 from zenml_vertex.local_stack.shells import ShellPlan, plan_shell
 
 SECONDS = 30
@@ -175,6 +182,34 @@ def test_an_unknown_shell_is_started_as_it_is(shell: str, tmp_path: Path) -> Non
     plan = plan_shell(shell, {"PATH": "/bin"}, {}, tmp_path)
     assert plan == ShellPlan((shell,), {"PATH": "/bin"}, {}, is_known=False)
     assert plan_shell("/bin/bash", {"PATH": "/bin"}, {}, tmp_path).is_known
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Puts back what a command does on signals, which is run in this process."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(("name", "is_told"), [("nu", True), ("dash", False)])
+def test_a_user_is_told_that_a_shell_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_told: bool
+) -> None:
+    """What the start files of an unknown shell can do is said, with a command that avoids it."""
+    shell = tmp_path / name
+    shell.write_text("#!/bin/sh\nexit 7\n", "utf-8")
+    shell.chmod(0o755)
+    stack = SimpleNamespace(environment={"PATH": "/usr/bin:/bin"})
+    monkeypatch.setattr(start, "start_local_stack", lambda *_, **__: nullcontext(stack))
+    monkeypatch.setenv("SHELL", str(shell))
+    result = CliRunner().invoke(main, ["local-stack"])
+    assert result.exit_code == 7
+    assert ("does not know the shell `nu`" in result.stderr) is is_told
+    assert bool(re.search(r"env SHELL=/\S+sh zenml-vertex local-stack\n", result.stderr)) is is_told
 
 
 def test_the_password_is_not_in_the_repr(tmp_path: Path) -> None:

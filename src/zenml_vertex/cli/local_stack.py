@@ -40,8 +40,8 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own. A COMMAND is run instead of a shell: `local-stack python
     pipeline.py`. The servers stop when the shell or the command ends, and what they hold
-    is not kept. The shell is yours, with your home folder; of your ZenML, gcloud and
-    Docker configuration nothing is read or changed.
+    is not kept. The shell is yours, with your home folder; your ZenML, gcloud and Docker
+    configuration is neither read nor changed.
     """
     require_extra("demo", "The local stack")
     from zenml_vertex.local_stack.processes.servers import StartError

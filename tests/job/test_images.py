@@ -119,7 +119,23 @@ EXIT = "The replica workerpool0-0 exited with a non-zero status of 1. To find ou
         (
             "ModuleNotFoundError: No module named 'zenml_vertex'",
             "zenml-vertex is not in its image",
-            "install_stack_requirements",
+            "ZenML build the step's image, which copies zenml-vertex into it: leave `skip_build`",
+        ),
+        (
+            "python: Error while finding module specification for 'zenml_vertex.container.claim' "
+            "(ModuleNotFoundError: No module named 'zenml_vertex')",
+            "zenml-vertex is not in its image",
+            "`install_stack_requirements` at True",
+        ),
+        (
+            "/usr/bin/python: No module named zenml_vertex.container.secret_environment",
+            "could not import a module of zenml-vertex: its image has another version",
+            "`zenml-vertex --version` says here",
+        ),
+        (
+            "ModuleNotFoundError: No module named 'zenml_vertex.cloud.endpoint'",
+            "or only the part that steps need",
+            "zenml-vertex[client]",
         ),
         (
             "/usr/bin/python: Error while finding module specification for "

@@ -259,16 +259,26 @@ def test_a_container_has_everything_it_imports(app: Path) -> None:
 
 
 def test_submitting_from_a_container_names_the_missing_package(app: Path) -> None:
-    """Where the submitting part was left out, the error says which package has it."""
-    (message,) = run_there(
+    """Where the submitting part was left out, the error says which package has it.
+
+    The settings are checked first; one of `api_endpoint` needs that part too.
+    """
+    messages = run_there(
         app,
+        "from types import SimpleNamespace\n"
         "from zenml_vertex.cloud import client_required\n"
         "from zenml_vertex.errors import VertexStepOperatorError\n"
+        "from zenml_vertex.steps.preflight import _find_address_problems\n"
         "try:\n"
         "    with client_required():\n"
         "        import zenml_vertex.cloud.connection\n"
         "except VertexStepOperatorError as error:\n"
+        "    print(error)\n"
+        "try:\n"
+        "    list(_find_address_problems(SimpleNamespace(project=None, api_endpoint='a.b')))\n"
+        "except VertexStepOperatorError as error:\n"
         "    print(error)\n",
-    )
-    assert "cannot submit Vertex AI jobs from within this step" in message
-    assert "zenml-vertex[client]" in message
+    )[-2:]
+    for message in messages:
+        assert "cannot submit Vertex AI jobs from within this step" in message
+        assert "zenml-vertex[client]" in message

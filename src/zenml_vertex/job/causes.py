@@ -104,10 +104,23 @@ CAUSES = (
     Cause(
         category="packages",
         source=Source.LOG,
-        pattern=re.compile(r"No module named '?zenml_vertex\b"),
+        pattern=re.compile(r"No module named '?zenml_vertex'?(?![\w.])"),
         what="could not load the stack: zenml-vertex is not in its image.",
-        cure="leave `install_stack_requirements` of DockerSettings at True, which installs it, or "
-        "put zenml-vertex into the parent image.",
+        cure="have ZenML build the step's image, which copies zenml-vertex into it: leave "
+        "`skip_build` of DockerSettings at False and `install_stack_requirements` at True. An "
+        "image that ZenML does not build, or builds without these, has to contain zenml-vertex, in "
+        "the version that `zenml-vertex --version` says here.",
+    ),
+    Cause(
+        category="packages",
+        source=Source.LOG,
+        pattern=re.compile(r"No module named '?zenml_vertex\.\w"),
+        what="could not import a module of zenml-vertex: its image has another version, or only "
+        "the part that steps need.",
+        cure="install zenml-vertex in the step's parent image, in the version that `zenml-vertex "
+        "--version` says here, and set DockerSettings(parent_image=..., "
+        "install_stack_requirements=False). A step that submits jobs itself needs "
+        "`zenml-vertex[client]` there.",
     ),
     Cause(
         category="packages",

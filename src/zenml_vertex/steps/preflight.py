@@ -93,7 +93,8 @@ def _find_address_problems(settings: "VertexStepOperatorSettings") -> Iterator[s
             "or slashes. `gcloud projects list` shows it."
         )
     if settings.api_endpoint:
-        from zenml_vertex.cloud.endpoint import choose_endpoint
+        with client_required():
+            from zenml_vertex.cloud.endpoint import choose_endpoint
 
         try:
             choose_endpoint(region=_ANY_REGION, api_endpoint=settings.api_endpoint, environ={})

@@ -1,6 +1,7 @@
 """What holds for every command: help, suggestions, and errors as sentences."""
 
 import errno
+import logging
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -212,3 +213,35 @@ def test_an_interrupt_is_no_error(fail_with: Callable[..., Result]) -> None:
     """Ctrl-C ends a command with the status that shells expect."""
     result = fail_with(KeyboardInterrupt())
     assert (result.exit_code, result.stderr) == (130, "\nInterrupted.\n")
+
+
+def test_a_configuration_that_cannot_be_written_is_told_with_its_cure(
+    fail_with: Callable[..., Result], tmp_path: Path
+) -> None:
+    """With a HOME that is read-only or not there, the line says which variables lead elsewhere."""
+    for place in (tmp_path.parent, tmp_path, tmp_path / "config.yaml"):
+        shown = fail_with(OSError(errno.EROFS, "Read-only file system", str(place))).stderr
+        assert shown == (
+            f"Error: ZenML cannot write its configuration to {tmp_path} (Read-only file system). "
+            "Set HOME or ZENML_CONFIG_PATH to a folder that you may write to.\n"
+        )
+    other = PermissionError(errno.EACCES, "Permission denied", str(tmp_path.with_name("key.json")))
+    assert "ZENML_CONFIG_PATH" not in fail_with(other).stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_output_that_cannot_be_written_is_one_sentence(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At every level, a full disk behind stdout is told as that, and by no traceback of a log."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main([*path, "-h"], prog_name="zenml-vertex")
+        log = logging.StreamHandler(full)
+        log.handle(logging.makeLogRecord({"msg": "ZenML's own words"}))
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "Error: The output cannot be written: No space left on device.\n"
+    )

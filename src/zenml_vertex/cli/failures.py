@@ -43,8 +43,8 @@ def describe_failure(
     """
     if is_disk_full(error):
         return describe_full_disk(_find_full_folders(_iter_folders(error)))
-    if lacking := _describe_lacking(error):
-        return lacking
+    if known := _describe_lacking(error) or _describe_closed_configuration(error):
+        return known
     from zenml_vertex.foreign_text import clean_line
 
     if isinstance(error, OSError) and error.strerror:
@@ -82,6 +82,20 @@ def _describe_lacking(error: BaseException) -> str:
         if words in str(error):
             return f"{need}: {choose_program('install')} {shlex.quote(target)}"
     return ""
+
+
+def _describe_closed_configuration(error: BaseException) -> str:
+    """The sentence about ZenML's folder that cannot be written to; empty if it is not about it."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str):
+        return ""
+    folder, place = _find_zenml_folder().absolute(), Path(error.filename).absolute()
+    # What is above it could not be made, or is no folder.
+    if folder != place and folder not in place.parents and place not in folder.parents:
+        return ""
+    return (
+        f"ZenML cannot write its configuration to {folder} ({error.strerror}). Set HOME or "
+        "ZENML_CONFIG_PATH to a folder that you may write to."
+    )
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -152,9 +166,13 @@ def _iter_folders(error: BaseException) -> Iterator[Path]:
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         yield Path(os.fsdecode(error.filename)).absolute().parent
     # Where ZenML keeps its configuration and its own database.
-    yield Path(os.environ.get("ZENML_CONFIG_PATH") or click.get_app_dir("zenml"))
+    yield _find_zenml_folder()
     if temporary := os.environ.get("TMPDIR"):
         yield Path(temporary)
+
+
+def _find_zenml_folder() -> Path:
+    return Path(os.environ.get("ZENML_CONFIG_PATH") or click.get_app_dir("zenml"))
 
 
 def _find_full_folders(folders: Iterable[Path]) -> list[Path]:

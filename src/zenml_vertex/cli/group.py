@@ -1,6 +1,7 @@
 """Groups of commands: imported when called, helpful when mistyped, without tracebacks."""
 
 import errno
+import logging
 import os
 import shlex
 import sys
@@ -92,8 +93,9 @@ class Group(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                # Whoever read the output has seen enough, which click knows how to end.
+            if isinstance(error, OSError) and (error.errno == errno.EPIPE or _is_of_output(error)):
+                # Whoever read the output has seen enough, which click knows how to end; or it
+                # cannot be written, which `main` says.
                 raise
             _fail(error, ctx)
 
@@ -101,6 +103,8 @@ class Group(click.Group):
         # ZenML prints what other packages warn of on stdout, among what a command says.
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
+        # Nor does a log line that cannot be written print a traceback.
+        logging.raiseExceptions = False
         try:
             return super().main(*args, **options)
         except OSError as error:
@@ -134,6 +138,12 @@ def _fail(error: Exception, ctx: click.Context) -> NoReturn:
     command = f"{ctx.command_path} {ctx.invoked_subcommand}"
     program, arguments = ctx.find_root().command_path, ctx.meta[_ARGUMENTS]
     raise click.ClickException(describe_failure(error, command, program, arguments)) from error
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether an error was raised by printing."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code is click.echo.__code__ for frame in frames)
 
 
 def _give_up_broken_output() -> None:

@@ -195,7 +195,10 @@ class VertexStepOperatorSettings(BaseSettings):
         """Read what was written; names and types that are wrong are collected, with reasons."""
         if not isinstance(data, Mapping):
             return handler(data)
-        values, unreadable = join_spellings(data)
+        stripped = {
+            name: value.strip() if isinstance(value, str) else value for name, value in data.items()
+        }
+        values, unreadable = join_spellings(stripped)
         for name in [name for name in values if name not in cls.model_fields]:
             del values[name]
             if cls.model_config.get("extra") == "forbid":
@@ -321,7 +324,7 @@ def _read_json_texts(values: dict[str, Any], fields: Mapping[str, FieldInfo]) ->
         if isinstance(text := values[name], str):
             del values[name]
             try:
-                if text.strip():
+                if text:
                     values[name] = json.loads(text)
             except (ValueError, RecursionError):
                 # ZenML's own error shows the text, which may have secrets.

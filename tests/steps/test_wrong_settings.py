@@ -195,6 +195,38 @@ def test_right_settings_override_the_component() -> None:
     assert findings.settings.lingering_seconds == 300
 
 
+def test_spaces_around_a_value_are_not_part_of_it() -> None:
+    """Values as they are copied from a page or a file work, in a step and at registration."""
+    written: dict[str, Any] = {
+        "accelerator_count": "1",
+        "accelerator_type": "T4",
+        "api_endpoint": "http://127.0.0.1:8085",
+        "boot_disk_type": "pd-standard",
+        "disk_size_gb": "200",
+        "environment_secrets": "secret-manager",
+        "machine_type": "n1-standard-8",
+        "on_client_exit": "detach",
+        "project": "my-project",
+        "region": "europe-west4",
+        "restart_job_on_worker_restart": "true",
+        "service_account": "trainer@my-project.iam.gserviceaccount.com",
+        "service_account_path": "/keys/trainer.json",
+    }
+    arguments = {"timeout": "60s", "strategy": "spot", "replica_count": "1", "tensorboard": ""}
+
+    def pad(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: f" {value}\n" for name, value in values.items()}
+
+    for kind in (VertexStepOperatorSettings, VertexStepOperatorConfig):
+        right = kind(**written, additional_training_job_args=arguments)
+        padded = kind(**pad(written), additional_training_job_args=pad(arguments))
+        assert padded.to_job_fields() == right.to_job_fields()
+        assert not padded.to_job_fields().unreadable
+        assert {name: getattr(padded, name) for name in written if name != "disk_size_gb"} == {
+            name: getattr(right, name) for name in written if name != "disk_size_gb"
+        }
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

@@ -2,7 +2,8 @@
 
 A reader returns None for a value that is unset. An unset field is left out of the
 request, so that Vertex AI's own default holds. What counts as unset depends on the
-kind of value:
+kind of value; spaces and line ends around a text, which a secret or a copied line may have, are not
+part of it:
 
 - string, enum, duration: None and the empty string. ZenML and its built-in operator
   keep components whose strings were never filled in as `""`.
@@ -78,6 +79,7 @@ def show_value(value: Any, most: int = _MAX_SHOWN_CHARACTERS) -> str:
 
 def read_string(value: Any) -> str | None:
     """A string, as it is written."""
+    value = _strip(value)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -104,6 +106,7 @@ ENUM_READERS = frozenset({read_enum, read_accelerator_type})
 
 def read_duration(value: Any) -> str | None:
     """A number of seconds, as a number or as the API writes it, such as `3600s`."""
+    value = _strip(value)
     if value is None or value == "":
         return None
     if _is_number(value) and 0 <= value <= _MAX_SECONDS:
@@ -116,6 +119,7 @@ def read_duration(value: Any) -> str | None:
 
 def read_integer(value: Any) -> int | None:
     """An integer of 32 bits, or a string of digits as the API's JSON has it too."""
+    value = _strip(value)
     if value is None:
         return None
     if isinstance(value, str) and _INTEGER.fullmatch(value):
@@ -220,6 +224,10 @@ def has_reference(value: Any, depth: int = 0) -> bool:
 def _is_empty(value: Any) -> bool:
     """Whether nothing was written: None, or an empty string, list or object."""
     return value is None or (isinstance(value, (str, list, Mapping)) and not value)
+
+
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _is_number(value: Any) -> bool:

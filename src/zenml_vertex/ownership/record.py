@@ -25,7 +25,7 @@ from zenml.utils.pagination_utils import depaginate
 from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin, load_builtin_flavor
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
-from zenml_vertex.foreign_text import clean_sentence
+from zenml_vertex.foreign_text import clean_sentence, presentable
 from zenml_vertex.steps.server import describe_refusal, describe_server
 
 OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
@@ -177,16 +177,16 @@ def _server_errors(verb: str) -> Iterator[None]:
     try:
         yield
     except CredentialsNotValid as error:
-        raise FlavorOwnershipError(describe_refusal(error)) from error
+        raise FlavorOwnershipError(describe_refusal(error)) from presentable(error)
     except (IllegalOperationError, AuthorizationException) as error:
         raise FlavorOwnershipError(
             f"You are not allowed to {verb} the flavor `{FLAVOR_NAME}` on {describe_server()}: "
             f"{clean_sentence(str(error))} Ask an administrator of the server to run the same "
             "command; `zenml status` shows who you are."
-        ) from error
+        ) from presentable(error)
     except (RequestException, RuntimeError) as error:
         # ZenML's REST store wraps the first of its requests in a RuntimeError.
         reason = error if isinstance(error, RequestException) else error.__cause__
         if not isinstance(reason, RequestException):
             raise
-        raise FlavorOwnershipError(describe_refusal(error)) from error
+        raise FlavorOwnershipError(describe_refusal(error)) from presentable(error)

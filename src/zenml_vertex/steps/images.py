@@ -12,7 +12,7 @@ from zenml.config.build_configuration import BuildConfiguration
 from zenml.config.docker_settings import PythonEnvironmentExportMethod
 
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.foreign_text import clean_sentence
+from zenml_vertex.foreign_text import clean_sentence, presentable
 from zenml_vertex.installation import NAME
 from zenml_vertex.job.images import ImagePlan, advise_image
 from zenml_vertex.steps.own_package import find_image_parts
@@ -102,4 +102,4 @@ def find_image(info: "StepRunInfo") -> str:
         raise VertexStepOperatorError(
             f"No image for step `{info.pipeline_step_name}`: {said} In a dynamic pipeline, name "
             "the step in `@pipeline(depends_on=[...])` so that its image is built."
-        ) from error
+        ) from presentable(error)

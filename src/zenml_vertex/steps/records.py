@@ -22,6 +22,7 @@ from zenml.orchestrators.publish_utils import (
 
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.protocols import StepRunNews, StepRunRecord
+from zenml_vertex.foreign_text import presentable
 from zenml_vertex.job.raised import Raised, read_raised
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
 from zenml_vertex.steps.server import describe_refusal, server_errors
@@ -173,8 +174,8 @@ def _step_run_errors(step_run_id: str) -> Iterator[None]:
             try:
                 Client().zen_store.get_user()
             except KeyError as nothing:
-                raise ServerUnreachable(describe_refusal(nothing)) from error
+                raise ServerUnreachable(describe_refusal(nothing)) from presentable(error)
             raise StepRunNotFound(
                 f"Step run {step_run_id} does not exist on the ZenML server. Was its pipeline run "
                 "deleted? `zenml pipeline runs list` shows those that are left."
-            ) from error
+            ) from presentable(error)

@@ -46,11 +46,11 @@ def demo(
     """Run a pipeline whose training step is a Vertex AI job, all of it on this machine.
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
-    temporary folder, and stops them at the end; --keep leaves the folder. Your ZenML,
-    gcloud and Docker configuration is not changed, and only `--runtime docker` reads
-    any of it: which Docker engine you use. It needs one that answers, whose containers
-    can share the machine's network (in Docker Desktop: Settings, Resources, Network,
-    Enable host networking).
+    temporary folder, and stops them at the end; --keep leaves the folder. Your
+    configuration of ZenML, gcloud and Docker is not changed, and only `--runtime docker`
+    reads any of it: which Docker engine you use. It needs one that answers, whose
+    containers can share the machine's network (in Docker Desktop: Settings, Resources,
+    Network, Enable host networking).
     """
     require_extra("demo", "The demo")
     from zenml_vertex.local_stack.demo.demo import DemoError, run_demo

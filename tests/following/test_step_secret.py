@@ -117,7 +117,7 @@ def test_a_secret_that_cannot_be_destroyed_is_named(caplog: pytest.LogCaptureFix
     world.secrets.errors = [PermissionDenied("no", code=403)]
     assert not world.secret.destroy()
     assert NAME.delete_command in caplog.text
-    assert "It expires by itself." in caplog.text
+    assert "The secret expires by itself." in caplog.text
     assert world.secret.destroy()
     assert world.secrets.kept == {}
 

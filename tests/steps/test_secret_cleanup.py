@@ -10,6 +10,7 @@ from zenml.exceptions import RunStoppedException
 
 from tests.support.components import make_operator
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
+from zenml_vertex.errors import CredentialsError
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.secrets import SecretName
@@ -74,6 +75,25 @@ def test_the_secret_of_a_step_on_a_second_step_operator_is_destroyed(
     step_run = _store(operator)
     asked.cleanup_step_submission(step_run)
     assert _count(operator) == 0
+
+
+def test_a_secret_that_cannot_be_reached_is_named(
+    operator: VertexStepOperator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A login that has expired when the step ends leaves a line with the command for later."""
+
+    def refuse(*_: object) -> None:
+        raise CredentialsError("The login has expired.")
+
+    step_run = _store(operator)
+    monkeypatch.setattr(operator._pool, "connect", refuse)
+    operator.cleanup_step_submission(step_run)
+    (line,) = caplog.messages
+    assert (
+        "environment: The login has expired. The secret expires by itself. To destroy it now: "
+        in line
+    )
+    assert line.endswith("zenml-vertex jobs cancel --orphans --step-operator vertex")
 
 
 def test_the_secret_of_a_detached_job_stays(

@@ -110,8 +110,8 @@ class StepLog:
     def warn_secret_left(self, command: str, error: VertexStepOperatorError) -> None:
         """The secret of a step that has ended is still there."""
         logger.warning(
-            "%s: could not destroy the secret with its environment: %s It expires by itself. To "
-            "destroy it now: %s",
+            "%s: could not destroy the secret with its environment: %s The secret expires by "
+            "itself. To destroy it now: %s",
             self,
             error,
             command,

@@ -36,7 +36,7 @@ from zenml_vertex.steps.own_package import find_image_parts
 from zenml_vertex.steps.owner import find_owner
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
-from zenml_vertex.steps.step_secrets import open_secret
+from zenml_vertex.steps.step_secrets import destroy_secret, open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
@@ -274,10 +274,14 @@ class VertexStepOperator(BaseStepOperator):
         """Destroy the secret of a step run that has finished."""
         owner = self._find_owner(step_run)
         settings = owner.get_settings(step_run)
-        log, attempt = _open_log(step_run), Attempt(str(step_run.id))
-        if settings.environment_secrets == "secret-manager":
-            connection = self._pool.connect(owner.choose_key(settings), owner.access_connector)
-            open_secret(settings, connection, self._clock, attempt, log).destroy()
+        destroy_secret(
+            settings,
+            lambda: self._pool.connect(owner.choose_key(settings), owner.access_connector),
+            self._clock,
+            Attempt(str(step_run.id)),
+            _open_log(step_run),
+            step_operator=owner.name,
+        )
 
     def connect(self) -> "Connection":
         """A connection to Vertex AI with the component's own settings.

@@ -1,9 +1,10 @@
 """The setting `environment_secrets`: what it needs, and the secret of a step that has it."""
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.errors import ConfigurationError, VertexStepOperatorError
 from zenml_vertex.following.step_secret import StepSecret
 from zenml_vertex.job.secrets import SecretName
 
@@ -65,6 +66,39 @@ def open_secret(
         SecretName.of(connection.identity.project, attempt),
         is_used=settings.environment_secrets == "secret-manager",
     )
+
+
+def destroy_secret(
+    settings: "VertexStepOperatorSettings",
+    connect: "Callable[[], Connection]",
+    clock: "Clock",
+    attempt: "Attempt",
+    log: "StepLog",
+    *,
+    step_operator: str,
+) -> None:
+    """Destroy the secret of a step run that has finished, if it used one.
+
+    If that fails, the log has the command that does it later.
+
+    Args:
+        settings: The step's settings over the component's.
+        connect: Connects to where its job was.
+        clock: Where time comes from.
+        attempt: The attempt at the step run.
+        log: The lines about the step.
+        step_operator: Name of the component.
+    """
+    if settings.environment_secrets != "secret-manager":
+        return
+    try:
+        connection = connect()
+    except VertexStepOperatorError as error:
+        # Without a connection, the project is not known.
+        command = ["zenml-vertex", "jobs", "cancel", "--orphans", "--step-operator", step_operator]
+        log.warn_secret_left(shlex.join(command), error)
+        return
+    open_secret(settings, connection, clock, attempt, log).destroy()
 
 
 def read_secret_first(command: Sequence[str]) -> list[str]:

@@ -162,4 +162,6 @@ $(STAMP): pyproject.toml constraints.txt .ci/uv.txt
 	@touch $(DEMO) $@
 
 clean: ## Remove everything that these targets have made in this folder
-	rm -rf $(VENV) .venv-oldest .venv-wheel dist .cache .demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-docs .venv-oldest .venv-wheel dist .cache .demo .coverage \
+		.hypothesis .import_linter_cache .mypy_cache .ruff_cache .pytest_cache
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

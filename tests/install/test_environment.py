@@ -131,6 +131,19 @@ def test_make_looks_for_no_python_that_is_not_needed(
     assert (machine.environment / ".demo").exists()
 
 
+def test_clean_removes_what_the_targets_make(tmp_path: Path) -> None:
+    """All that Git ignores and a target has made goes, and nothing else."""
+    made = [".cache/site/html/index.html", ".coverage", ".hypothesis/examples/a", "dist/a.whl"]
+    made += [".venv/bin/python", ".venv-oldest/a", ".import_linter_cache/a", "src/__pycache__/a"]
+    kept = ["src/a.py", ".zen/config.yaml", ".git/a"]
+    for name in [*made, *kept]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "-C", tmp_path, "-f", ROOT / "Makefile", "clean"], check=True)
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == set(kept)
+
+
 def test_without_a_right_python_the_others_are_named(machine: Machine) -> None:
     """Only too old ones: nothing is made, and the message says what there is and what to do."""
     machine.add("python3", "3.9")

@@ -20,9 +20,9 @@ from zenml.utils.pipeline_docker_image_builder import PipelineDockerImageBuilder
 import zenml_vertex
 from tests.support.components import make_operator
 from tests.support.pages import ROOT
+from zenml_vertex.steps import uv_freeze
 from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.own_package import choose_image_parts, find_image_parts, read_files
-from zenml_vertex.steps.uv_freeze import leave_out_own
 
 if TYPE_CHECKING:
     from zenml.stack import Stack
@@ -129,9 +129,22 @@ def test_a_copy_of_this_environment_by_an_older_uv_has_not_this_package() -> Non
         "-e file:///src/zenml-vertex",
         *others,
     ]
-    assert list(leave_out_own(lines, "file:///src/zenml-vertex/")) == others
+    assert list(uv_freeze.leave_out_own(lines, "file:///src/zenml-vertex/")) == others
     (build,) = build_configurations({"train": make_step(_BY_UV)})
     assert "--exclude" not in str(build.settings.replicate_local_python_environment)
+
+
+def test_a_uv_that_fails_makes_no_empty_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image without the packages of this machine would only fail in its job."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"`uv pip freeze`.*Install uv, or set"):
+        uv_freeze.main()
+    (tmp_path / "uv").write_text("#!/bin/sh\necho zenml==0.98.0\nexit 2\n", "utf-8")
+    (tmp_path / "uv").chmod(0o755)
+    with pytest.raises(SystemExit, match=r"^2$"):
+        uv_freeze.main()
 
 
 @pytest.mark.parametrize("replicated", [None, False, ["cat", "requirements.txt"]])

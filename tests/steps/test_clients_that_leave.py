@@ -131,7 +131,7 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     asked = run_python(local_stack, ASK, step_run_id, "running", evil)
     assert "status: running" in asked
     assert "is not the name of a Vertex AI job" in asked
-    cancel = f"zenml-vertex jobs cancel {name.rsplit('/', 1)[-1]}"
+    cancel = f"gcloud ai custom-jobs cancel {name.rsplit('/', 1)[-1]}"
     assert cancel in asked
     answer = send_request(f"{local_stack.emulator_url}/v1/{name}:cancel", method="POST", body={})
     assert answer.status == 200

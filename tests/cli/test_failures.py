@@ -25,6 +25,20 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise click.ClickException("The ZenML server did not start.")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_is_not_that_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `> /dev/full`, nobody is sent to free space where there is some."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(OSError, match="No space left"),
+        working_folder("x-"),
+    ):
+        click.echo(b"The stack is ready.", full)
+
+
 def test_another_failure_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With space on the disk, an error is not blamed on it, and a folder to keep is kept."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -4,6 +4,7 @@ import errno
 import os
 import shlex
 import shutil
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,12 @@ def is_disk_full(error: BaseException) -> bool:
     )
 
 
+def is_of_output(error: BaseException) -> bool:
+    """Whether an error was raised by printing."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code is click.echo.__code__ for frame in frames)
+
+
 def describe_full_disk(folders: Iterable[Path]) -> str:
     """The sentence about a full disk.
 
@@ -148,7 +155,7 @@ def working_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
     try:
         yield folder
     except Exception as error:
-        if is_disk_full(error) or _find_full_folders([folder]):
+        if not is_of_output(error) and (is_disk_full(error) or _find_full_folders([folder])):
             raise click.ClickException(
                 f"The disk is full at {folder.parent}. Free some space, or set TMPDIR to a folder "
                 "on another disk."

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from zenml_vertex.cli.failures import describe_failure
+from zenml_vertex.cli.failures import describe_failure, is_of_output
 from zenml_vertex.cli.signals import INTERRUPTED
 
 _ARGUMENTS = f"{__name__}.arguments"
@@ -93,7 +93,7 @@ class Group(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and (error.errno == errno.EPIPE or _is_of_output(error)):
+            if isinstance(error, OSError) and (error.errno == errno.EPIPE or is_of_output(error)):
                 # Whoever read the output has seen enough, which click knows how to end; or it
                 # cannot be written, which `main` says.
                 raise
@@ -138,12 +138,6 @@ def _fail(error: Exception, ctx: click.Context) -> NoReturn:
     command = f"{ctx.command_path} {ctx.invoked_subcommand}"
     program, arguments = ctx.find_root().command_path, ctx.meta[_ARGUMENTS]
     raise click.ClickException(describe_failure(error, command, program, arguments)) from error
-
-
-def _is_of_output(error: OSError) -> bool:
-    """Whether an error was raised by printing."""
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_code is click.echo.__code__ for frame in frames)
 
 
 def _give_up_broken_output() -> None:

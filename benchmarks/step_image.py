@@ -1,23 +1,23 @@
 """What each step operator adds to a step's image, and to the start of its container.
 
 Run as `make bench-image`. Megabytes: what each component brings into an image, installed
-into an environment that has ZenML already, as ZenML's image builds do. Milliseconds: a
-process that imports the operator, as ZenML does in every step container, against one
-that imports ZenML's base class only; medians of runs taken in turn.
+into an environment that has ZenML already, as ZenML's image builds do. Milliseconds of
+a processor: a process that imports the operator, as ZenML does in every step container,
+against one that imports ZenML's base class only; the least of runs taken in turn, because
+whatever else the machine does only adds to them.
 """
 
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 from zenml_vertex.steps.own_package import ImageParts, find_image_parts
 
-RUNS = 7
+RUNS = 9
 BASE = "import zenml.step_operators"
 OPERATORS = {
     "zenml-vertex": "import zenml_vertex.steps.operator",
@@ -48,15 +48,14 @@ def measure_megabytes(operator: str) -> float:
 
 
 def measure_milliseconds() -> dict[str, float]:
-    """Milliseconds that each operator adds to a Python process, beyond ZenML's base class."""
+    """Milliseconds of a processor that each operator adds to what ZenML's base class takes."""
     seconds: dict[str, list[float]] = {name: [] for name in ("", *OPERATORS)}
-    for _ in range(RUNS + 1):
+    for _ in range(RUNS):
         for name, taken in seconds.items():
             program = f"{BASE}\n{OPERATORS.get(name, '')}"
             taken.append(_time(program, is_builtin=name == "built-in"))
-    # The first of each is a warm-up.
-    median = {name: statistics.median(taken[1:]) for name, taken in seconds.items()}
-    return {name: 1000 * (median[name] - median[""]) for name in OPERATORS}
+    least = {name: min(taken) for name, taken in seconds.items()}
+    return {name: 1000 * (least[name] - least[""]) for name in OPERATORS}
 
 
 def _find_parts(operator: str) -> ImageParts:
@@ -73,14 +72,20 @@ def _size(folder: Path) -> int:
 
 def _time(program: str, *, is_builtin: bool) -> float:
     environment = {**os.environ, "ZENML_VERTEX_DISABLE": "1" if is_builtin else "0"}
-    start = time.perf_counter()
+    start = _read_processor_seconds()
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         env=environment,
         check=True,
         capture_output=True,
     )
-    return time.perf_counter() - start
+    return _read_processor_seconds() - start
+
+
+def _read_processor_seconds() -> float:
+    """What the processes that have ended took of the processors."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

@@ -31,6 +31,21 @@ FORMER_HOOK = "zenml_vertex.ownership.hook"
 # anybody's code, and no command of this package asks for it.
 RELEASED = False
 _ANY_UPGRADE = "install a newer version of zenml-vertex"
+# `python -m` finds a module in the current folder first, whoever has put it there; Python 3.10
+# has no `-P`, and `-I` would ignore PYTHONPATH.
+_RUN = (
+    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+
+def module_command(module: str) -> list[str]:
+    """The command that runs a module with this Python, as `-m` does from a folder of its own.
+
+    Args:
+        module: Its name; arguments may follow.
+    """
+    return [sys.executable, "-c", _RUN, module]
 
 
 @cache

@@ -52,6 +52,31 @@ def test_a_server_serves_on_the_socket_that_it_is_given(tmp_path: Path) -> None:
     server.stop()
 
 
+def test_a_module_in_the_current_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever could write to the folder that a stack was started in, such as /tmp, ran code as you.
+
+    Each server imported from there first, with the ZenML server's password in its environment.
+    """
+    for name in ("zenml_vertex", "uvicorn", "runpy", "vertex_emulator"):
+        (tmp_path / f"{name}.py").write_text("open('planted', 'w').close()", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    server = Server(
+        "storage",
+        STORAGE,
+        ["a-bucket"],
+        environment={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        log=tmp_path / "log",
+        listener=open_listener(),
+    )
+    try:
+        server.wait_until_ready(30)
+    finally:
+        server.stop()
+    assert not (tmp_path / "planted").exists()
+
+
 def test_a_server_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
     """The error names the server and its exit status and shows its last log lines."""
     server = Server(

@@ -147,6 +147,31 @@ def test_a_uv_that_fails_makes_no_empty_list(
         uv_freeze.main()
 
 
+def test_the_list_of_packages_is_not_made_by_a_module_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever could write to the folder where a pipeline was started ran code as its user."""
+    for name in ("zenml_vertex", "runpy", "json"):
+        (tmp_path / f"{name}.py").write_text("open('planted', 'w').close()", "utf-8")
+    (tmp_path / "uv").write_text("#!/bin/sh\necho zenml==0.98.0\n", "utf-8")
+    (tmp_path / "uv").chmod(0o755)
+    (build,) = build_configurations({"train": make_step(_BY_UV)})
+    words = build.settings.replicate_local_python_environment
+    assert isinstance(words, list)
+    monkeypatch.chdir(tmp_path)
+    # As ZenML runs it.
+    listed = subprocess.run(
+        " ".join(words),
+        shell=True,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not (tmp_path / "planted").exists()
+    assert listed.stdout == "zenml==0.98.0\n", listed.stderr
+
+
 @pytest.mark.parametrize("replicated", [None, False, ["cat", "requirements.txt"]])
 def test_other_docker_settings_reach_zenml_as_they_are(replicated: list[str] | bool | None) -> None:
     """A command of the user's own stays theirs, and an image without the stack gets no files."""

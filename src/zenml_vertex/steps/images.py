@@ -13,7 +13,7 @@ from zenml.config.docker_settings import PythonEnvironmentExportMethod
 
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.foreign_text import clean_sentence, presentable
-from zenml_vertex.installation import NAME
+from zenml_vertex.installation import NAME, module_command
 from zenml_vertex.job.images import ImagePlan, advise_image
 from zenml_vertex.steps.own_package import find_image_parts
 
@@ -28,7 +28,8 @@ DOCKER_IMAGE_KEY = "vertex_step_operator"
 # How ZenML lists the packages of this machine for an image -> the same without this package,
 # which such a list would name by its version, for any index to answer.
 _PIP_FREEZE = ["pip", "freeze", "--exclude", NAME]
-_UV_FREEZE = [shlex.quote(sys.executable), "-m", "zenml_vertex.steps.uv_freeze"]
+# ZenML hands the words to a shell as they are.
+_UV_FREEZE = [shlex.quote(word) for word in module_command("zenml_vertex.steps.uv_freeze")]
 _FREEZES = {
     True: _PIP_FREEZE,
     PythonEnvironmentExportMethod.PIP_FREEZE: _PIP_FREEZE,

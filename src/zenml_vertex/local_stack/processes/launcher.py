@@ -16,6 +16,8 @@ from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
 
+from zenml_vertex.installation import module_command
+
 # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _PR_SET_PDEATHSIG = 1
 # The target for a program that is not Python; its arguments are the command line.
@@ -30,7 +32,7 @@ def build_command(descriptor: int, target: str, arguments: tuple[str, ...]) -> l
         target: `module:function`; it takes no arguments and reads `sys.argv`.
         arguments: What it finds there.
     """
-    return [sys.executable, "-m", __name__, str(descriptor), target, *arguments]
+    return [*module_command(__name__), str(descriptor), target, *arguments]
 
 
 def plan_end_with_parent(number: int) -> Callable[[], None] | None:

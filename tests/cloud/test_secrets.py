@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 import requests
@@ -84,6 +85,30 @@ def test_a_secret_that_somebody_has_put_there_is_not_used(
         timeout=10,
     )
     assert base64.b64decode(answer.json()["payload"]["data"]) == PAYLOAD
+
+
+def test_a_version_that_somebody_has_added_first_is_not_used(
+    emulator: VertexEmulator, secrets: SecretManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever could only add versions chose the environment of a container, by being faster.
+
+    The job reads the first version, and the step's own was the second.
+    """
+    create = SecretManager._create
+
+    def create_and_be_late(*arguments: Any) -> requests.Response:
+        created = create(*arguments)
+        body = {"payload": {"data": base64.b64encode(b'{"PATH":"/planted"}').decode()}}
+        requests.post(f"{emulator.url}/v1/{NAME}:addVersion", json=body, timeout=10)
+        return created
+
+    with monkeypatch.context() as late:
+        late.setattr(SecretManager, "_create", create_and_be_late)
+        with pytest.raises(ServiceUnavailable, match="has a version of another client") as caught:
+            secrets.store(NAME, SECRET, PAYLOAD)
+    assert "hidden" not in str(caught.value)
+    assert secrets.list("my-project") == ()
+    secrets.store(NAME, SECRET, PAYLOAD)
 
 
 def test_a_deleted_secret_that_is_still_seen_is_tried_again(

@@ -22,6 +22,7 @@ _GOOGLE = "https://secretmanager.googleapis.com"
 _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY = 401, 403, 404, 409, 429
 _FIRST_SERVER_ERROR = 500
 _PAGE_SIZE = 250
+_FIRST_VERSION = "/versions/1"
 # The thread on which the steps of a dynamic pipeline end waits for a delete.
 _DELETE_SECONDS = 5.0
 
@@ -56,6 +57,14 @@ class SecretManager:
         body = {"payload": {"data": base64.b64encode(payload).decode("ascii")}}
         added = self._service.call("POST", f"/v1/{name}:addVersion", action, body=body)
         self._check(added, action, parsed.project)
+        if not str(self._service.read(added, action).get("name")).endswith(_FIRST_VERSION):
+            # Containers read the first version.
+            self.delete(name)
+            raise ServiceUnavailable(
+                f"Secret Manager has a version of another client in {name}, which was added before "
+                "the environment of the step was. The secret was deleted. If this happens again, "
+                "see in the project's audit log who has added it."
+            )
 
     def delete(self, name: str) -> None:
         action = f"deleting {name}"

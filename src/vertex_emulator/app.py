@@ -1,26 +1,25 @@
 """HTTP requests to calls of handlers, and their answers back to HTTP."""
 
 import logging
-import os
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, request_response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vertex_emulator.core.clock import Clock
 from vertex_emulator.core.errors import ApiError, invalid_argument
 from vertex_emulator.core.folders import DataDirError
-from vertex_emulator.core.users import describe_user
 from vertex_emulator.http.callers import Caller
-from vertex_emulator.http.calls import CallRecord, Calls
+from vertex_emulator.http.calls import CallRecord, Calls, shorten
 from vertex_emulator.http.guard import find_objection
 from vertex_emulator.http.messages import ApiRequest, render, render_error
 from vertex_emulator.http.routes import EMULATOR, VERSIONS, Handler, Route
-from vertex_emulator.http.server import CONNECTION
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
 _JSON = "application/json"
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Injector(Protocol):
@@ -48,7 +46,7 @@ def build_app(
     identify: Callable[[str | None], Caller],
     calls: Calls,
     clock: Clock,
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application of an emulator.
 
     Args:
@@ -65,10 +63,9 @@ def build_app(
         async def endpoint(request: Request) -> Response:
             moment = clock.now()
             # `request.url` cannot be read if the header Host is invalid.
-            path = str(request.scope["path"])
+            method, path = shorten(request.method), shorten(str(request.scope["path"]))
             caller = Caller()
             try:
-                _refuse_strangers(request, route.service.names if route else ())
                 body = await _read_body(request)
                 if route is not None and route.service.takes_json:
                     _refuse_forms(request, body)
@@ -91,13 +88,13 @@ def build_app(
                 reply = render_error(error)
             except ClientDisconnect:
                 reply = Response(status_code=499)
-            logger.debug("%s %s: %s", request.method, path, reply.status_code)
+            logger.debug("%s %s: %s", method, path, reply.status_code)
             if route is None or route.service is not EMULATOR:
                 calls.add(
                     CallRecord(
                         time=moment,
                         identity=caller.identity,
-                        method=request.method,
+                        method=method,
                         path=path,
                         route=route.path if route else None,
                         status=reply.status_code,
@@ -107,22 +104,67 @@ def build_app(
 
         return endpoint
 
-    app = Starlette(
-        routes=[
-            *(
-                StarletteRoute(
-                    route.path.replace("{version}", version),
-                    build_endpoint(route, version),
-                    methods=[route.method],
-                )
-                for route in routes
-                for version in (VERSIONS if "{version}" in route.path else ("",))
+    served = [
+        (
+            StarletteRoute(
+                route.path.replace("{version}", version),
+                build_endpoint(route, version),
+                methods=[route.method],
             ),
-            StarletteRoute("/{path:path}", build_endpoint(None), methods=_METHODS),
-        ]
-    )
+            route.service.names,
+        )
+        for route in routes
+        for version in (VERSIONS if "{version}" in route.path else ("",))
+    ]
+    app = Starlette(routes=[*(route for route, _ in served), _Rest(build_endpoint(None))])
     app.router.redirect_slashes = False
-    return app
+    return _Gate(app, [(route, names) for route, names in served if names])
+
+
+class _Rest(BaseRoute):
+    """Takes what no other route takes: Starlette's own answers are not Google's."""
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app = request_response(endpoint)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return Match.FULL, {"path_params": {"path": scope["path"].removeprefix("/")}}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class _Gate:
+    """Refuses what web pages send, before anything else reads it: jobs run commands as its user.
+
+    It records nothing of it, or a page could push out the calls of clients. Other users of the
+    machine do not get so far: the server hangs up.
+
+    Args:
+        app: What is behind it.
+        named: Routes whose server has further names than `localhost`, and these names.
+    """
+
+    def __init__(self, app: ASGIApp, named: Sequence[tuple[BaseRoute, Sequence[str]]]) -> None:
+        self._app = app
+        self._named = named
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {
+            name
+            for route, names in self._named
+            if route.matches(scope)[0] is Match.FULL
+            for name in names
+        }
+        headers = (
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        )
+        objection = find_objection(headers, names)
+        if objection is None:
+            await self._app(scope, receive, send)
+        else:
+            refusal = render_error(ApiError("PERMISSION_DENIED", objection))
+            await refusal(scope, receive, send)
 
 
 def _perform(handler: Handler, request: ApiRequest) -> Response:
@@ -142,26 +184,6 @@ def _perform(handler: Handler, request: ApiRequest) -> Response:
 def _refuse_route(request: ApiRequest) -> Any:
     route = f"{request.path['method']} /{request.path['path']}"
     raise ApiError("UNIMPLEMENTED", f"The emulator does not serve {route}.")
-
-
-def _refuse_strangers(request: Request, names: Collection[str]) -> None:
-    """Refuse what others and web pages send: jobs run commands on this machine, as its user.
-
-    Raises:
-        ApiError: PERMISSION_DENIED for another user's process, for a browser, and for a host's
-            name that happens to resolve to this machine.
-    """
-    stranger = request.scope[CONNECTION].stranger
-    if stranger:
-        owner = describe_user(os.geteuid())
-        raise ApiError(
-            "PERMISSION_DENIED",
-            f"The emulator answers its own user, {owner}, and root; this request comes from "
-            f"{stranger}. Run the client as that user, or an emulator of your own.",
-        )
-    objection = find_objection(request.headers.items(), names)
-    if objection:
-        raise ApiError("PERMISSION_DENIED", objection)
 
 
 def _refuse_forms(request: Request, body: bytes) -> None:

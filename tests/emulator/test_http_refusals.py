@@ -126,6 +126,32 @@ def test_requests_from_web_pages_are_refused(
     assert call(emulator, "POST", "/token", data={}, headers=headers).status_code == 403
 
 
+def test_a_page_leaves_no_records(emulator: VertexEmulator) -> None:
+    """A page in a browser could push out the records of the user's own calls with its own."""
+    call(emulator, "GET", "/v1/nothing", headers={"Origin": "https://evil.example"})
+    assert emulator.calls == ()
+
+
+def test_a_path_is_kept_and_logged_cut_and_without_escapes(
+    emulator: VertexEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job with the emulator's address could fill its memory, and steer the owner's terminal.
+
+    `--log-level debug` wrote the path of each request as it was, and each was kept in full.
+    """
+    with caplog.at_level("DEBUG", "vertex_emulator"):
+        call(emulator, "GET", "/%1b]0;pwned%07%c2%9b%0aforged%20line")
+        call(emulator, "GET", "/" + "A" * 60_000)
+        call(emulator, "B" * 60_000, "/")
+    first, second, third = emulator.calls
+    assert first.path == "/%1B]0;pwned%07%C2%9B%0Aforged line"
+    assert second.path == f"/{'A' * 499} [...] (60001 characters)"
+    assert third.method == f"{'B' * 500} [...] (60000 characters)"
+    lines = [record.getMessage() for record in caplog.records if "pwned" in record.getMessage()]
+    assert lines == ["GET /%1B]0;pwned%07%C2%9B%0Aforged line: 501"]
+    assert max(len(record.getMessage()) for record in caplog.records) < 2000
+
+
 def test_the_metadata_servers_name_is_for_its_routes_only(emulator: VertexEmulator) -> None:
     """Whatever resolves the metadata server's name to loopback reaches nothing but metadata."""
     headers = {"Host": "metadata.google.internal", "Metadata-Flavor": "Google"}

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_process_of_another_user_is_refused(emulator: VertexEmulator, job_of: 
         env={"REQUEST": request, "PATH": os.defpath},
         user=NOBODY,
         capture_output=True,
-        check=True,
+        check=False,
         timeout=60,
     )
     assert done.stdout.startswith(b"HTTP/1.1 403 ")
@@ -79,14 +80,60 @@ def test_whoever_does_not_wait_for_the_answer_is_refused(
                 f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
             )
-    # The emulator reads them at its own pace.
-    for _ in range(100):
-        call(emulator, "GET", "/emulator/health")
-        if len(emulator.calls) == 20:
-            break
-    assert len(emulator.calls) == 20
-    assert {item.status for item in emulator.calls} <= {403, 499}
-    assert emulator.jobs == ()
+    # Connections are answered in the order in which they were made.
+    assert call(emulator, "GET", "/emulator/health").status_code == 200
+    assert emulator.jobs == emulator.calls == ()
+
+
+def send_raw(emulator: VertexEmulator, request: str) -> bytes:
+    """Send bytes as the user that this thread acts as, and read until the emulator hangs up."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as connection:
+        # The end of what was not read is a reset.
+        with suppress(ConnectionError):
+            connection.sendall(request.encode("ascii"))
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                answer += piece
+    return answer
+
+
+@needs_root
+def test_another_users_idle_connections_are_cut(emulator: VertexEmulator) -> None:
+    """Any user of the machine could hold connections open until the emulator answered nobody.
+
+    Each took one of its file descriptors, and the clients of its own user got no connection.
+    """
+    with as_nobody():
+        answers = [send_raw(emulator, "") for _ in range(3)]
+    assert all(answer.startswith(b"HTTP/1.1 403 Forbidden\r\n") for answer in answers)
+
+
+@needs_root
+def test_another_user_leaves_no_records(emulator: VertexEmulator) -> None:
+    """Any user of the machine could fill the memory with paths, and push out the owner's calls."""
+    call(emulator, "GET", f"/v1/{PARENT}/customJobs")
+    with as_nobody():
+        assert call(emulator, "GET", "/" + "A" * 60_000).status_code == 403
+    assert [item.status for item in emulator.calls] == [200]
+
+
+@needs_root
+@pytest.mark.parametrize("request_line", ["GET /%0aX", "BREW /emulator/health", "PATCH /token"])
+def test_no_path_and_no_method_leads_around_the_guard(
+    emulator: VertexEmulator, request_line: str
+) -> None:
+    """Any user of the machine could tell an emulator by the answers that no route of it gave.
+
+    A page in a browser got them too.
+    """
+    head = f"{request_line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    with as_nobody():
+        assert send_raw(emulator, f"{head}\r\n").startswith(b"HTTP/1.1 403 ")
+    page = send_raw(emulator, f"{head}Origin: https://evil.example\r\n\r\n")
+    assert page.startswith(b"HTTP/1.1 403 ")
+    assert b"does not answer browsers" in page
+    assert send_raw(emulator, f"{head}\r\n").startswith(b"HTTP/1.1 501 ")
 
 
 def connect(client: socket.socket, address: str, listener: socket.socket) -> socket.socket:

@@ -5,12 +5,22 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time
 
 # A week at one call in ten seconds is 60,480.
 MAX_CALLS = 100_000
+# Longer than any path of Vertex AI's that a client asks for.
+_MOST_CHARACTERS = 500
+
+
+def shorten(text: str) -> str:
+    """A path or method as it may be kept and shown: not too long, and no terminal obeys it."""
+    kept = text[:_MOST_CHARACTERS]
+    kept = "".join(char if char.isprintable() else quote(char, errors="replace") for char in kept)
+    return kept if len(text) <= _MOST_CHARACTERS else f"{kept} [...] ({len(text)} characters)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +30,8 @@ class CallRecord:
     Args:
         time: When it arrived.
         identity: Whose token it bore, `anonymous` or `unknown token`.
-        method: HTTP method.
-        path: Path without the query.
+        method: HTTP method, shortened.
+        path: Path without the query, shortened.
         route: Pattern of the route that served it; None if no route did.
         status: HTTP status of the answer; 0 where the connection was cut instead.
     """

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import struct
 import threading
@@ -12,7 +13,10 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.users import describe_user
 from vertex_emulator.http.guard import is_loopback
+from vertex_emulator.http.messages import render_error
 from vertex_emulator.http.peers import find_stranger
 
 # Seconds that an answer under way may take when the emulator stops.
@@ -37,8 +41,6 @@ class Connection:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        # Who has opened it, if it is neither this process's user nor root.
-        self.stranger = find_stranger(transport.get_extra_info("socket"))
 
     def reset(self) -> None:
         """Cut it with RST, which clients see as a reset."""
@@ -53,7 +55,7 @@ class Connection:
 
 
 class _Protocol(H11Protocol):
-    """Gives each request access to its connection."""
+    """Gives each request access to its connection, and hangs up on strangers."""
 
     connection: Connection
 
@@ -61,6 +63,12 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         app: Any = self.app
         self.connection = Connection(transport)
+        stranger = find_stranger(transport.get_extra_info("socket"))
+        if stranger:
+            # Unread: it could hold a descriptor for as long as it liked by sending nothing.
+            transport.write(_refuse(stranger))
+            transport.close()
+            return
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
             scope[CONNECTION] = self.connection
@@ -72,6 +80,19 @@ class _Protocol(H11Protocol):
                     raise
 
         self.app = with_connection
+
+
+def _refuse(stranger: str) -> bytes:
+    """The answer to another user's process: jobs run commands on this machine, as its user."""
+    owner = describe_user(os.geteuid())
+    text = (
+        f"The emulator answers its own user, {owner}, and root; this request comes from "
+        f"{stranger}. Run the client as that user, or an emulator of your own."
+    )
+    refusal = render_error(ApiError("PERMISSION_DENIED", text))
+    headers = [*refusal.raw_headers, (b"connection", b"close")]
+    lines = [b"HTTP/1.1 403 Forbidden", *(b"%s: %s" % header for header in headers)]
+    return b"\r\n".join([*lines, b"", bytes(refusal.body)])
 
 
 class HttpServer(uvicorn.Server):

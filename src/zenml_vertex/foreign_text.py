@@ -98,14 +98,24 @@ def end_sentence(text: str) -> str:
     return text if not text or _END_OF_SENTENCE.search(text) else f"{text}."
 
 
-def iter_chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what led to it as far as a traceback shows it, the latest first."""
-    seen: set[int] = set()
+def iter_chain(
+    error: BaseException, before: BaseException | None = None
+) -> Iterator[BaseException]:
+    """An error, and what led to it as far as a traceback shows it, the latest first.
+
+    Args:
+        error: The latest.
+        before: What was being handled when the call that raised it began: Python links it to
+            the error, to which it did not lead. The chain ends there.
+    """
+    seen = {id(before)}
     link: BaseException | None = error
-    while link is not None and id(link) not in seen:
+    while link is not None:
         seen.add(id(link))
         yield link
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if id(link) in seen:
+            return
 
 
 def presentable(error: BaseException) -> BaseException | None:

@@ -207,3 +207,55 @@ def test_every_error_without_arguments_has_a_text() -> None:
     ]
     for kind in kinds:
         assert kind().__class__.__name__ in str(translate(kind()))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"),
+    [
+        (auth.RefreshError("invalid_grant"), CredentialsError, "gcloud auth login"),
+        (requests.ConnectionError("no route to host"), ServiceUnavailable, "no route to host"),
+        (ValueError("bad name"), RequestRejected, "bad name"),
+    ],
+    ids=["login", "connection", "request"],
+)
+def test_what_was_handled_before_a_call_is_no_cause(
+    raised: Exception, kind: type[Exception], said: str
+) -> None:
+    """A call in the wake of another error, such as a cancel, is told by its own error alone."""
+    try:
+        fail(requests.ConnectionError("THE ZENML SERVER IS DOWN"))
+    except requests.ConnectionError:
+        error = translate(raised)
+    assert type(error) is kind
+    assert said in str(error)
+    assert "ZENML" not in str(error)
+
+
+def test_what_a_call_itself_handled_is_its_cause() -> None:
+    """In the wake of another error, too, what the call met first explains its error."""
+
+    def call() -> None:
+        try:
+            fail(ConnectionResetError("reset by peer"))
+        except ConnectionResetError:
+            fail(auth.RefreshError("no token"))
+
+    try:
+        fail(OSError("THE ZENML SERVER IS DOWN"))
+    except OSError:
+        with pytest.raises(ServiceUnavailable, match="reset by peer"), translated("reading"):
+            call()
+
+
+def test_an_error_that_is_raised_again_is_told() -> None:
+    """A call that raises the very error that is being handled gets that error translated."""
+    lost = requests.ConnectionError("no route to host")
+    try:
+        fail(lost)
+    except requests.ConnectionError:
+        assert "no route to host" in str(translate(lost))
+
+
+def fail(error: Exception) -> None:
+    """Raise an exception."""
+    raise error

@@ -1,7 +1,8 @@
 """What Google's client raises -> the errors of this package, with a cure."""
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -70,25 +71,34 @@ def translated(action: str, who: str = "") -> Iterator[None]:
             and for a token that is only temporarily not available.
         CredentialsError: If there is no access token.
     """
+    handled = sys.exc_info()[1]
     try:
         yield
     except _KINDS_RAISED as error:
         cause = error.cause if isinstance(error, api.RetryError) else None
-        raise _translate(cause or error, action, who) from presentable(error)
+        chain = list(iter_chain(cause or error, handled))
+        raise _translate(chain, action, who) from presentable(error)
 
 
-def _translate(error: Exception, action: str, who: str) -> VertexStepOperatorError:
-    """An error of this package for any error: an unknown kind would end the waiting step."""
+def _translate(chain: Sequence[BaseException], action: str, who: str) -> VertexStepOperatorError:
+    """An error of this package for any error: an unknown kind would end the waiting step.
+
+    Args:
+        chain: The error, and what led to it, the latest first.
+        action: As in `translated`.
+        who: As in `translated`.
+    """
+    error = chain[0]
     if isinstance(error, api.GoogleAPICallError):
         return _translate_answer(error, action)
     if isinstance(error, auth.GoogleAuthError):
-        return _translate_token(error, action, who)
+        return _translate_token(chain, action, who)
     if isinstance(error, RequestException) and isinstance(error, ValueError):
-        return RequestRejected(f"Could not make a request while {action}: {_explain(error)}")
+        return RequestRejected(f"Could not make a request while {action}: {_explain(chain)}")
     if isinstance(error, OSError):
         # The REST transport wraps no error of requests, which itself raises
         # OSError for a bundle of certificates that is not there.
-        return ServiceUnavailable(_describe_connection(error, action))
+        return ServiceUnavailable(_describe_connection(chain, action))
     if isinstance(error, (ParseError, UnicodeDecodeError, AttributeError, TypeError)):
         # api_core fails with the last two on an error's body that is not Google's.
         return ServiceUnavailable(
@@ -97,7 +107,7 @@ def _translate(error: Exception, action: str, who: str) -> VertexStepOperatorErr
             "endpoint in a browser, or set HTTPS_PROXY and NO_PROXY."
         )
     return RequestRejected(
-        f"Google's client rejected the request while {action}: {_explain(error)}"
+        f"Google's client rejected the request while {action}: {_explain(chain)}"
     )
 
 
@@ -141,25 +151,26 @@ def _read_retry_after(error: api.GoogleAPICallError) -> float | None:
     return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
 
 
-def _translate_token(error: auth.GoogleAuthError, action: str, who: str) -> VertexStepOperatorError:
+def _translate_token(
+    chain: Sequence[BaseException], action: str, who: str
+) -> VertexStepOperatorError:
     subject = f"Could not get an access token{f' for {who}' if who else ''} while {action}"
-    if _may_pass(error):
-        bottom = list(iter_chain(error))[-1]
-        return ServiceUnavailable(f"{subject} (temporary): {end_sentence(_first_line(bottom))}")
+    if _may_pass(chain):
+        return ServiceUnavailable(f"{subject} (temporary): {end_sentence(_first_line(chain[-1]))}")
     return CredentialsError(
-        f"{subject}: {end_sentence(_first_line(error))} If the login has expired, run `gcloud "
+        f"{subject}: {end_sentence(_first_line(chain[0]))} If the login has expired, run `gcloud "
         "auth login` (or `gcloud auth application-default login`) again; if a key was deleted, "
         "set another `service_account_path`."
     )
 
 
-def _may_pass(error: auth.GoogleAuthError) -> bool:
+def _may_pass(chain: Sequence[BaseException]) -> bool:
     passing = (
         auth.TransportError, auth.TimeoutError, RequestException, ConnectionError, TimeoutError,
     )  # fmt: skip
     return any(
         isinstance(link, passing) or (isinstance(link, auth.GoogleAuthError) and link.retryable)
-        for link in iter_chain(error)
+        for link in chain
     )
 
 
@@ -182,14 +193,15 @@ def _read_text(error: api.GoogleAPICallError, details: list[Mapping[Any, Any]]) 
     return " ".join([end_sentence(text), *(end_sentence(item) for item in more)]).strip()
 
 
-def _describe_connection(error: Exception, action: str) -> str:
+def _describe_connection(chain: Sequence[BaseException], action: str) -> str:
+    error = chain[0]
     if isinstance(error, TooManyRedirects):
         return (
             f"Got a redirect, which is not followed, while {action}. A login page may stand in "
             "between: open the endpoint in a browser. If the API has moved, set `api_endpoint` to "
             "its new address."
         )
-    return f"Vertex AI did not respond while {action}: {_explain(error)}{_cure_connection(error)}"
+    return f"Vertex AI did not respond while {action}: {_explain(chain)}{_cure_connection(error)}"
 
 
 def _read_page(page: str) -> str:
@@ -209,7 +221,7 @@ def _read_page(page: str) -> str:
     return " ".join(words)
 
 
-def _cure_connection(error: Exception) -> str:
+def _cure_connection(error: BaseException) -> str:
     if isinstance(error, SSLError):
         return " Behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificates."
     if isinstance(error, ProxyError):
@@ -217,10 +229,9 @@ def _cure_connection(error: Exception) -> str:
     return ""
 
 
-def _explain(error: Exception) -> str:
+def _explain(chain: Sequence[BaseException]) -> str:
     """The kind of an error, and the words of the error that caused it all."""
-    bottom = list(iter_chain(error))[-1]
-    return end_sentence(f"{type(error).__name__}: {_first_line(bottom)}")
+    return end_sentence(f"{type(chain[0]).__name__}: {_first_line(chain[-1])}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,12 @@ import sys
 
 import pytest
 
+_SAME = """
+from google.cloud.aiplatform_v1 import JobServiceClient as whole
+from zenml_vertex.cloud.jobs import JobServiceClient as part
+assert whole is part
+"""
+
 
 def _run(program: str) -> str:
     command = [sys.executable, "-W", "ignore::FutureWarning", "-c", program]
@@ -59,11 +65,15 @@ print(len(found) < 40)
     ],
 )
 def test_a_script_finds_the_whole_package(use: str) -> None:
-    """Any other import of the package works, before or after ours, and each class exists once."""
-    same = "from google.cloud.aiplatform_v1 import JobServiceClient as whole\n"
-    same += "from zenml_vertex.cloud.jobs import JobServiceClient as part\nassert whole is part"
-    _run(f"import zenml_vertex.cloud.jobs\n{use}\nassert found\n{same}")
-    _run(f"{use}\nimport zenml_vertex.cloud.jobs\nassert found\n{same}")
+    """Any other import of the package works after ours, and each class exists once."""
+    _run(f"import zenml_vertex.cloud.jobs\n{use}\nassert found\n{_SAME}")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("package", ["aiplatform_v1", "aiplatform"])
+def test_a_script_that_has_the_whole_package_keeps_it(package: str) -> None:
+    """An import of the whole package before ours is left alone, and each class exists once."""
+    _run(f"from google.cloud import {package}\nimport zenml_vertex.cloud.jobs\n{_SAME}")
 
 
 @pytest.mark.smoke

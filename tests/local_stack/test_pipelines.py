@@ -104,6 +104,31 @@ def test_the_zenml_server_needs_its_password(local_stack: LocalStack) -> None:
         assert requests.post(f"{api}/login", data=form, timeout=30).status_code in {401, 422}
 
 
+def test_a_page_of_another_server_gets_no_use_of_the_dashboards_login(
+    local_stack: LocalStack,
+) -> None:
+    """A page of any server, open where the dashboard is logged in, could make itself an account."""
+    api = f"{local_stack.zenml_url}/api/v1"
+    form = {
+        "username": "default",
+        "password": local_stack.environment["ZENML_DEFAULT_USER_PASSWORD"],
+    }
+    own = {"Origin": local_stack.zenml_url}
+    with requests.Session() as browser:
+        assert browser.post(f"{api}/login", data=form, headers=own, timeout=30).ok
+        assert browser.get(f"{api}/current-user", headers=own, timeout=30).ok
+        for headers in ({"Origin": "http://127.0.0.1:9999"}, {"Host": "evil.example"}):
+            account = {"name": "evil", "active": True}
+            answer = browser.post(
+                f"{api}/service_accounts", json=account, headers=headers, timeout=30
+            )
+            assert answer.status_code == 403
+            assert "access-control-allow-origin" not in answer.headers
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = requests.options(f"{api}/service_accounts", headers=asked, timeout=30)
+    assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (403, False)
+
+
 @needs_root
 def test_the_emulators_answer_nobody_else(local_stack: LocalStack) -> None:
     """Any user of the machine could read the token of a run, and replace a step's code."""

@@ -3,11 +3,13 @@
 import base64
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from zenml_vertex.cloud.key_file import find_key_file_problem
+from tests.support.users import NOBODY, needs_root
+from zenml_vertex.cloud.key_file import find_key_file_problem, find_other_writers
 
 KEY = {
     "type": "service_account",
@@ -119,3 +121,141 @@ def test_a_key_in_place_of_its_path_is_not_shown(given: str) -> None:
     assert "is a key, not the path of one" in problem
     assert "hunter2" not in problem
     assert given[:20] not in problem
+
+
+EXTERNAL = {
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+    "token_url": "https://sts.googleapis.com/v1/token",
+    "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/"
+    "serviceAccounts/a@p.iam.gserviceaccount.com:generateAccessToken",
+    "credential_source": {"url": "https://sts.googleapis.com/subject", "format": {"type": "text"}},
+}
+
+
+def write(file: Path, content: object, mode: int = 0o600) -> str:
+    """Write a credentials file; returns its path."""
+    file.write_text(json.dumps(content), "utf-8")
+    file.chmod(mode)
+    return str(file)
+
+
+@needs_root
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """Another user of the machine, whose file a shared setting named, got files of whoever submits.
+
+    Their file had google-auth read any file for a token, and send that to their server.
+    """
+    path = write(tmp_path / "key.json", KEY)
+    os.chown(path, NOBODY, NOBODY)
+    problem = str(find_key_file_problem(path))
+    assert "a file that another user (uid 65534) can write" in problem
+    assert "`export GOOGLE_APPLICATION_CREDENTIALS=KEY_FILE`" in problem
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o666])
+def test_a_file_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """Any user of the machine could change whose servers get what google-auth sends."""
+    path = write(tmp_path / "key.json", KEY, mode)
+    assert "a file that every user of this machine can write" in str(find_key_file_problem(path))
+    Path(path).chmod(0o644)
+    assert find_key_file_problem(path) is None
+
+
+def test_a_file_of_roots_group_is_refused(tmp_path: Path) -> None:
+    """A process with another user and group 0, as in many containers, could change a key."""
+    path = tmp_path / "key.json"
+    path.write_text("{}")
+    status = list(path.stat())
+    status[0], status[4], status[5] = 0o100660, 0, 0
+    assert find_other_writers(os.stat_result(status)) == "a group of users (gid 0)"
+    status[0] = 0o100640
+    assert find_other_writers(os.stat_result(status)) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"file": "/root/.ssh/id_rsa"},
+        {"executable": {"command": "/tmp/theirs"}},
+        {"environment_id": "aws1", "url": "https://sts.googleapis.com/"},
+        {"certificate": {"use_default_certificate_config": True}},
+    ],
+)
+def test_a_file_of_this_machine_is_read_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: dict[str, object]
+) -> None:
+    """Whoever may edit a step operator had any file of a submitter's machine sent elsewhere.
+
+    Where the person at the machine names the file, as for workload identity, it is taken.
+    """
+    content = {**EXTERNAL, "credential_source": source}
+    nested = {"type": "impersonated_service_account", "source_credentials": content}
+    for each in (content, nested):
+        path = write(tmp_path / "key.json", each)
+        assert "(`credential_source`), which a setting" in str(find_key_file_problem(path))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+    assert find_key_file_problem(path) is None
+
+
+@pytest.mark.parametrize("url", ["https://evil.example/t", "http://sts.googleapis.com/v1/token"])
+@pytest.mark.parametrize(
+    ("base", "field"),
+    [
+        (KEY, "token_uri"),
+        (EXTERNAL, "token_url"),
+        (EXTERNAL, "token_info_url"),
+        (EXTERNAL, "service_account_impersonation_url"),
+        (EXTERNAL, "url"),
+    ],
+)
+def test_a_host_of_somebody_elses_in_a_file_needs_consent(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    base: dict[str, object],
+    field: str,
+    url: str,
+) -> None:
+    """Whoever may edit a step operator, and has a file here, got tokens sent to their own server.
+
+    Google's hosts need no consent, and the printed command gives it for others.
+    """
+    assert find_key_file_problem(write(tmp_path / "key.json", base)) is None
+    source = {"credential_source": {"url": url}} if field == "url" else {field: url}
+    path = write(tmp_path / "key.json", {**base, **source})
+    problem = str(find_key_file_problem(path))
+    assert f"`{field}` is at `{url[: url.index('/', 8)]}`, which is not Google's" in problem
+    command = re.search(r"`export (\w+)=(\S+)`", problem)
+    assert command
+    monkeypatch.setenv(command[1], command[2])
+    assert find_key_file_problem(path) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example\\@oauth2.googleapis.com/token",
+        "https://oauth2.googleapis.com@evil.example/token",
+        " https://oauth2.googleapis.com/token",
+        "file:///etc/passwd://",
+        "https://evil.example#@oauth2.googleapis.com",
+    ],
+)
+def test_an_odd_address_in_a_file_is_refused(tmp_path: Path, url: str) -> None:
+    """Whoever writes an address that two libraries read differently got past a check of hosts."""
+    path = write(tmp_path / "key.json", {**KEY, "token_uri": url})
+    assert "`token_uri` is " in str(find_key_file_problem(path))
+
+
+@pytest.mark.parametrize("universe", ["evil.example", "googleapis.com.evil.example", "com"])
+def test_a_universe_of_somebody_elses_needs_consent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, universe: str
+) -> None:
+    """Whoever may edit a step operator got tokens by a file that made their domain the universe."""
+    content = {**KEY, "universe_domain": universe}
+    path = write(tmp_path / "key.json", content)
+    assert f"`universe_domain` is `{universe}`, which" in str(find_key_file_problem(path))
+    monkeypatch.setenv("ZENML_VERTEX_ALLOWED_HOSTS", universe)
+    write(tmp_path / "key.json", {**content, "token_uri": f"https://oauth2.x.{universe}/token"})
+    assert (find_key_file_problem(path) is None) is (universe != "com")

@@ -13,7 +13,12 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
-from zenml_vertex.errors import ConfigurationError, JobNotFound, ServiceUnavailable
+from zenml_vertex.errors import (
+    ConfigurationError,
+    CredentialsError,
+    JobNotFound,
+    ServiceUnavailable,
+)
 
 PARENT = "projects/my-project/locations/us-central1"
 NAME = f"{PARENT}/customJobs/1"
@@ -86,7 +91,7 @@ def test_connecting_asks_for_consent(
 ) -> None:
     """A component whose endpoint somebody has edited is refused before a token is made.
 
-    The host can be one of the universe that the key file names.
+    The host can be one of the universe that the key file names, if this machine trusts that.
     """
     key = str(write_key("https://oauth2.googleapis.com/token"))
     with pytest.raises(ConfigurationError, match="would get your access tokens"):
@@ -94,5 +99,9 @@ def test_connecting_asks_for_consent(
     monkeypatch.setenv("ZENML_VERTEX_ALLOWED_HOSTS", "vertex.example.com")
     connected(api_endpoint="https://vertex.example.com", key_file=key)
     theirs = write_key("https://oauth2.example.org/token", universe_domain="example.org")
+    with pytest.raises(CredentialsError, match=r"`universe_domain` is `example\.org`") as caught:
+        connected(api_endpoint="https://aiplatform.example.org", key_file=str(theirs))
+    assert "`export ZENML_VERTEX_ALLOWED_HOSTS=example.org`" in str(caught.value)
+    monkeypatch.setenv("ZENML_VERTEX_ALLOWED_HOSTS", "example.org")
     monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.org")
     connected(api_endpoint="https://aiplatform.example.org", key_file=str(theirs))

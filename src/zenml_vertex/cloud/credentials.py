@@ -7,7 +7,7 @@ service account. An emulator gets none of them, and needs only a project.
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2 import service_account
 
 from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
-from zenml_vertex.cloud.key_file import find_key_file_problem
+from zenml_vertex.cloud.key_file import read_key_file
 from zenml_vertex.errors import CredentialsError
 from zenml_vertex.foreign_text import clean, clean_line, end_sentence, presentable
 
@@ -163,27 +163,24 @@ def check_connector_project(project: str | None, connector_project: str) -> None
 
 
 def _load_key_file(path: str) -> tuple[Any, str | None, str]:
-    problem = find_key_file_problem(path)
-    if problem:
-        raise CredentialsError(problem)
-    location = str(Path(path).expanduser())
+    content = read_key_file(path)
     try:
-        credentials = service_account.Credentials.from_service_account_file(location, scopes=SCOPES)
+        credentials = service_account.Credentials.from_service_account_info(content, scopes=SCOPES)
     except ValueError:
-        credentials, project = _load_other_credentials(location)
+        credentials, project = _load_other_credentials(path, content)
         return credentials, project, f"the credentials in {path}"
     email = credentials.service_account_email
     return credentials, credentials.project_id, f"{email} (key file {path})"
 
 
-def _load_other_credentials(location: str) -> tuple[Any, str | None]:
+def _load_other_credentials(path: str, content: Mapping[str, Any]) -> tuple[Any, str | None]:
     """Load workload identity, impersonation or user credentials, as the built-in operator does."""
     try:
         with _without_advice():
-            credentials, project = google.auth.load_credentials_from_file(location, scopes=SCOPES)
+            credentials, project = google.auth.load_credentials_from_dict(content, scopes=SCOPES)
     except _LOADING_ERRORS as error:
         raise CredentialsError(
-            f"`service_account_path` is `{location}`, which google-auth cannot load "
+            f"`service_account_path` is `{path}`, which google-auth cannot load "
             f"({type(error).__name__}). Download the key again."
         ) from None
     return credentials, project

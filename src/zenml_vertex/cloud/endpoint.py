@@ -15,7 +15,7 @@ ALLOWED_HOSTS_VARIABLE = "ZENML_VERTEX_ALLOWED_HOSTS"
 
 # Addresses for Private Service Connect, `*.p.googleapis.com`, are among its subdomains:
 # https://cloud.google.com/vpc/docs/about-accessing-google-apis-endpoints
-_GOOGLE = "googleapis.com"
+GOOGLE = "googleapis.com"
 # No user and password before the host: the address is part of log lines.
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?)://)?"
@@ -89,8 +89,8 @@ def choose_endpoint(
             raise ConfigurationError(
                 [
                     f"`{EMULATOR_VARIABLE}` is `{url}`, which is not this machine, and jobs carry "
-                    f"the ZenML server's access token. {_allow(endpoint.host)}; otherwise run "
-                    f"`unset {EMULATOR_VARIABLE}`."
+                    f"the ZenML server's access token. {advise_consent(endpoint.host)}; "
+                    f"otherwise run `unset {EMULATOR_VARIABLE}`."
                 ]
             )
         return endpoint
@@ -116,18 +116,17 @@ def check_host(
             universe domain, or named by `ZENML_VERTEX_ALLOWED_HOSTS`.
     """
     host = endpoint.host
-    if endpoint.is_emulator or is_loopback(host) or _is_within(host, _GOOGLE):
+    if endpoint.is_emulator or is_loopback(host) or is_within(host, GOOGLE):
         return
     if host in _read_allowed(environ):
         return
-    universe = _plain(find_universe())
-    if "." in universe and _is_within(host, universe):
+    if is_within(host, find_universe()):
         return
     raise ConfigurationError(
         [
             f"`api_endpoint` is `{endpoint.url}`, which is not Google's, and would get your access "
-            f"tokens. {_allow(host)}; otherwise run `zenml step-operator remove-attribute NAME "
-            "api_endpoint`."
+            f"tokens. {advise_consent(host)}; otherwise run `zenml step-operator "
+            "remove-attribute NAME api_endpoint`."
         ]
     )
 
@@ -143,7 +142,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _allow(host: str) -> str:
+def is_allowed(host: str, environ: Mapping[str, str]) -> bool:
+    """Whether the person at this machine trusts a host, by `ZENML_VERTEX_ALLOWED_HOSTS`."""
+    return _plain(host.strip("[]")) in _read_allowed(environ)
+
+
+def is_within(host: str, domain: str) -> bool:
+    """Whether a host is a subdomain of a domain; `googleapis.com` and such are none themselves."""
+    return "." in domain and _plain(host).endswith(f".{_plain(domain)}")
+
+
+def advise_consent(host: str) -> str:
+    """What somebody runs who trusts a host: the begin of a sentence."""
     return (
         f"If you trust it, run `export {ALLOWED_HOSTS_VARIABLE}={host}` where the pipeline is "
         "started"
@@ -153,10 +163,6 @@ def _allow(host: str) -> str:
 def _read_allowed(environ: Mapping[str, str]) -> set[str]:
     listed = environ.get(ALLOWED_HOSTS_VARIABLE, "").split(",")
     return {_plain(host.strip().strip("[]")) for host in listed if host.strip()}
-
-
-def _is_within(host: str, domain: str) -> bool:
-    return host.endswith(f".{domain}")
 
 
 def _plain(host: str) -> str:

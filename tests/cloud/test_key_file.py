@@ -147,7 +147,7 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
 
     Their file had google-auth read any file for a token, and send that to their server.
     """
-    path = write(tmp_path / "key.json", KEY)
+    path = write(tmp_path / "key.json", EXTERNAL)
     os.chown(path, NOBODY, NOBODY)
     problem = str(find_key_file_problem(path))
     assert "a file that another user (uid 65534) can write" in problem
@@ -157,10 +157,23 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o602, 0o666])
 def test_a_file_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
     """Any user of the machine could change whose servers get what google-auth sends."""
-    path = write(tmp_path / "key.json", KEY, mode)
+    path = write(tmp_path / "key.json", EXTERNAL, mode)
     assert "a file that every user of this machine can write" in str(find_key_file_problem(path))
     Path(path).chmod(0o644)
     assert find_key_file_problem(path) is None
+
+
+@needs_root
+def test_a_plain_key_of_another_user_is_read(tmp_path: Path) -> None:
+    """Root in a container has keys of the host's user, and WSL shows those of Windows as open.
+
+    Such a key asks Google alone, or is refused for the host that it names.
+    """
+    path = write(tmp_path / "key.json", KEY, 0o666)
+    os.chown(path, NOBODY, NOBODY)
+    assert find_key_file_problem(path) is None
+    write(tmp_path / "key.json", {**KEY, "token_uri": "https://evil.example/token"}, 0o666)
+    assert "`https://evil.example`" in str(find_key_file_problem(path))
 
 
 def test_a_file_of_roots_group_is_refused(tmp_path: Path) -> None:

@@ -128,12 +128,6 @@ def _read(path: str) -> dict[str, Any]:
         # A home that does not exist (`~somebody`), or a path with a null character.
         raise _Unusable(f"which is not a valid path on this machine. {_MAKE_ONE}") from None
     is_own = _is_named_by_machine(file)
-    if not is_own and (others := find_other_writers(status)):
-        raise _Unusable(
-            f"a file that {others} can write, who then could have what you may read sent to a "
-            "server of their choice. Run `chmod 600` on it, or on a copy of your own. "
-            f"{_NAME_IT_HERE}"
-        )
     try:
         content = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -142,10 +136,24 @@ def _read(path: str) -> dict[str, Any]:
         ) from None
     problem = _find_content_problem(content)
     if not problem and not is_own:
-        problem = find_foreign_reach(content, os.environ)
+        problem = find_foreign_reach(content, os.environ) or _find_steered(content, status)
     if problem:
         raise _Unusable(problem)
     return dict(content)
+
+
+def _find_steered(content: Mapping[str, Any], status: os.stat_result) -> str | None:
+    """What is wrong with credentials that ask other servers, in a file that others can write.
+
+    A plain key asks Google alone. In a container that root runs, and on a Windows disk in WSL,
+    it is often another user's, or open to all.
+    """
+    if content["type"] == "service_account" or not (others := find_other_writers(status)):
+        return None
+    return (
+        f"a file that {others} can write, who then could choose which server gets what it is "
+        f"exchanged for. Run `chmod 600` on it, or on a copy of your own. {_NAME_IT_HERE}"
+    )
 
 
 def _is_named_by_machine(file: Path) -> bool:

@@ -7,6 +7,7 @@ as HTML, show a secret, or keep a pattern busy.
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 
 MOST_CHARACTERS = 4000
@@ -96,6 +97,18 @@ def end_sentence(text: str) -> str:
     """The text with a full stop, unless it ends like a sentence; nothing stays nothing."""
     text = text.rstrip(" \t\n,:;")
     return text if not text or _END_OF_SENTENCE.search(text) else f"{text}."
+
+
+def shell_word(name: str, identifier: object) -> str:
+    """A foreign name as one word of a command that people copy into a shell.
+
+    Args:
+        name: What somebody has chosen.
+        identifier: What the command takes instead, for a name that cannot be shown as it is or
+            would be read as an option.
+    """
+    is_plain = name and not name.startswith("-") and clean_line(name) == name
+    return shlex.quote(name if is_plain else str(identifier))
 
 
 def iter_chain(

@@ -25,19 +25,30 @@ default = client.list_stacks(name="default").items[0]
 parts = {kind: [part.id for part in found] for kind, found in default.components.items()}
 bare = client.create_stack("cli-bare", parts).id
 pods = client.create_stack("cli-pods", {**parts, Type.STEP_OPERATOR: "cli-pods"}).id
+evil = client.create_stack_component("v; echo #\\x1b]0;pwned\\a", "vertex", Type.STEP_OPERATOR,
+    {"region": "us-central1", "project": "p\\x1b]0;pwned\\a\\nStep `x`: SUCCEEDED"})
+pods_named = client.create_stack_component(
+    "k\\x1b]0;pwned\\a", "kubernetes", Type.STEP_OPERATOR, {})
+named = client.create_stack("s\\x1b]0;pwned\\a", {**parts, Type.STEP_OPERATOR: pods_named.name}).id
+stacks = {"BARE": str(bare), "PODS": str(pods), "NAMED": str(named)}
 for title, arguments, variables in json.load(sys.stdin):
     kept = dict(os.environ)
     for name, text in variables.items():
         os.environ.pop(name, None)
         if text is not None:
-            os.environ[name] = {"BARE": str(bare), "PODS": str(pods)}.get(text, text)
+            os.environ[name] = stacks.get(text, text)
     Client._reset_instance()
     GlobalConfiguration._reset_instance()
     CredentialsStore.reset_instance()
+    arguments = [str(evil.id) if text == "EVIL" else text for text in arguments]
     result = CliRunner().invoke(main, arguments, prog_name="zenml-vertex")
     os.environ.clear()
     os.environ.update(kept)
     print("ANSWER", json.dumps([title, result.exit_code, result.output]))
+Client._reset_instance()
+Client().delete_stack(named)
+for component in (evil, pods_named):
+    Client().delete_stack_component(component.id, Type.STEP_OPERATOR)
 """
 
 _STACK = "ZENML_ACTIVE_STACK_ID"
@@ -61,6 +72,20 @@ _CASES = {
         ["jobs", "list", "--step-operator", "cli-pods"],
         {},
         ["`cli-pods` is of flavor `kubernetes`", "`--step-operator vertex`"],
+    ),
+    "named to steer a terminal": (
+        ["jobs", "list"],
+        {_STACK: "NAMED"},
+        [
+            "The step operator `k` is of flavor `kubernetes`",
+            "`v; echo #`",
+            "`--step-operator vertex`",
+        ],
+    ),
+    "with a project that steers a terminal": (
+        ["jobs", "list", "--step-operator", "EVIL"],
+        {},
+        ["The Google Cloud project that is set is not the ID of a project", "--project=PROJECT_ID"],
     ),
     "named, unknown": (
         ["jobs", "list", "--step-operator", "nobody"],
@@ -144,4 +169,7 @@ def test_what_is_missing_is_named_with_a_cure(
     for text in _CASES[title][2]:
         assert text in line
     assert "Traceback" not in output
+    # Whoever may name a component could steer the terminals of all others.
+    assert "\x1b" not in output
+    assert "SUCCEEDED" not in output
     assert "t0ken" not in output

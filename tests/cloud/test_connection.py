@@ -15,7 +15,9 @@ from tests.support.fake_gcloud import FakeGcloud
 from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud import client_required
 from zenml_vertex.cloud.connection import Connection
+from zenml_vertex.cloud.credentials import ConnectorAccess
 from zenml_vertex.errors import (
+    CredentialsError,
     JobNotFound,
     RequestRejected,
     VertexStepOperatorError,
@@ -44,6 +46,47 @@ def test_one_line_names_the_identity_and_the_place(
         f"{key}) in project `my-project`, region `europe-west4` ({emulator.url})."
     ]
     assert connection.parent == "projects/my-project/locations/europe-west4"
+
+
+ESCAPES = "\x1b]0;pwned\a\nStep `x`: SUCCEEDED"
+
+
+def test_who_acts_is_said_without_escapes(
+    emulator: VertexEmulator,
+    write_key: WriteKey,
+    connected: Connected,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever wrote a key file, or named a connector, could forge lines in others' terminals."""
+    caplog.set_level(logging.INFO, logger="zenml_vertex")
+    key = write_key(TOKEN_URL, client_email=f"a@b{ESCAPES}")
+    connected(key_file=str(key), api_endpoint=emulator.url)
+    connector = ConnectorAccess(f"gcp{ESCAPES}", "my-project", dict, f"a@b{ESCAPES}")
+    connected(connector=connector, api_endpoint=emulator.url)
+    lines = [record.getMessage() for record in caplog.records if "zenml_vertex" in record.name]
+    assert len(lines) == 2
+    assert [line for line in lines if not line.isprintable()] == []
+
+
+def test_no_project_with_escapes_is_used(
+    emulator: VertexEmulator, write_key: WriteKey, connected: Connected
+) -> None:
+    """Whoever may edit a step operator, connector or key file could do the same by its project.
+
+    `zenml-vertex jobs list` wrote it as it was: only what steps do had checked it.
+    """
+    key = write_key(TOKEN_URL, project_id=f"p{ESCAPES}")
+    connector = ConnectorAccess("gcp", f"p{ESCAPES}", dict)
+    for given in (
+        {"project": f"p{ESCAPES}", "key_file": str(write_key(TOKEN_URL, "other"))},
+        {"key_file": str(key)},
+        {"connector": connector},
+        {"connector": connector, "project": "other"},
+    ):
+        with pytest.raises(CredentialsError) as caught:
+            connected(api_endpoint=emulator.url, **given)
+        assert str(caught.value).isprintable()
+        assert "pwned" not in str(caught.value)
 
 
 def test_the_address_is_the_regions_own(

@@ -2,13 +2,17 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.support.pipelines import StartShared
 from zenml_vertex.local_stack.stack import LocalStack
+from zenml_vertex.steps.stack_rules import find_stack_problem
 
 
 @dataclass
@@ -49,6 +53,39 @@ def test_a_stack_that_vertex_cannot_reach_is_refused(
     assert reason in tried.results[stack]
     assert cure in tried.results[stack]
     assert f"`zenml stack update refusals-{stack} " in tried.results[stack]
+
+
+@dataclass
+class Part:
+    """What the rules read of a stack's component."""
+
+    name: str
+    config: SimpleNamespace
+
+
+@pytest.mark.parametrize(
+    "name", ["s; touch planted #", "s$(touch planted)", "-o s", "s\x1b]0;pwned\a"]
+)
+@pytest.mark.parametrize("missing", ["store", "registry", "builder", "remote registry"])
+def test_a_copied_command_runs_nothing_else(name: str, missing: str) -> None:
+    """Whoever may name a stack ran code as those who copied the command that an error gave them."""
+    config = SimpleNamespace(is_local=missing == "store", uri="u\x1b[2J")
+    registry = Part(
+        "r\x1b[2J", SimpleNamespace(is_local=missing == "remote registry", uri="u\x1b[2J")
+    )
+    stack: Any = SimpleNamespace(
+        name=name,
+        id="5f0e",
+        artifact_store=Part("a\x1b[2J", config),
+        container_registry=None if missing == "registry" else registry,
+        image_builder=None,
+    )
+    problem = find_stack_problem(stack)
+    assert problem
+    assert problem.isprintable()
+    [command] = re.findall(r"`(zenml stack update .+)`\.$", problem)
+    assert shlex.split(command)[3] in {name, "5f0e"}
+    assert not shlex.split(command)[3].startswith("-")
 
 
 @pytest.mark.parametrize("registry", ["gcr", "artifact-registry", "docker-hub", "company"])

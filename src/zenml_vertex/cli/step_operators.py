@@ -1,7 +1,6 @@
 """Which step operator a command works with: the one that is named, or the active stack's."""
 
 import os
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from zenml.utils.uuid_utils import is_valid_uuid
 
 from zenml_vertex.errors import StackError
 from zenml_vertex.flavor import FLAVOR_NAME
+from zenml_vertex.foreign_text import clean_line, shell_word
 from zenml_vertex.steps.operator import VertexStepOperator
 from zenml_vertex.steps.server import server_errors
 
@@ -38,14 +38,14 @@ def load_step_operator(name: str | None) -> VertexStepOperator:
         model = _find_named(name) if name else _find_active()
         if model.flavor_name != FLAVOR_NAME:
             raise StackError(
-                f"The step operator `{model.name}` is of flavor `{model.flavor_name}`, and not "
-                f"`{FLAVOR_NAME}`. {_describe_choice()}"
+                f"The step operator `{clean_line(model.name)}` is of flavor "
+                f"`{clean_line(model.flavor_name)}`, and not `{FLAVOR_NAME}`. {_describe_choice()}"
             )
         component = StackComponent.from_model(model)
     if not isinstance(component, VertexStepOperator):
         raise StackError(
-            f"The step operator `{model.name}` is run by ZenML's built-in flavor here, or another "
-            "package's. `zenml-vertex flavor status` shows why, and what to do."
+            f"The step operator `{clean_line(model.name)}` is run by ZenML's built-in flavor here, "
+            "or another package's. `zenml-vertex flavor status` shows why, and what to do."
         )
     return component
 
@@ -77,7 +77,8 @@ def _iter_beginning_with(text: str) -> Iterator[str]:
     )
     found = {model.name: str(model.id) for page in pages for model in page.items}
     for name, component_id in sorted(found.items()):
-        yield f"`{name}`" if name.startswith(text) else f"`{name}` ({component_id})"
+        shown = f"`{clean_line(name)}`"
+        yield shown if name.startswith(text) else f"{shown} ({component_id})"
 
 
 def _find_active() -> "ComponentResponse":
@@ -85,7 +86,8 @@ def _find_active() -> "ComponentResponse":
     found = stack.components.get(_TYPE)
     if not found:
         raise StackError(
-            f"The active stack `{stack.name}` has no step operator. {_describe_choice()}"
+            f"The active stack `{clean_line(stack.name)}` has no step operator. "
+            f"{_describe_choice()}"
         )
     # Where a stack has several, the first is ZenML's default.
     return found[0]
@@ -119,16 +121,16 @@ def _refuse_stack_id(stack_id: str) -> StackError:
 def _describe_choice() -> str:
     """What to run, by the step operators that exist."""
     page = Client().list_stack_components(type=_TYPE, flavor=FLAVOR_NAME)
-    names = [model.name for model in page.items]
-    if not names:
+    if not page.items:
         return (
             "Register one and add it to the stack: "
             f"`zenml step-operator register vertex --flavor={FLAVOR_NAME} --region=europe-west4`, "
             "then `zenml stack update --step-operator=vertex`."
         )
-    name = shlex.quote(names[0])
+    names = ", ".join(f"`{clean_line(model.name)}`" for model in page.items)
+    name = shell_word(page.items[0].name, page.items[0].id)
     return (
-        f"Those of flavor `{FLAVOR_NAME}`: {', '.join(f'`{known}`' for known in names)}. Add "
+        f"Those of flavor `{FLAVOR_NAME}`: {names}. Add "
         f"`--step-operator {name}` to this command, or run "
         f"`zenml stack update --step-operator={name}`."
     )

@@ -23,6 +23,7 @@ from zenml_vertex.cloud.gcloud_login import GcloudCredentials, find_gcloud_login
 from zenml_vertex.cloud.key_file import read_key_file
 from zenml_vertex.errors import CredentialsError
 from zenml_vertex.foreign_text import clean, clean_line, end_sentence, presentable
+from zenml_vertex.job.identity import is_project
 
 # Covers aiplatform, logging, storage and artifact registry.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -110,7 +111,7 @@ def resolve_identity(
             or key file, only the project is used.
 
     Raises:
-        CredentialsError: If there is no identity, or no project.
+        CredentialsError: If there is no identity, or no project that can be one.
     """
     if connector:
         check_connector_project(project, connector.project)
@@ -124,10 +125,20 @@ def resolve_identity(
         credentials, found_project, who = AnonymousCredentials(), None, _ANONYMOUS
     else:
         credentials, found_project, who = _find_on_this_machine()
+    # Whoever may edit a step operator, a connector or a key file has written it.
+    who = clean_line(who)
     chosen = project or found_project
     if not chosen:
         raise CredentialsError(
             f"No Google Cloud project is set, and {who} has none. Set one with "
+            "`zenml step-operator update NAME --project=PROJECT_ID`."
+        )
+    if not is_project(chosen):
+        # Not shown: it may come from a secret.
+        whose = "that is set" if project else f"of {who}"
+        raise CredentialsError(
+            f"The Google Cloud project {whose} is not the ID of a project, which has no spaces, "
+            "capitals or slashes. Set one that `gcloud projects list` shows with "
             "`zenml step-operator update NAME --project=PROJECT_ID`."
         )
     if is_emulator and who != _ANONYMOUS:
@@ -155,10 +166,10 @@ def check_connector_project(project: str | None, connector_project: str) -> None
     """
     if project and connector_project and project != connector_project:
         raise CredentialsError(
-            f"The step operator is configured for project `{project}`, and its service connector "
-            f"for project `{connector_project}`. Remove one: `zenml step-operator "
-            "remove-attribute NAME project` keeps the connector's, `zenml step-operator "
-            "disconnect NAME` the configured one."
+            f"The step operator is configured for project `{clean_line(project)}`, and its service "
+            f"connector for project `{clean_line(connector_project)}`. Remove one: `zenml "
+            "step-operator remove-attribute NAME project` keeps the connector's, `zenml "
+            "step-operator disconnect NAME` the configured one."
         )
 
 

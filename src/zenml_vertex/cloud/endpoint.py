@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.identity import is_region
+from zenml_vertex.job.readers import show_value
 
 EMULATOR_VARIABLE = "AIPLATFORM_EMULATOR_HOST"
 # Hosts, separated by commas, that the person at this machine trusts beside Google's.
@@ -67,7 +68,10 @@ def choose_endpoint(
     if not is_region(region):
         # It becomes part of a host's name, whoever passes it here.
         raise ConfigurationError(
-            [f"`region` is `{region}`, which is not a region. Write one such as `europe-west4`."]
+            [
+                f"`region` is {show_value(region)}, which is not a region. Write one such as "
+                "`europe-west4`."
+            ]
         )
     if api_endpoint and api_endpoint.strip():
         endpoint = Endpoint(_read_address(api_endpoint, "api_endpoint", default_scheme=""))

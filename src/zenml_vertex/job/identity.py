@@ -68,6 +68,11 @@ _RESOURCE_NAME = re.compile(
 )
 
 
+def is_project(text: str) -> bool:
+    """Whether a text has the form of a project's number or ID."""
+    return re.fullmatch(_PROJECT_PATTERN, text or "") is not None
+
+
 def is_region(text: str) -> bool:
     """Whether a text has the form of a region's name, and so is safe in the name of a host."""
     return _REGION.fullmatch(text or "") is not None

@@ -25,7 +25,7 @@ from zenml.utils.pagination_utils import depaginate
 from zenml_vertex.builtin_flavor import BUILTIN_SOURCE, describe_builtin, load_builtin_flavor
 from zenml_vertex.errors import FlavorOwnershipError
 from zenml_vertex.flavor import FLAVOR_NAME, VertexStepOperatorFlavor
-from zenml_vertex.foreign_text import clean_sentence, presentable
+from zenml_vertex.foreign_text import clean_line, clean_sentence, presentable
 from zenml_vertex.steps.server import describe_refusal, describe_server
 
 OUR_SOURCE = f"{VertexStepOperatorFlavor.__module__}.{VertexStepOperatorFlavor.__name__}"
@@ -88,7 +88,7 @@ def read_record() -> FlavorRecord:
     return FlavorRecord(
         flavor.id,
         owner,
-        flavor.source,
+        clean_line(flavor.source),
         is_custom=flavor.is_custom,
         has_our_schema=flavor.config_schema == VertexStepOperatorFlavor().config_schema,
     )

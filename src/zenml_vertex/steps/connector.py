@@ -10,7 +10,7 @@ from zenml.stack import StackComponent
 
 from zenml_vertex.cloud.credentials import ConnectorAccess
 from zenml_vertex.errors import CredentialsError
-from zenml_vertex.foreign_text import clean_sentence, presentable
+from zenml_vertex.foreign_text import clean_line, clean_sentence, presentable
 from zenml_vertex.installation import install_command
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def access_connector(component: StackComponent) -> ConnectorAccess:
     """
     connector = _get_connector(component)
     config = getattr(connector, "config", None)
+    name = connector.name or str(component.connector)
     return ConnectorAccess(
-        name=_CLIENT_SUFFIX.sub("", connector.name or str(component.connector)),
+        name=clean_line(_CLIENT_SUFFIX.sub("", name)),
         project=getattr(config, "gcp_project_id", ""),
         fetch=lambda: _fetch(component),
-        account=getattr(config, "service_account_email", None) or "",
+        account=clean_line(getattr(config, "service_account_email", None) or ""),
     )
 
 
@@ -40,7 +41,9 @@ def _get_connector(component: StackComponent) -> "ServiceConnector":
     with _zenml_errors(component.name):
         connector = component.get_connector()
     if connector is None:
-        raise CredentialsError(f"`{component.name}` is not linked to a service connector.")
+        raise CredentialsError(
+            f"`{clean_line(component.name)}` is not linked to a service connector."
+        )
     return connector
 
 
@@ -53,6 +56,7 @@ def _fetch(component: StackComponent) -> object:
 @contextmanager
 def _zenml_errors(component_name: str) -> Iterator[None]:
     """Turn what ZenML raises for a connector into an error that names the component."""
+    component_name = clean_line(component_name)
     try:
         yield
     except (RunInterruptedException, RunStoppedException):

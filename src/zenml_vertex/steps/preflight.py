@@ -5,7 +5,6 @@ it finds, and `Preflight` refuses or warns.
 """
 
 import logging
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -17,6 +16,7 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
+from zenml_vertex.job.identity import is_project
 from zenml_vertex.job.machines import is_elsewhere, nearest, nearest_accelerator
 from zenml_vertex.job.readers import SECRET, show_value
 from zenml_vertex.job.rules import advise, advise_size, find_problems, find_unlisted_enums
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Also `example.com:project`, and a project's number.
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 # An address of one's own is checked for itself.
 _ANY_REGION = "us-central1"
 
@@ -86,7 +84,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
 
 def _find_address_problems(settings: "VertexStepOperatorSettings") -> Iterator[str]:
     """What is wrong with the project, and with the address of the API."""
-    if settings.project and not _PROJECT.fullmatch(settings.project):
+    if settings.project and not is_project(settings.project):
         shown = SECRET if settings.is_secret("project") else show_value(settings.project)
         yield (
             f"`project` is {shown}, which is not the ID of a project: it has no spaces, capitals "

@@ -1,6 +1,7 @@
 """The ZenML server: which one it is, and why it does not do what is asked."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ def describe_refusal(error: Exception) -> str:
     """Why the server does not respond, or to whom it does not, and what to do."""
     if isinstance(error, CredentialsNotValid):
         server = describe_server()
-        login = f"`zenml login {server.rpartition(' ')[2]}` logs you in."
+        login = f"`zenml login {shlex.quote(server.rpartition(' ')[2])}` logs you in."
         if used := [name for name in _CREDENTIALS if os.environ.get(name)]:
             return (
                 f"{_capitalize(server)} does not accept the credentials in {used[0]}. Set valid "

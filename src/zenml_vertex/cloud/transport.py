@@ -1,5 +1,6 @@
-"""How requests travel: never redirected, and never through a proxy to this machine."""
+"""How requests travel: never redirected, nor through a proxy or to another user on this machine."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,14 @@ from urllib.parse import urlsplit
 from google.auth.transport.requests import AuthorizedSession
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from zenml_vertex.cloud.credentials import Identity
-from zenml_vertex.cloud.endpoint import is_loopback
+from zenml_vertex.cloud.endpoint import advise_consent, is_allowed, is_loopback
 from zenml_vertex.cloud.errors import translated
-from zenml_vertex.errors import ServiceUnavailable
+from zenml_vertex.cloud.listeners import find_strangers
+from zenml_vertex.errors import ConfigurationError, ServiceUnavailable
 from zenml_vertex.foreign_text import clean_sentence
 
 OK = 200
@@ -23,8 +27,41 @@ _MOUNTED = ("http://", "https://127.", "https://localhost", "https://[")
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 
 
+class _Connection(HTTPConnection):
+    """Sends nothing to a server of another user of this machine."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check_server(self)
+
+
+class _TlsConnection(HTTPSConnection):
+    """The same over TLS."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check_server(self)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 class _DirectAdapter(HTTPAdapter):
-    """Leaves out the proxies of the environment where the host is this machine."""
+    """Leaves out the proxies of the environment where the host is this machine.
+
+    Whose the server is, is asked of the kernel once it has accepted the connection, and before
+    anything is sent: a port could change hands between a question and a connection.
+    """
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        pools: Any = self.poolmanager
+        pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def send(  # noqa: PLR0917 - the signature is that of requests
         self,
@@ -39,12 +76,48 @@ class _DirectAdapter(HTTPAdapter):
         return super().send(request, stream, timeout, verify, cert, None if here else proxies)
 
 
+def _check_server(connection: HTTPConnection) -> None:
+    """Close a new connection to this machine that another user's server has accepted.
+
+    Raises:
+        ConfigurationError: If it is another user's.
+        ConnectionError: If that server has gone meanwhile.
+    """
+    if not is_loopback(connection.host) or is_allowed(connection.host, os.environ):
+        return
+    try:
+        address, port = connection.sock.getpeername()[:2]
+        strangers = find_strangers(address, port)
+    except BaseException:
+        connection.close()
+        raise
+    if strangers == []:
+        return
+    connection.close()
+    where = f"`{connection.host}:{port}`"
+    if strangers is None:
+        raise ConnectionError(
+            f"The server on {where} has gone, or the kernel does not say whose it is. "
+            f"{advise_consent(connection.host)}."
+        )
+    users = " and ".join(str(user) for user in strangers)
+    raise ConfigurationError(
+        [
+            f"The server on {where} belongs to another user of this machine (uid {users}), who "
+            "would get access tokens, or the ZenML server's token with a job. If an emulator of "
+            f"yours had this port, start it again and set its new address. "
+            f"{advise_consent(connection.host)}."
+        ]
+    )
+
+
 def protect(session: Session) -> None:
     """Have a session of google-auth keep its requests to where they were sent.
 
     A redirect with status 307 or 308 would send the body on, which for a job holds the step's
     environment: it raises `requests.TooManyRedirects` instead. `HTTP_PROXY` holds for this
-    machine too unless `NO_PROXY` names it: here it never does. The session that fetches
+    machine too unless `NO_PROXY` names it: here it never does. A server of another user of this
+    machine gets nothing. The session that fetches
     access tokens is treated the same.
 
     Args:

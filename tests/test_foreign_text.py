@@ -19,6 +19,7 @@ from zenml_vertex.foreign_text import (
 )
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"
+PGP = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nhunter2\n-----END PGP PRIVATE KEY BLOCK-----"
 LOGIN = base64.b64encode(b"admin:hunter2").decode()
 API_KEY = "AIza" + "hunter2" * 5
 # Many times what the slowest of the texts below takes.
@@ -50,6 +51,34 @@ CPU_SECONDS = 0.5
         ("DB_PASSWORD: hunter2 end", "DB_PASSWORD: *** end"),
         ('{"client_secret": "hunter2", "a": 1}', '{"client_secret": ***, "a": 1}'),
         ("AWS_SECRET_ACCESS_KEY=hunter2 end", "AWS_SECRET_ACCESS_KEY=*** end"),
+        ('{\\"token\\": \\"hunter2\\", \\"a\\": 1}', '{\\"token\\": ***, \\"a\\": 1}'),
+        (r"{\"token\": \"a\\\"hunter2\", \"a\": 1}", r"{\"token\": ***, \"a\": 1}"),
+        (r"{\\\"token\\\": \\\"hunter2\\\"}", r"{\\\"token\\\": ***}"),
+        (r"{'password': 'a\'hunter2', 'a': 1}", "{'password': ***, 'a': 1}"),
+        (r'password="a\"hunter2" end', "password=*** end"),
+        ("token='''a'hunter2''' end", "token=*** end"),
+        ('token="""a"hunter2""" end', "token=*** end"),
+        ("token%3Dhunter2 end", "token%3D*** end"),
+        ("X-Goog-Signature: hunter", "X-Goog-Signature: ***"),
+        ("a: b\n  token: hunter\nc: d", "a: b\n  token: ***\nc: d"),
+        ("with api_key: hunter, and more", "with api_key: ***, and more"),
+        ("> SECRET_KEY: hunter", "> SECRET_KEY: ***"),
+        ("the token: s3cr3thunter is bad", "the token: *** is bad"),
+        ("pwd=hunter2 MYSQL_PWD=hunter2", "pwd=*** MYSQL_PWD=***"),
+        ("passphrase=hunter2 end", "passphrase=*** end"),
+        ("mysql --password hunter2 --user me", "mysql --password *** --user me"),
+        ("x --api-key 'hunter 2' end", "x --api-key *** end"),
+        ("GET /?a=Bearer%20hunter2 end", "GET /?a=Bearer%20*** end"),
+        ("Cookie: session=hunter2; a=hunter2\nend", "Cookie: ***\nend"),
+        ("set-cookie: session=hunter2", "set-cookie: ***"),
+        ("Negotiate YIIhunter2 end", "Negotiate *** end"),
+        ("Authorization: token hunter\nend", "Authorization: token ***\nend"),
+        ("ghp_hunter2hunter2hunter2 end", "*** end"),
+        ("gho_hunter2hunter2hunter2 end", "*** end"),
+        ("github_pat_hunter2_hunter2hunter2 end", "*** end"),
+        ("hf_hunter2hunter2hunter2 end", "*** end"),
+        (f"key {PGP} end", "key *** end"),
+        ("key -----BEGIN PGP PRIVATE KEY BLOCK-----\nhunter2 cut off", "key ***"),
         ("tok\u200ben ya\x1b[31m29.\u202ehunter2", "token ***"),
     ],
 )
@@ -73,6 +102,13 @@ def test_a_secret_is_not_shown(text: str, shown: str) -> None:
         "no basic auth credentials; use Basic Authentication, or a token: see https://x/y",
         "Invalid token: it is expired.\n\tIn file '/a/b.py', line 3",
         "Grüße, 你好, 🚀",
+        "Invalid token: expired",
+        "Permission denied on secret: projects/1/secrets/a/versions/1 for a@b",
+        "Error getting an access token: RefreshError: gone",
+        "PWD=/root/work",
+        "Use --token or --password to log in; --password-stdin reads it",
+        "the token: https://example.com/tokens2 explains it",
+        "negotiate a signature, or a cookie",
     ],
 )
 def test_other_text_is_kept(text: str) -> None:
@@ -144,6 +180,8 @@ SLOW = [
     "-----END PRIVATE ", "Basic ", "Basic aaaa ", "secret", "secret_token_", "password: ",
     "Bearer  ", "1//1", "AIzaA", "ya29.", "GOCSPX-", "ZENKEY_", "'", '"', "=", "token='",
     "\x1b[", "\x1b[0;", "\x1b]", "\x1b", "\x9d", "\u200b", "<a", "\n", "\r", "@", ".",
+    "--", "--token ", "_token: ", "token: a", "a_", 'token=\\"', "\\", "token='''", "cookie: ",
+    "pwd=", "Authorization: token ", "api_", "Negotiate ", "ghp_", "Bearer%20", " \t", "-",
 ]  # fmt: skip
 
 

@@ -34,8 +34,9 @@ _END_OF_SENTENCE = re.compile(r"[.!?][\"'`)\]]{0,3}\Z")
 
 # Each pattern below takes what it has read, or gives up after a bounded number of characters.
 
-# Google's tokens, codes, API keys and client secrets, and JWTs:
-# https://cloud.google.com/docs/authentication/token-types. ZenML's API keys. Private keys.
+# Tokens, codes, API keys and client secrets of Google's, and JWTs:
+# https://cloud.google.com/docs/authentication/token-types. ZenML's, GitHub's and Hugging Face's
+# tokens. Private keys.
 _SECRETS = (
     r"ya29\.[\w.~+/=-]+"
     r"|(?<![\w/.-])(?:1//|4/0)[\w-]{20,}"
@@ -43,17 +44,50 @@ _SECRETS = (
     r"|AIza[\w-]{20,}"
     r"|GOCSPX-[\w-]+"
     r"|ZEN(?:PRO)?KEY_[\w.=+/-]+"
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)"
+    r"|(?<![A-Za-z0-9])(?:gh[oprsu]_|github_pat_|hf_)\w{16,}"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+)
+# Names of what is secret, as words or as parts of longer names.
+_NAMES = (
+    r"(?i:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|signature"
+    r"|authorization|cookie)[\w-]{0,24}"
+)
+# In quotes, quotes may be escaped; JSON in JSON has its quotes escaped, once or more.
+_VALUE = (
+    r"(?:\"\"\"(?:[^\"]|\"(?!\"\"))*(?:\"\"\")?|'{3}(?:[^']|'(?!''))*(?:'{3})?"
+    r"|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?"
+    r"|\\\"(?:[^\"\\\n]|\\\\(?:\\.|[^\\])|\\[^\"\\])*(?:\\\")?"
+    r"|\\'(?:[^'\\\n]|\\\\(?:\\.|[^\\])|\\[^'\\])*(?:\\')?"
+    r"|\\{2,15}[\"'][^\"'\n]*[\"']?"
+    r"|[^\s\"',;&()]+)"
+)
+# `token: x` is YAML or a header where it is a line or the name is of several parts. Elsewhere it
+# may be a sentence, where what has no digit is a word.
+_FIELD_VALUE = (
+    r"(?!(?:projects|https?:|gs:)?/)"
+    r"(?:[^\s\"',;(){}\[\]]+(?=[ \t]*(?:[,;)}\]]|(?m:$)))"
+    r"|(?=[A-Za-z_-]{0,64}[0-9])[\w.~+/=-]{8,})"
 )
 # What tells that a secret follows, and is kept. `Basic` is a word too: behind its first letter,
 # a login in Base64 has capitals, digits or `=`.
 _NAMED_SECRETS = (
-    r"(?P<bearer>\b(?i:Bearer)\s{1,3})[^\s\"']+"
-    r"|(?P<basic>\b(?i:Basic)\s{1,3})(?=\w[a-z]{0,60}[A-Z0-9+/=])[\w+/=-]{4,}"
-    r"|(?P<name>(?i:passw(?:or)?d|secret|token|api[_-]?key|private[_-]?key|credential|signature"
-    r"|authorization)[\w-]{0,24}(?:\s{0,2}=\s{0,2}|[\"']\s{0,2}:\s{0,2}))"
-    r"(?:\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&()]+)"
+    r"(?P<bearer>(?<![A-Za-z])(?i:Bearer)(?:\s{1,3}|%20|\+))[^\s\"']+"
+    r"|(?P<scheme>(?i:authorization:\s{0,3}(?:token|digest|apikey|negotiate|ntlm|oauth))\s{1,3})"
+    r"[^\n]+"
+    r"|(?P<basic>\b(?i:Basic|Negotiate)\s{1,3})(?=\w[a-z]{0,60}[A-Z0-9+/=])[\w+/=-]{4,}"
+    r"|(?P<cookies>(?i:cookie):\s{0,3})[^\n]+"
+    rf"|(?P<name>{_NAMES}(?:\s{{0,2}}=\s{{0,2}}|%3[Dd]|\\{{0,15}}[\"']\s{{0,2}}:\s{{0,2}})){_VALUE}"
     r"|(?P<password>(?i:passw(?:or)?d):\s{0,2})[^\s\"',;]+"
+    # Not the working folder.
+    rf"|(?P<pwd>(?i:pwd)(?:\s{{0,2}}=\s{{0,2}}|:\s{{1,2}}))(?![/~]){_VALUE}"
+    rf"|(?P<field>(?:(?m:^)[ \t<>-]{{0,8}}\w{{0,24}}?|(?<=[_-])|(?=(?i:api|private)[_-])){_NAMES}"
+    rf":[ \t]{{1,3}}){_FIELD_VALUE}"
+    r"|(?P<word>(?i:secret|token|credential|signature):[ \t]{1,3})"
+    r"(?=[A-Za-z_-]{0,64}[0-9])[\w.~+=-]{8,}"
+    r"|(?P<option>--(?:[\w-]{0,24}[_-])?(?i:passw(?:or)?d|passphrase|secret|token|api[_-]?key)"
+    r"\s{1,2})(?!-|(?:or|and|to|is|for|with|in|as|if|from|the|a|was|has|can|must|instead)\b)"
+    rf"{_VALUE}"
     r"|(?P<url>://)[^/\s]{1,512}(?=@)"
     # Not the digest of an image, nor a service account in a policy.
     r"|(?P<user>(?<!serviceAccount)(?<=[\w.+%-]):)[^\s/@\"']{1,128}(?=@(?!sha256:)[\w\[])"

@@ -6,6 +6,7 @@ the tests' own.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ from tests.support.pages import DOCS, read_blocks
 OURS = "zenml_vertex.steps.operator"
 BUILTIN = "zenml.integrations.gcp.step_operators.vertex_step_operator"
 PAGE = DOCS / "how-to" / "uninstall.md"
+TROUBLESHOOTING = DOCS / "how-to" / "troubleshooting.md"
 
 # Registers a step operator and a stack with it, and loads each stack that there is.
 _USE = """
@@ -109,8 +111,13 @@ class _Environment:
         return loaded
 
 
-def _build_wheel(folder: Path) -> Path:
-    """Make a wheel of this copy of the package, without the network that a real build needs."""
+def _build_wheel(folder: Path, *, clone: Path | None = None) -> Path:
+    """Make a wheel of this copy of the package, without the network that a real build needs.
+
+    Args:
+        folder: Where to put it.
+        clone: For an editable installation, the folder that has the files.
+    """
     installed = distribution("zenml-vertex")
     root = Path(zenml_vertex.__file__).parents[1]
     info = f"zenml_vertex-{installed.version}.dist-info"
@@ -118,6 +125,11 @@ def _build_wheel(folder: Path) -> Path:
     for package in ("zenml_vertex", "vertex_emulator"):
         files += [file for file in (root / package).rglob("*") if file.suffix in (".py", ".yaml")]
     texts = {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
+    if clone:
+        for name, text in texts.items():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            (clone / name).write_text(text, "utf-8")
+        texts = {"_editable_impl_zenml_vertex.pth": f"{clone}\n"}
     for name in ("METADATA", "entry_points.txt"):
         texts[f"{info}/{name}"] = installed.read_text(name) or ""
     texts[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -175,3 +187,33 @@ def test_a_record_that_was_not_restored_is_mended_without_the_package(
     done = environment.run("forgetful", "sh", "-e", "-c", command)
     assert done.returncode == 0, done.stderr
     assert environment.use("forgetful", "mended", installed=False) == {"mended": BUILTIN}
+
+
+def test_a_clone_that_was_deleted_breaks_zenml_until_the_pages_command(
+    environment: _Environment, tmp_path: Path
+) -> None:
+    """Whoever deletes or moves the clone of an editable installation breaks `import zenml`.
+
+    The page on troubleshooting quotes the error, and each of its commands brings ZenML back.
+    """
+    commands = [
+        shlex.split(block)
+        for block in read_blocks(TROUBLESHOOTING, "shell")
+        if block.startswith(("pip install --editable", "pip uninstall"))
+    ]
+    assert [command[1] for command in commands] == ["install", "uninstall"]
+    use = ("python", "-c", "import zenml; print(zenml.__version__)")
+    for number, (_, *command) in enumerate(commands):
+        clone = tmp_path / f"clone-{number}"
+        wheel = _build_wheel(tmp_path, clone=clone)
+        environment.pip("install", "--no-deps", "--no-index", "--force-reinstall", str(wheel))
+        clone.rename(tmp_path / f"moved-{number}")
+        failed = environment.run("moved", "env", "ZENML_VERTEX_DISABLE=1", *use)
+        assert "No module named 'zenml_vertex_init_hook'" in failed.stderr
+        if command[0] == "install":
+            # The build of a real clone needs a network.
+            again = _build_wheel(tmp_path, clone=tmp_path / f"moved-{number}")
+            environment.pip("install", "--no-deps", "--no-index", "--force-reinstall", str(again))
+        else:
+            environment.pip(*command, "--yes")
+        assert environment.run("moved", *use).returncode == 0

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from google.auth.credentials import AnonymousCredentials
 
+from tests.support.emulators import call
 from tests.support.pages import DOCS, ROOT, read_commands
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
 from zenml_vertex.cloud.credentials import Identity
@@ -81,12 +82,14 @@ def test_the_role_is_what_the_calls_need(emulator: VertexEmulator) -> None:
 
 
 def test_the_page_of_secrets_names_what_the_calls_need(emulator: VertexEmulator) -> None:
-    """Submitting with a secret needs exactly the permissions of the page's role: not reading."""
+    """Submitting with a secret, and gcloud's delete, need exactly the page's role: not reading."""
     assert _methods_of(SecretManager) == {"store", "list", "delete"}
     secrets = SecretManager(WHO, Endpoint(emulator.url, is_emulator=True))
     replicas = {"userManaged": {"replicas": [{"location": "europe-west4"}]}}
     secrets.store(SECRET, {"replication": replicas, "ttl": "3600s"}, b"{}")
     secrets.list("my-project")
+    # `gcloud secrets delete` counts the versions, see tests/emulator/test_gcloud.py.
+    assert call(emulator, "GET", f"/v1/{SECRET}/versions").ok
     secrets.delete(SECRET)
     (command,) = (line for line in read_commands(SECRETS) if "iam roles create" in line)
     (listed,) = re.findall(r"--permissions=(\S+)", command)

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.emulators import call
 from vertex_emulator import JobState, Timings, VertexEmulator
+from zenml_vertex.job.secrets import SecretName
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None, reason="gcloud is not installed: nothing of it is tested"
@@ -65,6 +67,7 @@ def gcloud(
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{emulator.url}/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": f"{emulator.url}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{emulator.url}/",
         }
         gcloud = Gcloud(emulator, environment)
         gcloud.run("auth", "activate-service-account", f"--key-file={key_file}")
@@ -158,6 +161,18 @@ def test_gcloud_shows_errors(gcloud: Gcloud, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Both `accelerator_type` and `accelerator_count` should be specified or none." in errors
+
+
+def test_gcloud_deletes_a_secret(gcloud: Gcloud) -> None:
+    """The command that a message prints for a secret that was left destroys it."""
+    name = SecretName("my-project", "left")
+    secrets = "/v1/projects/my-project/secrets"
+    body = {"replication": {"automatic": {}}}
+    assert call(gcloud.emulator, "POST", f"{secrets}?secretId=left", json=body).ok
+    payload = {"payload": {"data": "AAAA"}}
+    assert call(gcloud.emulator, "POST", f"{secrets}/left:addVersion", json=payload).ok
+    gcloud.run(*name.delete_command.split()[1:])
+    assert call(gcloud.emulator, "GET", f"{secrets}/left").status_code == 404
 
 
 def test_gcloud_mints_tokens(gcloud: Gcloud) -> None:

@@ -211,3 +211,23 @@ def test_a_secret_that_is_created_anew_is_not_taken_for_the_expired_one(
     rival.join()
     assert secrets.get("my-project", "s")
     store.close()
+
+
+def test_versions_are_listed_the_newest_first_and_by_pages(emulator: VertexEmulator) -> None:
+    """`versions` lists every version of a secret once, without its payload."""
+    create(emulator)
+    for number in range(5):
+        add(emulator, b"%d" % number)
+    numbers, token = [], ""
+    while True:
+        path = f"{SECRETS}/s/versions?pageSize=2&pageToken={token}"
+        page = call(emulator, "GET", path).json()
+        assert page["totalSize"] == 5
+        assert all(
+            version.keys() == {"name", "createTime", "state"} for version in page["versions"]
+        )
+        numbers += [one["name"].rpartition("/")[2] for one in page["versions"]]
+        if not (token := page.get("nextPageToken", "")):
+            break
+    assert numbers == ["5", "4", "3", "2", "1"]
+    assert error_of(call(emulator, "GET", f"{SECRETS}/t/versions"))["status"] == "NOT_FOUND"

@@ -1,11 +1,15 @@
 """The environment of a local stack's processes."""
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
+import zenml_vertex
 from zenml_vertex.local_stack import start
 from zenml_vertex.local_stack.environment import (
+    GCLOUD_SERVICES,
     Layout,
     Secrets,
     build_base_environment,
@@ -17,6 +21,19 @@ from zenml_vertex.local_stack.environment import (
 from zenml_vertex.local_stack.processes.servers import StartError
 
 LAYOUT = Layout(Path("/stack"))
+# The first word of a command of gcloud -> what it asks.
+SERVICES_OF_GROUPS = {
+    "ai": {"aiplatform", "logging"},
+    "artifacts": {"artifactregistry"},
+    "auth": set(),
+    "compute": {"compute"},
+    "config": set(),
+    "iam": {"iam"},
+    "kms": {"cloudkms"},
+    "projects": {"cloudresourcemanager"},
+    "secrets": {"secretmanager"},
+    "services": {"serviceusage"},
+}
 SECRETS = Secrets(password="the-password", jwt_key="the-jwt-key")
 
 
@@ -98,8 +115,10 @@ def test_clients_find_the_three_servers() -> None:
     )
     assert environment == {
         "AIPLATFORM_EMULATOR_HOST": "127.0.0.1:3",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": "http://127.0.0.1:3/",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": "http://127.0.0.1:3/",
+        **{
+            f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}": "http://127.0.0.1:3/"
+            for service in GCLOUD_SERVICES
+        },
         "DISABLE_CREDENTIALS_DISK_CACHING": "true",
         "GOOGLE_APPLICATION_CREDENTIALS": "/stack/service-account.json",
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2",
@@ -135,3 +154,22 @@ def test_an_environment_without_the_hook_is_refused(
     ):
         pass
     assert not (tmp_path / "stack").exists()
+
+
+def test_no_printed_command_of_gcloud_leaves_the_machine() -> None:
+    """Every service that a command in the package's own messages asks is the stack's."""
+    asked = {service for group in find_printed_groups() for service in SERVICES_OF_GROUPS[group]}
+    assert asked == set(GCLOUD_SERVICES)
+
+
+def find_printed_groups() -> set[str]:
+    """The groups of gcloud's commands in the texts of the package, such as `ai`."""
+    found: set[str] = set()
+    for file in Path(zenml_vertex.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            parts = getattr(node, "elts", None) or getattr(node, "values", [node])
+            words = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+            texts = [" ".join(words)] if isinstance(node, (ast.List, ast.Tuple)) else words
+            for text in texts:
+                found |= set(re.findall(r"(?:^|`)gcloud (\w+) [\w-]+", text))
+    return found

@@ -75,6 +75,19 @@ class SecretApi(Api):
 
     @route(
         "GET",
+        f"{_SECRET}/versions",
+        "simplified",
+        "`pageSize`, `pageToken`; `gcloud secrets delete` counts them.",
+        fault_method="list_secret_versions",
+        permission="secretmanager.versions.list",
+    )
+    def list_versions(self, request: ApiRequest) -> Any:
+        """A page of the versions of a secret."""
+        path = request.path
+        return self._secrets.list_versions(path["project"], path["secret"], request.query)
+
+    @route(
+        "GET",
         f"{_SECRET}/versions/{{secret_version}}:access",
         "simplified",
         "A number or `latest`. Only the account of the metadata server, which jobs run as, may "

@@ -120,11 +120,27 @@ class Secrets:
             kept = self._find(number, secret_id)
             versions = [*kept["versions"], {"data": data, "time": format_time(self._clock.now())}]
             self._store.put(_key(number, secret_id), {**kept, "versions": versions})
-        return {
-            "name": f"{kept['secret']['name']}/versions/{len(versions)}",
-            "createTime": versions[-1]["time"],
-            "state": "ENABLED",
+        return _describe_version({**kept, "versions": versions}, len(versions))
+
+    def list_versions(self, project: str, secret_id: str, query: Mapping[str, str]) -> Json:
+        """A page of a secret's versions, the newest first, without their payloads."""
+        project_number = parse_project(project)
+        if query.get("filter"):
+            raise invalid_argument("The emulator does not support filters of versions.")
+        size = read_page_size(query.get("pageSize") or 0, _DEFAULT_PAGE, _LARGEST_PAGE)
+        before = read_page_token(query.get("pageToken", ""), project_number, secret_id)
+        kept = self._find(project_number, secret_id)
+        count = len(kept["versions"])
+        newest = min(int(before[0]) - 1, count) if before else count
+        oldest = max(newest - size, 0)
+        page: Json = {
+            "versions": [_describe_version(kept, one) for one in range(newest, oldest, -1)],
+            "totalSize": count,
         }
+        if oldest:
+            position = (str(oldest + 1), "")
+            page["nextPageToken"] = write_page_token(position, project_number, secret_id)
+        return page
 
     def access(self, project: str, secret_id: str, version: str) -> Json:
         """A version with its payload."""
@@ -195,6 +211,14 @@ class Secrets:
 def _key(number: str, secret_id: str) -> str:
     # A name in the store begins with a letter or a digit, and a secret's ID need not.
     return f"projects/{number}/locations/{_REGION}/{COLLECTION}/id-{secret_id}"
+
+
+def _describe_version(kept: Json, number: int) -> Json:
+    return {
+        "name": f"{kept['secret']['name']}/versions/{number}",
+        "createTime": kept["versions"][number - 1]["time"],
+        "state": "ENABLED",
+    }
 
 
 def _read_number(version: str) -> int:

@@ -33,6 +33,20 @@ USER_NAME = "default"
 # Points the client of ZenML's own operator at the emulator.
 _BUILTIN = Path(__file__).parent / "programs" / "builtin"
 
+# Services that the commands of gcloud in messages ask, by gcloud's names for them. The emulator
+# refuses those that it does not serve: no command on this stack is to reach Google.
+GCLOUD_SERVICES = (
+    "aiplatform",
+    "artifactregistry",
+    "cloudkms",
+    "cloudresourcemanager",
+    "compute",
+    "iam",
+    "logging",
+    "secretmanager",
+    "serviceusage",
+)
+
 # As in `flavor`, which imports ZenML.
 _OWN_FLAVOR = "zenml_vertex.flavor.VertexStepOperatorFlavor"
 
@@ -246,6 +260,8 @@ def build_client_environment(
         "STORAGE_EMULATOR_HOST": storage_url,
         "AIPLATFORM_EMULATOR_HOST": emulator_url.removeprefix("http://"),
         "GOOGLE_APPLICATION_CREDENTIALS": str(layout.key_file),
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{emulator_url}/",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": f"{emulator_url}/",
+        **{
+            f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}": f"{emulator_url}/"
+            for service in GCLOUD_SERVICES
+        },
     }

@@ -167,7 +167,7 @@ def test_gcloud_deletes_a_secret(gcloud: Gcloud) -> None:
     """The command that a message prints for a secret that was left destroys it."""
     name = SecretName("my-project", "left")
     secrets = "/v1/projects/my-project/secrets"
-    body = {"replication": {"automatic": {}}}
+    body: Json = {"replication": {"automatic": {}}}
     assert call(gcloud.emulator, "POST", f"{secrets}?secretId=left", json=body).ok
     payload = {"payload": {"data": "AAAA"}}
     assert call(gcloud.emulator, "POST", f"{secrets}/left:addVersion", json=payload).ok

@@ -44,6 +44,14 @@ print("up", flush=True)
 signal.sigwait(interrupt)
 sys.exit(12 if signal.sigtimedwait(interrupt, 0.3) else 11)
 """
+# Is told to end, says so, and goes on.
+STUBBORN = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"told\\n"))
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
 STUCK = "import signal; print('up', flush=True); signal.pause()"
 
 
@@ -130,6 +138,20 @@ def test_ctrl_c_reaches_the_command_once(user: dict[str, str], tmp_path: Path) -
 def test_sigterm_ends_the_command(user: dict[str, str], tmp_path: Path) -> None:
     """SIGTERM ends the command on the stack, too, which got no signal from a terminal."""
     with _start(user, STUCK) as process:
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
+    _assert_nothing_is_left(tmp_path)
+
+
+def test_a_second_sigterm_ends_a_command_that_ignores_the_first(
+    user: dict[str, str], tmp_path: Path
+) -> None:
+    """Whoever asks twice does not wait: the command is killed, and then the stack ends."""
+    with _start(user, STUBBORN) as process:
+        process.terminate()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "told\n"
         process.terminate()
         process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM

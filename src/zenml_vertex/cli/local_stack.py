@@ -125,11 +125,17 @@ def _run(program: Sequence[str], environment: Mapping[str, str], ending: int) ->
 
 
 def _end(process: "subprocess.Popen[bytes]", number: int) -> None:
-    if process.poll() is None:
-        process.send_signal(number)
-        try:
+    """End a program with a signal; by SIGKILL after a while, or where another signal comes."""
+    from zenml_vertex.local_stack.processes.ending import hold_signals
+
+    try:
+        if process.poll() is None:
+            process.send_signal(number)
             process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with hold_signals():
             process.kill()
             process.wait()
 

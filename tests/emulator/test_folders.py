@@ -1,6 +1,8 @@
 """The emulator's folders: nobody else's files in them, and nothing of them left behind."""
 
+import grp
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -150,14 +152,91 @@ def test_links_in_a_circle_are_refused(place: Path) -> None:
 
 @needs_root
 def test_a_group_of_others_counts(place: Path) -> None:
-    """Everyone in a team's group could replace the folder; root's group has nobody else."""
+    """Everyone in a team's group could replace the folder, and so could root's group.
+
+    Any user's process can have that one, as those of many containers do.
+    """
     above = place / "above"
     above.mkdir()
     above.chmod(0o775)
     os.chown(above, 0, NOBODY)
     refuse(above / "data", f"Other users can write to {above}")
     os.chown(above, 0, 0)
+    refuse(above / "data", f"Other users can write to {above}")
+    above.chmod(0o755)
     FileStore(above / "data").close()
+
+
+@needs_root
+def test_a_process_of_roots_group_plants_nothing(place: Path) -> None:
+    """A process of another user with root's group left a `lock`, and later jobs, in the folder.
+
+    With its `lock` there, the folder was taken for an emulator's own.
+    """
+    data = place / "data"
+    data.mkdir()
+    (data / "lock").touch()
+    os.chown(data / "lock", NOBODY, 0)
+    data.chmod(0o770)
+    refuse(data, f"Other users can write to {data}: what they have put there would be run")
+    data.chmod(0o700)
+    refuse(data, rf"{data / 'lock'} belongs to the user 65534 \(nobody\)")
+    os.chown(data / "lock", 0, 0)
+    FileStore(data).close()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("name", "members", "primary_of_another", "is_private"),
+    [
+        ("root", [], False, True),
+        ("root", ["root"], False, True),
+        ("root", ["bob"], False, False),
+        ("root", [], True, False),
+        ("team", [], False, False),
+    ],
+)
+def test_a_private_group_has_its_user_alone(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str,
+    members: list[str],
+    primary_of_another: bool,
+    is_private: bool,
+) -> None:
+    """A user whose primary group it was, which no list of members has, could replace the folder."""
+    group = 4242
+    own = pwd.struct_passwd(("root", "x", 0, group, "", "/root", "/bin/sh"))
+    bob = pwd.struct_passwd(("bob", "x", 1000, group if primary_of_another else 1000, "", "", ""))
+    monkeypatch.setattr(pwd, "getpwuid", {0: own, 1000: bob}.__getitem__)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [own, bob])
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group((name, "x", group, members)))
+    above = place / "above"
+    above.mkdir()
+    os.chown(above, 0, group)
+    above.chmod(0o775)
+    if is_private:
+        FileStore(above / "data").close()
+    else:
+        refuse(above / "data", f"Other users can write to {above}")
+
+
+def test_what_appears_while_a_folder_is_closed_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to an empty folder could add a job just before it was closed to them."""
+    data = place / "data"
+    data.mkdir()
+    data.chmod(0o777)
+    chmod = Path.chmod
+
+    def plant(path: Path, mode: int) -> None:
+        (data / "projects").mkdir()
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", plant)
+    refuse(data, f"Other users can write to {data}: what they have put there would be run")
 
 
 @needs_root

@@ -289,11 +289,17 @@ def _walk(folder: Path, levels: int) -> Iterator[Path]:
 
 def _open_lock(file: Path) -> int:
     try:
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as exc:
         is_no_file = exc.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO)
         cure = "It must be a file, and not a link." if is_no_file else OTHER_FOLDER
         raise DataDirError(f"Cannot open {file}: {exc.strerror}. {cure}") from exc
+    try:
+        refuse_foreign(file, os.fstat(lock))
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _warn_of_earlier_layout(folder: Path) -> None:

@@ -184,7 +184,12 @@ def _close_root(folder: Path) -> None:
     if not mode & _OPEN_TO_OTHERS:
         return
     names = {path.name for path in folder.iterdir()}
-    if names and _is_open_to_writers(mode, folder.stat().st_gid):
+    is_open = _is_open_to_writers(mode, folder.stat().st_gid)
+    if is_open and not names:
+        # What is there afterwards was put there in the meantime.
+        folder.chmod(0o700)
+        names = {path.name for path in folder.iterdir()}
+    if is_open and names:
         raise DataDirError(
             f"Other users can write to {folder}: what they have put there would be run. "
             f"{OTHER_FOLDER}"
@@ -238,11 +243,16 @@ def _is_open_to_writers(mode: int, group: int) -> bool:
 
 
 def _is_private_group(group: int) -> bool:
-    """Whether a group is the one that many systems make for each user."""
-    if group == _ROOT:
-        return True
+    """Whether a group is the one that many systems make for each user, and has nobody else.
+
+    Root's is none: processes of any user have it in many containers.
+    """
     try:
-        found, user = grp.getgrgid(group), pwd.getpwuid(os.geteuid()).pw_name
+        found, user = grp.getgrgid(group), pwd.getpwuid(os.geteuid())
     except KeyError:
         return False
-    return found.gr_name == user and set(found.gr_mem) <= {user}
+    if group == _ROOT or (found.gr_name, group) != (user.pw_name, user.pw_gid):
+        return False
+    # A group's list of members leaves out those whose primary group it is.
+    others = (other.pw_name for other in pwd.getpwall() if other.pw_gid == group)
+    return {*found.gr_mem, *others} <= {user.pw_name}

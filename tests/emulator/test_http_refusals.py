@@ -147,9 +147,11 @@ def test_a_path_is_kept_and_logged_cut_and_without_escapes(
     assert first.path == "/%1B]0;pwned%07%C2%9B%0Aforged line"
     assert second.path == f"/{'A' * 499} [...] (60001 characters)"
     assert third.method == f"{'B' * 500} [...] (60000 characters)"
-    lines = [record.getMessage() for record in caplog.records if "pwned" in record.getMessage()]
+    # Where ZenML was imported before, uvicorn logs too; `zenml-vertex emulator` turns that off.
+    own = [each.getMessage() for each in caplog.records if each.name.startswith("vertex_emulator")]
+    lines = [line for line in own if "pwned" in line]
     assert lines == ["GET /%1B]0;pwned%07%C2%9B%0Aforged line: 501"]
-    assert max(len(record.getMessage()) for record in caplog.records) < 2000
+    assert max(map(len, own)) < 2000
 
 
 def test_the_metadata_servers_name_is_for_its_routes_only(emulator: VertexEmulator) -> None:

@@ -99,7 +99,8 @@ class VertexEmulator:
         services: Iterable[Callable[[Foundation], Api]] = (),
     ) -> None:
         self.clock = clock or SystemClock()
-        self._runtime = runtime or ProcessRuntime(os.environ)
+        is_temporary = data_dir is None and store is None
+        self._runtime = runtime or ProcessRuntime(os.environ, are_tethered=is_temporary)
         self.faults = faults or FaultPlan(seed or 0)
         self._timer = Timer(self.clock)
         self._logs = JobLogs(self.clock)

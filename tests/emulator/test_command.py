@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import resource
+import select
 import shlex
 import signal
 import socket
@@ -163,6 +164,30 @@ def test_sigterm_ends_job_programs_and_the_next_start_resumes_the_jobs(
     assert_gone(pids)
     assert len(pids.read_text().split()) == 3
     assert third.end(signal.SIGTERM) == 0
+
+
+def test_programs_end_with_a_killed_emulator_that_has_no_data_folder(
+    begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
+) -> None:
+    """After SIGKILL nobody finds its jobs again: their programs end, with what they started."""
+    os.mkfifo(line := tmp_path / "line")
+    reader = os.open(line, os.O_RDONLY | os.O_NONBLOCK)
+    code = (
+        "import os, subprocess, sys\n"
+        "writer = os.open(sys.argv[1], os.O_WRONLY)\n"
+        "tail = subprocess.Popen(['sleep', '60'], pass_fds=[writer], start_new_session=True)\n"
+        "os.write(writer, b'up')\n"
+        "tail.wait()"
+    )
+    emulator = begin()
+    emulator.create(job_of("python", "-c", code, str(line)))
+    with os.fdopen(reader, "rb", buffering=0) as stream:
+        assert select.select([stream], [], [], 20)[0]
+        assert stream.read(2) == b"up"
+        emulator.end(signal.SIGKILL)
+        # The end of the file: whoever held the other end has exited.
+        assert select.select([stream], [], [], 20)[0]
+        assert stream.read() == b""
 
 
 def test_faults_are_planned_from_outside(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.runtimes import process_tree
 from vertex_emulator.runtimes.contract import (
     LINE_BYTES,
     POOLS_PATH,
@@ -47,13 +48,18 @@ class ProcessRuntime:
     Args:
         environ: Environment of the emulator, for what is passed on.
         grace: Seconds between SIGTERM and SIGKILL; at least 0.
+        are_tethered: End the commands with this process, also where it is killed: for an
+            emulator whose jobs no other one will find.
     """
 
     name = "process"
 
-    def __init__(self, environ: Mapping[str, str], grace: float = 5.0) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], grace: float = 5.0, *, are_tethered: bool = False
+    ) -> None:
         self._passed_on = {name: environ[name] for name in PASSED_ON if name in environ}
         self._grace = grace
+        self._are_tethered = are_tethered
 
     def find_unserved(self, job_spec: Json) -> list[str]:
         unserved = find_unserved_pools(job_spec)
@@ -83,7 +89,8 @@ class ProcessRuntime:
             )
         except (OSError, ValueError) as exc:
             return NeverStarted(_describe(exc, command[0]))
-        return _Process(process, container.job_id, sink, self._grace)
+        tether = _Tether(process, container.job_id) if self._are_tethered else None
+        return _Process(process, container.job_id, sink, self._grace, tether)
 
     def end_leftovers(self, job_id: str) -> None:
         end_tree(f"{_MARKER}={job_id}", None)
@@ -124,11 +131,43 @@ def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:
     return [sys.executable, *options, str(_SHIM), str(app), *arguments]
 
 
+class _Tether:
+    """Kills a container when this process ends: a process that waits for that, of its own session.
+
+    The kernel's own signal at a parent's end is for one process, and comes as its thread ends.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", job_id: str) -> None:
+        arguments = [f"{_MARKER}={job_id}", str(process.pid)]
+        try:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", process_tree.__file__, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            process.kill()
+            raise
+
+    def cut(self) -> None:
+        """Leave the container to others."""
+        self._guard.kill()
+        self._guard.communicate()
+
+
 class _Process:
     def __init__(
-        self, process: "subprocess.Popen[bytes]", job_id: str, sink: OutputSink, grace: float
+        self,
+        process: "subprocess.Popen[bytes]",
+        job_id: str,
+        sink: OutputSink,
+        grace: float,
+        tether: _Tether | None,
     ) -> None:
         self._process = process
+        self._tether = tether
         self._marker = f"{_MARKER}={job_id}"
         self._grace = grace
         self._killer: threading.Timer | None = None
@@ -152,6 +191,7 @@ class _Process:
         if not is_abandoned:
             # A container ends when its first process exits, whatever else runs in it.
             end_tree(self._marker, self._process.pid)
+            self._cut()
         for reader in self._readers:
             reader.join()
         if self._killer:
@@ -174,6 +214,13 @@ class _Process:
     def abandon(self) -> None:
         with self._lock:
             self._is_abandoned = True
+        self._cut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            tether, self._tether = self._tether, None
+        if tether:
+            tether.cut()
 
 
 def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:

@@ -4,10 +4,14 @@ A process belongs to a job if it is in the job's session, descends from one that
 is, or has the job's ID in its environment, which it inherits however far it goes.
 The last two need Linux's /proc; elsewhere only the group of the first process is
 killed.
+
+Run as `python process_tree.py NAME=VALUE SESSION`, it waits until its standard input ends,
+which it does with the process that holds the other end, and then kills the job's processes.
 """
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -86,3 +90,8 @@ def _is_marked(pid: int, marker: str) -> bool:
         environment = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
         return marker.encode() in environment
     return False
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    end_tree(sys.argv[1], int(sys.argv[2]))

@@ -1,12 +1,17 @@
 """The step run of a step that was interrupted, without processes and signals."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from zenml.exceptions import RunStoppedException
 
-from tests.support.fakes import InMemoryStepRuns
-from zenml_vertex.errors import ServerUnreachable, StepRunNotFound
+from tests.support.components import make_operator
+from tests.support.fakes import InMemoryJobs, InMemoryStepRuns, ManualClock
+from tests.support.worlds import Watched
+from zenml_vertex.errors import ServerUnreachable, ServiceUnavailable, StepRunNotFound
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.steps.interruptions import stopping_when_interrupted
 
@@ -68,3 +73,49 @@ def test_another_ctrl_c_does_not_keep_the_step_from_being_stopped(
 def test_a_deleted_step_run_needs_no_word(interrupt: Callable[[Failing], list[str]]) -> None:
     """A step run that was deleted cannot be shown as running."""
     assert interrupt(Failing(StepRunNotFound("gone"))) == []
+
+
+class Impatient(ManualClock):
+    """A clock whose first sleeps are ended by Ctrl-C."""
+
+    presses = 2
+
+    def sleep(self, seconds: float) -> None:
+        self.presses -= 1
+        if self.presses >= 0:
+            raise KeyboardInterrupt
+        super().sleep(seconds)
+
+
+class Uncancellable(InMemoryJobs):
+    """Vertex AI, which answers every cancel with 503."""
+
+    def cancel(self, name: str) -> None:
+        self.cancelled.append(name)
+        raise ServiceUnavailable("Vertex AI answered 503.", code=503)
+
+
+def test_after_a_second_ctrl_c_a_cancel_that_fails_is_not_waited_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two more minutes of tries followed, and ZenML showed a traceback of Google's client.
+
+    The job is cancelled once more, without a pause, and the last line has the command.
+    """
+    world = Watched(jobs=Uncancellable(), clock=Impatient())
+    operator = make_operator()
+    operator._clock, operator._step_runs = world.clock, world.step_runs  # type: ignore[assignment]
+    monkeypatch.setattr(operator, "get_settings", lambda _: operator.config)
+    config = SimpleNamespace(step_operator=operator.name)
+    step_run: Any = SimpleNamespace(id=uuid4(), name="train", version=1, config=config)
+    world.follow("JOB_STATE_RUNNING", step_run_id=str(step_run.id))
+    operator._watchers[step_run.id] = world.watcher
+
+    with pytest.raises(RunStoppedException):
+        operator.wait(step_run)
+    tries = len(world.jobs.cancelled)
+    operator.cleanup_step_submission(step_run)
+
+    assert len(world.jobs.cancelled) == tries + 1
+    assert world.clock.sleeps == []
+    assert "Cancel it with: gcloud ai custom-jobs cancel" in caplog.messages[-1]

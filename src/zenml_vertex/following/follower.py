@@ -63,6 +63,8 @@ class JobFollower:
     status: str = field(default="provisioning", init=False)
     # Whether the job has ended too.
     is_terminal: bool = field(default=False, init=False)
+    # Whether the job has been cancelled for good: whoever interrupts that waits no longer.
+    is_given_up: bool = field(default=False, init=False)
     # Whether the step has reported its result itself, so that its container is about to exit.
     has_reported: bool = field(default=False, init=False)
     # When the job's state last changed, by the clock.

@@ -20,7 +20,7 @@ from zenml.step_operators import BaseStepOperator
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
-from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_job
+from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
 from zenml_vertex.following.progress import StepLog
@@ -266,7 +266,8 @@ class VertexStepOperator(BaseStepOperator):
                 settings = self._find_owner(step_run).get_settings(step_run)
                 watcher.linger(follower, settings.lingering_seconds)
             else:
-                cancel_job(watcher.jobs, follower.log, self._clock)
+                patience = 0 if follower.is_given_up else None
+                cancel_quietly(watcher.jobs, follower.log, self._clock, patience_seconds=patience)
                 watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
             self._pool.tidy(watcher)
 
@@ -300,9 +301,10 @@ class VertexStepOperator(BaseStepOperator):
         """Cancel a job that is no longer waited for, and verify that it ends.
 
         If an impatient second Ctrl-C comes in between, the job has not ended as far as is
-        known, and `cleanup_step_submission` cancels it again.
+        known, and `cleanup_step_submission` cancels it again, once.
         """
         if follower := watcher.find(step_run_id):
+            follower.is_given_up = True
             cancel_and_verify(watcher.jobs, follower.log, self._clock, after=error)
             follower.is_terminal = True
 

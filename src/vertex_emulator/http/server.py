@@ -23,6 +23,9 @@ from vertex_emulator.http.peers import find_stranger
 _SHUTDOWN_SECONDS = 2
 # Longer than a client lets pass between two polls of a job.
 _KEEP_ALIVE_SECONDS = 240
+# How many strangers may still be sending, and for how many seconds.
+_MOST_REFUSED = 16
+_REFUSAL_SECONDS = 1.0
 # No such address, and no such kind of address.
 _OF_THE_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 # Discard what was not sent, and answer with RST: SO_LINGER of no time.
@@ -58,6 +61,7 @@ class _Protocol(H11Protocol):
     """Gives each request access to its connection, and hangs up on strangers."""
 
     connection: Connection
+    _is_refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -65,9 +69,7 @@ class _Protocol(H11Protocol):
         self.connection = Connection(transport)
         stranger = find_stranger(transport.get_extra_info("socket"))
         if stranger:
-            # Unread: it could hold a descriptor for as long as it liked by sending nothing.
-            transport.write(_refuse(stranger))
-            transport.close()
+            self._hang_up(stranger)
             return
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +82,25 @@ class _Protocol(H11Protocol):
                     raise
 
         self.app = with_connection
+
+    def _hang_up(self, stranger: str) -> None:
+        """Refuse a stranger, who could hold a descriptor for long by sending or reading nothing.
+
+        As long as there are few, each may finish what it sends: a client that is reset while
+        it sends may not read the answer.
+        """
+        self._is_refused = True
+        self.transport.write(_refuse(stranger))
+        refused = [one for one in self.connections if getattr(one, "_is_refused", False)]
+        if len(refused) > _MOST_REFUSED:
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.loop.call_later(_REFUSAL_SECONDS, self.connection.reset)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().data_received(data)
 
 
 def _refuse(stranger: str) -> bytes:

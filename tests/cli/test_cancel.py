@@ -75,6 +75,16 @@ def test_the_question_tells_that_secrets_are_destroyed(world: World) -> None:
     assert world.secrets == []
 
 
+def test_a_script_that_cannot_answer_is_told_how_not_to_be_asked(world: World) -> None:
+    """Without a terminal the command ended in `Aborted!`, on the line of its question."""
+    result = world.run("1")
+    assert result.exit_code == 1
+    assert (
+        "\nError: Nothing was cancelled. Where nobody can answer, add `--yes`.\n" in result.output
+    )
+    assert world.cancelled == []
+
+
 @pytest.mark.parametrize("chosen", [["1", "2"], ["--orphans"]])
 def test_the_secret_of_a_job_that_goes_on_is_kept(world: World, chosen: list[str]) -> None:
     """A job that could not be cancelled lost its secret, which its container may still read."""

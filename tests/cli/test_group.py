@@ -192,6 +192,7 @@ def test_the_advice_repeats_the_whole_command(fail_with: Callable[..., Result]) 
         (RuntimeError("x" * 100_000), "(100014 characters). To see"),
         (OSError(errno.ENOSPC, "No space left on device", "/dev/x"), "The disk is full"),
         (ImportError("... without the `local` extra, but\n..."), " install 'zenml[local]'"),
+        (ModuleNotFoundError("No module named 'pymysql'"), " install 'zenml[local]'"),
         (ModuleNotFoundError("No", name=FORMER_HOOK), " install --force-reinstall --no-deps -e "),
         (ImportError("No module named 'gcsfs'\n\nThe `gcp` integration"), " install gcsfs"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "The disk is full"),

@@ -59,8 +59,7 @@ _CASES = {
         {_STACK: "BARE"},
         [
             "The active stack `cli-bare` has no step operator. Those of flavor `vertex`: `",
-            "Add `--step-operator vertex` to this command, or run "
-            "`zenml stack update --step-operator=vertex`.",
+            "Add `--step-operator vertex` to this command, or run `zenml stack update -s vertex`.",
         ],
     ),
     "another flavor": (

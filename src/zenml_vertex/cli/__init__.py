@@ -28,7 +28,7 @@ Run a pipeline of your own on this machine:
 
 Run steps on Google Cloud: register a step operator and add it to the active stack:
   zenml step-operator register vertex --flavor=vertex --region=europe-west4
-  zenml stack update --step-operator=vertex
+  zenml stack update -s vertex
 
 See the jobs that are running there:
   zenml-vertex jobs list

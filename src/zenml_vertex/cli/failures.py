@@ -17,13 +17,16 @@ _FULL_TEXTS = ("database or disk is full", "No space left on device", "Disk quot
 # Less than a server's log and database need.
 _LITTLE_BYTES = 1024 * 1024
 _MOST_CHARACTERS = 300
+_NO_SERVER = (
+    "ZenML is not connected to a server, and the packages for a database of its own are "
+    "missing. Connect it with `zenml login URL`, or install them",
+    "zenml[local]",
+)
 # What an ImportError of ZenML says -> what is missing, and what installs it.
 _LACKING = {
-    "`local` extra": (
-        "ZenML is not connected to a server, and the packages for a database of its own are "
-        "missing. Connect it with `zenml login URL`, or install them",
-        "zenml[local]",
-    ),
+    "`local` extra": _NO_SERVER,
+    # Where there is a database already.
+    "No module named 'pymysql'": _NO_SERVER,
     "No module named 'gcsfs'": (
         "ZenML needs the package gcsfs for an artifact store on Google Cloud Storage. Install it",
         "gcsfs",

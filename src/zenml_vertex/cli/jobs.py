@@ -1,6 +1,7 @@
 """`zenml-vertex jobs`: the jobs of this ZenML server, and its orphans."""
 
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -98,7 +99,7 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
         read_by = _find_secrets(chosen, connection.identity.project)
         doomed = {*read_by.values(), *(orphan.name for orphan in secrets)}
         if not yes:
-            click.confirm(_phrase_question(len(chosen), len(doomed)), abort=True)
+            _ask(_phrase_question(len(chosen), len(doomed)))
         ended = {listed["name"]: _cancel_and_wait(connection, listed) for listed in chosen}
         kept = {secret for name, secret in read_by.items() if not ended[name]}
         are_gone = [_destroy(connection, secret) for secret in sorted(doomed - kept, key=str)]
@@ -106,6 +107,18 @@ def cancel(*, job: Sequence[str], orphans: bool, yes: bool, step_operator: str |
             click.echo(_describe_kept(secret))
     if not all([*ended.values(), *are_gone]):
         raise SystemExit(1)
+
+
+def _ask(question: str) -> None:
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo()
+        raise click.ClickException(
+            "Nothing was cancelled. Where nobody can answer, add `--yes`."
+        ) from None
 
 
 def _cancel_and_wait(connection: "Connection", job: "JobJson") -> bool:

@@ -125,12 +125,12 @@ def _describe_choice() -> str:
         return (
             "Register one and add it to the stack: "
             f"`zenml step-operator register vertex --flavor={FLAVOR_NAME} --region=europe-west4`, "
-            "then `zenml stack update --step-operator=vertex`."
+            "then `zenml stack update -s vertex`."
         )
     names = ", ".join(f"`{clean_line(model.name)}`" for model in page.items)
     name = shell_word(page.items[0].name, page.items[0].id)
     return (
         f"Those of flavor `{FLAVOR_NAME}`: {names}. Add "
         f"`--step-operator {name}` to this command, or run "
-        f"`zenml stack update --step-operator={name}`."
+        f"`zenml stack update -s {name}`."
     )

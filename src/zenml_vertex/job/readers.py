@@ -125,7 +125,7 @@ def read_integer(value: Any) -> int | None:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value) if len(value) <= _MAX_DIGITS else math.inf
     elif isinstance(value, bool) or not isinstance(value, int):
-        raise UnreadableValue("must be an integer: digits alone, such as 300")
+        raise UnreadableValue("must be an integer: digits alone, such as 1")
     if abs(value) > _MAX_INT32:
         raise UnreadableValue("must be an integer that fits into 32 bits")
     return int(value)

@@ -7,6 +7,16 @@ from zenml_vertex.job.fields import ROWS, SPELLINGS
 from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import UnreadableValue, show_value
 
+# Names that ResourceSettings of ZenML and other tools have for it -> the setting.
+_OF_OTHERS = {
+    "gpu_count": "accelerator_count",
+    "gpu_type": "accelerator_type",
+    "gpus": "accelerator_count",
+    "cpu_count": "machine_type",
+    "memory": "machine_type",
+    "instance_type": "machine_type",
+}
+
 
 def join_spellings(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Give every setting the one name that it has here.
@@ -37,8 +47,8 @@ def join_spellings(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
 def describe_unknown_setting(name: str, known: Iterable[str]) -> str:
     """Say that a setting does not exist, and which one was probably meant."""
     shown = show_value(name)
-    if close := nearest(name, known):
-        return f"there is no setting {shown}. Did you mean `{close}`?"
+    if meant := _OF_OTHERS.get(name) or nearest(name, known):
+        return f"there is no setting {shown}. Did you mean `{meant}`?"
     return f"there is no setting {shown}. The settings are: {', '.join(sorted(known))}."
 
 

@@ -132,23 +132,26 @@ def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:
 
 
 class _Tether:
-    """Kills a container when this process ends: a process that waits for that, of its own session.
+    """Kills a container when this process ends: a shell, in its own session, that waits for that.
 
     The kernel's own signal at a parent's end is for one process, and comes as its thread ends.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", job_id: str) -> None:
-        arguments = [f"{_MARKER}={job_id}", str(process.pid)]
+        kill = [sys.executable, "-I", "-S", process_tree.__file__]
+        job = [f"{_MARKER}={job_id}", str(process.pid)]
         try:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", process_tree.__file__, *arguments],
+                # Its input ends with this process, which alone holds the other end.
+                ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh", *kill, *job],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        except OSError:
+        except BaseException:
             process.kill()
+            process.communicate()
             raise
 
     def cut(self) -> None:

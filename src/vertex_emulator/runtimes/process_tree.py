@@ -5,8 +5,7 @@ is, or has the job's ID in its environment, which it inherits however far it goe
 The last two need Linux's /proc; elsewhere only the group of the first process is
 killed.
 
-Run as `python process_tree.py NAME=VALUE SESSION`, it waits until its standard input ends,
-which it does with the process that holds the other end, and then kills the job's processes.
+`python process_tree.py NAME=VALUE SESSION` kills the processes of a job.
 """
 
 import os
@@ -93,5 +92,4 @@ def _is_marked(pid: int, marker: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.stdin.buffer.read()
     end_tree(sys.argv[1], int(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections.abc import Callable
 
 import pytest
 from zenml.utils.exception_utils import collect_exception_information
@@ -58,6 +59,72 @@ def test_one_line_says_what_was_raised_and_where(error: BaseException, text: str
     said, _, place = line.rpartition(" (test_raised.py, line ")
     assert said == text
     assert place.removesuffix(")").isdecimal()
+
+
+def fail_by_itself() -> None:
+    """Fail where the step's function fails."""
+    raise ValueError("deep")
+
+
+def fail_while_handling() -> None:
+    """Raise while another exception is handled."""
+    try:
+        fail_by_itself()
+    except ValueError:
+        raise RuntimeError(f'no\n  File "{__file__}", line 7') from None
+
+
+def fail_in_turn() -> None:
+    """Fail with an exception that another one led to, in a helper of this module."""
+    try:
+        fail_by_itself()
+    except ValueError as error:
+        raise RuntimeError("in turn") from error
+
+
+def fail_in_a_handler() -> None:
+    """Fail while another exception is handled."""
+    try:
+        fail_by_itself()
+    except ValueError:
+        int("x")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [fail_by_itself, fail_while_handling, fail_in_turn, fail_in_a_handler],
+)
+def test_the_place_is_that_of_the_exception_that_is_named(function: Callable[[], None]) -> None:
+    """It is where the last exception was raised, not where an earlier one that led to it was."""
+    with pytest.raises((ValueError, RuntimeError)) as raised:
+        function()
+    info = collect_exception_information(raised.value, function)
+    found = read_raised(info.traceback, info.source, info.message, info.user_code_line)
+    assert found is not None
+    expected = [frame.lineno for frame in traceback.extract_tb(raised.tb)][-1]
+    assert found.place == f"test_raised.py, line {expected}"
+
+
+def test_the_place_of_an_exception_group_is_its_own() -> None:
+    """What the group has caught was raised elsewhere."""
+    text = (
+        '  |   File "/app/train.py", line 7, in train\n  |     raise ExceptionGroup("a", errors)\n'
+        "  | ExceptionGroup: a (1 sub-exception)\n  +-+---------------- 1 ----------------\n"
+        '    | Traceback (most recent call last):\n    |   File "/app/train.py", line 2, in load\n'
+        "    | ValueError: b\n    +------------------------------------\n"
+    )
+    raised = read_raised(text, "builtins.ExceptionGroup", "a (1 sub-exception)", 3)
+    assert str(raised).endswith(" (train.py, line 7)")
+
+
+def test_an_exception_of_zenmls_that_followed_has_no_place() -> None:
+    """What ZenML raised after the step's code had failed was raised nowhere in that code."""
+    text = (
+        '  File "/app/train.py", line 7, in train\nValueError: a\n\n'
+        "During handling of the above exception, another exception occurred:\n\n"
+        'Traceback (most recent call last):\n  File "/zenml/x.py", line 9, in y\nKeyError: b\n'
+    )
+    assert str(read_raised(text, "builtins.KeyError", "b", 3)) == "KeyError: b"
 
 
 def test_an_exception_that_zenml_cannot_import_has_its_class_from_the_traceback() -> None:

@@ -6,7 +6,15 @@ from pathlib import PurePath
 
 from zenml_vertex.foreign_text import clean, clean_line
 
-_PLACE = re.compile(r'File "([^"\n]{1,4096})", line (\d{1,9})')
+# A frame; `|` is the margin of an exception group.
+_PLACE = re.compile(r'^[ |]{0,64}File "([^"\n]{1,4096})", line (\d{1,9})', re.MULTILINE)
+# Between the tracebacks of exceptions of which one led to the next.
+_LINKS = (
+    "\n\nThe above exception was the direct cause of the following exception:\n\n",
+    "\n\nDuring handling of the above exception, another exception occurred:\n\n",
+)
+# What an exception group has caught begins here.
+_BEGIN_OF_GROUPED = re.compile(r"^ {0,64}\+-\+-", re.MULTILINE)
 _MOST_CHARACTERS = 200
 # The class of an exception stands in the last line of its traceback.
 _MOST_OF_TRACEBACK = 100_000
@@ -20,7 +28,7 @@ class Raised:
     kind: str
     # What it says.
     message: str
-    # Where in the step's function, as `train.py, line 12`; empty if it is not known.
+    # Where in the module of the step's function, as `train.py, line 12`; empty if not known.
     place: str = ""
 
     @property
@@ -54,15 +62,25 @@ def read_raised(
         message: What the exception says.
         user_code_line: The line within the step's function.
     """
+    # Tracebacks come in the order of the exceptions: the last one is what ended the step.
+    stacks = traceback.rstrip().removesuffix((message or "").rstrip())
+    last = stacks[max(stacks.rfind(link) for link in _LINKS) + 1 :]
+    place = _find_place(stacks, last) if user_code_line is not None else ""
     traceback = clean(traceback, _MOST_OF_TRACEBACK)
     message = clean(message or "")
     kind = clean(source).rpartition(".")[2] if source else _find_kind(traceback, message)
     if not (kind or message):
         return None
-    found = _PLACE.search(traceback) if user_code_line is not None else None
-    # The path is that of the container.
-    place = f"{PurePath(found[1]).name}, line {found[2]}" if found else ""
     return Raised(_shorten(kind), message, _shorten(place))
+
+
+def _find_place(stacks: str, last: str) -> str:
+    """The deepest frame of the last traceback in the file that the first one begins in."""
+    first = _PLACE.search(clean(stacks, _MOST_OF_TRACEBACK))
+    stack = _BEGIN_OF_GROUPED.split(clean(last, _MOST_OF_TRACEBACK), maxsplit=1)[0]
+    lines = [line for path, line in _PLACE.findall(stack) if first and path == first[1]]
+    # The path is that of the container.
+    return f"{PurePath(first[1]).name}, line {lines[-1]}" if first and lines else ""
 
 
 def _find_kind(traceback: str, message: str) -> str:

@@ -92,6 +92,7 @@ _SLOW = (
     "tests/cloud/test_logs.py::test_the_last_lines_come_in_their_order",
     "tests/cloud/test_connection.py",
     "tests/cloud/test_credentials.py",
+    "tests/container/test_exit_timer.py",
 )
 
 

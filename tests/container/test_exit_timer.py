@@ -36,8 +36,8 @@ def test_a_thread_of_the_step_does_not_keep_its_process(status: int) -> None:
 
 
 def test_c_code_that_keeps_the_gil_does_not_keep_its_process() -> None:
-    """No thread of Python's gets to run, and the process ends nevertheless."""
-    assert end(1, _IN_C, "0") == 1
+    """No thread of Python gets to run, and the process ends nevertheless."""
+    assert end(1, _IN_C, "1") == 1
 
 
 def test_a_process_that_ends_in_time_is_left_alone() -> None:

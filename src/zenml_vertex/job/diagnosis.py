@@ -12,6 +12,28 @@ from zenml_vertex.job.states import short_name
 from zenml_vertex.job.times import find_reached_timeout, format_duration
 
 _EXIT_CODE = re.compile(r"non-zero status of (\d{1,9})")
+# What may follow it: the end of the log.
+_BEGIN_OF_LOG = re.compile(r"\n|Termination reason: Error\b")
+
+# How a line begins that says why a program ended: an exception, Python, Linux, or this package.
+_IS_REASON = re.compile(
+    r"[\s|]{0,64}(?:[\w.]{0,200}(?:Error|Exception)\b|\S{0,200}python[\d.]{0,8}: )"
+    r"|.{0,400}(?:exec format error|could not read the step's environment variables)",
+    re.IGNORECASE,
+)
+# What may be a reason, so that what was written before it did not end the program.
+_MAY_BE_REASON = re.compile(r"\b(?:error|exception|fatal|not found|no such)\b", re.IGNORECASE)
+_IS_WARNING = re.compile(r"[\W_]{0,64}warn|.{0,200}\w{0,40}Warning:", re.IGNORECASE)
+_LEADS_TO_NEXT = "The above exception was the direct cause"
+# Google's images print it, and an exception, whenever Python starts.
+_IS_INNOCENT = "Error in sitecustomize"
+
+# What a shell and what containerd call a program that is not there.
+_MISSING = re.compile(
+    r"\S{1,100}: (?:line )?(?:\d{1,9}: )?([\w./+-]{1,100}): (?:command )?not found$"
+    r"|exec: \\?\"([\w./+-]{1,100})\\?\": "
+)
+_ENTRYPOINT_MODULE = "zenml.entrypoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +96,32 @@ def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
     message = clean(str((job.get("error") or {}).get("message") or ""))
     if timeout := find_reached_timeout(job):
         return _timed_out(timeout, message)
+    said, lines = message, [clean_line(line) for line in log]
     # The service may have the end of the log in its message.
+    if (exited := _EXIT_CODE.search(message)) and (
+        begin := _BEGIN_OF_LOG.search(message, exited.end())
+    ):
+        said = message[: begin.start()]
+        lines = [*message[begin.end() :].splitlines(), *lines]
+    # What the service says is certain; a log has much that did not end the container.
+    if cause := find_cause(Source.LOG, said) or find_cause(Source.JOB, said):
+        cure = cause.cure
+        if cause.category == "command":
+            cure = _find_missing(job, [*lines, said]) or cure
+        return Diagnosis(cause.category, cause.what, message, cure)
     found = [
-        (cause, line)
-        for line in (*message.splitlines(), *map(clean_line, log))
-        if (cause := find_cause(Source.LOG, line))
+        (cause, line) for line in _find_reasons(lines) if (cause := find_cause(Source.LOG, line))
     ]
     if found:
         cause, line = min(found, key=lambda pair: CAUSES.index(pair[0]))
         return Diagnosis(cause.category, cause.what, _add(message, line), cause.cure)
-    if cause := find_cause(Source.JOB, message):
-        return Diagnosis(cause.category, cause.what, message, cause.cure)
     state = str(job.get("state", ""))
     if known := _BY_STATE.get(state):
         return replace(known, why=message)
-    if exit_code := _EXIT_CODE.search(message):
+    if exited:
         return Diagnosis(
             category="exit",
-            what=f"failed: the step's container exited with status {exit_code.group(1)}.",
+            what=f"failed: the step's container exited with status {exited.group(1)}.",
             why=message,
             cure="look at the last lines of its log.",
         )
@@ -100,6 +130,41 @@ def diagnose(job: dict[str, Any], log: Sequence[str] = ()) -> Diagnosis:
         what=f"ended as {short_name(state)}.",
         why=message,
         cure="look at its log for the reason.",
+    )
+
+
+def _find_reasons(lines: Sequence[str]) -> list[str]:
+    """The lines of a log that say why its program ended: of its last error, if one does.
+
+    Warnings, and errors after which the program went on to another one, are not among them.
+    """
+    reasons: list[str] = []
+    leads_on = is_innocent = False
+    for line in lines:
+        if _LEADS_TO_NEXT in line:
+            leads_on = True
+        elif line.startswith(_IS_INNOCENT):
+            is_innocent = True
+        elif not _IS_WARNING.match(line) and (
+            (is_reason := _IS_REASON.match(line)) or _MAY_BE_REASON.search(line)
+        ):
+            if not is_innocent:
+                reasons = [*(reasons if leads_on else ()), *([line] if is_reason else ())]
+            leads_on = is_innocent = False
+    return reasons
+
+
+def _find_missing(job: dict[str, Any], lines: Sequence[str]) -> str | None:
+    """What to do about a program that a command step's image lacks; None for another step."""
+    pools = (job.get("jobSpec") or {}).get("workerPoolSpecs") or [{}]
+    command = (pools[0].get("containerSpec") or {}).get("command") or []
+    if not command or any(_ENTRYPOINT_MODULE in part for part in command):
+        return None
+    names = [found[1] or found[2] for line in lines if (found := _MISSING.search(line))]
+    return (
+        "correct the step's command, or use an image in which it can run: `docker run --rm "
+        f"--entrypoint sh IMAGE -c 'command -v {names[-1] if names else 'PROGRAM'}'` prints where "
+        "the program is, if the image has it."
     )
 
 

@@ -55,6 +55,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"machine_typ": "n1-standard-4"}, "no setting `machine_typ`. Did you mean `machine_type`?"),
     ({"gpu_count": 1}, "no setting `gpu_count`. Did you mean `accelerator_count`?"),
     ({"cpu_count": 4}, "no setting `cpu_count`. Did you mean `machine_type`?"),
+    (
+        {"timeout": 3600},
+        "no setting `timeout` of its own. Write it in `additional_training_job_args`: {'timeout': ",
+    ),
+    ({"labels": {"team": "a"}}, "no setting `labels` of its own. Write it in `additional_train"),
+    ({"label": {"team": "a"}}, "no setting `label`. Did you mean `labels` in `additional_train"),
     ({"disk_size_gb": 1000, "boot_disk_size_gb": 200}, "`disk_size_gb` (`1000`) and `boot_disk_"),
 ]
 

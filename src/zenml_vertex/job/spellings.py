@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from zenml_vertex.job.fields import ROWS, SPELLINGS
+from zenml_vertex.job.fields import ADDITIONAL_ARGS, ARGUMENTS, ROWS, SPELLINGS
 from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import UnreadableValue, show_value
 
@@ -45,10 +45,17 @@ def join_spellings(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
 
 
 def describe_unknown_setting(name: str, known: Iterable[str]) -> str:
-    """Say that a setting does not exist, and which one was probably meant."""
+    """Say that a setting does not exist, and which one, or which argument, was probably meant."""
     shown = show_value(name)
+    if name in ARGUMENTS:
+        return (
+            f"there is no setting {shown} of its own. Write it in `{ADDITIONAL_ARGS}`: "
+            f"{{'{name}': ...}}."
+        )
     if meant := _OF_OTHERS.get(name) or nearest(name, known):
         return f"there is no setting {shown}. Did you mean `{meant}`?"
+    if meant := nearest(name, ARGUMENTS):
+        return f"there is no setting {shown}. Did you mean `{meant}` in `{ADDITIONAL_ARGS}`?"
     return f"there is no setting {shown}. The settings are: {', '.join(sorted(known))}."
 
 

@@ -47,6 +47,8 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     printed = set(generalise(done.stdout))
+    # On a busy machine, no poll may come while so short a job runs, and its start is not known.
+    printed |= {line.replace("completed;", "completed after N s;") for line in printed}
     shown = [line for block in read_blocks(PAGE, "") for line in generalise(block)]
     assert shown
     assert [line for line in shown if line not in printed] == [], done.stdout

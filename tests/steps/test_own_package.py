@@ -220,6 +220,7 @@ def test_code_that_cannot_run_in_a_container_is_left_out() -> None:
     files = find_image_parts().files
     assert [name for name in files if name.startswith("zenml_vertex/cloud/")] == [
         "zenml_vertex/cloud/__init__.py",
+        "zenml_vertex/cloud/endpoint.py",
         "zenml_vertex/cloud/key_file.py",
     ]
 

@@ -25,6 +25,7 @@ _PACKAGE = Path(__file__).parents[1]
 _IN_CONTAINERS = (
     "*.py",
     "cloud/__init__.py",
+    "cloud/endpoint.py",
     "cloud/key_file.py",
     "container/*.py",
     "data/__init__.py",

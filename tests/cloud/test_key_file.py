@@ -1,8 +1,10 @@
 """Key files that are invalid."""
 
 import base64
+import grp
 import json
 import os
+import pwd
 import re
 from pathlib import Path
 
@@ -185,6 +187,22 @@ def test_a_file_of_roots_group_is_refused(tmp_path: Path) -> None:
     assert find_other_writers(os.stat_result(status)) == "a group of users (gid 0)"
     status[0] = 0o100640
     assert find_other_writers(os.stat_result(status)) == ""
+
+
+@pytest.mark.parametrize("other_has_the_group", [False, True])
+def test_a_file_of_a_shared_primary_group_is_refused(
+    monkeypatch: pytest.MonkeyPatch, other_has_the_group: bool
+) -> None:
+    """A user whose primary group was the submitter's, which no list shows, could change a key."""
+    ada = pwd.struct_passwd(("ada", "x", 1000, 1000, "", "/", "/bin/sh"))
+    bob = pwd.struct_passwd(("bob", "x", 1001, 1000, "", "/", "/bin/sh"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: ada)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [ada, bob] if other_has_the_group else [ada])
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("ada", "x", 1000, [])))
+    status = os.stat_result((0o100660, 0, 0, 1, 1000, 1000, 0, 0, 0, 0))
+    expected = "a group of users (gid 1000)" if other_has_the_group else ""
+    assert find_other_writers(status) == expected
 
 
 @pytest.mark.parametrize(

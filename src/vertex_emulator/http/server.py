@@ -87,7 +87,7 @@ class _Protocol(H11Protocol):
         """Refuse a stranger, who could hold a descriptor for long by sending or reading nothing.
 
         As long as there are few, each may finish what it sends: a client that is reset while
-        it sends may not read the answer.
+        it sends may fail to read the answer.
         """
         self._is_refused = True
         self.transport.write(_refuse(stranger))

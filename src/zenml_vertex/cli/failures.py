@@ -61,7 +61,7 @@ def describe_failure(
     words = clean_line(said, _MOST_CHARACTERS).rstrip(".")
     again = f"{program} --traceback {shlex.join(arguments)}"
     if clean_line(again, _MOST_CHARACTERS) != again:
-        # It has a secret, or is no line.
+        # It contains a secret, or does not fit on one line.
         again = f"the same command with --traceback directly after `{program}`"
     return f"`{command}` failed unexpectedly: {words}. To see where, run: {again}"
 
@@ -93,7 +93,7 @@ def _describe_closed_configuration(error: BaseException) -> str:
     if not isinstance(error, OSError) or not isinstance(error.filename, str):
         return ""
     folder, place = _find_zenml_folder().absolute(), Path(error.filename).absolute()
-    # What is above it could not be made, or is no folder.
+    # A parent could not be made, or is not a folder.
     if folder != place and folder not in place.parents and place not in folder.parents:
         return ""
     return (

@@ -111,7 +111,7 @@ def resolve_identity(
             or key file, only the project is used.
 
     Raises:
-        CredentialsError: If there is no identity, or no project that can be one.
+        CredentialsError: If no identity is found, or the project is missing or invalid.
     """
     if connector:
         check_connector_project(project, connector.project)

@@ -69,7 +69,7 @@ def translated(action: str, who: str = "") -> Iterator[None]:
     Raises:
         VertexApiError: The kind that fits the response; `ServiceUnavailable` for none,
             and for a token that is only temporarily not available.
-        CredentialsError: If there is no access token.
+        CredentialsError: If no access token is available.
     """
     handled = sys.exc_info()[1]
     try:

@@ -192,7 +192,11 @@ def _is_private(group_id: int) -> bool:
         group, user = grp.getgrgid(group_id), pwd.getpwuid(os.geteuid())
     except KeyError:
         return False
-    return group_id != _ROOT and group.gr_name == user.pw_name and {*group.gr_mem} <= {user.pw_name}
+    if group_id == _ROOT or (group.gr_name, group_id) != (user.pw_name, user.pw_gid):
+        return False
+    # A group's list of members leaves out those whose primary group it is.
+    others = (other.pw_name for other in pwd.getpwall() if other.pw_gid == group_id)
+    return {*group.gr_mem, *others} <= {user.pw_name}
 
 
 def find_foreign_reach(content: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:

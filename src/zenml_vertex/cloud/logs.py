@@ -37,7 +37,7 @@ class VertexLogs:
 
         Raises:
             VertexApiError: If they cannot be read.
-            CredentialsError: If there is no access token.
+            CredentialsError: If no access token is available.
         """
         job_id = name.rsplit("/", 1)[-1]
         query = {

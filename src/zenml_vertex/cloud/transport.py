@@ -165,8 +165,8 @@ class RestService:
             read_seconds: How long the service may be silent.
 
         Raises:
-            VertexApiError: If there is no answer.
-            CredentialsError: If there is no access token.
+            VertexApiError: If the service does not answer.
+            CredentialsError: If no access token is available.
         """
         with translated(action, self.identity.description):
             session = AuthorizedSession(self.identity.credentials)

@@ -43,7 +43,7 @@ def cancel_job(
 
     Raises:
         VertexApiError: If the job may still be running and cannot be cancelled.
-        CredentialsError: If there is no access token to do it with.
+        CredentialsError: If no access token is available.
         BaseException: What interrupts it. The cancel has been asked for once more then,
             and the log says whether it was accepted.
     """
@@ -70,7 +70,7 @@ def cancel_once(jobs: Jobs, name: JobName) -> None:
 
     Raises:
         VertexApiError: If the job may still be running and was not cancelled.
-        CredentialsError: If there is no access token to do it with.
+        CredentialsError: If no access token is available.
     """
     try:
         jobs.cancel(str(name))

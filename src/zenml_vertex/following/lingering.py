@@ -74,7 +74,7 @@ class LingeringJobs:
 
         Raises:
             VertexApiError: If Vertex AI cannot be asked.
-            CredentialsError: If there is no access token to ask it with.
+            CredentialsError: If no access token is available.
         """
         ours = self._of(run_id)
         # A list of one page only, or one that lags behind, says nothing about the others.

@@ -46,7 +46,7 @@ class StepSecret:
 
         Raises:
             VertexApiError: If it cannot be stored.
-            CredentialsError: If there is no access token.
+            CredentialsError: If no access token is available.
         """
         payload = self._payload
         if payload is None:

@@ -158,6 +158,22 @@ def test_a_second_sigterm_ends_a_command_that_ignores_the_first(
     _assert_nothing_is_left(tmp_path)
 
 
+def test_a_command_that_starts_during_a_sigterm_is_ended() -> None:
+    """A SIGTERM that comes while the command is being started ends the command as well."""
+    code = """
+import os, signal
+from zenml_vertex.cli.local_stack import _run
+from zenml_vertex.cli.signals import exit_cleanly_on_signals
+from zenml_vertex.local_stack.processes import launcher
+parent = os.getpid()
+launcher.plan_end_with_parent = lambda number: lambda: os.kill(parent, signal.SIGTERM)
+exit_cleanly_on_signals()
+_run(["sh", "-c", "exec sleep 60"], dict(os.environ), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+
+
 def test_a_command_that_does_not_exist_starts_nothing(user: dict[str, str], tmp_path: Path) -> None:
     """A missing command is one line of error, before any server is started."""
     done = subprocess.run([*COMMAND, "pyhton"], env=user, capture_output=True, text=True)

@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -18,6 +20,8 @@ from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_s
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
 _END_SECONDS = 30.0
+# How often to look whether another signal has come meanwhile.
+_LOOK_SECONDS = 0.1
 
 
 def _complete_file(
@@ -106,21 +110,26 @@ def _build_path(environment: Mapping[str, str]) -> str:
 
 def _run(program: Sequence[str], environment: Mapping[str, str], ending: int) -> int:
     """Run a program to its end, or end it with a signal on the way out; its exit status."""
+    from zenml_vertex.local_stack.processes.ending import hold_signals
     from zenml_vertex.local_stack.processes.launcher import plan_end_with_parent
 
     # The terminal sends a Ctrl-C to the program as well, which handles it.
     signal.signal(signal.SIGINT, lambda *_: None)
     # `Popen` itself looks on the search path of this process.
     found = shutil.which(program[0], path=environment["PATH"]) or program[0]
-    process = subprocess.Popen(
-        [found, *program[1:]],
-        env=dict(environment),
-        preexec_fn=plan_end_with_parent(ending),  # noqa: PLW1509 - it calls the kernel only
-    )
+    preexec = plan_end_with_parent(ending)
+    process = None
     try:
+        with hold_signals():
+            process = subprocess.Popen(
+                [found, *program[1:]],
+                env=dict(environment),
+                preexec_fn=preexec,  # noqa: PLW1509 - it calls the kernel only
+            )
         status = process.wait()
     finally:
-        _end(process, ending)
+        if process is not None:
+            _end(process, ending)
     return status if status >= 0 else SIGNAL_BASE - status
 
 
@@ -128,16 +137,16 @@ def _end(process: "subprocess.Popen[bytes]", number: int) -> None:
     """End a program with a signal; by SIGKILL after a while, or where another signal comes."""
     from zenml_vertex.local_stack.processes.ending import hold_signals
 
-    try:
+    # An exception in `Popen.wait` could leave its lock locked, for which the next call waits.
+    with hold_signals() as held:
         if process.poll() is None:
             process.send_signal(number)
-            process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with hold_signals():
-            process.kill()
-            process.wait()
+        deadline = time.monotonic() + _END_SECONDS
+        while process.poll() is None and not held and time.monotonic() < deadline:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
+        process.kill()
+        process.wait()
 
 
 def _say(line: str) -> None:

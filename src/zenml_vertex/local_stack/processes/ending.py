@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -13,25 +13,30 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def hold_signals() -> Iterator[None]:
-    """Put off what would end this process until the block is done.
+def hold_signals() -> Iterator[Sequence[int]]:
+    """Put off what would end this process until the block is done; yields what has come so far.
 
     An exception out of a signal handler, between the start of a process and the
     line that remembers it, would leave it running forever. Python handles signals
-    in the main thread only, so that others have nothing to put off.
+    in the main thread only, so that others have nothing to put off. A signal that is ignored
+    stays so: processes that start meanwhile inherit that, as under `nohup`.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def remember(number: int, frame: FrameType | None) -> None:
         del frame
         received.append(number)
 
-    handlers = {number: signal.signal(number, remember) for number in ENDING_SIGNALS}
+    handlers = {
+        number: signal.signal(number, remember)
+        for number in ENDING_SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
-        yield
+        yield received
     finally:
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

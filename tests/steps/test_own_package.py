@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from zenml.config import DockerSettings
 from zenml.config.docker_settings import PythonEnvironmentExportMethod
-from zenml.config.step_configurations import Step
 from zenml.image_builders import BuildContext
 from zenml.utils.pipeline_docker_image_builder import PipelineDockerImageBuilder
 
 import zenml_vertex
+from tests.support.compiled_steps import make_step
 from tests.support.components import make_operator
 from tests.support.pages import ROOT
 from zenml_vertex.steps import uv_freeze
@@ -42,18 +42,6 @@ URLS: dict[str, dict[str, object] | None] = {
 }
 
 _BY_UV = DockerSettings(replicate_local_python_environment=PythonEnvironmentExportMethod.UV_FREEZE)
-
-
-def make_step(settings: DockerSettings) -> Step:
-    """A step as a compiled pipeline has it."""
-    spec = {"source": "pipelines.train", "upstream_steps": [], "invocation_id": "train"}
-    configuration = {
-        "name": "train",
-        "settings": {"docker": settings.model_dump(exclude_unset=True)},
-    }
-    return Step.model_validate(
-        {"spec": spec, "config": configuration, "step_config_overrides": configuration}
-    )
 
 
 @pytest.fixture
@@ -176,7 +164,9 @@ def test_the_list_of_packages_is_not_made_by_a_module_in_the_current_folder(
 def test_other_docker_settings_reach_zenml_as_they_are(replicated: list[str] | bool | None) -> None:
     """A command of the user's own stays theirs, and an image without the stack gets no files."""
     settings = DockerSettings(
-        replicate_local_python_environment=replicated, install_stack_requirements=False
+        replicate_local_python_environment=replicated,
+        install_stack_requirements=False,
+        python_package_installer_args={"no-compile-bytecode": None},
     )
     (build,) = build_configurations({"train": make_step(settings)})
     assert (build.settings, build.extra_files) == (settings, {})

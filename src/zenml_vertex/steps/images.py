@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zenml.client import Client
 from zenml.config import DockerSettings
 from zenml.config.build_configuration import BuildConfiguration
-from zenml.config.docker_settings import PythonEnvironmentExportMethod
+from zenml.config.docker_settings import PythonEnvironmentExportMethod, PythonPackageInstaller
 
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.foreign_text import clean_sentence, presentable
@@ -35,6 +35,11 @@ _FREEZES = {
     PythonEnvironmentExportMethod.PIP_FREEZE: _PIP_FREEZE,
     PythonEnvironmentExportMethod.UV_FREEZE: _UV_FREEZE,
 }
+# uv's option, which pip has by default: without bytecode, each start of a container compiles what
+# it imports.
+_COMPILE = "compile-bytecode"
+_COMPILE_OPTIONS = {_COMPILE, f"no-{_COMPILE}", "compile", "no-compile"}
+_COMPILE_VARIABLE = "UV_COMPILE_BYTECODE"
 
 
 def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration]:
@@ -52,6 +57,7 @@ def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
     freeze = None if isinstance(replicated, list) else _FREEZES.get(replicated or False)
     if freeze:
         settings = settings.model_copy(update={"replicate_local_python_environment": freeze})
+    settings = _with_bytecode(settings)
     # Like the requirements: whoever installs none brings this package along.
     has_package = settings.install_stack_requirements or freeze
     return BuildConfiguration(
@@ -59,6 +65,22 @@ def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
         settings=settings,
         step_name=name,
         extra_files=find_image_parts().files if has_package else {},
+    )
+
+
+def _with_bytecode(settings: DockerSettings) -> DockerSettings:
+    """Settings of a build that compiles what it installs, unless they decide about it."""
+    arguments = settings.python_package_installer_args
+    variables = {name.upper() for name in settings.environment}
+    if (
+        settings.skip_build
+        or settings.python_package_installer != PythonPackageInstaller.UV
+        or not _COMPILE_OPTIONS.isdisjoint(arguments)
+        or _COMPILE_VARIABLE in variables
+    ):
+        return settings
+    return settings.model_copy(
+        update={"python_package_installer_args": {**arguments, _COMPILE: None}}
     )
 
 

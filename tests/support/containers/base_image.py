@@ -1,8 +1,8 @@
 """The parent of step images: Debian with Python and ZenML, built on this machine.
 
-It stands in for `zenmldocker/zenml`, which has the same contents, on machines that reach a mirror
-of Debian and a package index but no registry of images. It is built once and kept by the Docker
-engine, under a name that changes with its contents.
+It stands in for `zenmldocker/zenml`, which has the same contents, and no bytecode of ZenML
+either, on machines that reach a mirror of Debian and a package index but no registry of images.
+It is built once and kept by the Docker engine, under a name that changes with its contents.
 """
 
 import hashlib
@@ -87,8 +87,6 @@ def build_dockerfile(parent: str, variables: Mapping[str, str], zenml_version: s
             "RUN python3 -m venv /opt/venv",
             "ENV VIRTUAL_ENV=/opt/venv",
             "ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            # uv compiles nothing by itself, and a container has no time for it.
-            "ENV UV_COMPILE_BYTECODE=1",
             "ENV PIP_DISABLE_PIP_VERSION_CHECK=1",
             "RUN pip install --no-cache-dir uv",
             f"RUN uv pip install --no-cache zenml=={zenml_version}",

@@ -23,11 +23,8 @@ from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSett
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
-from zenml_vertex.following.progress import StepLog
-from zenml_vertex.following.submission import Submission
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import Attempt, JobName
-from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
 from zenml_vertex.steps.images import build_configurations
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
@@ -36,6 +33,7 @@ from zenml_vertex.steps.own_package import find_image_parts
 from zenml_vertex.steps.owner import find_owner
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
+from zenml_vertex.steps.step_jobs import fail_without_job, open_log, open_submission
 from zenml_vertex.steps.step_secrets import destroy_secret, open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
@@ -153,14 +151,14 @@ class VertexStepOperator(BaseStepOperator):
             VertexApiError: If Vertex AI rejects the job.
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
-        log = _open_log(info.step_run)
+        log = open_log(info.step_run)
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id), log), explained():
             findings = self._preflight.check_step(info, info.pipeline_step_name)
             key = self.choose_key(findings.settings)
             connection = self._connect(key)
             info.force_write_logs()
             attempt = Attempt(str(info.step_run_id))
-            submission = self._open_submission(info.step_run, connection)
+            submission = open_submission(info.step_run, connection, self._step_runs, self._clock)
             with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
                 name = submission.submit(
                     lambda: build_step_job(
@@ -196,7 +194,7 @@ class VertexStepOperator(BaseStepOperator):
         """
         watcher = self._watch(step_run)
         if watcher is None:
-            return self._fail_without_job(step_run)
+            return ExecutionStatus(fail_without_job(step_run, self._step_runs))
         return ExecutionStatus(watcher.poll(str(step_run.id), patience=self._pool.patience))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -213,12 +211,12 @@ class VertexStepOperator(BaseStepOperator):
         """
         watcher = self._watch(step_run)
         if watcher is None:
-            return self._fail_without_job(step_run)
+            return ExecutionStatus(fail_without_job(step_run, self._step_runs))
         step_run_id = str(step_run.id)
         detaches = self._find_owner(step_run).get_settings(step_run).on_client_exit == "detach"
         follower = watcher.find(step_run_id)
         detached = follower.log if follower and detaches else None
-        log = _open_log(step_run)
+        log = open_log(step_run)
         with stopping_when_interrupted(self._step_runs, step_run_id, log, detached=detached):
             try:
                 return ExecutionStatus(watcher.wait(step_run_id))
@@ -280,7 +278,7 @@ class VertexStepOperator(BaseStepOperator):
             lambda: self._pool.connect(owner.choose_key(settings), owner.access_connector),
             self._clock,
             Attempt(str(step_run.id)),
-            _open_log(step_run),
+            open_log(step_run),
             step_operator=owner.name,
         )
 
@@ -340,7 +338,7 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
         watcher.follow(
             JobFollower(
-                step=_open_log(step_run),
+                step=open_log(step_run),
                 name=name,
                 attempt=Attempt(str(step_run.id)),
                 run_id=str(step_run.pipeline_run_id),
@@ -368,32 +366,6 @@ class VertexStepOperator(BaseStepOperator):
             if JOB_NAME_KEY not in recorded:
                 recorded = self._step_runs.read_metadata(str(step_run.id))
             read = partial(self._pool.find_listed_jobs(key).get, str(step_run.pipeline_run_id))
-            name = self._open_submission(step_run, connection).resume(recorded, read=read)
+            submission = open_submission(step_run, connection, self._step_runs, self._clock)
+            name = submission.resume(recorded, read=read)
             return self._follow(step_run, key, name) if name else None
-
-    def _open_submission(self, step_run: "StepRunResponse", connection: "Connection") -> Submission:
-        return Submission(
-            connection.jobs,
-            self._step_runs,
-            self._clock,
-            connection.parent,
-            Attempt(str(step_run.id)),
-            _open_log(step_run),
-            partial(self._step_runs.read_run_name, step_run.pipeline_run_id),
-        )
-
-    def _fail_without_job(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        log = _open_log(step_run)
-        message = (
-            f"{log} has no Vertex AI job where its settings say: the process that should have "
-            "submitted it ended before it did, the job was deleted, or `project` or `region` "
-            "were changed. Run the step again."
-        )
-        log.log_without_job(message)
-        result = self._step_runs.fail(str(step_run.id), message)
-        return ExecutionStatus(interpret_status(result).outcome or "failed")
-
-
-def _open_log(step_run: "StepRunResponse") -> StepLog:
-    # The versions of a step run count from 1; each retry is the next.
-    return StepLog(step_run.name, retry=step_run.version - 1)

@@ -212,6 +212,9 @@ class InMemoryStepRuns:
             raise error
         self.metadata.setdefault(step_run_id, {}).update(metadata)
 
+    def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
+        self.record(run_id, metadata)
+
     def fail(self, step_run_id: str, message: str) -> str:
         return self._end(step_run_id, "failed", message)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from zenml_vertex.following.clients import find_following
 from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
 from zenml_vertex.job.identity import (
     SERVER_LABEL,
@@ -154,4 +155,4 @@ def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
         return f"its step run is {record.status}"
     if not interpret_status(record.run_status).is_active:
         return f"its pipeline run is {record.run_status}"
-    return None
+    return find_following(record.metadata, record.run_metadata, now).absence

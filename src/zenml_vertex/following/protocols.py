@@ -1,7 +1,7 @@
 """What following a job needs from outside: Vertex AI, logs, and the ZenML server."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -91,6 +91,10 @@ class StepRunRecord:
     run_status: str
     # When the step run finished, with a time zone; None if it has not.
     end_time: datetime | None
+    # Metadata of the step run.
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    # Metadata of its pipeline run.
+    run_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,10 @@ class StepRuns(Protocol):
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         """Add metadata to a step run."""
+        ...
+
+    def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
+        """Add metadata to a pipeline run."""
         ...
 
     def fail(self, step_run_id: str, message: str) -> str:

@@ -66,6 +66,8 @@ class Submission:
     log: StepLog
     # Name of the pipeline run; asked for only if the built-in operator submitted the step run.
     find_run_name: Callable[[], str]
+    # What is recorded with the intent: who follows the job.
+    sign: Callable[[], Mapping[str, Any]] = dict
     # Name of the job that was created or found, until the step run has it.
     _created: JobName | None = field(default=None, init=False)
     # Whether a create may have had an effect that nobody has seen.
@@ -102,7 +104,7 @@ class Submission:
             found = self._search() if is_submitted_here(recorded) else None
             if found is None:
                 job = self._ask_server(build_job)
-                self._record({PARENT_KEY: self.parent})
+                self._record({PARENT_KEY: self.parent, **self.sign()})
                 if before_create:
                     before_create()
                 found = self._create(job)

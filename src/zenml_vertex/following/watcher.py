@@ -61,6 +61,8 @@ class Watcher:
     # A random number from 0 to 1, so that processes that start together do not poll
     # together forever.
     draw: Callable[[], float] = random.random
+    # Tells which pipeline runs are still followed.
+    renew_leases: Callable[[Iterable[str]], None] = lambda _: None
     _followers: dict[str, JobFollower] = field(default_factory=dict, init=False)
     _outages: OutageLog = field(default_factory=OutageLog, init=False)
     _lingering: LingeringJobs = field(init=False)
@@ -195,8 +197,10 @@ class Watcher:
             if self._failures:
                 interval = back_off(interval, self._failures, retry_after)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
-        for follower in self._waiting():
+        waiting = self._waiting()
+        for follower in waiting:
             self._canceller.cancel_if_due(follower)
+        self.renew_leases({follower.run_id for follower in waiting})
 
     def _jittered(self, interval: float) -> float:
         """A little longer, never shorter: the intervals are what a quota allows."""

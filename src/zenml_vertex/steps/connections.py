@@ -15,6 +15,7 @@ from uuid import UUID
 
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
+from zenml_vertex.following.clients import LeaseKeeper
 from zenml_vertex.following.listed_jobs import ListedJobs
 from zenml_vertex.following.progress import warn_jobs_left
 from zenml_vertex.following.protocols import StepRuns
@@ -76,6 +77,7 @@ class ConnectionPool:
         self._watchers: dict[tuple[ConnectionKey, str], Watcher] = {}
         self._listed: dict[ConnectionKey, ListedJobs] = {}
         self._tidying: set[int] = set()
+        self._leases: LeaseKeeper | None = None
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
@@ -137,9 +139,20 @@ class ConnectionPool:
                 self._run_at_exit(self._warn_of_jobs_left)
             if (key, parent) not in self._watchers:
                 self._watchers[key, parent] = Watcher(
-                    self._connections[key].jobs, step_runs, self._clock, parent
+                    self._connections[key].jobs,
+                    step_runs,
+                    self._clock,
+                    parent,
+                    renew_leases=self.find_leases(step_runs).renew,
                 )
             return self._watchers[key, parent]
+
+    def find_leases(self, step_runs: StepRuns) -> LeaseKeeper:
+        """What tells others that this process follows steps."""
+        with self._lock:
+            if self._leases is None:
+                self._leases = LeaseKeeper(step_runs.record_on_run)
+            return self._leases
 
     def find_listed_jobs(self, key: ConnectionKey) -> ListedJobs:
         """Recorded jobs of a connection that was made by `connect`, for steps that are resumed.

@@ -20,6 +20,7 @@ from zenml.step_operators import BaseStepOperator
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.following.clients import sign_off
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
@@ -224,6 +225,7 @@ class VertexStepOperator(BaseStepOperator):
                 if detached and isinstance(error, INTERRUPTIONS):
                     watcher.forget(step_run_id)
                     self._detached.add(step_run.id)
+                    sign_off(self._step_runs, step_run_id)
                 else:
                     self._end_job(watcher, step_run_id, error)
                 raise
@@ -368,4 +370,7 @@ class VertexStepOperator(BaseStepOperator):
             read = partial(self._pool.find_listed_jobs(key).get, str(step_run.pipeline_run_id))
             submission = open_submission(step_run, connection, self._step_runs, self._clock)
             name = submission.resume(recorded, read=read)
-            return self._follow(step_run, key, name) if name else None
+            if name is None:
+                return None
+            self._pool.find_leases(self._step_runs).note_resumed(str(step_run.pipeline_run_id))
+            return self._follow(step_run, key, name)

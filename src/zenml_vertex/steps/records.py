@@ -15,6 +15,7 @@ from zenml.exceptions import IllegalOperationError
 from zenml.models import StepRunResponse
 from zenml.models.v2.misc.exception_info import ExceptionInfo
 from zenml.orchestrators.publish_utils import (
+    publish_pipeline_run_metadata,
     publish_step_run_metadata,
     publish_step_run_status_update,
     step_exception_info,
@@ -89,18 +90,24 @@ class ZenMLStepRuns:
         try:
             with _step_run_errors(step_run_id):
                 step_run = Client().get_run_step(UUID(step_run_id))
-                run = Client().get_pipeline_run(step_run.pipeline_run_id, hydrate=False)
+                run = Client().get_pipeline_run(step_run.pipeline_run_id)
         except StepRunNotFound:
             return None
         return StepRunRecord(
             status=step_run.status.value,
             run_status=run.status.value,
             end_time=_read_end_time(step_run),
+            metadata=step_run.run_metadata,
+            run_metadata=run.run_metadata,
         )
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         with _step_run_errors(step_run_id):
             publish_step_run_metadata(UUID(step_run_id), {self._component_id: dict(metadata)})
+
+    def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
+        with server_errors():
+            publish_pipeline_run_metadata(UUID(run_id), {self._component_id: dict(metadata)})
 
     def fail(self, step_run_id: str, message: str) -> str:
         return _end(step_run_id, ExecutionStatus.FAILED, message)

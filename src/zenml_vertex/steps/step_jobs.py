@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zenml_vertex.clock import Clock
+from zenml_vertex.following.clients import sign
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.job.identity import Attempt
@@ -41,6 +42,7 @@ def open_submission(
         Attempt(str(step_run.id)),
         open_log(step_run),
         partial(step_runs.read_run_name, step_run.pipeline_run_id),
+        sign,
     )
 
 

@@ -1,0 +1,246 @@
+"""Who follows a job: the process that signed its step run, and until when it can be believed.
+
+A client signs a step run together with the intent to create its job, which costs no request.
+After that, it renews its lease once for all steps of a pipeline run, on the run. Whoever
+looks needs the ZenML server only.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.outages import OutageLog
+from zenml_vertex.following.protocols import StepRuns
+from zenml_vertex.foreign_text import clean_line
+from zenml_vertex.job.times import format_duration
+from zenml_vertex.processes import Process, find_this_process
+
+# On a step run.
+CLIENT_KEY = "zenml_vertex.client"
+# On a pipeline run, followed by the ID of the client.
+LEASE_PREFIX = "zenml_vertex.client_"
+
+# A renewal is one write to the ZenML server, which keeps each of them.
+RENEWAL = timedelta(minutes=5)
+# After an hour.
+LATE_RENEWAL = timedelta(minutes=15)
+_LATE = timedelta(hours=1)
+# So many renewals may fail.
+_RENEWALS_IN_A_LEASE = 3
+_RETRY = timedelta(minutes=1)
+
+
+def read_time() -> datetime:
+    """The time of this machine."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a client has written about itself."""
+
+    process: Process
+    # When it last looked.
+    seen: datetime
+    # Until when it is believed to live.
+    until: datetime
+    # Whether it has left, and meant the job to go on.
+    is_detached: bool = False
+    # Whether it follows all steps of the pipeline run, whoever signed them.
+    follows_all: bool = False
+
+    @classmethod
+    def sign(cls, now: datetime, renewal: timedelta = RENEWAL, **how: bool) -> "Lease":
+        """The lease of this process.
+
+        Args:
+            now: The time.
+            renewal: When it is renewed.
+            how: `is_detached`, `follows_all`.
+        """
+        return cls(find_this_process(), now, now + renewal * _RENEWALS_IN_A_LEASE, **how)
+
+    @classmethod
+    def read(cls, value: object) -> "Lease | None":
+        """Read what metadata has, which whoever holds the run's token can write."""
+        if not isinstance(value, Mapping):
+            return None
+        try:
+            process = Process(
+                client_id=_read_text(value["client_id"]),
+                host=_read_text(value["host"]),
+                pid=int(value["pid"]),
+                table=str(value["table"]),
+                started=str(value["started"]),
+            )
+            seen, until = (datetime.fromisoformat(str(value[key])) for key in ("seen", "until"))
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
+        if seen.tzinfo is None or until.tzinfo is None:
+            return None
+        return cls(
+            process,
+            seen,
+            until,
+            is_detached=value.get("is_detached") is True,
+            follows_all=value.get("follows_all") is True,
+        )
+
+    def to_metadata(self) -> dict[str, Any]:
+        """The lease as metadata."""
+        return {
+            **asdict(self.process),
+            "seen": self.seen.isoformat(),
+            "until": self.until.isoformat(),
+            "is_detached": self.is_detached,
+            "follows_all": self.follows_all,
+        }
+
+    def find_death(self, now: datetime) -> str | None:
+        """Why the client is taken to have ended; None if it may live."""
+        if self.process.has_ended():
+            return f"{self.process}, which followed it, has ended"
+        if now < self.until:
+            return None
+        # A notebook may live on and follow nothing.
+        return f"{self.process}, which followed it, was last seen {_describe_age(self.seen, now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Whether somebody follows the job of a step run."""
+
+    # The last sign of life; None if the step run has none, as those of earlier versions.
+    lease: Lease | None = None
+    # Why nobody follows it; None if somebody does, or may.
+    absence: str | None = None
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether its client has left, and meant the job to go on."""
+        return self.lease is not None and self.lease.is_detached
+
+    def describe(self, now: datetime) -> str:
+        """Who follows it, for people."""
+        if self.lease is None:
+            return "unknown: an earlier version of zenml-vertex submitted it"
+        if self.is_detached:
+            return f"nobody: {self.lease.process} detached"
+        if self.absence:
+            return "nobody"
+        return f"{self.lease.process}, seen {_describe_age(self.lease.seen, now)}"
+
+
+def find_following(
+    recorded: Mapping[str, Any], of_run: Mapping[str, Any], now: datetime
+) -> Following:
+    """Whether somebody follows the job of a step run.
+
+    Args:
+        recorded: Metadata of the step run.
+        of_run: Metadata of its pipeline run.
+        now: The time.
+    """
+    signed = Lease.read(recorded.get(CLIENT_KEY))
+    leases = [
+        lease
+        for key, value in of_run.items()
+        if key.startswith(LEASE_PREFIX) and (lease := Lease.read(value))
+    ]
+    own = [
+        lease
+        for lease in leases
+        if signed and not signed.is_detached and lease.process == signed.process
+    ]
+    candidates = [lease for lease in leases if lease.follows_all] + own
+    if signed:
+        candidates.append(signed)
+    if not candidates:
+        return Following()
+    latest = max(candidates, key=lambda lease: lease.until)
+    alive = [one for one in candidates if not one.is_detached and one.find_death(now) is None]
+    if alive:
+        return Following(max(alive, key=lambda lease: lease.until))
+    if signed and signed.is_detached:
+        return Following(signed)
+    return Following(latest, latest.find_death(now))
+
+
+def sign() -> dict[str, Any]:
+    """What a step run's metadata has from the process that follows its job."""
+    return {CLIENT_KEY: Lease.sign(read_time()).to_metadata()}
+
+
+def sign_off(step_runs: StepRuns, step_run_id: str) -> None:
+    """Record that this process leaves the job of a step run, and means it to go on."""
+    lease = Lease.sign(read_time(), is_detached=True)
+    # If that fails, the job seems to be followed by a process that has ended.
+    with suppress(VertexStepOperatorError):
+        step_runs.record(step_run_id, {CLIENT_KEY: lease.to_metadata()})
+
+
+class LeaseKeeper:
+    """Renews the lease of this process, for each pipeline run whose steps it follows.
+
+    Args:
+        record: Writes metadata of a pipeline run.
+        now: The time.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[str, Mapping[str, Any]], None],
+        now: Callable[[], datetime] = read_time,
+    ) -> None:
+        self._record = record
+        self._now = now
+        self._leases: dict[str, _Kept] = {}
+        self._outages = OutageLog()
+
+    def note_resumed(self, run_id: str) -> None:
+        """This process follows a run whose step runs another process has signed."""
+        kept = self._leases.setdefault(run_id, _Kept.start(self._now()))
+        if not kept.follows_all:
+            self._leases[run_id] = replace(kept, follows_all=True, due=self._now())
+
+    def renew(self, run_ids: Iterable[str]) -> None:
+        """Renew the lease on each run for which that is due; a failure is tried again later."""
+        for run_id in run_ids:
+            now = self._now()
+            kept = self._leases.setdefault(run_id, _Kept.start(now))
+            if now < kept.due and now >= kept.since:
+                continue
+            renewal = LATE_RENEWAL if now - kept.since >= _LATE else RENEWAL
+            lease = Lease.sign(now, renewal, follows_all=kept.follows_all)
+            try:
+                key = f"{LEASE_PREFIX}{lease.process.client_id}"
+                self._record(run_id, {key: lease.to_metadata()})
+            except VertexStepOperatorError as error:
+                self._outages.warn("lease", error)
+                renewal = _RETRY
+            else:
+                self._outages.drop("lease")
+            self._leases[run_id] = replace(kept, since=min(kept.since, now), due=now + renewal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    since: datetime
+    due: datetime
+    follows_all: bool = False
+
+    @classmethod
+    def start(cls, now: datetime) -> "_Kept":
+        # Until then, the signature on the step run is enough.
+        return cls(now, now + RENEWAL)
+
+
+def _read_text(value: object) -> str:
+    return clean_line(str(value))[:253]
+
+
+def _describe_age(time: datetime, now: datetime) -> str:
+    return f"{format_duration(max(0.0, (now - time).total_seconds()))} ago"

@@ -1,0 +1,145 @@
+"""Who follows a job, as others can tell it: a signature, a lease, and what is seen of a process."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from tests.support.fakes import InMemoryStepRuns
+from tests.support.worlds import RUN, STEP, Submitted, Watched
+from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.following.clients import (
+    CLIENT_KEY,
+    LEASE_PREFIX,
+    Lease,
+    LeaseKeeper,
+    find_following,
+    sign,
+    sign_off,
+)
+from zenml_vertex.following.orphans import explain_orphan
+from zenml_vertex.following.protocols import StepRunRecord
+from zenml_vertex.processes import Process, find_this_process
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+ELSEWHERE = Process("c0ffee", "build-7", 4711, "another boot", "99")
+
+
+def _lease(process: Process = ELSEWHERE, *, seen: datetime = NOW, **how: bool) -> Lease:
+    return Lease(process, seen, seen + timedelta(minutes=15), **how)
+
+
+def _explain(lease: Lease, now: datetime, of_run: Mapping[str, Any] | None = None) -> str | None:
+    record = StepRunRecord(
+        "running", "running", None, {CLIENT_KEY: lease.to_metadata()}, dict(of_run or {})
+    )
+    return explain_orphan(record, now)
+
+
+def test_a_client_on_this_machine_is_missed_at_once() -> None:
+    """After a SIGKILL the step run stayed `running`, and its job was no orphan: 10 of 10.
+
+    A process that has ended and that its parent has not asked for has ended too, and so has one
+    whose number another process has by now.
+    """
+    here = find_this_process()
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    zombie = replace(here, pid=ended.pid, started="1")
+    for process in (zombie, replace(here, started="1")):
+        reason = _explain(_lease(process), NOW)
+        assert reason == f"process {process.pid} on {here.host}, which followed it, has ended"
+    ended.wait()
+    assert _explain(_lease(zombie), NOW)
+    assert _explain(_lease(here), NOW) is None
+
+
+def test_a_client_elsewhere_is_missed_after_a_quarter_of_an_hour() -> None:
+    """Another machine's process cannot be seen: it is believed until its lease has run out.
+
+    Numbers of processes there mean nothing here. A clock that is ahead makes no orphan.
+    """
+    lease = _lease()
+    assert _explain(lease, NOW + timedelta(minutes=14)) is None
+    assert _explain(lease, NOW - timedelta(hours=3)) is None
+    assert _explain(lease, NOW + timedelta(minutes=16)) == (
+        "process 4711 on build-7, which followed it, was last seen 16 min ago"
+    )
+    renewed = {f"{LEASE_PREFIX}c0ffee": _lease(seen=NOW + timedelta(minutes=10)).to_metadata()}
+    assert _explain(lease, NOW + timedelta(minutes=16), renewed) is None
+    of_another = replace(ELSEWHERE, client_id="decaf", pid=1)
+    others = {f"{LEASE_PREFIX}decaf": _lease(of_another, seen=NOW + timedelta(hours=1))}
+    written = {key: one.to_metadata() for key, one in others.items()}
+    assert _explain(lease, NOW + timedelta(hours=1), written)
+    written = {key: replace(one, follows_all=True).to_metadata() for key, one in others.items()}
+    assert _explain(lease, NOW + timedelta(hours=1), written) is None
+
+
+def test_a_detached_job_is_nobodys_orphan() -> None:
+    """Who detached meant the job to go on: `cancel --orphans` does not end it."""
+    step_runs = InMemoryStepRuns()
+    sign_off(step_runs, STEP)
+    following = find_following(step_runs.metadata[STEP], {}, NOW + timedelta(days=1))
+    assert (following.is_detached, following.absence) == (True, None)
+    host = find_this_process().host
+    assert following.describe(NOW) == f"nobody: process {os.getpid()} on {host} detached"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [None, "process 1", {}, {**_lease().to_metadata(), "pid": "many"},
+     {**_lease().to_metadata(), "seen": "yesterday"},
+     {**_lease().to_metadata(), "until": "2026-03-01T12:00:00"}],
+)  # fmt: skip
+def test_what_cannot_be_read_is_no_sign_of_life(written: object) -> None:
+    """A step's own code can write metadata: what is wrong there ends no command."""
+    assert Lease.read(written) is None
+    assert find_following({CLIENT_KEY: written}, {f"{LEASE_PREFIX}1": written}, NOW).lease is None
+
+
+def test_a_job_is_signed_with_its_intent() -> None:
+    """The sign of life costs no request of its own: it is written with the intent."""
+    world = Submitted()
+    submission = world.open()
+    submission.sign = sign
+    submission.submit(lambda: {"labels": {}}, {})
+    lease = Lease.read(world.recorded[CLIENT_KEY])
+    assert lease is not None
+    assert (lease.process, lease.process.has_ended()) == (find_this_process(), False)
+
+
+def test_polls_renew_the_lease_seldom() -> None:
+    """A lease, not a heartbeat: none in the first five minutes, and 4 an hour after an hour.
+
+    A write that fails is tried again a minute later, and the poll goes on.
+    """
+    world = Watched()
+    written: list[datetime] = []
+    failing = [ServerUnreachable("down")]
+
+    def record(run_id: str, metadata: Mapping[str, Any]) -> None:
+        assert run_id == RUN
+        if failing:
+            raise failing.pop()
+        (value,) = metadata.values()
+        lease = Lease.read(value)
+        assert lease
+        written.append(lease.seen)
+
+    def read_time() -> datetime:
+        return NOW + timedelta(seconds=world.clock.now)
+
+    world.watcher.renew_leases = LeaseKeeper(record, read_time).renew
+    world.follow("JOB_STATE_RUNNING")
+    began = read_time()
+    world.report(at=world.clock.now + 3 * 3600)
+    world.watcher.wait(STEP)
+    minutes = [(time - began).total_seconds() / 60 for time in written]
+    # The write of the fifth minute failed.
+    assert [5 < minute < 8 for minute in minutes[:3]] == [True, False, False]
+    assert len([minute for minute in minutes if minute < 60]) in {10, 11}
+    assert len([minute for minute in minutes if minute >= 60]) in {8, 9}

@@ -2,6 +2,14 @@
 
 import pytest
 
+from zenml_vertex.errors import (
+    CredentialsError,
+    PermissionDenied,
+    QuotaExceeded,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.cadence import (
     QUICKEST_SECONDS,
     PollContext,
@@ -57,9 +65,27 @@ def test_many_processes_do_not_flood_the_server(jobs_elsewhere: int) -> None:
     assert questions == pytest.approx(50, rel=0.05)
 
 
-def test_polls_slow_down_after_failures() -> None:
-    """Each failure makes the next poll later, up to a limit, and Retry-After is respected."""
-    waits = [back_off(5, failures) for failures in (1, 2, 3, 50)]
-    assert waits == [10, 20, 40, 300]
-    assert back_off(5, 1, retry_after=77) == 77
-    assert back_off(400, 9) == 400
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (ServiceUnavailable("no answer"), [5, 10, 20, 30]),
+        (QuotaExceeded("slow down"), [10, 20, 40, 60]),
+        (CredentialsError("log in"), [10, 20, 40, 120]),
+        (PermissionDenied("no"), [10, 20, 40, 120]),
+        (RequestRejected("no such filter"), [10, 20, 40, 300]),
+    ],
+)
+def test_polls_slow_down_after_failures(error: VertexStepOperatorError, waits: list[float]) -> None:
+    """Each failure makes the next poll later, up to a limit, which the kind of failure decides."""
+    assert [back_off(failures, [error]) for failures in (1, 2, 3, 50)] == waits
+
+
+def test_polls_wait_as_long_as_they_are_told() -> None:
+    """Retry-After is respected, whatever else went wrong in the same poll."""
+    told = QuotaExceeded("slow down", retry_after=77)
+    assert back_off(1, [told, ServiceUnavailable("no answer")]) == 77
+
+
+def test_many_processes_stay_apart_after_failures() -> None:
+    """A thousand processes do not knock twelve times a minute each at a service that is down."""
+    assert back_off(1, [ServiceUnavailable("no answer")], jobs_elsewhere=999) > 300

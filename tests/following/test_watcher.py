@@ -230,9 +230,10 @@ def test_ten_minutes_without_an_answer_are_one_log_line(
     """The step is followed through ten minutes without answers, with one line in the log."""
     caplog.set_level(logging.INFO)
     world.report(at=START + 601)
-    world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 8
+    down = ServiceUnavailable("Vertex AI gave no answer.")
+    world.jobs.list_errors = [down] * 21
     world.step_runs.question_errors = [ServerUnreachable("The ZenML server is down.")] * 600
-    assert world.wait("JOB_STATE_RUNNING") == "completed"
+    assert world.wait(*[down] * 21, "JOB_STATE_RUNNING") == "completed"
     assert 600 < world.elapsed < 620
     lines = [record.getMessage() for record in caplog.records]
     assert sum("gave no answer" in line for line in lines) == 1
@@ -241,8 +242,9 @@ def test_ten_minutes_without_an_answer_are_one_log_line(
 
 def test_a_day_without_an_answer_ends_the_step(world: Watched) -> None:
     """After two hours and sixty tries without an answer, the step fails with a diagnosis."""
-    world.jobs.list_errors = [ServiceUnavailable("Vertex AI gave no answer.")] * 10_000
-    assert world.wait("JOB_STATE_RUNNING") == "failed"
+    down = ServiceUnavailable("Vertex AI gave no answer.")
+    world.jobs.list_errors = [down] * 10_000
+    assert world.wait(down) == "failed"
     assert 2 * 3600 <= world.elapsed < 8 * 3600
     assert "cannot be followed any longer" in world.step_runs.messages[STEP]
 

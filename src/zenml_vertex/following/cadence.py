@@ -6,7 +6,16 @@ So a process polls at most 12 times a minute, and the more jobs of its run other
 processes wait for, the less often it polls.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from zenml_vertex.errors import (
+    CredentialsError,
+    PermissionDenied,
+    QuotaExceeded,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
 
 # 12 times a minute.
 QUICKEST_SECONDS = 5.0
@@ -27,8 +36,18 @@ _SERVER_SHARE_OF_ELAPSED = 1 / 600
 # Processes that wait for one step each send 50 requests a second together.
 _SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.02
 
-# After failures in a row, polls are further and further apart.
-_LONGEST_BACKOFF_SECONDS = 5 * 60.0
+# Kind of failure -> seconds until the next poll after the first, and at most; each further
+# failure in a row doubles the seconds. What has no row may be the fault of the polls.
+_BACKOFFS: Mapping[type[VertexStepOperatorError], tuple[float, float]] = {
+    # No answer: it is back at any moment.
+    ServiceUnavailable: (QUICKEST_SECONDS, 30.0),
+    # Quotas of calls are per minute.
+    QuotaExceeded: (10.0, 60.0),
+    # Somebody has to notice, and what they change takes minutes to spread.
+    CredentialsError: (10.0, 2 * 60.0),
+    PermissionDenied: (10.0, 2 * 60.0),
+}
+_OTHER_BACKOFF = (10.0, 5 * 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +89,20 @@ def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
     return min(interval, _SERVER_SLOWEST_SECONDS)
 
 
-def back_off(interval: float, failures: int, retry_after: float | None = None) -> float:
-    """Seconds until the next poll after failures in a row.
+def back_off(
+    failures: int, errors: Iterable[VertexStepOperatorError], jobs_elsewhere: int = 0
+) -> float:
+    """Seconds until the next poll after polls in a row in which nothing was answered.
 
     Args:
-        interval: Seconds without a failure.
-        failures: Number of failures; at least 1.
-        retry_after: Seconds that the service asks for; None if it asks for none.
+        failures: Number of these polls; at least 1.
+        errors: What went wrong in the last one; the kind that takes longest counts.
+        jobs_elsewhere: As in `PollContext`.
     """
-    grown = min(interval * 2.0 ** min(failures, 16), max(interval, _LONGEST_BACKOFF_SECONDS))
-    return max(grown, retry_after or 0.0)
+    pauses = [_SECONDS_PER_JOB_ELSEWHERE * jobs_elsewhere]
+    for error in errors:
+        first, longest = _BACKOFFS.get(type(error), _OTHER_BACKOFF)
+        pauses.append(min(first * 2.0 ** min(failures - 1, 16), longest))
+        if isinstance(error, QuotaExceeded):
+            pauses.append(error.retry_after or 0.0)
+    return max(pauses)

@@ -9,6 +9,7 @@ from zenml_vertex.errors import JobNotFound, PermissionDenied, VertexStepOperato
 from zenml_vertex.following.ending import cancel_job
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Task, choose_patience
+from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.progress import JobLog
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.states import interpret
@@ -64,24 +65,23 @@ class LingeringJobs:
         """The pipeline runs of these jobs."""
         return {lingering.run_id for lingering in self._of(None)}
 
-    def end(self, run_id: str, listed: Container[str], most_reads: int) -> None:
+    def end(self, run_id: str, listed: Container[str], most_reads: int, polled: PollRound) -> None:
         """Drop the jobs of a run that have ended, and cancel those whose time is up.
 
         Args:
             run_id: The pipeline run.
             listed: Names of its live jobs, or of some of them.
             most_reads: How many of the others to read now.
-
-        Raises:
-            VertexApiError: If Vertex AI cannot be asked.
-            CredentialsError: If no access token is available.
+            polled: The poll.
         """
         ours = self._of(run_id)
         # A list of one page only, or one that lags behind, says nothing about the others.
         unlisted = [one for one in ours if str(one.log.name) not in listed]
-        gone = [one for one in unlisted[:most_reads] if self._is_gone(one)]
+        gone = [one for one in unlisted[:most_reads] if self._is_gone(one, polled)]
         for one in gone:
             self._forget(one)
+        if polled.is_over:
+            return
         for one in ours:
             if one not in gone and self._clock.monotonic() >= one.deadline:
                 self._end_late(one)
@@ -90,14 +90,16 @@ class LingeringJobs:
         with self._lock:
             return [one for one in self._lingering.values() if run_id in {None, one.run_id}]
 
-    def _is_gone(self, lingering: _Lingering) -> bool:
+    def _is_gone(self, lingering: _Lingering, polled: PollRound) -> bool:
+        if polled.is_over:
+            return False
         log = lingering.log
         try:
-            state = self._jobs.get(str(log.name))["state"]
+            state = polled.read(self._jobs, log.name)["state"]
         except JobNotFound:
             return True
-        except PermissionDenied as error:
-            self._outages.warn(log, error)
+        except VertexStepOperatorError as error:
+            self._outages.warn(log if isinstance(error, PermissionDenied) else "Vertex", error)
             return False
         is_gone = interpret(state).is_terminal
         if is_gone and lingering.is_cancelled:

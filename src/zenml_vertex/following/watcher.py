@@ -16,7 +16,6 @@ from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
     JobNotFound,
     PermissionDenied,
-    QuotaExceeded,
     RequestRejected,
     ServerUnreachable,
     StepRunNotFound,
@@ -34,6 +33,7 @@ from zenml_vertex.following.cancelling import Canceller
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
 from zenml_vertex.following.outages import OutageLog
+from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.protocols import Jobs, StepRuns
 from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs, is_job_of
@@ -47,6 +47,18 @@ _JITTER = 0.1
 _UNKNOWN_NUMBER_OF_JOBS = 1000
 # While jobs linger and no step waits, polls are as rare as if a job had run for so long.
 _LINGERING_AGE_SECONDS = 10 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a list of a run's live jobs says."""
+
+    # Jobs by name.
+    jobs: Mapping[str, JobJson]
+    # Why the list failed, if its jobs should have been in it.
+    error: VertexStepOperatorError | None = None
+    # How many jobs other processes wait for; None if that is not known.
+    elsewhere: int | None = None
 
 
 @dataclass(slots=True)
@@ -192,10 +204,10 @@ class Watcher:
             interval = choose_server_interval(elapsed, self._jobs_elsewhere)
             self._server_due = self.clock.monotonic() + self._jittered(interval)
         if now >= self._jobs_due:
-            retry_after = self._ask_vertex()
+            polled = self._ask_vertex()
             interval = choose_interval(self._poll_context())
             if self._failures:
-                interval = back_off(interval, self._failures, retry_after)
+                interval = back_off(self._failures, polled.errors, self._jobs_elsewhere)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
         waiting = self._waiting()
         for follower in waiting:
@@ -247,45 +259,50 @@ class Watcher:
             if follower.is_finished:
                 self._canceller.cancel_unneeded(follower.log)
 
-    def _ask_vertex(self) -> float | None:
-        """Poll Vertex AI for the jobs; seconds that it asks to wait, if it does."""
+    def _ask_vertex(self) -> PollRound:
+        """Poll Vertex AI for the jobs; how that went."""
         waiting = _group_by_run(self._waiting())
-        runs = {*waiting, *self._lingering.find_runs()}
-        self._jobs_elsewhere = 0
-        unseen: list[JobFollower] = []
-        try:
-            for run_id in runs:
-                followers = waiting.get(run_id, [])
-                listed = self._list(run_id, len(followers))
-                unseen += self._see_listed(followers, listed)
-                self._lingering.end(run_id, listed, _MOST_READS)
-            for follower in self._choose_for_reading(unseen):
-                self._read(follower)
-        except VertexStepOperatorError as error:
-            self._failures += 1
-            self._outages.warn("Vertex", error)
-            for follower in self._waiting():
-                follower.note_failure(error)
-            return error.retry_after if isinstance(error, QuotaExceeded) else None
-        self._failures = 0
-        self._outages.note_success("Vertex")
-        return None
+        polled = PollRound(self.clock)
+        lists = {
+            run_id: self._list(run_id, len(waiting.get(run_id, ())), polled)
+            for run_id in {*waiting, *self._lingering.find_runs()}
+        }
+        if any(listed.elsewhere is not None for listed in lists.values()):
+            self._jobs_elsewhere = sum(listed.elsewhere or 0 for listed in lists.values())
+        unseen: list[tuple[JobFollower, VertexStepOperatorError | None]] = []
+        for run_id, followers in waiting.items():
+            listed = lists[run_id]
+            unseen += [(one, listed.error) for one in self._see_listed(followers, listed.jobs)]
+        self._read_some(unseen, polled)
+        for run_id, listed in lists.items():
+            self._lingering.end(run_id, listed.jobs, _MOST_READS, polled)
+        self._failures = self._failures + 1 if polled.has_failed else 0
+        if not polled.is_disturbed:
+            self._outages.note_success("Vertex")
+        return polled
 
-    def _list(self, run_id: str, waiting: int) -> Mapping[str, JobJson]:
-        """The live jobs of a run by name, all or one page; none without permission to list.
+    def _list(self, run_id: str, waiting: int, polled: PollRound) -> _Listed:
+        """The live jobs of a run, all or one page; none without permission to list.
 
         A process that waits for a few of many jobs reads its own one by one instead.
         """
+        if polled.is_over:
+            return _Listed({})
         job_filter = filter_live_jobs(RUN_LABEL, run_id)
         try:
             listed = self.jobs.list(self.parent, job_filter, first_page_only=waiting <= _MOST_READS)
         except (PermissionDenied, RequestRejected) as error:
             # `customJobs.get` is enough to follow a job.
+            polled.note_failure(error)
             self._outages.warn("list", error)
-            return {}
+            return _Listed({})
+        except VertexStepOperatorError as error:
+            polled.note_failure(error)
+            self._outages.warn("Vertex", error)
+            return _Listed({}, error)
+        polled.note_answer()
         elsewhere = len(listed.jobs) - waiting if listed.is_complete else _UNKNOWN_NUMBER_OF_JOBS
-        self._jobs_elsewhere += max(0, elsewhere)
-        return {job["name"]: job for job in listed.jobs}
+        return _Listed({job["name"]: job for job in listed.jobs}, elsewhere=max(0, elsewhere))
 
     def _see_listed(
         self, followers: Iterable[JobFollower], listed: Mapping[str, JobJson]
@@ -310,23 +327,32 @@ class Watcher:
                 self._see(follower, job_json)
         return unseen
 
-    def _choose_for_reading(self, unseen: list[JobFollower]) -> list[JobFollower]:
-        """Some of the jobs that no list has: they have ended, were deleted, or are not listed yet.
+    def _read_some(
+        self, unseen: list[tuple[JobFollower, VertexStepOperatorError | None]], polled: PollRound
+    ) -> None:
+        """Read some of the jobs that no list has; those not read come first in the next poll.
 
-        Those that are not chosen come first in the next poll.
+        They have ended, were deleted, are not listed yet, or the list failed.
+
+        Args:
+            unseen: Who follows them, and why the list failed.
+            polled: The poll.
         """
-        chosen = unseen[:_MOST_READS]
-        with self._lock:
-            for follower in chosen:
-                if self._followers.pop(follower.step_run_id, None):
-                    self._followers[follower.step_run_id] = follower
-        return chosen
+        for number, (follower, error) in enumerate(unseen):
+            if number < _MOST_READS and not polled.is_over:
+                with self._lock:
+                    if self._followers.pop(follower.step_run_id, None):
+                        self._followers[follower.step_run_id] = follower
+                self._read(follower, polled)
+            elif failure := polled.common_failure or error:
+                follower.note_failure(failure)
 
-    def _read(self, follower: JobFollower) -> None:
+    def _read(self, follower: JobFollower, polled: PollRound) -> None:
         try:
-            job = self.jobs.get(str(follower.name))
-        except (JobNotFound, PermissionDenied) as error:
-            self._outages.warn(follower.log, error)
+            job = polled.read(self.jobs, follower.name)
+        except VertexStepOperatorError as error:
+            is_about_job = isinstance(error, (JobNotFound, PermissionDenied))
+            self._outages.warn(follower.log if is_about_job else "Vertex", error)
             follower.note_failure(error)
         else:
             self._see(follower, job)

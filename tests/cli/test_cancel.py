@@ -9,12 +9,16 @@ from click.testing import CliRunner, Result
 
 from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.cli import main
-from zenml_vertex.errors import RequestRejected
+from zenml_vertex.errors import PermissionDenied, RequestRejected
 from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL
 from zenml_vertex.job.secrets import SecretJson
 
 # Unknown to the ZenML server, so that `--orphans` finds their jobs.
 STEP_RUNS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
+
+
+ELSEWHERE = "projects/other-project/locations/us-east1"
+FORBIDDEN = "projects/forbidden/locations/us-east1"
 
 
 class World(InMemoryJobs):
@@ -30,14 +34,9 @@ class World(InMemoryJobs):
             })
             for run in STEP_RUNS
         ]  # fmt: skip
-        connection = SimpleNamespace(
-            jobs=self,
-            parent=PARENT,
-            region="europe-west4",
-            identity=SimpleNamespace(project="123"),
-            secrets=SimpleNamespace(delete=self.secrets.remove, list=self._list_secrets),
-        )
-        operator = SimpleNamespace(connect=lambda: connection, step_runs=InMemoryStepRuns())
+        self.step_runs = InMemoryStepRuns()
+        self.elsewhere = InMemoryJobs(ELSEWHERE)
+        operator = SimpleNamespace(connect=self._connect, step_runs=self.step_runs)
         module = SimpleNamespace(load_step_operator=lambda _: operator)
         monkeypatch.setitem(sys.modules, "zenml_vertex.cli.step_operators", module)
         monkeypatch.setattr("zenml_vertex.clock.SystemClock", ManualClock)
@@ -46,6 +45,25 @@ class World(InMemoryJobs):
         if name in self.refused:
             raise RequestRejected("no", code=400)
         super().cancel(name)
+
+    def _connect(self, project: str | None = None, region: str | None = None) -> object:
+        parent = f"projects/{project or 123}/locations/{region or 'europe-west4'}"
+        if parent == FORBIDDEN:
+            raise PermissionDenied("not allowed", code=403)
+        jobs = {PARENT: self, ELSEWHERE: self.elsewhere}.get(parent, InMemoryJobs(parent))
+        return SimpleNamespace(
+            jobs=jobs,
+            parent=parent,
+            region=region or "europe-west4",
+            identity=SimpleNamespace(project=project or "123"),
+            secrets=SimpleNamespace(delete=self.secrets.remove, list=self._list_secrets),
+        )
+
+    def show(self, *arguments: str) -> str:
+        """Run `zenml-vertex jobs list`."""
+        result = CliRunner().invoke(main, ["jobs", "list", *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
 
     def run(self, *arguments: str, typed: str = "") -> Result:
         """Run `zenml-vertex jobs cancel`."""
@@ -56,6 +74,7 @@ class World(InMemoryJobs):
             {"name": f"projects/{project}/secrets/zenml-vertex-{run}-1",
              "labels": {SERVER_LABEL: SERVER, STEP_LABEL: "train", STEP_RUN_LABEL: run}}
             for run in STEP_RUNS
+            if project == "123"
         ]  # fmt: skip
 
 
@@ -105,3 +124,45 @@ def test_a_job_of_another_server_has_a_command_of_its_own(world: World) -> None:
     command = "gcloud ai custom-jobs cancel 3 --project=123 --region=europe-west4"
     assert f"not of this ZenML server. To cancel it all the same, run: {command}\n" in result.output
     assert (result.exit_code, world.cancelled) == (1, [])
+
+
+def test_jobs_are_found_where_step_runs_say_that_they_are(world: World) -> None:
+    """Jobs of a step with its own `region` or `project` were invisible, even by their whole name.
+
+    Their places come from metadata, which a step can write: one that cannot be asked is named,
+    and keeps no other from being shown.
+    """
+    labels = {SERVER_LABEL: SERVER, STEP_LABEL: "far", STEP_RUN_LABEL: STEP_RUNS[0]}
+    name = world.elsewhere.script("JOB_STATE_RUNNING", labels=labels)
+    assert "far" not in world.show()
+    assert "There is no job 2 in projects/other-project/" in world.run(f"{name[:-1]}2").output
+    result = world.run(name, "--yes")
+    assert (result.exit_code, world.elsewhere.cancelled) == (0, [name])
+
+    name = world.elsewhere.script("JOB_STATE_RUNNING", labels=labels)
+    world.step_runs.parents = {ELSEWHERE, FORBIDDEN}
+    shown = world.show("--orphans")
+    assert f"in {ELSEWHERE}  orphan: its step run no longer exists" in shown
+    assert f"Jobs in {FORBIDDEN} could not be listed: not allowed" in shown
+    assert "1  RUNNING     step `train`" in shown
+    assert world.run("--orphans", "--yes").exit_code == 0
+    assert name in world.elsewhere.cancelled
+
+
+@pytest.mark.parametrize(
+    "options", [["--region", "us-east1"], ["--all-regions"]], ids=["region", "all"]
+)
+def test_options_say_where_to_look(world: World, options: list[str]) -> None:
+    """A region can be named, or all of them, in the component's project or another."""
+    labels = {SERVER_LABEL: SERVER, STEP_LABEL: "far", STEP_RUN_LABEL: STEP_RUNS[0]}
+    world.elsewhere.script("JOB_STATE_RUNNING", labels=labels)
+    assert "step `far`" in world.show("--project", "other-project", *options)
+    here = world.show(*options)
+    assert ("step `train`" in here, "step `far`" in here) == (options == ["--all-regions"], False)
+
+
+def test_a_region_that_is_none_is_refused(world: World) -> None:
+    """What an option has becomes part of a host's name."""
+    result = world.run("1", "--region", "evil.example/#")
+    assert (result.exit_code, world.cancelled) == (2, [])
+    assert "`evil.example/#` is not a region." in result.output

@@ -55,7 +55,8 @@ class InMemoryJobs:
     (a list leaves such a job out); the last item stays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parent: str = PARENT) -> None:
+        self.parent = parent
         self.created: list[JobJson] = []
         self.cancelled: list[str] = []
         self.scripts: dict[str, list[str | JobJson | Exception]] = {}
@@ -73,13 +74,13 @@ class InMemoryJobs:
         self, *items: str | JobJson | Exception, labels: Mapping[str, str] | None = None
     ) -> str:
         """Add a job that follows a script, and return its resource name."""
-        name = f"{PARENT}/customJobs/{len(self.scripts) + 1}"
+        name = f"{self.parent}/customJobs/{len(self.scripts) + 1}"
         self.scripts[name] = list(items)
         self.labels[name] = dict(labels or {})
         return name
 
     def create(self, parent: str, job: JobJson) -> JobJson:
-        assert parent == PARENT
+        assert parent == self.parent
         fault = self.create_faults.pop(0) if self.create_faults else None
         if fault and not fault.has_effect:
             raise fault.error
@@ -100,7 +101,7 @@ class InMemoryJobs:
         return {"name": name, "labels": self.labels[name], **item}
 
     def list(self, parent: str, job_filter: str, *, first_page_only: bool = False) -> JobList:
-        assert parent == PARENT
+        assert parent == self.parent
         self.lists += 1
         if self.list_errors:
             raise self.list_errors.pop(0)
@@ -171,6 +172,7 @@ class InMemoryStepRuns:
     def __init__(self, status: str = "running") -> None:
         self.ended: dict[str, str] = {}
         self.initial = status
+        self.parents: set[str] = set()
         self.found: dict[str, StepRunRecord] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, str] = {}
@@ -206,6 +208,10 @@ class InMemoryStepRuns:
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         return self.found.get(step_run_id)
+
+    def list_parents(self, but: str) -> set[str]:
+        """Where step runs say that their jobs are, beside the component's own place."""
+        return self.parents - {but}
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         if self.record_errors and (error := self.record_errors.pop(0)):

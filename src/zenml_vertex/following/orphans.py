@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from zenml_vertex.following.clients import find_following
+from zenml_vertex.following.clients import Following, find_following
 from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
 from zenml_vertex.job.identity import (
     SERVER_LABEL,
@@ -39,6 +39,34 @@ class Orphan:
     state: str
     # Why nobody waits for it.
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedJob:
+    """A live job, and whether somebody follows it."""
+
+    job: JobJson
+    # Its step run; None if it does not exist, or if the job names none.
+    record: StepRunRecord | None
+    following: Following
+    # Why it is an orphan; None if it is not.
+    reason: str | None
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return str(self.job["name"])
+
+    @property
+    def step_run_id(self) -> str:
+        """The step run that its label names."""
+        return str(self.job.get("labels", {}).get(STEP_RUN_LABEL, ""))
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a client lives, or may live, that ends the step run when the job ends."""
+        following = self.following
+        return not (self.reason or following.is_detached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +110,29 @@ def find_orphans(
         ServerUnreachable: If the ZenML server cannot be asked.
     """
     for job in live_jobs:
-        labels = job.get("labels", {})
-        step_run_id = labels.get(STEP_RUN_LABEL, "")
-        if not _is_step_run_id(step_run_id) or interpret(job["state"]).is_terminal:
-            continue
-        reason = explain_orphan(step_runs.find(step_run_id), now)
-        if reason:
-            yield Orphan(
-                JobName.parse(job["name"]), labels.get(STEP_LABEL, ""), job["state"], reason
-            )
+        inspected = inspect_job(job, step_runs, now)
+        if inspected.reason:
+            step = job.get("labels", {}).get(STEP_LABEL, "")
+            yield Orphan(JobName.parse(job["name"]), step, job["state"], inspected.reason)
+
+
+def inspect_job(job: JobJson, step_runs: StepRuns, now: datetime) -> InspectedJob:
+    """Find out whether somebody follows a job.
+
+    Args:
+        job: A job of this ZenML server.
+        step_runs: The ZenML server.
+        now: The time, with a time zone.
+
+    Raises:
+        ServerUnreachable: If the ZenML server cannot be asked.
+    """
+    step_run_id = job.get("labels", {}).get(STEP_RUN_LABEL, "")
+    if not _is_step_run_id(step_run_id) or interpret(job["state"]).is_terminal:
+        return InspectedJob(job, None, Following(), None)
+    record = step_runs.find(step_run_id)
+    following = find_following(record.metadata, record.run_metadata, now) if record else Following()
+    return InspectedJob(job, record, following, explain_orphan(record, now))
 
 
 def find_orphan_secrets(

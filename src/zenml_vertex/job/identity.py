@@ -78,6 +78,11 @@ def is_region(text: str) -> bool:
     return _REGION.fullmatch(text or "") is not None
 
 
+def is_parent(text: str) -> bool:
+    """Whether a text is the name of a project and region: `projects/P/locations/L`."""
+    return _PARENT.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class JobName:
     """The resource name of a CustomJob, taken apart.

@@ -9,6 +9,7 @@ is first submitted or read, not before.
 """
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -284,13 +285,20 @@ class VertexStepOperator(BaseStepOperator):
             step_operator=owner.name,
         )
 
-    def connect(self) -> "Connection":
+    def connect(self, *, project: str | None = None, region: str | None = None) -> "Connection":
         """A connection to Vertex AI with the component's own settings.
+
+        Args:
+            project: Another project.
+            region: Another region.
 
         Raises:
             VertexStepOperatorError: If there is no identity, or no project.
         """
-        return self._connect(self.choose_key(self.config))
+        key = self.choose_key(self.config)
+        return self._connect(
+            replace(key, project=project or key.project, region=region or key.region)
+        )
 
     @property
     def step_runs(self) -> ZenMLStepRuns:

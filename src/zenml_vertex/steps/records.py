@@ -22,8 +22,10 @@ from zenml.orchestrators.publish_utils import (
 )
 
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
+from zenml_vertex.following.metadata import PARENT_KEY
 from zenml_vertex.following.protocols import StepRunNews, StepRunRecord
 from zenml_vertex.foreign_text import presentable
+from zenml_vertex.job.identity import is_parent
 from zenml_vertex.job.raised import Raised, read_raised
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
 from zenml_vertex.steps.server import describe_refusal, server_errors
@@ -32,6 +34,8 @@ from zenml_vertex.steps.server import describe_refusal, server_errors
 _PAGE_SIZE = 100
 # How much later a write can become visible than one that was made after it.
 _COMMIT_LAG = timedelta(seconds=60)
+# Vertex AI ends a job after a week, unless its `timeout` says otherwise.
+_JOBS_LAST = timedelta(days=30)
 
 
 class ZenMLStepRuns:
@@ -101,6 +105,28 @@ class ZenMLStepRuns:
             run_metadata=run.run_metadata,
         )
 
+    def list_parents(self, but: str) -> set[str]:
+        """Where step runs of the last weeks have their jobs, as their metadata says.
+
+        Whoever holds a run's token can write metadata.
+
+        Args:
+            but: A project and region that is known.
+        """
+        since = datetime.now(timezone.utc) - _JOBS_LAST
+        parents = set()
+        with server_errors():
+            for project in Client().list_projects(size=_PAGE_SIZE).items:
+                # The server keeps values as JSON.
+                found = iter_step_runs(
+                    project=project.id,
+                    run_metadata=[f"{PARENT_KEY}:notequals:{json.dumps(but)}"],
+                    created=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}",
+                    hydrate=True,
+                )
+                parents |= {str(step_run.run_metadata.get(PARENT_KEY)) for step_run in found}
+        return {parent for parent in parents if is_parent(parent)} - {but}
+
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         with _step_run_errors(step_run_id):
             publish_step_run_metadata(UUID(step_run_id), {self._component_id: dict(metadata)})
@@ -142,16 +168,23 @@ def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
 
 def _iter_news(run_id: UUID, since: datetime | None) -> Iterator[StepRunResponse]:
     """The step runs of a pipeline run that have recently finished or been told to stop."""
+    return iter_step_runs(
+        pipeline_run_id=run_id,
+        status=f"oneof:{json.dumps(INACTIVE_STATUSES)}",
+        updated=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}" if since else None,
+    )
+
+
+def iter_step_runs(**filters: Any) -> Iterator[StepRunResponse]:
+    """Step runs, those that were updated last at the end.
+
+    Args:
+        filters: Those of ZenML's `list_run_steps`.
+    """
     number = total = 1
     while number <= total:
         page = Client().list_run_steps(
-            page=number,
-            size=_PAGE_SIZE,
-            sort_by="asc:updated",
-            pipeline_run_id=run_id,
-            status=f"oneof:{json.dumps(INACTIVE_STATUSES)}",
-            updated=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}" if since else None,
-            exclude_retried=False,
+            page=number, size=_PAGE_SIZE, sort_by="asc:updated", exclude_retried=False, **filters
         )
         yield from page.items
         number, total = number + 1, page.total_pages

@@ -13,8 +13,10 @@ from zenml_vertex.errors import (
 from zenml_vertex.following.cadence import (
     QUICKEST_SECONDS,
     PollContext,
+    ServerContext,
     back_off,
     choose_interval,
+    choose_note_interval,
     choose_server_interval,
 )
 
@@ -48,21 +50,49 @@ def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> No
     assert reads_a_minute < 600
 
 
-def test_the_server_is_asked_twice_a_second_at_first() -> None:
-    """The ZenML server is polled twice a second at first, and every ten seconds in the long run."""
-    assert choose_server_interval(0) == 0.5
-    assert choose_server_interval(5 * 60) == 0.5
-    assert choose_server_interval(10 * 60) == 1
-    assert choose_server_interval(HOUR) == 6
-    assert choose_server_interval(99 * HOUR) == 10
-    assert choose_server_interval(0, jobs_elsewhere=1000) == 10
+def test_the_server_is_asked_seldom_where_notes_are_found() -> None:
+    """The ZenML server is asked every 15 s at first, and once a minute in the long run."""
+    intervals = [
+        choose_server_interval(ServerContext(seconds)) for seconds in (0, 150, 300, 600, 99 * HOUR)
+    ]
+    assert intervals == [15, 15, 30, 60, 60]
 
 
-@pytest.mark.parametrize("jobs_elsewhere", [49, 99, 499])
-def test_many_processes_do_not_flood_the_server(jobs_elsewhere: int) -> None:
-    """Processes with one step each send the ZenML server at most 50 requests a second together."""
-    questions = (1 + jobs_elsewhere) / choose_server_interval(0, jobs_elsewhere)
-    assert questions == pytest.approx(50, rel=0.05)
+def test_the_server_is_asked_more_often_where_no_note_can_be_found() -> None:
+    """Without notes, a step's end is noticed after a fiftieth of its running time at most."""
+    intervals = [
+        choose_server_interval(ServerContext(seconds + 600, seconds_running=seconds))
+        for seconds in (0, 100, 1000, HOUR)
+    ]
+    assert intervals == [1, 2, 20, 60]
+
+
+def test_a_busy_server_is_asked_less() -> None:
+    """A process takes no more than a twentieth of the server's time, however slow it answers."""
+    assert choose_server_interval(ServerContext(0, answer_seconds=1.9)) == 38
+    busy = ServerContext(0, seconds_running=0, answer_seconds=0.3)
+    assert choose_server_interval(busy) == 6
+    assert choose_server_interval(ServerContext(0, answer_seconds=60)) == 300
+
+
+@pytest.mark.parametrize("jobs_elsewhere", [99, 499, 999])
+@pytest.mark.parametrize("seconds_running", [None, 0.0])
+def test_many_processes_do_not_flood_the_server(
+    jobs_elsewhere: int, seconds_running: float | None
+) -> None:
+    """Processes with one step each ask the ZenML server some 5 times a second together at most."""
+    context = ServerContext(0, seconds_running, jobs_elsewhere=jobs_elsewhere)
+    assert (1 + jobs_elsewhere) / choose_server_interval(context) < 7
+
+
+def test_notes_are_looked_for_often() -> None:
+    """Notes are looked for twice a second at first, and every five seconds in the long run."""
+    assert [choose_note_interval(seconds) for seconds in (0, 100, HOUR)] == [0.5, 1, 5]
+
+
+def test_notes_that_cannot_be_found_are_looked_for_seldom() -> None:
+    """After failed looks, notes are looked for every 30 s at first, then every ten minutes."""
+    assert [choose_note_interval(0, failures) for failures in (1, 2, 9)] == [30, 60, 600]
 
 
 @pytest.mark.parametrize(

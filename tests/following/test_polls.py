@@ -41,7 +41,7 @@ def test_reads_a_minute_do_not_grow_with_the_steps(world: Watched, steps: int, m
         world.watcher.poll("step-0")
         world.clock.sleep(1)
     assert 0 < world.jobs.pages + world.jobs.reads <= most
-    assert world.step_runs.questions == 60
+    assert world.step_runs.questions <= 60
 
 
 def test_a_process_among_many_takes_its_share(world: Watched) -> None:

@@ -1,12 +1,13 @@
 """Stand-ins for Vertex AI, the ZenML server and the clock. They behave; they assert nothing."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
 from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
+from zenml_vertex.job.identity import Attempt
 from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
@@ -162,6 +163,24 @@ class InMemoryLogs:
         if isinstance(self.tail, Exception):
             raise self.tail
         return self.tail
+
+
+class InMemoryNotes:
+    """The notes that containers leave, in memory."""
+
+    def __init__(self) -> None:
+        self.left: set[str] = set()
+        self.looks = 0
+        self.error: Exception | None = None
+
+    def take(self, run_id: str, attempts: Collection[Attempt]) -> set[Attempt]:
+        del run_id
+        self.looks += 1
+        if self.error:
+            raise self.error
+        taken = {attempt for attempt in attempts if attempt.step_run_id in self.left}
+        self.left -= {attempt.step_run_id for attempt in taken}
+        return taken
 
 
 class InMemoryStepRuns:

@@ -9,6 +9,7 @@ from tests.support.fakes import (
     SERVER,
     CreateFault,
     InMemoryJobs,
+    InMemoryNotes,
     InMemoryStepRuns,
     ManualClock,
 )
@@ -35,13 +36,16 @@ class Watched:
     jobs: InMemoryJobs = field(default_factory=InMemoryJobs)
     step_runs: InMemoryStepRuns = field(default_factory=InMemoryStepRuns)
     clock: ManualClock = field(default_factory=ManualClock)
+    notes: InMemoryNotes | None = None
 
     def __post_init__(self) -> None:
         self.watcher = self.new_watcher()
 
     def new_watcher(self) -> Watcher:
         """Return the watcher of another process."""
-        return Watcher(self.jobs, self.step_runs, self.clock, PARENT, draw=lambda: 0.0)
+        return Watcher(
+            self.jobs, self.step_runs, self.clock, PARENT, notes=self.notes, draw=lambda: 0.0
+        )
 
     def follow(
         self,

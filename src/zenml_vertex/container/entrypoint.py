@@ -24,6 +24,7 @@ from zenml_vertex.clock import SystemClock
 from zenml_vertex.container.artifact_store_claim import ArtifactStoreClaim
 from zenml_vertex.container.claim import StepClaim
 from zenml_vertex.container.exit_timer import end_process_later
+from zenml_vertex.container.finish_note import RUN_VARIABLE, leave_note
 from zenml_vertex.job.identity import Replica
 from zenml_vertex.job.step_status import interpret_status
 
@@ -70,6 +71,18 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
             raise
         finally:
             end_process_later(status)
+            self._leave_note()
+
+    def _leave_note(self) -> None:
+        """Have the client ask the ZenML server for the step's result now."""
+        run_id = os.environ.get(RUN_VARIABLE)
+        if not run_id:
+            return
+        try:
+            attempt = Replica.read(str(self._step_run_id), os.environ).attempt
+            leave_note(Client().active_stack.artifact_store, run_id, attempt)
+        except Exception as error:  # noqa: BLE001 - the client asks by itself, only less often
+            logger.debug("Could not leave a note for the client: %s", type(error).__name__)
 
     def _report_stopped(self) -> None:
         """Report that a step that was told to stop has: ZenML leaves that to its client."""

@@ -28,13 +28,25 @@ _STARTING_SECONDS = 10 * 60.0
 # poll: a thousand processes then make 300 reads a minute.
 _SECONDS_PER_JOB_ELSEWHERE = 0.4
 
-# The ZenML server is asked for one thing, by primary key, for all steps together.
-SERVER_QUICKEST_SECONDS = 0.5
-_SERVER_SLOWEST_SECONDS = 10.0
-# The end of a step that took an hour may be noticed some seconds late.
-_SERVER_SHARE_OF_ELAPSED = 1 / 600
-# Processes that wait for one step each send 50 requests a second together.
-_SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.02
+# The ZenML server says that a step was told to stop, and that it has finished if no note says so.
+_SERVER_QUICKEST_SECONDS = 15.0
+_SERVER_SHARE_OF_WAITING = 1 / 10
+_SERVER_SLOWEST_SECONDS = 60.0
+# Where notes cannot be looked for, the server alone says at once that a running step has finished.
+_SERVER_QUICKEST_UNNOTED_SECONDS = 1.0
+_SERVER_SHARE_OF_RUNNING = 1 / 50
+# A process takes at most a twentieth of the server's time, and processes with one step each a
+# sixth of a processor together, at 30 ms a question.
+_ANSWERS_APART = 20
+_SERVER_SECONDS_PER_JOB_ELSEWHERE = 0.2
+_SERVER_LONGEST_SECONDS = 5 * 60.0
+
+# A look for notes costs the ZenML server nothing.
+NOTE_QUICKEST_SECONDS = 0.5
+_NOTE_SHARE_OF_WAITING = 1 / 100
+_NOTE_SLOWEST_SECONDS = 5.0
+# Where looks fail, mostly for good.
+_NOTE_FAILED_SECONDS = (30.0, 10 * 60.0)
 
 # Kind of failure -> seconds until the next poll after the first, and at most; each further
 # failure in a row doubles the seconds. What has no row may be the fault of the polls.
@@ -65,6 +77,21 @@ class PollContext:
     jobs_elsewhere: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What the interval until the ZenML server is asked again depends on."""
+
+    # Since the last submission of a step.
+    seconds_waiting: float
+    # Since the last step that reports itself began to run; None if there is none, or if the
+    # note that it leaves would be found.
+    seconds_running: float | None = None
+    # How long the server took for its last answer.
+    answer_seconds: float = 0.0
+    # As in `PollContext`.
+    jobs_elsewhere: int = 0
+
+
 def choose_interval(context: PollContext) -> float:
     """Seconds until Vertex AI is asked again; at least `QUICKEST_SECONDS`."""
     since = context.seconds_since_change
@@ -74,19 +101,42 @@ def choose_interval(context: PollContext) -> float:
     return max(interval, _SECONDS_PER_JOB_ELSEWHERE * context.jobs_elsewhere)
 
 
-def choose_server_interval(elapsed: float, jobs_elsewhere: int = 0) -> float:
-    """Seconds until the ZenML server is asked again; at least `SERVER_QUICKEST_SECONDS`.
+def choose_server_interval(context: ServerContext) -> float:
+    """Seconds until the ZenML server is asked again without a note."""
+    interval = _clamp(
+        _SERVER_QUICKEST_SECONDS,
+        _SERVER_SHARE_OF_WAITING * context.seconds_waiting,
+        _SERVER_SLOWEST_SECONDS,
+    )
+    if context.seconds_running is not None:
+        unnoted = _SERVER_SHARE_OF_RUNNING * context.seconds_running
+        interval = min(interval, max(_SERVER_QUICKEST_UNNOTED_SECONDS, unnoted))
+    return _clamp(
+        interval,
+        max(
+            _ANSWERS_APART * context.answer_seconds,
+            _SERVER_SECONDS_PER_JOB_ELSEWHERE * context.jobs_elsewhere,
+        ),
+        _SERVER_LONGEST_SECONDS,
+    )
+
+
+def choose_note_interval(seconds_waiting: float, failures: int = 0) -> float:
+    """Seconds until notes are looked for again.
 
     Args:
-        elapsed: Seconds since the last submission of a step.
-        jobs_elsewhere: As in `PollContext`.
+        seconds_waiting: As in `ServerContext`.
+        failures: Looks in a row that failed.
     """
-    interval = max(
-        SERVER_QUICKEST_SECONDS,
-        _SERVER_SHARE_OF_ELAPSED * elapsed,
-        _SERVER_SECONDS_PER_JOB_ELSEWHERE * jobs_elsewhere,
-    )
-    return min(interval, _SERVER_SLOWEST_SECONDS)
+    if failures:
+        first, longest = _NOTE_FAILED_SECONDS
+        return min(first * 2.0 ** min(failures - 1, 16), longest)
+    share = _NOTE_SHARE_OF_WAITING * seconds_waiting
+    return _clamp(NOTE_QUICKEST_SECONDS, share, _NOTE_SLOWEST_SECONDS)
+
+
+def _clamp(least: float, value: float, most: float) -> float:
+    return max(least, min(value, most))
 
 
 def back_off(

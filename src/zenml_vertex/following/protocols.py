@@ -1,10 +1,11 @@
 """What following a job needs from outside: Vertex AI, logs, and the ZenML server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from zenml_vertex.job.identity import Attempt
 from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.secrets import SecretJson
@@ -152,4 +153,26 @@ class StepRuns(Protocol):
 
     def stop(self, step_run_id: str, message: str) -> str:
         """Mark a step run as stopped, with the reason; the status that results."""
+        ...
+
+
+class Notes(Protocol):
+    """Where the containers of steps leave a note when they have reported their results.
+
+    A note is a hint to ask the ZenML server: it may come late, be forged, or not come at all.
+    """
+
+    def take(self, run_id: str, attempts: Collection[Attempt]) -> Collection[Attempt]:
+        """Find and remove the notes of attempts of one pipeline run, in one request.
+
+        Args:
+            run_id: The pipeline run.
+            attempts: Which attempts to look for; at least one.
+
+        Returns:
+            The attempts that had one.
+
+        Raises:
+            Exception: If the place cannot be looked into.
+        """
         ...

@@ -1,10 +1,10 @@
 """One poll for all steps of a process that wait for jobs in one project and region.
 
-However many steps wait, a poll costs one list of jobs and one request to the ZenML server
-for each pipeline run among them. Jobs are read one by one only where a list leaves a
-question open. Asking for a status polls if a poll is due, and otherwise answers what is
-known: no step has a thread of its own. A poll that takes long goes on in a thread, one for
-all, so that a caller that asks for a thousand steps in turn does not wait for it.
+However many steps wait, a poll costs one list of jobs for each pipeline run among them, and
+now and then one request to the ZenML server, see `reports.py`. Jobs are read one by one only
+where a list leaves a question open. Asking for a status polls if a poll is due, and otherwise
+answers what is known: no step has a thread of its own. A poll that takes long goes on in a
+thread, one for all, so that a caller that asks for a thousand steps in turn does not wait for it.
 """
 
 import random
@@ -23,18 +23,18 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.following.cadence import (
     QUICKEST_SECONDS,
-    SERVER_QUICKEST_SECONDS,
     PollContext,
     back_off,
     choose_interval,
-    choose_server_interval,
 )
 from zenml_vertex.following.cancelling import Canceller
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.lingering import LingeringJobs
+from zenml_vertex.following.notes import NoteSeeker
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.poll_round import PollRound
-from zenml_vertex.following.protocols import Jobs, StepRuns
+from zenml_vertex.following.protocols import Jobs, Notes, StepRuns
+from zenml_vertex.following.reports import Reports, group_by_run
 from zenml_vertex.following.single_flight import SingleFlight
 from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs, is_job_of
 from zenml_vertex.job.request import JobJson
@@ -70,6 +70,8 @@ class Watcher:
     clock: Clock
     # Project and region, as the API names them.
     parent: str
+    # Where containers leave notes; None if they leave none.
+    notes: Notes | None = None
     # A random number from 0 to 1, so that processes that start together do not poll
     # together forever.
     draw: Callable[[], float] = random.random
@@ -79,34 +81,37 @@ class Watcher:
     _outages: OutageLog = field(default_factory=OutageLog, init=False)
     _lingering: LingeringJobs = field(init=False)
     _canceller: Canceller = field(init=False)
+    _reports: Reports = field(init=False)
     _single_flight: SingleFlight = field(init=False)
     # Held during a poll, while Vertex AI and the ZenML server are asked.
     _poll_lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     # Guards `_followers`; held for moments.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _jobs_due: float = field(default=0.0, init=False)
-    _server_due: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
     _jobs_elsewhere: int = field(default=0, init=False)
-    _submitted_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self._lingering = LingeringJobs(self.jobs, self.clock, self._outages)
         self._canceller = Canceller(self.jobs, self.clock, self._outages)
+        seeker = NoteSeeker(self.notes, self.clock)
+        self._reports = Reports(
+            self.step_runs, seeker, self.clock, self._outages, self._canceller, self._jittered
+        )
         self._single_flight = SingleFlight(self._poll_if_due)
 
     def follow(self, follower: JobFollower) -> None:
         """Watch a step's job from now on; the next poll is soon."""
         with self._lock:
             now = self.clock.monotonic()
-            if not self._followers and not self._lingering:
-                self._jobs_due = self._server_due = now
+            is_first = not self._followers and not self._lingering
+            if is_first:
+                self._jobs_due = now
             elif not self._failures:
-                # The intervals were chosen for fewer steps, whose jobs may have been taken
+                # The interval was chosen for fewer steps, whose jobs may have been taken
                 # for those of other processes.
                 self._jobs_due = min(self._jobs_due, now + QUICKEST_SECONDS)
-                self._server_due = min(self._server_due, now + SERVER_QUICKEST_SECONDS)
-            self._submitted_at = now
+            self._reports.expect(is_first=is_first)
             self._followers[follower.step_run_id] = follower
 
     def find(self, step_run_id: str) -> JobFollower | None:
@@ -190,7 +195,7 @@ class Watcher:
     @property
     def next_due(self) -> float:
         """When the next poll is due, by the clock."""
-        return min(self._jobs_due, self._server_due)
+        return min(self._jobs_due, self._reports.next_due)
 
     def _poll_if_due(self) -> None:
         with self._poll_lock:
@@ -198,11 +203,7 @@ class Watcher:
 
     def _poll(self) -> None:
         now = self.clock.monotonic()
-        if now >= self._server_due:
-            self._ask_server()
-            elapsed = self.clock.monotonic() - self._submitted_at
-            interval = choose_server_interval(elapsed, self._jobs_elsewhere)
-            self._server_due = self.clock.monotonic() + self._jittered(interval)
+        self._reports.ask_if_due(self._waiting(), self._jobs_elsewhere)
         if now >= self._jobs_due:
             polled = self._ask_vertex()
             interval = choose_interval(self._poll_context())
@@ -234,34 +235,9 @@ class Watcher:
         with self._lock:
             return [follower for follower in self._followers.values() if not follower.is_finished]
 
-    def _ask_server(self) -> None:
-        """Poll the ZenML server for what the steps have reported themselves."""
-        for run_id, followers in _group_by_run(self._waiting()).items():
-            waiting = {follower.step_run_id: follower for follower in followers}
-            try:
-                reported = self.step_runs.statuses(run_id, list(waiting))
-            except StepRunNotFound as error:
-                self._outages.warn("ZenML", error)
-                self._note_missing(followers, error)
-                continue
-            except VertexStepOperatorError as error:
-                self._outages.warn("ZenML", error)
-                continue
-            self._outages.note_success("ZenML")
-            for step_run_id, news in reported.items():
-                if step_run_id in waiting:
-                    waiting[step_run_id].see_reported(news)
-
-    def _note_missing(self, followers: Iterable[JobFollower], error: StepRunNotFound) -> None:
-        """Count step runs as not found, and cancel the jobs of those that stay away."""
-        for follower in followers:
-            follower.note_failure(error)
-            if follower.is_finished:
-                self._canceller.cancel_unneeded(follower.log)
-
     def _ask_vertex(self) -> PollRound:
         """Poll Vertex AI for the jobs; how that went."""
-        waiting = _group_by_run(self._waiting())
+        waiting = group_by_run(self._waiting())
         polled = PollRound(self.clock)
         lists = {
             run_id: self._list(run_id, len(waiting.get(run_id, ())), polled)
@@ -363,10 +339,3 @@ class Watcher:
         except (ServerUnreachable, StepRunNotFound) as error:
             self._outages.warn("ZenML", error)
             follower.note_failure(error)
-
-
-def _group_by_run(followers: Iterable[JobFollower]) -> dict[str, list[JobFollower]]:
-    runs: dict[str, list[JobFollower]] = {}
-    for follower in followers:
-        runs.setdefault(follower.run_id, []).append(follower)
-    return runs

@@ -13,8 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from zenml.client import Client
+
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
+from zenml_vertex.container.finish_note import StoredNotes
 from zenml_vertex.following.clients import LeaseKeeper
 from zenml_vertex.following.listed_jobs import ListedJobs
 from zenml_vertex.following.progress import warn_jobs_left
@@ -22,6 +25,8 @@ from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
 
 if TYPE_CHECKING:
+    from zenml.artifact_stores import BaseArtifactStore
+
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
 
@@ -144,6 +149,7 @@ class ConnectionPool:
                     self._clock,
                     parent,
                     renew_leases=self.find_leases(step_runs).renew,
+                    notes=StoredNotes(_find_artifact_store),
                 )
             return self._watchers[key, parent]
 
@@ -190,6 +196,10 @@ class ConnectionPool:
                     self._tidying.discard(id(watcher))
                     return
             watcher.tidy()
+
+
+def _find_artifact_store() -> "BaseArtifactStore":
+    return Client().active_stack.artifact_store
 
 
 def _import_client() -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from zenml_vertex import __version__
 from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
+from zenml_vertex.container.finish_note import RUN_VARIABLE
 from zenml_vertex.container.secret_environment import SECRET_VARIABLE
 from zenml_vertex.job.environment import build_environment
 from zenml_vertex.job.identity import (
@@ -63,6 +64,7 @@ def build_step_job(
     )
     own = {
         ATTEMPT_VARIABLE: str(attempt.number),
+        RUN_VARIABLE: str(info.run_id),
         LINGERING_VARIABLE: str(findings.settings.lingering_seconds),
     }
     environment = build_environment(findings.job, environment, own)

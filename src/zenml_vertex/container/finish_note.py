@@ -1,0 +1,116 @@
+"""A note in the artifact store that a step's container has reported its result.
+
+It says nothing but "ask the ZenML server now": a client that looks for it need not ask the
+server all the time. Looking costs one request, without the requests by which ZenML's artifact
+stores find out first what is there.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from zenml_vertex.job.identity import Attempt
+
+if TYPE_CHECKING:
+    from zenml.artifact_stores import BaseArtifactStore
+
+FOLDER = "zenml-vertex/finished"
+# The pipeline run of the step; set on the job.
+RUN_VARIABLE = "ZENML_VERTEX_RUN"
+_TEXT = "This step has reported its result. Once no client waits for it, this file can go.\n"
+
+
+class OutOfReach(Exception):
+    """The artifact store is local: the containers of jobs write to another one."""
+
+
+def leave_note(store: "BaseArtifactStore", run_id: str, attempt: Attempt) -> None:
+    """Say that a step has reported its result.
+
+    Args:
+        store: The artifact store.
+        run_id: The pipeline run.
+        attempt: The attempt that has reported.
+    """
+    folder = _name_folder(store, run_id)
+    path = f"{folder}/{_name_note(attempt)}"
+    filesystem = _find_filesystem(store)
+    if filesystem is not None:
+        filesystem.pipe_file(path, _TEXT.encode())
+        return
+    store.makedirs(folder)
+    with store.open(path, "w") as file:
+        file.write(_TEXT)
+
+
+class StoredNotes:
+    """The notes of steps; implements `following.protocols.Notes`.
+
+    Args:
+        find_store: Finds the artifact store.
+    """
+
+    def __init__(self, find_store: Callable[[], "BaseArtifactStore"]) -> None:
+        self._find_store = find_store
+        # Notes that could not be removed.
+        self._kept: set[str] = set()
+
+    def take(self, run_id: str, attempts: Collection[Attempt]) -> set[Attempt]:
+        store = self._find_store()
+        if store.config.is_local:
+            raise OutOfReach
+        folder = _name_folder(store, run_id)
+        found: set[Attempt] = set()
+        with suppress(FileNotFoundError):
+            found = set(_iter_found(store, folder, attempts))
+        taken: set[Attempt] = set()
+        for attempt in found:
+            path = f"{folder}/{_name_note(attempt)}"
+            if path not in self._kept:
+                taken.add(attempt)
+                self._remove(store, path)
+        return taken
+
+    def _remove(self, store: "BaseArtifactStore", path: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                store.remove(path)
+        except Exception:  # noqa: BLE001 - it may be read and not removed
+            self._kept.add(path)
+
+
+def _iter_found(
+    store: "BaseArtifactStore", folder: str, attempts: Collection[Attempt]
+) -> Iterator[Attempt]:
+    """The attempts that have a note, by one request: a list costs more, and has them all."""
+    filesystem = _find_filesystem(store)
+    if len(attempts) > 1:
+        if filesystem is not None:
+            filesystem.invalidate_cache(folder)
+            paths = filesystem.ls(folder, detail=False)
+        else:
+            paths = [str(path) for path in store.listdir(folder)]
+        names = {path.rsplit("/", 1)[-1] for path in paths}
+        yield from (attempt for attempt in attempts if _name_note(attempt) in names)
+        return
+    for attempt in attempts:
+        path = f"{folder}/{_name_note(attempt)}"
+        if filesystem is not None:
+            filesystem.cat_file(path)
+            yield attempt
+        elif store.exists(path):
+            yield attempt
+
+
+def _name_folder(store: "BaseArtifactStore", run_id: str) -> str:
+    return f"{store.path.rstrip('/')}/{FOLDER}/{run_id}"
+
+
+def _name_note(attempt: Attempt) -> str:
+    return f"{attempt.step_run_id}-{attempt.number}"
+
+
+def _find_filesystem(store: "BaseArtifactStore") -> Any:
+    """The fsspec file system of the store, as those for Cloud Storage, S3 and Azure have one."""
+    filesystem = getattr(store, "filesystem", None)
+    return filesystem if hasattr(filesystem, "pipe_file") else None

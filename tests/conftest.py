@@ -80,6 +80,7 @@ _SLOW = (
     "tests/emulator/test_process_runtime.py",
     "tests/emulator/test_job_client.py",
     "tests/local_stack/test_servers.py",
+    "tests/local_stack/test_early_python.py",
     "tests/local_stack/test_images.py",
     "tests/local_stack/test_credentials.py",
     "tests/benchmarks/test_table.py",

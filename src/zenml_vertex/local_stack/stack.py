@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenml_vertex.local_stack.processes.early_python import EarlyPython
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 from zenml_vertex.local_stack.views.vertex import VertexJobsView
 from zenml_vertex.local_stack.views.zenml import ZenMLRecords
@@ -37,6 +38,8 @@ class LocalStack:
     jobs: VertexJobsView = field(repr=False)
     # None where jobs are plain processes.
     images: "ImageServices | None" = None
+    # Runs the first pipeline, if modules were to be imported for it; None otherwise.
+    early: EarlyPython | None = None
     # Phase of the start -> how long it took.
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -59,6 +62,7 @@ class LocalStack:
             folder=script.parent,
             environment={**self.environment, **(environment or {})},
             records=self.records,
+            early=self.early if self.early and self.early.is_waiting else None,
         )
 
 

@@ -23,6 +23,7 @@ from zenml_vertex.local_stack.environment import (
     log_in_with_token,
 )
 from zenml_vertex.local_stack.phases import Phases
+from zenml_vertex.local_stack.processes.early_python import EarlyPython
 from zenml_vertex.local_stack.processes.ending import hold_signals
 from zenml_vertex.local_stack.processes.loopback import open_listener
 from zenml_vertex.local_stack.processes.servers import Server, StartError
@@ -56,6 +57,7 @@ def start_local_stack(
     emulator_options: Sequence[str] = (),
     operator: Operator = "plugin",
     images: "ImagePlan | None" = None,
+    early_imports: Sequence[str] = (),
 ) -> Iterator[LocalStack]:
     """Start a stack; every process of it is gone at the end, also after an exception.
 
@@ -68,6 +70,8 @@ def start_local_stack(
         operator: Whose flavor `vertex` is: this package's, or ZenML's own, unmodified.
         images: With a plan, step images are built, pushed, pulled and run, by the
             Docker engine that answers; otherwise jobs are plain processes.
+        early_imports: Modules that the process of the first pipeline imports while the servers
+            start; without any, it starts when it is asked for.
 
     Raises:
         StartError: If a part does not start, or another operator would run.
@@ -93,6 +97,10 @@ def start_local_stack(
         storage = _start_storage(running, layout, base, plan.bucket)
         zenml = _start_zenml(running, layout, base, known, storage_url=storage.url)
         emulator = _start_emulator(running, layout, base, emulator_options, storage_url=storage.url)
+        early = None
+        if early_imports:
+            early = EarlyPython(early_imports, base)
+            running.callback(early.end)
         for server in (storage, emulator):
             _wait_for(server, progress)
         write_key_file(layout.key_file, project=plan.project, token_url=f"{emulator.url}/token")
@@ -134,6 +142,7 @@ def start_local_stack(
             records=records,
             jobs=VertexJobsView(emulator.url, plan.project, plan.region),
             images=services,
+            early=early,
             seconds=phases.seconds,
         )
 

@@ -27,6 +27,16 @@ PIPELINE = Path(__file__).with_name("digits.py")
 # The same with an image, for jobs that run in containers.
 PIPELINE_WITH_IMAGE = Path(__file__).with_name("digits_image.py")
 
+# What the pipeline needs, and takes seconds to import.
+_IMPORTS = (
+    "sklearn.datasets",
+    "sklearn.svm",
+    "zenml.integrations.gcp.artifact_stores.gcp_artifact_store",
+    "zenml.integrations.numpy.materializers",
+    "zenml.integrations.sklearn.materializers",
+    "zenml.orchestrators.local.local_orchestrator",
+)
+
 # The pipeline takes 12 s on two cores, and 90 s with an image to build.
 _PIPELINE_SECONDS = 300.0
 # As long as for a server that starts: whoever watches sees that something happens.
@@ -59,7 +69,9 @@ def run_demo(
         DemoError: If the pipeline or its job does not succeed.
     """
     phases = Phases()
-    with start_local_stack(folder, progress=say, images=images, operator=operator) as stack:
+    with start_local_stack(
+        folder, progress=say, images=images, operator=operator, early_imports=_IMPORTS
+    ) as stack:
         project = stack.make_project("digits", PIPELINE, PIPELINE_WITH_IMAGE)
         command = [PIPELINE.name]
         if stack.images:

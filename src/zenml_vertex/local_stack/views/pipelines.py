@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from zenml_vertex.local_stack.processes.early_python import EarlyPython
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
 from zenml_vertex.local_stack.views.zenml import RunRecord, ZenMLRecords
 
@@ -58,6 +59,8 @@ class PipelineProcess:
         folder: Where it works.
         environment: Its whole environment.
         records: The ZenML server that it works with.
+        early: A Python that has been started already, which runs the command's script; None to
+            start one.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class PipelineProcess:
         folder: Path,
         environment: Mapping[str, str],
         records: ZenMLRecords,
+        early: EarlyPython | None = None,
     ) -> None:
         self._records = records
         self._lines: list[str] = []
@@ -74,15 +78,18 @@ class PipelineProcess:
         self._is_read = False
         self._started = time.monotonic()
         with hold_signals():
-            self._process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            if early:
+                self._process = early.run(command[1:], folder=folder, environment=environment)
+            else:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             if self._process.stdout is None:
                 raise RuntimeError("the output of a pipeline process is a pipe")
             self._reader = threading.Thread(

@@ -4,7 +4,6 @@ import ast
 import re
 import runpy
 import shlex
-import signal
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -164,18 +163,3 @@ def test_the_readme_shows_the_end_of_the_demo() -> None:
     )
     printed = "\n".join([*format_summary(summary), "", "Nothing is left running.", ""])
     assert printed in read_blocks(ROOT / "README.md", "")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_the_page_on_stopping_makes_signals_act_like_ctrl_c(number: int) -> None:
-    """After the page's lines, what would kill the client of a dynamic pipeline is a Ctrl-C."""
-    page = DOCS / "how-to" / "stop-and-clean-up.md"
-    (lines,) = (block for block in read_blocks(page, "python") if "import signal" in block)
-    given = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        exec(lines, {})
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-    finally:
-        for one, handler in given.items():
-            signal.signal(one, handler)

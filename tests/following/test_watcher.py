@@ -16,7 +16,7 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     StepRunNotFound,
 )
-from zenml_vertex.following.progress import warn_jobs_left
+from zenml_vertex.following.leaving import end_steps_left
 from zenml_vertex.following.protocols import JobList
 from zenml_vertex.installation import upgrade_advice
 from zenml_vertex.job.identity import ATTEMPT_LABEL, RUN_LABEL, SERVER_LABEL, STEP_RUN_LABEL
@@ -107,7 +107,7 @@ def test_the_jobs_that_a_process_leaves_are_named(caplog: pytest.LogCaptureFixtu
     world.follow("JOB_STATE_RUNNING", step_run_id="also left")
     world.follow("JOB_STATE_FAILED", step_run_id="ended")
     world.watcher.wait("ended")
-    warn_jobs_left(world.watcher.left)
+    end_steps_left([(world.jobs, follower) for follower in world.watcher.left])
     assert caplog.messages[-1] == (
         "This process ends, and 2 Vertex AI jobs that it followed may go on and cost money. "
         "`zenml-vertex jobs list` shows what is running. To end them:\n"

@@ -16,6 +16,8 @@ from zenml_vertex.local_stack.views.zenml import RunRecord
 
 SLEEPERS = ("sleeps", "sleeps_elsewhere", "sleeps_in_python")
 STEPS = ("fails", *SLEEPERS)
+# After a first interruption, ZenML waits until the jobs have ended, and says so at this level only.
+WAITING = {"EXECUTION_MODE": "stop_on_failure", "ZENML_LOGGING_VERBOSITY": "DEBUG"}
 
 
 @dataclass
@@ -37,13 +39,18 @@ class Ended:
 def runs(
     local_stack: LocalStack, start_shared: StartShared, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Ended]:
-    """One run in which a step fails, and one that is interrupted."""
-    files = {name: tmp_path_factory.mktemp(name) / "fail" for name in ("failure", "interrupt")}
+    """A run in which a step fails, one that is interrupted, and one that is interrupted twice."""
+    names = ("failure", "interrupt", "twice")
+    files = {name: tmp_path_factory.mktemp(name) / "fail" for name in names}
     for file in files.values():
         os.mkfifo(file)
     processes = {
         name: start_shared(
-            "siblings", name, str(file), ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1"
+            "siblings",
+            name,
+            str(file),
+            ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1",
+            **(WAITING if name == "twice" else {}),
         )
         for name, file in files.items()
     }
@@ -54,7 +61,10 @@ def runs(
         for name, run in runs.items()
     }
     files["failure"].write_text("\n")
-    processes["interrupt"].send_signal(signal.SIGINT)
+    processes["interrupt"].send_signal(signal.SIGTERM)
+    processes["twice"].send_signal(signal.SIGHUP)
+    processes["twice"].wait_for_line("Requested stopping of child pipelines")
+    processes["twice"].send_signal(signal.SIGINT)
     return {
         name: Ended(runs[name], jobs[name], process.wait(60), local_stack)
         for name, process in processes.items()
@@ -107,9 +117,15 @@ def test_a_cancelled_python_step_ends(runs: dict[str, Ended]) -> None:
     assert step.end_time is not None
 
 
-def test_ctrl_c_ends_a_fail_fast_pipeline(runs: dict[str, Ended]) -> None:
-    """After Ctrl-C, every job is cancelled and no step is left running."""
-    ended = runs["interrupt"]
+@pytest.mark.parametrize("which", ["interrupt", "twice"])
+def test_an_interruption_ends_the_steps(runs: dict[str, Ended], which: str) -> None:
+    """After a SIGTERM, or a SIGHUP and a Ctrl-C that ends the wait, no job or step is left running.
+
+    Where ZenML waits for the jobs, a second interruption leaves it no time to end a step run.
+    """
+    ended = runs[which]
     assert ended.completed.returncode != 0
-    assert {ended.state(name) for name in STEPS} == {"JOB_STATE_CANCELLED"}
-    assert not {step.status for step in ended.completed.run.steps} & {"running", "provisioning"}
+    states = {ended.state(name) for name in STEPS}
+    assert states <= {"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"}
+    statuses = {step.status for step in ended.completed.run.steps}
+    assert statuses <= {"stopped", "failed"}

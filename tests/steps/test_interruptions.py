@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a static pipeline, whatever the operator is doing at the time."""
+"""Ctrl-C and other signals in a static pipeline, whatever the operator is doing at the time."""
 
 import signal
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Started:
     """All processes of this module."""
 
     ctrl_c: Interrupted
-    sigterm: Interrupted
+    hangup: Interrupted
     impatient: Interrupted
     reading: Interrupted
     creating: Interrupted
@@ -93,7 +93,7 @@ def started(
 
         yield Started(
             ctrl_c=start(),
-            sigterm=start(),
+            hangup=start(),
             impatient=start("stubborn"),
             reading=start(**vertex(held["reading"])),
             creating=start(**vertex(held["creating"])),
@@ -129,7 +129,7 @@ def test_an_interruption_before_the_job_exists_creates_none(started: Started) ->
 
 @pytest.mark.parametrize(
     ("which", "number", "reason"),
-    [("ctrl_c", signal.SIGINT, "Ctrl-C"), ("sigterm", signal.SIGTERM, "SIGTERM")],
+    [("ctrl_c", signal.SIGINT, "Ctrl-C"), ("hangup", signal.SIGHUP, "SIGHUP")],
 )
 def test_an_interruption_cancels_the_job_and_starts_no_retry(
     started: Started, which: str, number: int, reason: str

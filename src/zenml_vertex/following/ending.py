@@ -4,7 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 from zenml_vertex.clock import Clock
-from zenml_vertex.errors import JobNotFound, RequestRejected, VertexStepOperatorError
+from zenml_vertex.errors import (
+    JobNotFound,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexStepOperatorError,
+)
+from zenml_vertex.following.brief import TooSlow, call_briefly
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import Retrying, Task
 from zenml_vertex.following.progress import JobLog
@@ -16,6 +22,8 @@ from zenml_vertex.job.states import interpret
 # 65 s were seen from a container's exit to the terminal state).
 CANCEL_BUDGET_SECONDS = 120.0
 CANCEL_POLL_SECONDS = 1.0
+# Whoever presses Ctrl-C again does not wait for a Vertex AI that hangs.
+HURRY_SECONDS = 3.0
 
 
 def cancel_job(
@@ -57,7 +65,7 @@ def cancel_job(
         raise
     except BaseException as interruption:
         try:
-            cancel_once(jobs, log.name)
+            cancel_briefly(jobs, log.name)
         except BaseException as error:  # noqa: BLE001 - the interruption is raised
             log.log_uncancelled(error)
         else:
@@ -79,6 +87,19 @@ def cancel_once(jobs: Jobs, name: JobName) -> None:
     except RequestRejected:
         if not interpret(jobs.get(str(name))["state"]).is_terminal:
             raise
+
+
+def cancel_briefly(jobs: Jobs, name: JobName) -> None:
+    """Ask once for a job to be cancelled, and wait for the answer for a moment only.
+
+    Raises:
+        VertexApiError: If the job may still be running and was not cancelled.
+        CredentialsError: If no access token is available.
+    """
+    try:
+        call_briefly(lambda: cancel_once(jobs, name), HURRY_SECONDS)
+    except TooSlow as error:
+        raise ServiceUnavailable(f"Vertex AI gave {error}.") from None
 
 
 def cancel_and_verify(
@@ -136,10 +157,26 @@ def cancel_and_verify(
 
 
 def cancel_quietly(
-    jobs: Jobs, log: JobLog, clock: Clock, *, patience_seconds: float | None = None
+    jobs: Jobs,
+    log: JobLog,
+    clock: Clock,
+    *,
+    patience_seconds: float | None = None,
+    is_leaving: bool = False,
 ) -> None:
-    """Cancel a job; if that fails, log it, with the command that cancels the job."""
+    """Cancel a job; if that fails, log it, with the command that cancels the job.
+
+    Args:
+        jobs: Vertex AI.
+        log: The lines about the job.
+        clock: Where time comes from.
+        patience_seconds: As for `cancel_job`.
+        is_leaving: Whether the process waits no longer: it asks once, for a moment.
+    """
     try:
-        cancel_job(jobs, log, clock, patience_seconds=patience_seconds)
+        if is_leaving:
+            cancel_briefly(jobs, log.name)
+        else:
+            cancel_job(jobs, log, clock, patience_seconds=patience_seconds)
     except VertexStepOperatorError as error:
         log.log_uncancelled(error)

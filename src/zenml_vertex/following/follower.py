@@ -58,6 +58,8 @@ class JobFollower:
     clock: Clock
     # None if logs cannot be read.
     logs: Logs | None = None
+    # Whether the step ends when the process that follows it does.
+    ends_with_process: bool = False
     # The step's status: `provisioning`, `running`, `completed`, `failed` or `stopped`. The
     # last three are final, and the step run on the ZenML server has the same, with the reason.
     status: str = field(default="provisioning", init=False)

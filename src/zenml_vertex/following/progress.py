@@ -369,3 +369,17 @@ def warn_jobs_left(names: Sequence[JobName]) -> None:
         # One command for each: a job that has ended meanwhile keeps no other from being cancelled.
         "\n".join(name.build_command("cancel") for name in names),
     )
+
+
+def log_leaving(jobs: Sequence[JobLog]) -> None:
+    """A process ends before its steps have, and they end with it."""
+    for job in jobs:
+        logger.warning("%s: this process ends: cancelling the job and stopping the step.", job)
+
+
+def warn_steps_untold(steps: Sequence[StepLog]) -> None:
+    """A process ends, and its steps go on being shown as if they ran."""
+    logger.warning(
+        "The ZenML server did not answer in time, and may go on showing as running: %s.",
+        ", ".join(str(step) for step in steps),
+    )

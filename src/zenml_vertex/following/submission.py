@@ -19,7 +19,8 @@ from zenml_vertex.errors import (
     ServiceUnavailable,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.ending import cancel_and_verify, cancel_quietly
+from zenml_vertex.following.brief import TooSlow, call_briefly
+from zenml_vertex.following.ending import HURRY_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import (
     PARENT_KEY,
     build_job_metadata,
@@ -300,7 +301,11 @@ class Submission:
             except VertexStepOperatorError as unlisted:
                 self.log.log_unsearchable(unlisted)
             except BaseException:
-                self._cancel_listed()
+                try:
+                    call_briefly(self._cancel_listed, 2 * HURRY_SECONDS)
+                except TooSlow as slow:
+                    hangs = ServiceUnavailable(f"Vertex AI gave {slow}.")
+                    self.log.log_unsearchable(hangs)
                 raise
         if self._created is not None:
             cancel_and_verify(self.jobs, self.log.of(self._created), self.clock, after=error)
@@ -314,7 +319,7 @@ class Submission:
             return
         for job in found:
             log = self.log.of(self._read_name(job))
-            cancel_quietly(self.jobs, log, self.clock, patience_seconds=0)
+            cancel_quietly(self.jobs, log, self.clock, is_leaving=True)
 
 
 def _order(job: JobJson) -> tuple[bool, str]:

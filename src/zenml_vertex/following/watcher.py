@@ -36,7 +36,7 @@ from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.protocols import Jobs, Notes, StepRuns
 from zenml_vertex.following.reports import Reports, group_by_run
 from zenml_vertex.following.single_flight import SingleFlight
-from zenml_vertex.job.identity import RUN_LABEL, Attempt, JobName, filter_live_jobs, is_job_of
+from zenml_vertex.job.identity import RUN_LABEL, Attempt, filter_live_jobs, is_job_of
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.step_status import interpret_status
 
@@ -155,9 +155,14 @@ class Watcher:
         return status
 
     @property
-    def left(self) -> list[JobName]:
-        """The jobs of the steps that have not finished, as far as is known."""
-        return [follower.name for follower in self._waiting() if not follower.is_terminal]
+    def has_followers(self) -> bool:
+        """Whether steps are watched here that have not been forgotten."""
+        return bool(self._followers)
+
+    @property
+    def left(self) -> list[JobFollower]:
+        """The steps that have not finished, as far as is known."""
+        return [follower for follower in self._waiting() if not follower.is_terminal]
 
     def cancel(self, step_run_id: str) -> None:
         """Ask for a step's job to be cancelled; does nothing if it is not watched here.

@@ -5,6 +5,7 @@ one project and region. They share what is expensive: connections, tokens, and r
 """
 
 import atexit
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,12 +20,16 @@ from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
 from zenml_vertex.container.finish_note import StoredNotes
 from zenml_vertex.following.clients import LeaseKeeper
+from zenml_vertex.following.leaving import end_steps_left
 from zenml_vertex.following.listed_jobs import ListedJobs
-from zenml_vertex.following.progress import warn_jobs_left
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
+from zenml_vertex.job.identity import ATTEMPT_VARIABLE
+from zenml_vertex.steps.interruptions import is_busy
+from zenml_vertex.steps.signals import interrupt_on_signals
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
     from zenml.artifact_stores import BaseArtifactStore
 
     from zenml_vertex.cloud.connection import Connection
@@ -64,6 +69,7 @@ class ConnectionPool:
         run_in_background: Starts a task beside the steps; the task ends by itself, or with
             the process.
         run_at_exit: Has a task run when the process ends by itself, or by Ctrl-C.
+        interrupt_on_signals: Has signals interrupt the main thread as long as there are steps.
     """
 
     def __init__(
@@ -73,11 +79,13 @@ class ConnectionPool:
         patience: float | None = None,
         run_in_background: Callable[[Callable[[], None]], None] = _run_in_thread,
         run_at_exit: Callable[[Callable[[], None]], object] = atexit.register,
+        interrupt_on_signals: Callable[[Callable[[], bool]], None] | None = None,
     ) -> None:
         self.patience = patience
         self._clock = clock
         self._run_in_background = run_in_background
         self._run_at_exit = run_at_exit
+        self._interrupt_on_signals = interrupt_on_signals
         self._connections: dict[ConnectionKey, Connection] = {}
         self._watchers: dict[tuple[ConnectionKey, str], Watcher] = {}
         self._listed: dict[ConnectionKey, ListedJobs] = {}
@@ -86,6 +94,16 @@ class ConnectionPool:
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
+
+    def open(self) -> "Self":
+        """This pool, with the signals of the process; in a step's container they are the step's."""
+        if self._interrupt_on_signals and ATTEMPT_VARIABLE not in os.environ:
+            self._interrupt_on_signals(self._has_steps)
+        return self
+
+    def _has_steps(self) -> bool:
+        # In a signal handler, which takes no lock.
+        return is_busy() or any(watcher.has_followers for watcher in [*self._watchers.values()])
 
     def prepare(self) -> None:
         """Import Google's client in the background, while images are built; once is enough.
@@ -141,7 +159,7 @@ class ConnectionPool:
         """
         with self._lock:
             if not self._watchers:
-                self._run_at_exit(self._warn_of_jobs_left)
+                self._run_at_exit(self._end_steps_left)
             if (key, parent) not in self._watchers:
                 self._watchers[key, parent] = Watcher(
                     self._connections[key].jobs,
@@ -180,13 +198,9 @@ class ConnectionPool:
             self._tidying.add(id(watcher))
         self._run_in_background(lambda: self._tidy(watcher))
 
-    def _warn_of_jobs_left(self) -> None:
-        """Name the jobs that nobody follows any more.
-
-        ZenML's dynamic runner asks for no cancel when it is left by a second Ctrl-C.
-        """
-        if left := [name for watcher in self._watchers.values() for name in watcher.left]:
-            warn_jobs_left(left)
+    def _end_steps_left(self) -> None:
+        watchers = self._watchers.values()
+        end_steps_left([(watcher.jobs, one) for watcher in watchers for one in watcher.left])
 
     def _tidy(self, watcher: Watcher) -> None:
         while True:
@@ -207,4 +221,6 @@ def _import_client() -> None:
         import_module("zenml_vertex.cloud.connection")
 
 
-SHARED = ConnectionPool(SystemClock(), patience=STATUS_PATIENCE_SECONDS)
+SHARED = ConnectionPool(
+    SystemClock(), patience=STATUS_PATIENCE_SECONDS, interrupt_on_signals=interrupt_on_signals
+)

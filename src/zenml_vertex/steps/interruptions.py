@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a step, and ZenML must not retry it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,13 @@ from zenml_vertex.following.protocols import StepRuns
 # The second is what ZenML's handler of signals raises.
 INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
 _MOST_TRIES_TO_STOP = 3
+# The threads that are submitting steps, waiting for them or ending them.
+_busy: list[threading.Thread] = []
+
+
+def is_busy() -> bool:
+    """Whether a step is being submitted, waited for or ended in this process."""
+    return bool(_busy)
 
 
 @contextmanager
@@ -36,6 +44,7 @@ def stopping_when_interrupted(
     Raises:
         RunStoppedException: Instead of any interruption.
     """
+    _busy.append(threading.current_thread())
     try:
         yield
     except INTERRUPTIONS as interruption:
@@ -48,6 +57,8 @@ def stopping_when_interrupted(
         finally:
             # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
             raise RunStoppedException(f"The step was interrupted ({reason}).") from None
+    finally:
+        _busy.remove(threading.current_thread())
 
 
 def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, reason: str) -> None:

@@ -67,7 +67,7 @@ class VertexStepOperator(BaseStepOperator):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._clock = clock or SystemClock()
-        self._pool = pool
+        self._pool = pool.open()
         self._step_runs = ZenMLStepRuns(self.id)
         self._watchers: dict[UUID, Watcher] = {}
         self._owners: dict[UUID, VertexStepOperator] = {}
@@ -178,7 +178,9 @@ class VertexStepOperator(BaseStepOperator):
                 )
                 try:
                     info.step_run.run_metadata.update(build_job_metadata(name))
-                    self._follow(info.step_run, key, name)
+                    watcher = self._follow(info.step_run, key, name)
+                    if follower := watcher.find(str(info.step_run_id)):
+                        follower.ends_with_process = findings.settings.on_client_exit == "cancel"
                     log.of(name).log_submitted()
                 except BaseException as error:
                     cancel_and_verify(connection.jobs, log.of(name), self._clock, after=error)
@@ -267,8 +269,8 @@ class VertexStepOperator(BaseStepOperator):
                 settings = self._find_owner(step_run).get_settings(step_run)
                 watcher.linger(follower, settings.lingering_seconds)
             else:
-                patience = 0 if follower.is_given_up else None
-                cancel_quietly(watcher.jobs, follower.log, self._clock, patience_seconds=patience)
+                given_up = follower.is_given_up
+                cancel_quietly(watcher.jobs, follower.log, self._clock, is_leaving=given_up)
                 watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
             self._pool.tidy(watcher)
 
@@ -344,22 +346,27 @@ class VertexStepOperator(BaseStepOperator):
             return self._owners[step_run.id]
 
     def _follow(self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName) -> Watcher:
-        """Watch a job from now on."""
+        """Watch a job from now on; another step operator of this process may watch it already."""
         watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
-        watcher.follow(
-            JobFollower(
-                step=open_log(step_run),
-                name=name,
-                attempt=Attempt(str(step_run.id)),
-                run_id=str(step_run.pipeline_run_id),
-                reports_itself=step_run.config.command is None,
-                step_runs=self._step_runs,
-                clock=self._clock,
-                logs=self._connect(key).logs,
-            )
-        )
+        known = watcher.find(str(step_run.id))
+        if known is None or known.name != name:
+            watcher.follow(self._make_follower(step_run, key, name))
         self._watchers[step_run.id] = watcher
         return watcher
+
+    def _make_follower(
+        self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName
+    ) -> JobFollower:
+        return JobFollower(
+            step=open_log(step_run),
+            name=name,
+            attempt=Attempt(str(step_run.id)),
+            run_id=str(step_run.pipeline_run_id),
+            reports_itself=step_run.config.command is None,
+            step_runs=self._step_runs,
+            clock=self._clock,
+            logs=self._connect(key).logs,
+        )
 
     def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
         """The watcher of a step run's job; None if it has no job.

@@ -33,7 +33,11 @@ def sleeps_in_python() -> None:
 STEPS = (fails, sleeps, sleeps_elsewhere, sleeps_in_python)
 
 
-@pipeline(dynamic=True, depends_on=list(STEPS), execution_mode=ExecutionMode.FAIL_FAST)
+@pipeline(
+    dynamic=True,
+    depends_on=list(STEPS),
+    execution_mode=ExecutionMode(os.environ.get("EXECUTION_MODE", "fail_fast")),
+)
 def siblings() -> None:
     """Run all steps at once."""
     for each in STEPS:

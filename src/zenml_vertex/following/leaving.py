@@ -1,0 +1,91 @@
+"""What becomes of the steps that have not ended when the process that follows them ends.
+
+ZenML's dynamic runner asks for no cancel when it is left by a second Ctrl-C.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
+from zenml_vertex.following.ending import cancel_once
+from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.progress import log_leaving, warn_jobs_left, warn_steps_untold
+from zenml_vertex.following.protocols import Jobs
+
+# How long nothing may have been answered before the process ends all the same.
+SILENCE_SECONDS = 5.0
+_MOST_THREADS = 10
+_MESSAGE = "The step was interrupted: the process that followed it has ended."
+
+
+@dataclass(slots=True)
+class _Endings:
+    """Calls that are made side by side, as long as answers come."""
+
+    calls: deque[Callable[[], None]] = field(default_factory=deque)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _done: int = 0
+
+    def make(self) -> None:
+        """Make the calls; returns early if none has been answered for a while."""
+        total = len(self.calls)
+        for _ in range(min(_MOST_THREADS, total)):
+            thread = threading.Thread(target=self._work, name="zenml-vertex-leaving", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # Some releases of Python 3.12 start no thread at the end of the process.
+                self._work()
+        with self._changed:
+            seen = -1
+            while seen < self._done < total:
+                seen = self._done
+                self._changed.wait_for(lambda: self._done > seen, SILENCE_SECONDS)  # noqa: B023
+
+    def _work(self) -> None:
+        with suppress(IndexError):
+            while True:
+                call = self.calls.popleft()
+                with suppress(VertexStepOperatorError):
+                    call()
+                with self._changed:
+                    self._done += 1
+                    self._changed.notify_all()
+
+
+def end_steps_left(left: Sequence[tuple[Jobs, JobFollower]]) -> None:
+    """Cancel jobs and stop step runs that are to end with the process; name all other jobs.
+
+    Args:
+        left: The steps that have not finished, each with where its job is.
+    """
+    ending = [(jobs, follower) for jobs, follower in left if follower.ends_with_process]
+    cancelled: set[str] = set()
+    told: set[str] = set()
+    endings = _Endings()
+
+    def cancel(jobs: Jobs, follower: JobFollower) -> None:
+        cancel_once(jobs, follower.name)
+        cancelled.add(follower.step_run_id)
+
+    def tell(follower: JobFollower) -> None:
+        with suppress(StepRunNotFound):
+            follower.step_runs.stop(follower.step_run_id, _MESSAGE)
+        told.add(follower.step_run_id)
+
+    for jobs, follower in ending:
+        endings.calls.append(partial(cancel, jobs, follower))
+        endings.calls.append(partial(tell, follower))
+    if ending:
+        log_leaving([follower.log for _, follower in ending])
+        # Whoever presses Ctrl-C once more has waited enough.
+        with suppress(KeyboardInterrupt):
+            endings.make()
+    if names := [f.name for _, f in left if f.step_run_id not in cancelled]:
+        warn_jobs_left(names)
+    if untold := [f.step for _, f in ending if f.step_run_id not in told]:
+        warn_steps_untold(untold)

@@ -1,0 +1,47 @@
+"""What ends a process ends its steps first, as Ctrl-C does.
+
+ZenML handles SIGINT and SIGTERM while a step of a static pipeline runs, and nothing else: any
+other signal would leave the jobs running and their step runs open. Python runs handlers in the
+main thread, where ZenML waits for a pipeline, and lets no other thread set them.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+# `name_reason` shows the name of the class; ZenML takes each for a Ctrl-C.
+_INTERRUPTIONS: dict[int, type[KeyboardInterrupt]] = {
+    number: type(number.name, (KeyboardInterrupt,), {"__doc__": meaning, "__module__": __name__})
+    for number, meaning in (
+        (signal.SIGTERM, "The process was told to end."),
+        (signal.SIGHUP, "Its terminal was closed, or the connection to it lost."),
+        (signal.SIGQUIT, "Ctrl-\\ was pressed."),
+    )
+}
+
+
+def interrupt_on_signals(has_steps: Callable[[], bool]) -> None:
+    """Have SIGTERM, SIGHUP and SIGQUIT interrupt the main thread while there are steps.
+
+    Without steps they do what they did before. A signal that is ignored, as SIGHUP is under
+    `nohup`, or that has a handler already keeps that. Outside the main thread this does nothing.
+
+    Args:
+        has_steps: Whether steps have been submitted that have not ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    process = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        if os.getpid() == process and has_steps():
+            raise _INTERRUPTIONS[number]
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for number in _INTERRUPTIONS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, handle)

@@ -1,0 +1,77 @@
+"""Steps that have not ended when their process does."""
+
+import threading
+
+import pytest
+
+from tests.support.worlds import Watched
+from zenml_vertex.errors import ServiceUnavailable
+from zenml_vertex.following import leaving
+from zenml_vertex.following.brief import TooSlow, call_briefly
+from zenml_vertex.following.follower import JobFollower
+
+
+def _leave(world: Watched, *step_run_ids: str) -> list[JobFollower]:
+    left = [world.follow("JOB_STATE_RUNNING", step_run_id=name) for name in step_run_ids]
+    for follower in left:
+        follower.ends_with_process = follower.step_run_id.startswith("ours")
+    leaving.end_steps_left([(world.jobs, follower) for follower in left])
+    return left
+
+
+def test_the_steps_of_a_process_end_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """What a process submitted is cancelled and stopped when it ends; what it only saw is named."""
+    world = Watched()
+    ours, also_ours, other = _leave(world, "ours", "ours too", "another's")
+    assert sorted(world.jobs.cancelled) == [str(ours.name), str(also_ours.name)]
+    assert world.step_runs.ended == {"ours": "stopped", "ours too": "stopped"}
+    assert "process that followed it has ended" in world.step_runs.messages["ours"]
+    assert "1 Vertex AI job that it followed may go on" in caplog.messages[-1]
+    assert other.name.build_command("cancel") in caplog.messages[-1]
+
+
+def test_a_job_that_cannot_be_cancelled_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Its step run is stopped all the same, and the last line has the command for the job."""
+    world = Watched()
+
+    def refuse(name: str) -> None:
+        raise ServiceUnavailable(name)
+
+    world.jobs.cancel = refuse  # type: ignore[method-assign]
+    (ours,) = _leave(world, "ours")
+    assert world.step_runs.ended == {"ours": "stopped"}
+    assert ours.name.build_command("cancel") in caplog.messages[-1]
+
+
+def test_servers_that_hang_do_not_keep_a_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process ends soon though nothing answers, and says what it could not see to."""
+    monkeypatch.setattr(leaving, "SILENCE_SECONDS", 0.05)
+    world, closed = Watched(), threading.Event()
+
+    def hang(*_: str) -> str:
+        closed.wait(60)
+        return "stopped"
+
+    world.jobs.cancel = hang  # type: ignore[method-assign, assignment]
+    world.step_runs.stop = hang  # type: ignore[method-assign, assignment]
+    try:
+        (ours,) = _leave(world, "ours")
+    finally:
+        closed.set()
+    assert ours.name.build_command("cancel") in caplog.messages[-2]
+    assert caplog.messages[-1].endswith("may go on showing as running: Step `train`.")
+
+
+def test_a_call_is_waited_for_briefly() -> None:
+    """A call that returns or raises does so where it is waited for, and one that hangs is left."""
+    closed = threading.Event()
+    assert call_briefly(lambda: 1, 60) == 1
+    with pytest.raises(KeyError):
+        call_briefly(lambda: {0: 1}[2], 60)
+    try:
+        with pytest.raises(TooSlow):
+            call_briefly(lambda: closed.wait(60), 0.01)
+    finally:
+        closed.set()

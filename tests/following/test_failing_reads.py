@@ -71,6 +71,30 @@ def test_jobs_are_read_while_lists_fail() -> None:
     assert world.elapsed <= 11 * 5
 
 
+def test_a_read_that_failed_is_repeated_soon() -> None:
+    """A job that has run for hours, and whose last read failed, is read again within seconds."""
+    world = Watched()
+    hours = ["JOB_STATE_RUNNING"] * 300
+    # Lists and reads take turns in using these up.
+    failures = [DOWN] * 9
+    assert world.wait(*hours, *failures, "JOB_STATE_SUCCEEDED", reports_itself=False) == "completed"
+    assert sum(world.clock.sleeps[-4:]) <= 4 * 5
+
+
+def test_a_quota_is_respected_though_other_reads_were_answered() -> None:
+    """After 429 no read is made before Retry-After has passed, whatever else was answered."""
+    world = Watched()
+    told = QuotaExceeded("slow down", code=429, retry_after=77)
+    world.follow("JOB_STATE_RUNNING", step_run_id="listed")
+    world.follow(told, told, "JOB_STATE_SUCCEEDED", reports_itself=False)
+    world.watcher.poll(STEP)
+    assert world.jobs.reads == 1
+    while world.jobs.lists == 1:
+        world.clock.sleep(1)
+        world.watcher.poll(STEP)
+    assert world.elapsed == 77
+
+
 @pytest.mark.parametrize(
     ("error", "most"), [(DOWN, 6), (QuotaExceeded("slow down", code=429, retry_after=60), 1)]
 )

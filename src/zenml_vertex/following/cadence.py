@@ -73,6 +73,8 @@ class PollContext:
     # Whether a step waits that reports nothing to ZenML, so that only Vertex AI knows of
     # its end.
     is_silent: bool = False
+    # Whether jobs are left unread that have probably ended.
+    is_behind: bool = False
     # Live jobs of the same run that other processes wait for, as far as is known.
     jobs_elsewhere: int = 0
 
@@ -97,6 +99,8 @@ def choose_interval(context: PollContext) -> float:
     since = context.seconds_since_change
     interval = next((seconds for until, seconds in _CADENCE if since < until), _SLOWEST_SECONDS)
     if (context.is_starting or context.is_silent) and since < _STARTING_SECONDS:
+        interval = QUICKEST_SECONDS
+    if context.is_behind:
         interval = QUICKEST_SECONDS
     return max(interval, _SECONDS_PER_JOB_ELSEWHERE * context.jobs_elsewhere)
 

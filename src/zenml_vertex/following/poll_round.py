@@ -32,6 +32,8 @@ class PollRound:
     has_answer: bool = field(default=False, init=False)
     # Whether it makes no sense to read any more in this poll.
     is_over: bool = field(default=False, init=False)
+    # Whether jobs are left unread that no list has: they have probably ended.
+    is_behind: bool = field(default=False, init=False)
     _failures_in_a_row: int = field(default=0, init=False)
     _answered_at: float = field(init=False)
 
@@ -40,8 +42,10 @@ class PollRound:
 
     @property
     def has_failed(self) -> bool:
-        """Whether reads failed, and none was answered."""
-        return bool(self.errors) and not self.has_answer
+        """Whether no read was answered, or Vertex AI asks for fewer."""
+        if not self.errors:
+            return False
+        return not self.has_answer or isinstance(self.errors[-1], QuotaExceeded)
 
     @property
     def is_disturbed(self) -> bool:
@@ -52,7 +56,7 @@ class PollRound:
     @property
     def common_failure(self) -> VertexStepOperatorError | None:
         """The failure that every read would have met: no token, or no quota; None if none is."""
-        last = self.errors[-1] if self.has_failed else None
+        last = self.errors[-1] if self.errors and not self.has_answer else None
         return last if isinstance(last, (CredentialsError, QuotaExceeded)) else None
 
     def read(self, jobs: Jobs, name: JobName) -> JobJson:

@@ -211,7 +211,7 @@ class Watcher:
         self._reports.ask_if_due(self._waiting(), self._jobs_elsewhere)
         if now >= self._jobs_due:
             polled = self._ask_vertex()
-            interval = choose_interval(self._poll_context())
+            interval = choose_interval(self._poll_context(polled))
             if self._failures:
                 interval = back_off(self._failures, polled.errors, self._jobs_elsewhere)
             self._jobs_due = self.clock.monotonic() + self._jittered(interval)
@@ -224,7 +224,7 @@ class Watcher:
         """A little longer, never shorter: the intervals are what a quota allows."""
         return interval * (1 + _JITTER * self.draw())
 
-    def _poll_context(self) -> PollContext:
+    def _poll_context(self, polled: PollRound) -> PollContext:
         waiting = self._waiting()
         if not waiting:
             return PollContext(_LINGERING_AGE_SECONDS)
@@ -233,6 +233,7 @@ class Watcher:
             seconds_since_change=now - max(follower.changed_at for follower in waiting),
             is_starting=any(follower.is_starting for follower in waiting),
             is_silent=any(not follower.reports_itself for follower in waiting),
+            is_behind=polled.is_behind,
             jobs_elsewhere=self._jobs_elsewhere,
         )
 
@@ -325,7 +326,9 @@ class Watcher:
                     if self._followers.pop(follower.step_run_id, None):
                         self._followers[follower.step_run_id] = follower
                 self._read(follower, polled)
-            elif failure := polled.common_failure or error:
+                continue
+            polled.is_behind = True
+            if failure := polled.common_failure or error:
                 follower.note_failure(failure)
 
     def _read(self, follower: JobFollower, polled: PollRound) -> None:
@@ -333,6 +336,7 @@ class Watcher:
             job = polled.read(self.jobs, follower.name)
         except VertexStepOperatorError as error:
             is_about_job = isinstance(error, (JobNotFound, PermissionDenied))
+            polled.is_behind |= not is_about_job
             self._outages.warn(follower.log if is_about_job else "Vertex", error)
             follower.note_failure(error)
         else:

@@ -133,7 +133,11 @@ class ZenMLStepRuns:
 
     def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
         with server_errors():
-            publish_pipeline_run_metadata(UUID(run_id), {self._component_id: dict(metadata)})
+            try:
+                publish_pipeline_run_metadata(UUID(run_id), {self._component_id: dict(metadata)})
+            except KeyError as error:
+                # It was deleted, or it is a proxy that says so while the server restarts.
+                raise ServerUnreachable(describe_refusal(error)) from presentable(error)
 
     def fail(self, step_run_id: str, message: str) -> str:
         return _end(step_run_id, ExecutionStatus.FAILED, message)

@@ -11,10 +11,17 @@ from zenml_vertex.container.claim import STALE_SECONDS, Claim, StepClaim
 
 
 class InMemoryClaim:
-    """A claim store in memory; with `fails`, every call raises."""
+    """A claim store in memory; with `fails`, every call raises.
 
-    def __init__(self, text: str | None = None) -> None:
+    Args:
+        text: What is stored.
+        is_exclusive: Whether it lets one of several create.
+    """
+
+    def __init__(self, text: str | None = None, *, is_exclusive: bool = False) -> None:
         self.text = text
+        self.is_exclusive = is_exclusive
+        self.reads = 0
         self.fails = False
         self.writes = 0
         self.written = threading.Event()
@@ -23,8 +30,16 @@ class InMemoryClaim:
         if self.fails:
             raise OSError("the bucket is gone")
 
+    def create(self, text: str) -> bool:
+        self._check()
+        if self.text is not None:
+            return False
+        self.text = text
+        return True
+
     def read(self) -> str | None:
         self._check()
+        self.reads += 1
         return self.text
 
     def write(self, text: str) -> None:
@@ -67,7 +82,7 @@ def _claim(
 
 
 def test_the_first_container_runs_the_step_at_once() -> None:
-    """The first container makes one read and one write, and does not wait."""
+    """The first container creates the claim, and does not wait."""
     store, clock = InMemoryClaim(), ManualClock()
     assert _claim(store, clock).acquire()
     assert Claim.parse(store.text) == Claim("second")
@@ -157,6 +172,25 @@ def test_an_overwritten_claim_is_not_held() -> None:
     assert first.is_held()
     store.text = Claim("second").to_text()
     assert not first.is_held()
+
+
+def test_a_claim_that_one_container_alone_can_create_is_not_read_again() -> None:
+    """The check before the step's code costs nothing then, unless renewals have failed for long."""
+    store, clock = InMemoryClaim(is_exclusive=True), ManualClock()
+    first = _claim(store, clock, holder="first")
+    assert first.acquire()
+    assert first.is_held()
+    assert store.reads == 0
+    clock.sleep(STALE_SECONDS / 2)
+    store.text = Claim("second").to_text()
+    assert not first.is_held()
+
+
+def test_a_claim_whose_answer_was_lost_is_this_containers_own() -> None:
+    """A client that asks again after a lost answer finds its own claim, and waits for nobody."""
+    store, clock = InMemoryClaim(Claim("first").to_text(), is_exclusive=True), ManualClock()
+    assert _claim(store, clock, holder="first").acquire()
+    assert clock.sleeps == []
 
 
 def test_a_claim_is_renewed_while_the_step_runs_and_removed_after_it(

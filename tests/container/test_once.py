@@ -57,7 +57,7 @@ def test_a_second_start_after_the_step_has_reported_runs_nothing(
     assert completed.returncode == 0, completed.output
     name = str(completed.run.step("reported").job_name)
     job = local_stack.jobs.wait_until_terminal(name, 60)
-    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    assert job["state"] == "JOB_STATE_SUCCEEDED", _read_log(local_stack, name)
     log = _read_log(local_stack, name)
     assert sum("the step's code runs in" in line for line in log) == 1, log
     assert sum("its code does not run again" in line for line in log) == 1, log

@@ -1,8 +1,10 @@
 """A claim as a small file in the stack's artifact store, which every container can access."""
 
+import inspect
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from zenml_vertex.container.claim import ClaimStore
 from zenml_vertex.job.identity import Replica
 
 if TYPE_CHECKING:
@@ -11,8 +13,8 @@ if TYPE_CHECKING:
 FOLDER = "zenml-vertex/claims"
 
 
-class ArtifactStoreClaim:
-    """The claim of one replica; implements `claim.ClaimStore`.
+def open_claim(store: "BaseArtifactStore", replica: Replica) -> ClaimStore:
+    """The claim of one replica, in the way that suits the artifact store.
 
     Each replica has a claim of its own, or the second would take itself for another
     start of the first, and wait for it.
@@ -21,11 +23,40 @@ class ArtifactStoreClaim:
         store: The artifact store.
         replica: The replica.
     """
+    path = f"{store.path.rstrip('/')}/{FOLDER}/{replica}.json"
+    is_bucket = can_create_exclusively(getattr(store, "filesystem", None))
+    return BucketClaim(store, path) if is_bucket else FileClaim(store, path)
 
-    def __init__(self, store: "BaseArtifactStore", replica: Replica) -> None:
+
+def can_create_exclusively(filesystem: Any) -> bool:
+    """Whether this is Cloud Storage, by a gcsfs that can create an object if there is none.
+
+    gcsfs can from 2024.12.0 on. An older one would overwrite it, or fail.
+    """
+    is_google = "gs" in getattr(filesystem, "protocol", ())
+    return is_google and "mode" in inspect.signature(filesystem.pipe_file).parameters
+
+
+class FileClaim:
+    """A claim in any artifact store; implements `claim.ClaimStore`.
+
+    Args:
+        store: The artifact store.
+        path: Where the claim is.
+    """
+
+    is_exclusive = False
+
+    def __init__(self, store: "BaseArtifactStore", path: str) -> None:
         self._store = store
-        self._folder = f"{store.path.rstrip('/')}/{FOLDER}"
-        self._path = f"{self._folder}/{replica}.json"
+        self._path = path
+
+    def create(self, text: str) -> bool:
+        if self.read() is not None:
+            return False
+        self._store.makedirs(self._path.rpartition("/")[0])
+        self.write(text)
+        return True
 
     def read(self) -> str | None:
         try:
@@ -35,10 +66,38 @@ class ArtifactStoreClaim:
             return None
 
     def write(self, text: str) -> None:
-        self._store.makedirs(self._folder)
         with self._store.open(self._path, "w") as file:
             file.write(text)
 
     def remove(self) -> None:
         with suppress(FileNotFoundError):
             self._store.remove(self._path)
+
+
+class BucketClaim(FileClaim):
+    """A claim in Cloud Storage: one request for each call, and one creator."""
+
+    is_exclusive = True
+
+    def create(self, text: str) -> bool:
+        try:
+            # `ifGenerationMatch=0`: the bucket decides, whoever else asks at the same time.
+            self._filesystem.pipe_file(self._path, text.encode(), mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def read(self) -> str | None:
+        try:
+            return bytes(self._filesystem.cat_file(self._path)).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+
+    def write(self, text: str) -> None:
+        self._filesystem.pipe_file(self._path, text.encode())
+
+    @property
+    def _filesystem(self) -> Any:
+        # Not kept: the artifact store makes a new one when its credentials expire.
+        store: Any = self._store
+        return store.filesystem

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from zenml_vertex.clock import Clock
@@ -29,6 +29,15 @@ SETTLE_SECONDS = 2.0
 
 class ClaimStore(Protocol):
     """One small text that every start of a replica can read, such as a file in a bucket."""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether only one of several that create at the same time succeeds."""
+        ...
+
+    def create(self, text: str) -> bool:
+        """Store a text if there is none; returns whether there was none."""
+        ...
 
     def read(self) -> str | None:
         """The stored text; None if there is none."""
@@ -76,6 +85,8 @@ class StepClaim:
     holder: str
     # Whether the step run has finished, or was told to stop.
     is_finished: Callable[[], bool]
+    # By the clock, just before the claim was stored or renewed without fail.
+    _renewed_at: float | None = field(default=None, init=False)
 
     def acquire(self) -> bool:
         """Claim the replica; waits while another container runs the step.
@@ -86,10 +97,17 @@ class StepClaim:
         if self.is_finished():
             logger.info("The step has finished already; its code does not run again.")
             return False
+        if self._create():
+            return True
         other = Claim.parse(self.store.read())
         if other is None:
             self.store.write(Claim(self.holder).to_text())
             return True
+        # It is this container's own if the answer to an attempt to create it was lost.
+        return other.holder == self.holder or self._take_over(other)
+
+    def _take_over(self, other: Claim) -> bool:
+        """Wait for another container; returns whether it has left the step to this one."""
         logger.warning(
             "Vertex AI has started this step's container a second time. Waiting until the first "
             "one has finished, or has not renewed its claim for %.0f s.",
@@ -101,14 +119,23 @@ class StepClaim:
                 return False
             self.store.write(Claim(self.holder).to_text())
             self.clock.sleep(SETTLE_SECONDS)
-            other = Claim.parse(self.store.read())
-            if other is None or other.holder == self.holder:
+            last = Claim.parse(self.store.read())
+            if last is None or last.holder == self.holder:
                 logger.warning("The first container is dead; the step's code runs again.")
                 return True
+            other = last
         return False
 
     def is_held(self) -> bool:
-        """Whether this container still holds the claim."""
+        """Whether this container still holds the claim.
+
+        Where only one container can have created it, nobody takes it over while it is renewed.
+        """
+        if (
+            self._renewed_at is not None
+            and self.clock.monotonic() - self._renewed_at < STALE_SECONDS / 2
+        ):
+            return True
         claim = Claim.parse(self.store.read())
         return claim is None or claim.holder == self.holder
 
@@ -130,6 +157,13 @@ class StepClaim:
             except Exception as error:  # noqa: BLE001 - a claim left behind goes stale
                 logger.debug("Could not remove the claim: %s", type(error).__name__)
 
+    def _create(self) -> bool:
+        before = self.clock.monotonic()
+        is_created = self.store.create(Claim(self.holder).to_text())
+        if is_created and self.store.is_exclusive:
+            self._renewed_at = before
+        return is_created
+
     def _wait_for_end(self, other: Claim) -> bool:
         """Wait until the other container is dead or gives up; False if the step finishes first."""
         seen, since = other, self.clock.monotonic()
@@ -148,7 +182,10 @@ class StepClaim:
         renewals = 0
         while not done.wait(RENEWAL_SECONDS):
             renewals += 1
+            before = self.clock.monotonic()
             try:
                 self.store.write(Claim(self.holder, renewals).to_text())
+                if self._renewed_at is not None:
+                    self._renewed_at = before
             except Exception as error:  # noqa: BLE001 - the next renewal may work
                 logger.debug("Could not renew the claim: %s", type(error).__name__)

@@ -18,6 +18,8 @@ from http.server import HTTPServer
 from typing import Any
 
 from gcp_storage_emulator import server as emulator
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers import objects
 from gcp_storage_emulator.handlers.buckets import create_bucket
 from gcp_storage_emulator.storage import Storage
 
@@ -28,6 +30,9 @@ _WIPE = "/wipe"
 # What a page can send in a form. Cloud Storage takes forms for signed policies only, which
 # this emulator does not know.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+# As Cloud Storage says it.
+_CONDITION_NOT_MET = "At least one of the pre-conditions you specified did not hold."
 
 
 class _Server(HTTPServer):
@@ -69,6 +74,26 @@ class _Handler(emulator.RequestHandler):  # type: ignore[misc]
         return True
 
 
+def _insert(request: Any, response: Any, storage: Storage, **parameters: Any) -> None:
+    """Upload an object; with `ifGenerationMatch=0` only if there is none, which decides claims.
+
+    https://cloud.google.com/storage/docs/request-preconditions
+    """
+    if request.query.get("ifGenerationMatch") == ["0"]:
+        meta = request.data if isinstance(request.data, dict) else {}
+        name = request.query.get("name", [meta.get("meta", meta).get("name")])[0]
+        with suppress(NotFound):
+            storage.get_file_obj(request.params["bucket_name"], name)
+            response.status = HTTPStatus.PRECONDITION_FAILED
+            response.json({"error": {"code": response.status, "message": _CONDITION_NOT_MET}})
+            return
+    objects.insert(request, response, storage, **parameters)
+
+
+# The package's handlers of requests -> these ones.
+_REPLACED = {objects.insert: _insert}
+
+
 def build_server(listener: socket.socket, buckets: Iterable[str]) -> HTTPServer:
     """A server that is ready to serve.
 
@@ -80,7 +105,9 @@ def build_server(listener: socket.socket, buckets: Iterable[str]) -> HTTPServer:
     for bucket in buckets:
         create_bucket(bucket, storage)
     emulator.HANDLERS = tuple(
-        (path, handlers) for path, handlers in emulator.HANDLERS if not re.fullmatch(path, _WIPE)
+        (path, {verb: _REPLACED.get(handler, handler) for verb, handler in handlers.items()})
+        for path, handlers in emulator.HANDLERS
+        if not re.fullmatch(path, _WIPE)
     )
     server = _Server(listener.getsockname(), partial(_Handler, storage), bind_and_activate=False)
     server.socket.close()

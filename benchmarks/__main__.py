@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from benchmarks.measurements import UnknownRowError, choose_rows, measure
-from benchmarks.results import Figure, Results, find_machine, format_table, load, save
+from benchmarks.results import Results, find_machine, format_table, load, save
+from benchmarks.samples import Figure
 
 _FOLDER = Path(__file__).parent
 
@@ -33,10 +34,10 @@ def main() -> None:
         print(f"{time.monotonic() - start:6.0f} s  {text}", flush=True)
 
     figures = {row: Figure.of(samples) for row, samples in measure(rows, say).items()}
-    newer = Results(find_machine(), figures)
+    newer = Results.of(find_machine(), figures)
     older = load(arguments.folder)
     save(older.updated(newer) if older else newer, arguments.folder)
-    print("\n".join(format_table(newer.found())))
+    print("\n".join(format_table(newer)))
     say(f"Written to {arguments.folder.resolve().name}.")
 
 

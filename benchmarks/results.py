@@ -1,32 +1,19 @@
-"""The figures: kept as JSON, shown as a table, and the machine that they come from."""
+"""The figures: kept as JSON, shown as a table, and the machines that they come from."""
 
 import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from string import ascii_uppercase
 
 from benchmarks.measurements import BY_ID, ROWS
 from benchmarks.rows import Row
-from benchmarks.samples import Samples
+from benchmarks.samples import Figure
 
 JSON_NAME, TABLE_NAME = "results.json", "RESULTS.md"
-_DIGITS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What was measured for a row: of ZenML's built-in operator, and of this one."""
-
-    builtin: float
-    ours: float
-
-    @classmethod
-    def of(cls, samples: Samples) -> "Figure":
-        """The medians, with as many digits as they are worth."""
-        return cls(*map(round_figure, samples.medians))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +38,70 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """Figures of one machine."""
+class Measured:
+    """A row's figure, and where it was measured."""
 
+    figure: Figure
     machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Figures, each with its machine."""
+
     # By the row's ID.
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, machine: Machine, figures: Mapping[str, Figure]) -> "Results":
+        """Figures of one machine."""
+        return cls({row: Measured(figure, machine) for row, figure in figures.items()})
 
     def updated(self, newer: "Results") -> "Results":
-        """These figures, updated by newer ones; the newer ones alone if the machine differs."""
-        if newer.machine != self.machine:
-            return newer
-        return replace(self, figures={**self.figures, **newer.figures})
+        """These figures, and newer ones in their place; what was not measured again stays."""
+        return Results({**self.measured, **newer.measured})
+
+    @property
+    def machines(self) -> list[Machine]:
+        """The machines, in the order of the rows."""
+        return list(dict.fromkeys(each.machine for _, each in self.found()))
 
     def to_json(self) -> str:
         """What `parse` reads."""
+        machines = self.machines
         rows = [
-            {"id": row.id, "builtin": figure.builtin, "ours": figure.ours, "unit": row.unit}
-            for row, figure in self.found()
+            {
+                "id": row.id,
+                "builtin": each.figure.builtin,
+                "ours": each.figure.ours,
+                **({} if each.figure.floor is None else {"floor": each.figure.floor}),
+                "unit": row.unit,
+                "machine": machines.index(each.machine),
+            }
+            for row, each in self.found()
         ]
-        return json.dumps({"machine": asdict(self.machine), "rows": rows}, indent=2) + "\n"
+        content = {"machines": [asdict(machine) for machine in machines], "rows": rows}
+        return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def parse(cls, text: str) -> "Results":
         """Read what `to_json` wrote, without rows that no longer exist."""
         content = json.loads(text)
-        figures = {
-            row["id"]: Figure(row["builtin"], row["ours"])
-            for row in content["rows"]
-            if row["id"] in BY_ID
-        }
-        return cls(Machine(**content["machine"]), figures)
+        machines = [Machine(**machine) for machine in content["machines"]]
+        return cls(
+            {
+                row["id"]: Measured(
+                    Figure(row["builtin"], row["ours"], row.get("floor")),
+                    machines[row["machine"]],
+                )
+                for row in content["rows"]
+                if row["id"] in BY_ID
+            }
+        )
 
-    def found(self) -> list[tuple[Row, Figure]]:
+    def found(self) -> list[tuple[Row, Measured]]:
         """The rows that have figures, in the order of the table."""
-        return [(row, self.figures[row.id]) for row in ROWS if row.id in self.figures]
+        return [(row, self.measured[row.id]) for row in ROWS if row.id in self.measured]
 
 
 def find_machine() -> Machine:
@@ -103,11 +119,6 @@ def _find_cpu(file: Path) -> str:
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, "") or platform.machine()
-
-
-def round_figure(value: float) -> float:
-    """A figure with three digits, and every digit before the point."""
-    return float(round(value)) if abs(value) >= 10**_DIGITS else float(f"{value:.{_DIGITS}g}")
 
 
 def format_figure(value: float) -> str:
@@ -130,26 +141,38 @@ def render(results: Results) -> str:
         "",
         "Written by `make bench`; the same figures are in [results.json](results.json). ZenML's",
         "built-in operator, unmodified, and this one run in one harness, in turn, against the same",
-        "emulator of Vertex AI. `make bench ROWS=import_seconds,lag_seconds_45` measures some rows",
-        "again. Compare ratios and counts, not seconds: those are this machine's.",
+        "emulator of Vertex AI. The floor is an operator that does only what ZenML asks of each.",
+        "`make bench ROWS=import_seconds,lag_seconds_45` measures some rows again, and leaves the",
+        "others. Compare ratios and counts, not seconds: those are the machine's.",
         "",
-        f"Machine: {results.machine.describe()}.",
+        *format_machines(results.machines),
         "",
-        *format_table(results.found()),
+        *format_table(results),
         "",
         "[Scale and quotas](../docs/explanation/scale.md) explains the figures.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def format_table(found: Sequence[tuple[Row, Figure]]) -> list[str]:
-    """Rows of a table in Markdown."""
-    lines = [
-        "| Row | What | Unit | Built-in | Ours | Ours/built-in | Target | Met | How |",
-        "|---|---|---|--:|--:|--:|---|---|---|",
+def format_machines(machines: Sequence[Machine]) -> list[str]:
+    """The machines, with the letters that a table has of them if there are several."""
+    if len(machines) == 1:
+        return [f"Machine: {machines[0].describe()}."]
+    return [
+        f"- Machine {letter}: {machine.describe()}."
+        for letter, machine in zip(ascii_uppercase, machines, strict=False)
     ]
-    for row, figure in found:
-        is_met = row.target.is_met(figure.builtin, figure.ours)
+
+
+def format_table(results: Results) -> list[str]:
+    """Rows of a table in Markdown."""
+    machines = results.machines
+    header = "| Row | What | Unit | Built-in | Ours | Ours/built-in | Floor | Target | Met | How |"
+    ruler = "|---|---|---|--:|--:|--:|--:|---|---|---|"
+    several = len(machines) > 1
+    lines = [f"{header} Machine |" if several else header, f"{ruler}---|" if several else ruler]
+    for row, each in results.found():
+        figure = each.figure
         cells = [
             f"`{row.id}`",
             row.title,
@@ -157,10 +180,13 @@ def format_table(found: Sequence[tuple[Row, Figure]]) -> list[str]:
             format_figure(figure.builtin),
             format_figure(figure.ours),
             format_ratio(figure),
+            "-" if figure.floor is None else format_figure(figure.floor),
             row.target.text,
-            "yes" if is_met else "**no**",
+            "yes" if row.target.is_met(figure) else "**no**",
             row.how,
         ]
+        if several:
+            cells.append(ascii_uppercase[machines.index(each.machine)])
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.samples import Samples
+from benchmarks.samples import Figure, Samples
 
 if TYPE_CHECKING:
     from benchmarks.harness import Harness
 
 MEDIAN_OF_5 = "median of 5, in turn"
+FLOOR_SHARE = 1.1
 COUNTED = "counted once: the clock is moved by hand"
 """How a row is measured whose figure is the same on every machine."""
 
@@ -19,24 +20,31 @@ class Target:
     """What this operator's figure should be."""
 
     text: str
-    # Whether it is met, from the built-in operator's figure and this one's.
-    is_met: Callable[[float, float], bool]
+    is_met: Callable[[Figure], bool]
 
 
 def below(limit: float, unit: str = "") -> Target:
     """Less than a limit; the unit is for the text only."""
-    return Target(f"under {limit:g} {unit}".strip(), lambda _, ours: ours < limit)
+    return Target(f"under {limit:g} {unit}".strip(), lambda figure: figure.ours < limit)
 
 
 def at_most(limit: float) -> Target:
     """No more than a limit."""
-    return Target(f"at most {limit:g}", lambda _, ours: ours <= limit)
+    return Target(f"at most {limit:g}", lambda figure: figure.ours <= limit)
 
 
 def below_share(share: float) -> Target:
     """Less than a share of the built-in operator's figure; 1.0 for all of it."""
     part = "" if share == 1 else f"{share:.0%} of "
-    return Target(f"under {part}the built-in's", lambda builtin, ours: ours < share * builtin)
+    return Target(f"under {part}the built-in's", lambda each: each.ours < share * each.builtin)
+
+
+def near_floor() -> Target:
+    """At most a tenth more than an operator that does nothing."""
+    return Target(
+        "at most the floor + 10%",
+        lambda each: each.floor is not None and each.ours <= FLOOR_SHARE * each.floor,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ _SLOW = (
     "tests/docs/test_tutorial.py",
     "tests/docs/test_documented_page.py",
     "tests/local_stack/test_demo.py",
+    "tests/cli/test_dead_clients.py",
     "tests/cli/test_jobs.py",
     "tests/cli/test_zenml_commands.py",
     "tests/cli/test_shells.py",

@@ -35,7 +35,7 @@ def _lease(process: Process = ELSEWHERE, *, seen: datetime = NOW, **how: bool) -
 
 def _explain(lease: Lease, now: datetime, of_run: Mapping[str, Any] | None = None) -> str | None:
     record = StepRunRecord(
-        "running", "running", None, {CLIENT_KEY: lease.to_metadata()}, dict(of_run or {})
+        "running", "running", None, RUN, {CLIENT_KEY: lease.to_metadata()}, dict(of_run or {})
     )
     return explain_orphan(record, now)
 

@@ -109,6 +109,7 @@ def cancel_and_verify(
     *,
     after: BaseException | None = None,
     budget_seconds: float = CANCEL_BUDGET_SECONDS,
+    on_accepted: Callable[[], None] | None = None,
 ) -> str | None:
     """Cancel a job and wait until it has ended; raises only what interrupts it.
 
@@ -118,6 +119,7 @@ def cancel_and_verify(
         clock: Where time comes from.
         after: What the job is cancelled for, which a line says first.
         budget_seconds: How long to wait for the terminal state; 0 or more.
+        on_accepted: Called as soon as Vertex AI has accepted the cancel.
 
     Returns:
         The terminal state, or None if it was not reached in time or could not be
@@ -132,6 +134,8 @@ def cancel_and_verify(
     except VertexStepOperatorError as error:
         log.log_uncancelled(error)
         return None
+    if on_accepted:
+        on_accepted()
     try:
         deadline = clock.monotonic() + budget_seconds
         read = Retrying(Task.CANCEL, clock, seconds=budget_seconds, outages=outages)

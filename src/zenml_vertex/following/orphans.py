@@ -64,9 +64,15 @@ class InspectedJob:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a client lives, or may live, that ends the step run when the job ends."""
+        """Whether a client lives that ends the step run when the job ends."""
         following = self.following
-        return not (self.reason or following.is_detached)
+        return bool(following.lease) and not (following.absence or following.is_detached)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its step run has not finished."""
+        record = self.record
+        return record is not None and not interpret_status(record.status).is_finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class StepRunRecord:
     run_status: str
     # When the step run finished, with a time zone; None if it has not.
     end_time: datetime | None
+    # ID of its pipeline run.
+    run_id: str = ""
     # Metadata of the step run.
     metadata: Mapping[str, Any] = field(default_factory=dict)
     # Metadata of its pipeline run.

@@ -233,6 +233,14 @@ class VertexStepOperator(BaseStepOperator):
                     self._end_job(watcher, step_run_id, error)
                 raise
 
+    def take_over(self, step_run: "StepRunResponse") -> Watcher | None:
+        """Follow the job of a step run that another process submitted; None if it has no job.
+
+        Raises:
+            VertexStepOperatorError: If that cannot be found out now.
+        """
+        return self._watch(step_run)
+
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Ask for the job of a step run to be cancelled; `get_status` tells when it has ended.
 

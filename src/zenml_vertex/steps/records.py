@@ -101,6 +101,7 @@ class ZenMLStepRuns:
             status=step_run.status.value,
             run_status=run.status.value,
             end_time=_read_end_time(step_run),
+            run_id=str(run.id),
             metadata=step_run.run_metadata,
             run_metadata=run.run_metadata,
         )

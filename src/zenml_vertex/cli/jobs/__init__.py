@@ -5,8 +5,10 @@ import click
 from zenml_vertex.cli.group import Group
 
 _COMMANDS = {
+    "attach": "zenml_vertex.cli.jobs.attaching:attach",
     "cancel": "zenml_vertex.cli.jobs.cancelling:cancel",
     "list": "zenml_vertex.cli.jobs.listing:list_jobs",
+    "settle": "zenml_vertex.cli.jobs.settling:settle",
 }
 
 

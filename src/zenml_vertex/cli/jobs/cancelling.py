@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zenml_vertex.cli.jobs.ends import finish_runs
 from zenml_vertex.cli.jobs.places import Places, Where, errors, where_options
 from zenml_vertex.cli.jobs.shown import (
     describe,
@@ -90,7 +91,12 @@ def cancel(
         doomed.update({orphan.name: at for at, orphan in secrets})
         if not yes:
             _ask(_phrase_question(len(chosen), len(doomed)))
-        ended = {listed.name: _cancel_and_wait(at, listed) for at, listed in chosen}
+        ended = {listed.name: _cancel_and_wait(places, at, listed) for at, listed in chosen}
+        finish_runs(
+            listed.record.run_id
+            for _, listed in chosen
+            if ended[listed.name] and listed.record and not listed.is_awaited
+        )
         kept = {secret for name, (_, secret) in read_by.items() if not ended[name]}
         are_gone = [
             _destroy(doomed[secret], secret) for secret in sorted({*doomed} - kept, key=str)
@@ -113,8 +119,12 @@ def _ask(question: str) -> None:
         ) from None
 
 
-def _cancel_and_wait(connection: "Connection", inspected: "InspectedJob") -> bool:
-    """Cancel a job, and say in which state it has ended; False if it may still be running."""
+def _cancel_and_wait(places: Places, connection: "Connection", inspected: "InspectedJob") -> bool:
+    """Cancel a job, and say in which state it has ended; False if it may still be running.
+
+    A step run that no client will end is stopped as soon as the cancel is accepted: the job
+    takes a minute to end.
+    """
     from zenml_vertex.clock import SystemClock
     from zenml_vertex.following.ending import cancel_and_verify
     from zenml_vertex.following.progress import StepLog
@@ -123,7 +133,15 @@ def _cancel_and_wait(connection: "Connection", inspected: "InspectedJob") -> boo
 
     name = JobName.parse(inspected.name).created_in(connection.parent)
     log = StepLog(read_step(inspected.job)).of(name)
-    state = cancel_and_verify(connection.jobs, log, SystemClock())
+
+    def stop_step() -> None:
+        from zenml_vertex.steps.open_steps import stop
+
+        if inspected.is_open and not inspected.is_awaited:
+            message = f"Job {name} was cancelled with `zenml-vertex jobs cancel`."
+            stop(places.operator.step_runs, inspected.step_run_id, message)
+
+    state = cancel_and_verify(connection.jobs, log, SystemClock(), on_accepted=stop_step)
     click.echo(
         f"{name.job_id}  {short_name(state) if state else 'may still be running: see above'}"
     )

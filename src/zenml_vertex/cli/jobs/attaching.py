@@ -1,0 +1,49 @@
+"""`zenml-vertex jobs attach`."""
+
+import click
+
+from zenml_vertex.cli.jobs.ends import finish_runs
+from zenml_vertex.cli.jobs.places import errors, step_operator_option
+from zenml_vertex.cli.jobs.settling import find_steps
+from zenml_vertex.cli.signals import INTERRUPTED
+
+
+@click.command(short_help="Follow jobs whose clients are gone, to their ends.")
+@click.argument("run", required=False)
+@click.option("--all", "all_runs", is_flag=True, help="Jobs of all pipeline runs.")
+@step_operator_option
+def attach(*, run: str | None, all_runs: bool, step_operator: str | None) -> None:
+    """Follow what no client follows, and end each step as its client would have.
+
+    RUN is the name or ID of a pipeline run. Steps whose client lives are left to it. Steps
+    that have not been started are not: the pipeline run ends with the steps that have.
+    Ctrl-C leaves the jobs as they are. Exit status: 1 if a step has not completed.
+    """
+    if bool(run) == all_runs:
+        raise click.UsageError("Name a pipeline run, or all of them with --all.")
+    with errors():
+        operator, steps = find_steps(run, step_operator)
+        if not steps:
+            raise click.ClickException(
+                "There is nothing to attach to: no step is open that no client follows."
+            )
+
+        from zenml_vertex.clock import SystemClock
+        from zenml_vertex.steps.attaching import Attachment
+
+        attachment = Attachment(operator, SystemClock())
+        have_completed = True
+        try:
+            for step, status in attachment.follow(steps):
+                click.echo(f"{step}  {status}")
+                have_completed = have_completed and status == "completed"
+        except KeyboardInterrupt:
+            for step in attachment.leave():
+                click.echo(
+                    f"{step}  goes on. `zenml-vertex jobs attach {step.run.id}` follows it again, "
+                    f"`zenml-vertex jobs cancel` ends it."
+                )
+            raise SystemExit(INTERRUPTED) from None
+        finish_runs({str(step.run.id) for step in steps})
+    if not have_completed:
+        raise SystemExit(1)

@@ -1,0 +1,83 @@
+"""`zenml-vertex jobs settle`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from zenml_vertex.cli.jobs.ends import finish_runs
+from zenml_vertex.cli.jobs.places import errors, step_operator_option
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.clients import read_time
+
+if TYPE_CHECKING:
+    from zenml_vertex.steps.open_steps import OpenStep
+    from zenml_vertex.steps.operator import VertexStepOperator
+
+
+@click.command(short_help="End step runs whose jobs are over and whose clients are gone.")
+@click.argument("run", required=False)
+@click.option("--all", "all_runs", is_flag=True, help="Step runs of all pipeline runs.")
+@step_operator_option
+def settle(*, run: str | None, all_runs: bool, step_operator: str | None) -> None:
+    """End step runs whose jobs are over, and which no client will end, each with its reason.
+
+    A pipeline run whose steps have all ended is ended too, if its client is gone. RUN is the
+    name or ID of a pipeline run. Looks once, and waits for nothing; a job that goes on is left
+    as it is.
+    """
+    if bool(run) == all_runs:
+        raise click.UsageError("Name a pipeline run, or all of them with --all.")
+    with errors():
+        operator, steps = find_steps(run, step_operator)
+        settled = [
+            (step, status) for step in steps if (status := _settle(operator, step)) is not None
+        ]
+        finish_runs({str(step.run.id) for step, _ in settled})
+    if not settled:
+        click.echo("There is nothing to settle.")
+    if any(not status for _, status in settled):
+        raise SystemExit(1)
+
+
+def find_steps(
+    run: str | None, step_operator: str | None
+) -> "tuple[VertexStepOperator, list[OpenStep]]":
+    """The step operator, and the open step runs that no client follows.
+
+    Those that a client follows are named, and left out.
+
+    Args:
+        run: A pipeline run; None for all.
+        step_operator: Name of the step operator; None for the active stack's.
+    """
+    from zenml_vertex.cli.step_operators import load_step_operator
+    from zenml_vertex.steps.open_steps import find_run, iter_open
+
+    operator = load_step_operator(step_operator)
+    found = []
+    for step in iter_open(operator, find_run(run) if run else None):
+        if not step.is_awaited:
+            found.append(step)
+        elif run:
+            who = step.following.describe(read_time())
+            click.echo(f"{step}  followed by {who}")
+    return operator, found
+
+
+def _settle(operator: "VertexStepOperator", step: "OpenStep") -> str | None:
+    """Settle a step, and say how; None if its job goes on, nothing if that failed."""
+    from zenml_vertex.steps.open_steps import settle
+
+    try:
+        status = settle(operator, step)
+    except VertexStepOperatorError as error:
+        click.echo(f"{step}  was not settled: {error}", err=True)
+        return ""
+    if status is None:
+        click.echo(
+            f"{step}  goes on: `zenml-vertex jobs attach {step.run.id}` follows it, "
+            "`zenml-vertex jobs cancel` ends it."
+        )
+    else:
+        click.echo(f"{step}  {status}")
+    return status

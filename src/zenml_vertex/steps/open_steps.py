@@ -1,0 +1,252 @@
+"""Step runs that their clients have left open: taken over, ended, and their pipeline runs too.
+
+What a client does at the end of a step, when the client is gone: ZenML's launcher publishes
+that a command step has completed, and its orchestrator that the run has ended.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from zenml.client import Client
+from zenml.enums import ExecutionStatus, StackComponentType
+from zenml.exceptions import IllegalOperationError
+from zenml.orchestrators.publish_utils import (
+    publish_pipeline_run_status_update,
+    publish_successful_step_run,
+)
+
+from zenml_vertex.errors import StepRunNotFound
+from zenml_vertex.following.clients import (
+    CLIENT_KEY,
+    LEASE_PREFIX,
+    Following,
+    Lease,
+    find_following,
+    read_time,
+)
+from zenml_vertex.following.metadata import PARENT_KEY, is_submitted_here
+from zenml_vertex.job.step_status import STATUSES, interpret_status
+from zenml_vertex.processes import find_this_process
+from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs
+from zenml_vertex.steps.server import server_errors
+from zenml_vertex.steps.step_jobs import fail_without_job
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse, StepRunResponse
+
+    from zenml_vertex.steps.operator import VertexStepOperator
+
+# ZenML calls a step `retrying` until somebody tries it again.
+_OPEN = [name for name, meaning in STATUSES.items() if not meaning.is_finished] + ["retrying"]
+# A step run that nobody has signed may be about to be submitted.
+UNSIGNED = timedelta(minutes=15)
+_MOST_PROJECTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A step run on the server that has not finished."""
+
+    step_run: "StepRunResponse"
+    run: "PipelineRunResponse"
+    following: Following
+
+    @property
+    def step_run_id(self) -> str:
+        """Its ID, as text."""
+        return str(self.step_run.id)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a client lives, or may live, that ends it."""
+        following = self.following
+        if following.lease:
+            return not (following.absence or following.is_detached)
+        # One of an earlier version, or one that nobody has begun to submit.
+        created = self.step_run.created.replace(tzinfo=timezone.utc)
+        is_ours = is_submitted_here(self.step_run.run_metadata)
+        return is_ours or read_time() - created < UNSIGNED
+
+    def __str__(self) -> str:
+        return f"step `{self.step_run.name}` of run {self.run.id}"
+
+
+def find_run(name_or_id: str) -> "PipelineRunResponse":
+    """A pipeline run by its name, its ID or the beginning of one.
+
+    Raises:
+        StepRunNotFound: If there is no such run, or more than one.
+        ServerUnreachable: If the server does not respond.
+    """
+    with server_errors():
+        try:
+            return Client().get_pipeline_run(name_or_id)
+        except (KeyError, ValueError) as error:
+            raise StepRunNotFound(
+                f"There is no pipeline run `{name_or_id}`, or more than one begins like that. "
+                "`zenml pipeline runs list` shows them."
+            ) from error
+
+
+def iter_open(
+    operator: "VertexStepOperator", run: "PipelineRunResponse | None"
+) -> Iterator[OpenStep]:
+    """The step runs of this package that have not finished.
+
+    Args:
+        operator: The step operator that ZenML would ask.
+        run: Those of a pipeline run only; None for all.
+
+    Raises:
+        ServerUnreachable: If the server does not respond.
+    """
+    now = read_time()
+    runs: dict[UUID, PipelineRunResponse] = {run.id: run} if run else {}
+    with server_errors():
+        for step_run in _iter_open(run):
+            if not _is_ours(step_run, operator):
+                continue
+            run_id = step_run.pipeline_run_id
+            if run_id not in runs:
+                runs[run_id] = Client().get_pipeline_run(run_id)
+            of_run = runs[run_id]
+            following = find_following(step_run.run_metadata, of_run.run_metadata, now)
+            yield OpenStep(step_run, of_run, following)
+
+
+def _iter_open(run: "PipelineRunResponse | None") -> "Iterator[StepRunResponse]":
+    filters: dict[str, Any] = {"status": f"oneof:{json.dumps(_OPEN)}", "hydrate": True}
+    if run:
+        yield from iter_step_runs(pipeline_run_id=run.id, project=run.project_id, **filters)
+        return
+    for project in Client().list_projects(size=_MOST_PROJECTS).items:
+        yield from iter_step_runs(
+            project=project.id, run_metadata=[f'{PARENT_KEY}:startswith:"projects/'], **filters
+        )
+
+
+def _is_ours(step_run: "StepRunResponse", operator: "VertexStepOperator") -> bool:
+    if is_submitted_here(step_run.run_metadata):
+        return True
+    # Its client was killed before it could say so.
+    return step_run.config.step_operator in {True, operator.name}
+
+
+def settle(operator: "VertexStepOperator", step: OpenStep) -> str | None:
+    """End a step run whose job is over, or which has none; looks once.
+
+    Returns:
+        Its status; None if its job goes on.
+
+    Raises:
+        VertexStepOperatorError: If the job cannot be read, or the server not written to.
+    """
+    watcher = operator.take_over(step.step_run)
+    if watcher is None:
+        fail_without_job(step.step_run, operator.step_runs)
+        return close(operator, step, "failed")
+    follower = watcher.find(step.step_run_id)
+    if follower is None:
+        return None
+    follower.see_job(watcher.jobs.get(str(follower.name)))
+    if not follower.is_finished:
+        watcher.forget(step.step_run_id)
+        return None
+    return close(operator, step, follower.status)
+
+
+def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
+    """Do what is left when a step has ended; its status on the server.
+
+    Args:
+        operator: Who has followed it.
+        step: The step.
+        status: How it has ended.
+    """
+    with server_errors():
+        if status == "completed" and step.step_run.config.command is not None:
+            with suppress(IllegalOperationError):
+                publish_successful_step_run(step.step_run.id, {})
+        now = Client().get_run_step(step.step_run.id)
+    if now.status == ExecutionStatus.RETRYING:
+        # Nobody is left who would try it again, and a run with such a step never ends.
+        reason = now.exception_info.message if now.exception_info else None
+        operator.step_runs.stop(
+            step.step_run_id, f"{reason or 'The step failed.'} Nobody is left to retry it."
+        )
+    operator.cleanup_step_submission(step.step_run)
+    return operator.step_runs.status(step.step_run_id)
+
+
+def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
+    """End a pipeline run whose steps have all ended and whose client is gone.
+
+    ZenML's server computes the status of a static run from its steps, and waits for steps
+    that nobody will start; that of a dynamic run it takes from the client. A run of another
+    orchestrator than `local` is left to that, which lives elsewhere.
+
+    Args:
+        run_id: The run.
+        is_abandoned: Whether a step of it was found that no client followed.
+
+    Returns:
+        The status of the run if it has ended, now or before; None if it has not.
+
+    Raises:
+        ServerUnreachable: If the server does not respond.
+    """
+    with server_errors():
+        run = Client().get_pipeline_run(run_id)
+        if run.status.is_finished:
+            return run.status.value
+        steps = list(iter_step_runs(pipeline_run_id=run_id, project=run.project_id, hydrate=True))
+        if not _is_local(run) or not all(one.status.is_finished for one in steps):
+            return None
+        others = _find_others(run, steps)
+        now = read_time()
+        if any(not one.is_detached and one.find_death(now) is None for one in others):
+            return None
+        if not others and not is_abandoned:
+            return None
+        was_stopped = any(one.status == ExecutionStatus.STOPPED for one in steps)
+        who = f" ({max(others, key=lambda one: one.seen).process})" if others else ""
+        try:
+            ended = publish_pipeline_run_status_update(
+                run_id,
+                ExecutionStatus.STOPPED if was_stopped else ExecutionStatus.FAILED,
+                f"The client that ran the pipeline has left{who}: what it had not started "
+                "will not run.",
+            )
+        except IllegalOperationError:
+            ended = Client().get_pipeline_run(run_id, hydrate=False)
+    return ended.status.value
+
+
+def _is_local(run: "PipelineRunResponse") -> bool:
+    """Whether the run lives in the process of the client."""
+    components = run.stack.components if run.stack else {}
+    found = components.get(StackComponentType.ORCHESTRATOR) or []
+    return bool(found) and found[0].flavor_name == "local"
+
+
+def _find_others(run: "PipelineRunResponse", steps: "list[StepRunResponse]") -> list[Lease]:
+    """The leases of other processes that have followed steps of a run."""
+    here = find_this_process().client_id
+    written = [step.run_metadata.get(CLIENT_KEY) for step in steps]
+    written += [value for key, value in run.run_metadata.items() if key.startswith(LEASE_PREFIX)]
+    leases = [lease for value in written if (lease := Lease.read(value))]
+    return [lease for lease in leases if lease.process.client_id != here]
+
+
+def stop(step_runs: ZenMLStepRuns, step_run_id: str, message: str) -> None:
+    """Mark a step run as stopped, unless it has finished or was deleted."""
+    try:
+        if not interpret_status(step_runs.status(step_run_id)).is_finished:
+            step_runs.stop(step_run_id, message)
+    except StepRunNotFound:
+        return

@@ -214,7 +214,8 @@ class ZenMLClient:
         """The pipeline run's status."""
         del run_id, hydrate
         return self._serve(
-            "get_pipeline_run", lambda: SimpleNamespace(status=self._server.run_status)
+            "get_pipeline_run",
+            lambda: SimpleNamespace(id=RUN_ID, status=self._server.run_status, run_metadata={}),
         )
 
     def create_run_metadata(self, metadata: Mapping[str, Any], **_: Any) -> None:

@@ -173,7 +173,8 @@ def find_orphan_secrets(
         is_named = str(secret.get("name", "")).endswith(f"/secrets/{name.secret_id}")
         if not is_named or not _is_step_run_id(attempt.step_run_id):
             continue
-        if reason := explain_orphan(step_runs.find(attempt.step_run_id), now):
+        # Not of a client that was killed: its job may still read it, and has it destroyed.
+        if reason := explain_end(step_runs.find(attempt.step_run_id), now):
             yield OrphanSecret(name, labels.get(STEP_LABEL, ""), reason)
 
 
@@ -191,6 +192,19 @@ def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
         record: The step run; None if it does not exist.
         now: The time, with a time zone.
     """
+    reason = explain_end(record, now)
+    if reason or record is None or interpret_status(record.status).is_finished:
+        return reason
+    return find_following(record.metadata, record.run_metadata, now).absence
+
+
+def explain_end(record: StepRunRecord | None, now: datetime) -> str | None:
+    """Why a step run needs its job no longer; None if it does, or did a moment ago.
+
+    Args:
+        record: The step run; None if it does not exist.
+        now: The time, with a time zone.
+    """
     if record is None:
         return "its step run no longer exists"
     status = interpret_status(record.status)
@@ -203,4 +217,4 @@ def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
         return f"its step run is {record.status}"
     if not interpret_status(record.run_status).is_active:
         return f"its pipeline run is {record.run_status}"
-    return find_following(record.metadata, record.run_metadata, now).absence
+    return None

@@ -58,6 +58,8 @@ class Attachment:
         """Record that this process leaves, and that jobs go on: those of the steps returned."""
         left = list(self._waiting.values())
         for step in left:
+            if watcher := self._watchers.get(step.step_run_id):
+                watcher.forget(step.step_run_id)
             sign_off(self._operator.step_runs, step.step_run_id)
         return left
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -153,11 +153,12 @@ def settle(operator: "VertexStepOperator", step: OpenStep) -> str | None:
     follower = watcher.find(step.step_run_id)
     if follower is None:
         return None
-    follower.see_job(watcher.jobs.get(str(follower.name)))
-    if not follower.is_finished:
-        watcher.forget(step.step_run_id)
-        return None
-    return close(operator, step, follower.status)
+    try:
+        follower.see_job(watcher.jobs.get(str(follower.name)))
+    finally:
+        if not follower.is_finished:
+            watcher.forget(step.step_run_id)
+    return close(operator, step, follower.status) if follower.is_finished else None
 
 
 def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
@@ -192,7 +193,8 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
 
     Args:
         run_id: The run.
-        is_abandoned: Whether a step of it was found that no client followed.
+        is_abandoned: Whether a step of it was found that no client followed. Otherwise its
+            client has to have ended on this machine, or to have detached.
 
     Returns:
         The status of the run if it has ended, now or before; None if it has not.
@@ -209,7 +211,7 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
             return None
         others = _find_others(run, steps)
         now = read_time()
-        if any(not one.is_detached and one.find_death(now) is None for one in others):
+        if any(not _has_left(one, now if is_abandoned else None) for one in others):
             return None
         if not others and not is_abandoned:
             return None
@@ -225,6 +227,40 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
         except IllegalOperationError:
             ended = Client().get_pipeline_run(run_id, hydrate=False)
     return ended.status.value
+
+
+def _has_left(lease: Lease, now: datetime | None) -> bool:
+    """Whether a client follows no step any more.
+
+    Args:
+        lease: The client.
+        now: The time; None to believe only what is certain: a client that follows no step at
+            the moment renews no lease.
+    """
+    is_late = now is not None and lease.find_death(now) is not None
+    return lease.is_detached or is_late or lease.process.has_ended()
+
+
+def iter_open_runs() -> Iterator[UUID]:
+    """The pipeline runs that have not ended.
+
+    Raises:
+        ServerUnreachable: If the server does not respond.
+    """
+    statuses = [status.value for status in ExecutionStatus if not status.is_finished]
+    with server_errors():
+        for project in Client().list_projects(size=_MOST_PROJECTS).items:
+            number = total = 1
+            while number <= total:
+                page = Client().list_pipeline_runs(
+                    page=number,
+                    size=_MOST_PROJECTS,
+                    project=project.id,
+                    sort_by="asc:created",
+                    status=f"oneof:{json.dumps(statuses)}",
+                )
+                yield from (run.id for run in page.items)
+                number, total = number + 1, page.total_pages
 
 
 def _is_local(run: "PipelineRunResponse") -> bool:

@@ -25,6 +25,33 @@ def finish_runs(run_ids: Iterable[str]) -> bool:
     return have_completed
 
 
+def finish_left_runs(run: str | None, but: set[str]) -> bool:
+    """End pipeline runs whose steps had all ended before, and whose clients have ended.
+
+    Args:
+        run: Name or ID of a run; None for all.
+        but: IDs of runs that are seen to otherwise.
+
+    Returns:
+        Whether there were any.
+    """
+    from zenml_vertex.steps.open_steps import find_run, finish_run, iter_open_runs
+
+    if run:
+        found = find_run(run)
+        run_ids = [] if found.status.is_finished else [found.id]
+    else:
+        run_ids = list(iter_open_runs())
+    ended = [
+        (run_id, status)
+        for run_id in run_ids
+        if str(run_id) not in but and (status := finish_run(run_id, is_abandoned=False))
+    ]
+    for run_id, status in ended:
+        click.echo(f"Run {run_id}  {status}")
+    return bool(ended)
+
+
 def _describe_open(run_id: str) -> str:
     return (
         f"Run {run_id}  goes on: a step of it has not ended, or its orchestrator ends it. "

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zenml_vertex.cli.jobs.ends import finish_runs
+from zenml_vertex.cli.jobs.ends import finish_left_runs, finish_runs
 from zenml_vertex.cli.jobs.places import errors, step_operator_option
 from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.following.clients import read_time
@@ -32,8 +32,10 @@ def settle(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
         settled = [
             (step, status) for step in steps if (status := _settle(operator, step)) is not None
         ]
-        finish_runs({str(step.run.id) for step, _ in settled})
-    if not settled:
+        abandoned = {str(step.run.id) for step, status in settled if status}
+        have_ended = finish_left_runs(run, abandoned)
+        finish_runs(abandoned)
+    if not (settled or have_ended):
         click.echo("There is nothing to settle.")
     if any(not status for _, status in settled):
         raise SystemExit(1)

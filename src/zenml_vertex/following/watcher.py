@@ -98,7 +98,7 @@ class Watcher:
         self._reports = Reports(
             self.step_runs, seeker, self.clock, self._outages, self._canceller, self._jittered
         )
-        self._single_flight = SingleFlight(self._poll_if_due)
+        self._single_flight = SingleFlight(self.poll_if_due)
 
     def follow(self, follower: JobFollower) -> None:
         """Watch a step's job from now on; the next poll is soon."""
@@ -117,6 +117,11 @@ class Watcher:
     def find(self, step_run_id: str) -> JobFollower | None:
         """The follower of a step run, if it is watched here."""
         return self._followers.get(step_run_id)
+
+    def has_finished(self, step_run_id: str) -> bool:
+        """Whether a step that is watched here has finished."""
+        follower = self._followers.get(step_run_id)
+        return follower is not None and follower.is_finished
 
     def forget(self, step_run_id: str) -> JobFollower | None:
         """Stop watching a step's job."""
@@ -139,7 +144,7 @@ class Watcher:
             follower = self._followers[step_run_id]
         if not follower.is_finished and self.clock.monotonic() >= self.next_due:
             if patience is None:
-                self._poll_if_due()
+                self.poll_if_due()
             else:
                 self._single_flight.run(patience)
         return follower.status
@@ -195,14 +200,15 @@ class Watcher:
     def tidy(self) -> None:
         """Poll for lingering jobs, if a poll is due."""
         if self._lingering:
-            self._poll_if_due()
+            self.poll_if_due()
 
     @property
     def next_due(self) -> float:
         """When the next poll is due, by the clock."""
         return min(self._jobs_due, self._reports.next_due)
 
-    def _poll_if_due(self) -> None:
+    def poll_if_due(self) -> None:
+        """Poll, if a poll is due."""
         with self._poll_lock:
             self._poll()
 

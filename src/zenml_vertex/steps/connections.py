@@ -25,6 +25,7 @@ from zenml_vertex.following.listed_jobs import ListedJobs
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import ATTEMPT_VARIABLE
+from zenml_vertex.steps.dynamic_runs import RunnerWaker
 from zenml_vertex.steps.interruptions import is_busy
 from zenml_vertex.steps.signals import interrupt_on_signals
 
@@ -82,6 +83,7 @@ class ConnectionPool:
         interrupt_on_signals: Callable[[Callable[[], bool]], None] | None = None,
     ) -> None:
         self.patience = patience
+        self.waker = RunnerWaker(clock)
         self._clock = clock
         self._run_in_background = run_in_background
         self._run_at_exit = run_at_exit

@@ -181,6 +181,7 @@ class VertexStepOperator(BaseStepOperator):
                     watcher = self._follow(info.step_run, key, name)
                     if follower := watcher.find(str(info.step_run_id)):
                         follower.ends_with_process = findings.settings.on_client_exit == "cancel"
+                    self._pool.waker.follow(watcher, str(info.step_run_id))
                     log.of(name).log_submitted()
                 except BaseException as error:
                     cancel_and_verify(connection.jobs, log.of(name), self._clock, after=error)

@@ -89,6 +89,14 @@ def test_a_detached_job_is_nobodys_orphan() -> None:
     assert following.describe(NOW) == f"nobody: process {os.getpid()} on {host} detached"
 
 
+def test_who_detaches_on_another_machine_is_not_taken_to_follow() -> None:
+    """The lease on the run outlives a client that detaches, by a quarter of an hour."""
+    signed = {CLIENT_KEY: _lease(is_detached=True).to_metadata()}
+    of_run = {f"{LEASE_PREFIX}c0ffee": _lease(follows_all=True).to_metadata()}
+    following = find_following(signed, of_run, NOW)
+    assert (following.is_detached, following.absence) == (True, None)
+
+
 @pytest.mark.parametrize(
     "written",
     [None, "process 1", {}, {**_lease().to_metadata(), "pid": "many"},

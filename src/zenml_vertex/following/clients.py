@@ -148,13 +148,11 @@ def find_following(
     leases = [
         lease
         for key, value in of_run.items()
-        if key.startswith(LEASE_PREFIX) and (lease := Lease.read(value))
+        if key.startswith(LEASE_PREFIX)
+        and (lease := Lease.read(value))
+        and not (signed and signed.is_detached and lease.process == signed.process)
     ]
-    own = [
-        lease
-        for lease in leases
-        if signed and not signed.is_detached and lease.process == signed.process
-    ]
+    own = [lease for lease in leases if signed and lease.process == signed.process]
     candidates = [lease for lease in leases if lease.follows_all] + own
     if signed:
         candidates.append(signed)

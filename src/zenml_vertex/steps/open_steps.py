@@ -211,7 +211,11 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
             return None
         others = _find_others(run, steps)
         now = read_time()
-        if any(not _has_left(one, now if is_abandoned else None) for one in others):
+        detached = {one.process for one in others if one.is_detached}
+        if any(
+            not (one.process in detached or _has_ended(one, now if is_abandoned else None))
+            for one in others
+        ):
             return None
         if not others and not is_abandoned:
             return None
@@ -229,8 +233,8 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
     return ended.status.value
 
 
-def _has_left(lease: Lease, now: datetime | None) -> bool:
-    """Whether a client follows no step any more.
+def _has_ended(lease: Lease, now: datetime | None) -> bool:
+    """Whether a client has ended.
 
     Args:
         lease: The client.
@@ -238,7 +242,7 @@ def _has_left(lease: Lease, now: datetime | None) -> bool:
             the moment renews no lease.
     """
     is_late = now is not None and lease.find_death(now) is not None
-    return lease.is_detached or is_late or lease.process.has_ended()
+    return is_late or lease.process.has_ended()
 
 
 def iter_open_runs() -> Iterator[UUID]:

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -
     warnings.simplefilter("ignore")
     import logging
 
-    from campaign.campaign import open_runner, run_campaign
+    from campaign.campaign import open_runner, run_campaign, run_crowds
     from campaign.drawing import draw_trial
     from campaign.operators import PluginSubject
     from campaign.oracle import Verdict
@@ -63,14 +63,18 @@ def _run(options: argparse.Namespace, builtin: "subprocess.Popen[str] | None") -
 
     with open_runner(PluginSubject()) as run:
         tally = run_campaign(run, (draw_trial(options.seed, n) for n in numbers), show)
-    tallies = {"zenml-vertex": tally}
+        crowds = run_crowds(run, options.seed, len(numbers))
+    tallies = {"zenml-vertex": tally, "zenml-vertex, crowds": crowds}
     if builtin is not None:
         output, _ = builtin.communicate()
-        tallies["ZenML's built-in"] = Tally.from_json(json.loads(output.splitlines()[-1]))
+        read = [Tally.from_json(body) for body in json.loads(output.splitlines()[-1])]
+        tallies |= zip(("ZenML's built-in", "ZenML's built-in, crowds"), read, strict=True)
+    # A short campaign has no crowd.
+    tallies = {name: one for name, one in tallies.items() if one.trials}
     for text in (render_hits(tally), _render_time(start), render_table(tallies)):
         print(text)
     print(render_summary(tally))
-    return 0 if tally.is_clean else 1
+    return 0 if tally.is_clean and crowds.is_clean else 1
 
 
 def _render_time(start: float) -> str:

@@ -52,7 +52,7 @@ _SUBMIT = _name(
         "update_run_step",
     ),
 )
-_WAIT = _name("wait", (*_READING, "clock.sleep", "jobs.cancel"))
+_WAIT = _name("wait", (*_READING, "clock.sleep", "jobs.cancel", "create_run_metadata"))
 _CLEANUP = _name(
     "cleanup",
     (
@@ -142,6 +142,8 @@ _SETUPS: Mapping[str, BoundarySetup] = {
     "wait: jobs.cancel": BoundarySetup(
         "reports", (Cut("Ctrl-C", "wait: clock.sleep before", 2),), seconds=600.0
     ),
+    # A client that follows a job for minutes says that it is still there.
+    "wait: create_run_metadata": BoundarySetup("reports", seconds=1500.0),
     "wait: jobs.get": BoundarySetup("dies"),
     "wait: logs.list": BoundarySetup("dies"),
     # Google's client signs its own tokens; a token is requested for logs only.

@@ -1,7 +1,7 @@
 """ZenML's built-in step operator, unmodified, in the world of a trial.
 
 `python -m campaign.builtin`, with ZENML_VERTEX_DISABLE=1, so that the name
-`vertex` is ZenML's own; prints the tally as one line of JSON.
+`vertex` is ZenML's own; prints the tallies of trials and crowds as one line of JSON.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from google.oauth2 import service_account
 from zenml.integrations.gcp.flavors.vertex_step_operator_flavor import VertexStepOperatorConfig
 from zenml.integrations.gcp.step_operators.vertex_step_operator import VertexStepOperator
 
-from campaign.campaign import open_runner, run_campaign
+from campaign.campaign import open_runner, run_campaign, run_crowds
 from campaign.drawing import draw_trial
 from campaign.operators import PROJECT, REGION, build_component
 from campaign.process import Process
@@ -60,7 +60,7 @@ class BuiltinSubject:
 
 
 def main() -> int:
-    """Run the campaign, and print its tally."""
+    """Run the campaign, and print its tallies."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
@@ -69,8 +69,8 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     with open_runner(BuiltinSubject()) as run:
         trials = (draw_trial(options.seed, number) for number in range(options.trials))
-        tally = run_campaign(run, trials)
-    print(json.dumps(tally.to_json()))
+        tallies = [run_campaign(run, trials), run_crowds(run, options.seed, options.trials)]
+    print(json.dumps([tally.to_json() for tally in tallies]))
     return 0
 
 

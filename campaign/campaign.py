@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from campaign.crowd import CrowdRun, draw_crowd
 from campaign.operators import Subject
 from campaign.oracle import TrialRecord, Verdict, judge
 from campaign.patching import CurrentProcess, patched_into
@@ -19,6 +20,9 @@ from campaign.tally import Tally
 from campaign.trial import Hazard, Trial, VertexHazard
 from campaign.world import World
 from zenml_vertex.cloud.endpoint import EMULATOR_VARIABLE
+
+TRIALS_PER_CROWD = 100
+"""A campaign has one crowd for so many trials."""
 
 Run = Callable[[Trial], TrialRecord]
 OnFailure = Callable[[Trial, Verdict], None]
@@ -33,9 +37,36 @@ def open_world() -> Iterator[tuple[World, CurrentProcess]]:
         yield world, stack.enter_context(patched_into(world))
 
 
+class Runner:
+    """Runs trials and crowds in one world.
+
+    Args:
+        world: The world.
+        current: Which process the operator runs in.
+        subject: The step operator under test.
+        key_file: A service account's key.
+    """
+
+    def __init__(
+        self, world: World, current: CurrentProcess, subject: Subject, key_file: Path
+    ) -> None:
+        self._world = world
+        self._current = current
+        self._subject = subject
+        self._key_file = key_file
+
+    def __call__(self, trial: Trial) -> TrialRecord:
+        """Run a trial."""
+        return TrialRun(self._world, self._current, trial, self._subject, self._key_file).run()
+
+    def run_crowd(self, trials: Sequence[Trial]) -> list[TrialRecord]:
+        """Run trials as the steps of one pipeline run."""
+        return CrowdRun(self._world, self._current, trials, self._subject).run()
+
+
 @contextmanager
-def open_runner(subject: Subject) -> Iterator[Run]:
-    """Open a world, and return a function that runs a trial in it.
+def open_runner(subject: Subject) -> Iterator[Runner]:
+    """Open a world, and return what runs trials in it.
 
     Args:
         subject: The step operator under test.
@@ -45,11 +76,7 @@ def open_runner(subject: Subject) -> Iterator[Run]:
         TemporaryDirectory(prefix="faults-") as folder,
     ):
         key_file = _write_key(Path(folder) / "key.json", world.url)
-
-        def run(trial: Trial) -> TrialRecord:
-            return TrialRun(world, current, trial, subject, key_file).run()
-
-        yield run
+        yield Runner(world, current, subject, key_file)
 
 
 @contextmanager
@@ -101,6 +128,21 @@ def run_campaign(run: Run, trials: Iterable[Trial], on_failure: OnFailure | None
         if on_failure and not verdict.is_right:
             small = shrink(trial, lambda one: not judge(run(one)).is_right)
             on_failure(small, judge(run(small)))
+    return tally
+
+
+def run_crowds(runner: Runner, seed: int, trials: int) -> Tally:
+    """Run the crowds of a campaign, and count the outcomes.
+
+    Args:
+        runner: Runs them.
+        seed: Seed of the campaign.
+        trials: How many trials the campaign has.
+    """
+    tally = Tally()
+    for index in range(trials // TRIALS_PER_CROWD):
+        for record in runner.run_crowd(draw_crowd(seed, index)):
+            tally.add(record, judge(record))
     return tally
 
 

@@ -23,7 +23,7 @@ from campaign.zenml_server import STEP_RUN_ID, ZenMLClient
 
 logger = logging.getLogger(__name__)
 
-_MONITORING_SECONDS = 10.0
+MONITORING_SECONDS = 10.0
 _ACTIVE = (
     ExecutionStatus.INITIALIZING,
     ExecutionStatus.PROVISIONING,
@@ -56,6 +56,8 @@ class Launcher:
     sibling: SiblingFails | None = None
     # Statuses that the operator returned at the end of a step.
     returned: list[str] = field(default_factory=list)
+    # When it returned the last one, by the process's clock.
+    returned_at: float = 0.0
     # Whether ZenML cancelled the step.
     has_cancelled: bool = False
 
@@ -69,7 +71,7 @@ class Launcher:
             self._call("submit", self.submit, step_run)
             try:
                 status: ExecutionStatus = self._call("wait", self.operator.wait, step_run)
-                self.returned.append(status.value)
+                self._note_returned(status)
                 self._finalize(status, step_run)
             finally:
                 self._clean_up(step_run)
@@ -88,6 +90,15 @@ class Launcher:
         Raises:
             BaseException: Whatever ends the step.
         """
+        self.submit_dynamic(step_run)
+        self.monitor(step_run)
+
+    def submit_dynamic(self, step_run: StepRunResponse) -> None:
+        """Submit a step run.
+
+        Raises:
+            BaseException: Whatever ends the step.
+        """
         try:
             self._call("submit", self.submit, step_run)
         except RunStoppedException:
@@ -95,12 +106,11 @@ class Launcher:
         except Exception:
             self._publish_failure()
             raise
-        self.monitor(step_run)
 
     def monitor(self, step_run: StepRunResponse) -> None:
         """Get the status of a step run until it is finished."""
         start = self.process.time()
-        while not self._monitor_once(step_run):
+        while not self.monitor_once(step_run):
             elapsed = self.process.time() - start
             if self.sibling and not self.has_cancelled and elapsed >= self.sibling.seconds:
                 self.has_cancelled = True
@@ -109,9 +119,9 @@ class Launcher:
                 except Exception:
                     logger.exception("Failed to stop step")
             self.process.phase = "runner"
-            self.process.sleep(_MONITORING_SECONDS)
+            self.process.sleep(MONITORING_SECONDS)
 
-    def _monitor_once(self, step_run: StepRunResponse) -> bool:
+    def monitor_once(self, step_run: StepRunResponse) -> bool:
         """One round of the monitoring loop; whether the step is finished."""
         infra: ExecutionStatus | None = None
         try:
@@ -125,7 +135,7 @@ class Launcher:
         if infra is None and status in _ACTIVE:
             return False
         if infra is not None:
-            self.returned.append(infra.value)
+            self._note_returned(infra)
         if status == ExecutionStatus.STOPPING:
             self._publish(ExecutionStatus.STOPPED)
         elif infra in (ExecutionStatus.FAILED, ExecutionStatus.STOPPED) and status in _ACTIVE:
@@ -136,6 +146,10 @@ class Launcher:
             self._publish(ExecutionStatus.COMPLETED)
         self._clean_up(step_run)
         return True
+
+    def _note_returned(self, status: ExecutionStatus) -> None:
+        self.returned.append(status.value)
+        self.returned_at = self.process.time()
 
     def _read_status(self) -> ExecutionStatus:
         return self._retry(lambda: self.client.get_run_step(STEP_RUN_ID)).status
@@ -154,7 +168,7 @@ class Launcher:
                 return call()
             except (RequestException, RuntimeError) as error:
                 logger.warning("%s", error)
-                self.process.sleep(_MONITORING_SECONDS)
+                self.process.sleep(MONITORING_SECONDS)
 
     def _finalize(self, status: ExecutionStatus, step_run: StepRunResponse) -> None:
         self.process.phase = "launcher"

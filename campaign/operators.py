@@ -14,7 +14,7 @@ from zenml.models import StepRunResponse
 from campaign.process import Process
 from campaign.trial import Trial
 from campaign.world import World
-from campaign.zenml_server import RUN_ID, STEP_RUN_ID
+from campaign.zenml_server import RUN_ID
 from zenml_vertex.config import VertexStepOperatorConfig
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
@@ -25,6 +25,8 @@ from zenml_vertex.steps.operator import VertexStepOperator
 PROJECT = "my-project"
 REGION = "europe-west4"
 _COMPONENT_ID = UUID(int=6)
+# Tells a container whose it is.
+STEP_RUN_VARIABLE = "STEP_RUN"
 _COMMAND = ["python", "-m", "zenml.entrypoints.entrypoint"]
 
 
@@ -97,7 +99,7 @@ def build_submit(operator: Any) -> Callable[[StepRunResponse], None]:
 
     def submit(step_run: StepRunResponse) -> None:
         info = StepRunInfo.model_construct(
-            step_run_id=STEP_RUN_ID,
+            step_run_id=step_run.id,
             run_id=RUN_ID,
             run_name="training",
             pipeline_step_name="train",
@@ -110,6 +112,6 @@ def build_submit(operator: Any) -> Callable[[StepRunResponse], None]:
             step_run=step_run,
             force_write_logs=lambda: None,
         )
-        operator.submit(info, _COMMAND, {"PYTHONUNBUFFERED": "1"})
+        operator.submit(info, _COMMAND, {STEP_RUN_VARIABLE: str(step_run.id)})
 
     return submit

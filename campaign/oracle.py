@@ -10,6 +10,7 @@ from zenml_vertex.following.patience import SERVER_RESTART
 _CLIENT = frozenset({"operator", "zenml"})
 _FINISHED = frozenset({"completed", "failed", "stopped"})
 _ENDED_BADLY = frozenset({"JOB_STATE_FAILED", "JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED"})
+_OVER = _ENDED_BADLY | {"JOB_STATE_SUCCEEDED", "JOB_STATE_CANCELLED"}
 # Hazards that can end a job, or what runs in it, before its step has finished.
 _ENDS_OF_JOBS = (
     "Stockout",
@@ -65,6 +66,11 @@ class TrialRecord:
     ended: EndRecord | None = None
     # The last status that the operator returned; None if it returned none.
     returned: str | None = None
+    # When it did; None if it did not.
+    returned_at: datetime | None = None
+    # When something began to be possible that had not been: the last process began, a server
+    # came back.
+    recoveries: tuple[datetime, ...] = ()
     # The error that ended the last process; None if there was none.
     error: str | None = None
     # Whether a process was interrupted by something that it could notice.
@@ -91,6 +97,10 @@ class TrialRecord:
     killed_at: tuple[str, ...] = ()
 
 
+MOST_LATENESS_SECONDS = 180.0
+"""A step that is noticed later than that has a verdict of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is wrong with a trial."""
@@ -105,11 +115,19 @@ class Verdict:
     wrong: str
     # Whether a wait never ended.
     endless: bool
+    # Seconds from the end of the step to the moment at which ZenML knew it; None where that
+    # says nothing.
+    lateness: float | None = None
 
     @property
     def is_right(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.duplicates or self.leaked or self.wrong or self.endless)
+        return not (self.duplicates or self.leaked or self.wrong or self.endless or self.is_late)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the end of the step was noticed much too late."""
+        return self.lateness is not None and self.lateness > MOST_LATENESS_SECONDS
 
 
 def judge(record: TrialRecord) -> Verdict:
@@ -120,7 +138,33 @@ def judge(record: TrialRecord) -> Verdict:
         leaked=len(record.leaked),
         wrong="" if record.is_endless else explain_wrong_status(record),
         endless=record.is_endless,
+        lateness=measure_lateness(record),
     )
+
+
+def measure_lateness(record: TrialRecord) -> float | None:
+    """Seconds from the end of the step to the moment at which the operator returned its status.
+
+    A step ends with its own report, or with its job. Time in which a server was down, or nobody
+    was there to look, does not count. None if the client was interrupted, or told to stop.
+    """
+    known = record.returned_at
+    was_disturbed = record.was_interrupted or record.was_cancelled or record.exceeded_patience
+    # Vertex AI does not say then that the job has ended.
+    is_hidden = "UnknownState" in record.hits
+    if known is None or record.ended is None or was_disturbed or record.lost_updates or is_hidden:
+        return None
+    ends = [record.ended.moment] if record.ended.writer == "step" else []
+    ends += [
+        moment
+        for job in record.jobs
+        for state, moment in job.states
+        if state in _OVER and moment <= known
+    ]
+    if not ends:
+        return None
+    possible = [moment for moment in record.recoveries if moment <= known]
+    return max(0.0, (known - max([min(ends), *possible])).total_seconds())
 
 
 def explain_wrong_status(record: TrialRecord) -> str:

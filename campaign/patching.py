@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, tzinfo
 from types import ModuleType
 from typing import Any
 
@@ -13,9 +14,10 @@ import zenml.step_operators.base_step_operator
 from google.api_core.retry import retry_base, retry_unary
 from requests.adapters import HTTPAdapter
 
+import zenml_vertex.following.clients
 from campaign.process import Process
 from campaign.world import World
-from campaign.zenml_server import ZenMLClient
+from zenml_vertex.processes import Process as ClientProcess
 
 
 class CurrentProcess:
@@ -23,9 +25,9 @@ class CurrentProcess:
 
     def __init__(self) -> None:
         self._process: Process | None = None
-        self._client: ZenMLClient | None = None
+        self._client: Any = None
 
-    def enter(self, process: Process, client: ZenMLClient) -> None:
+    def enter(self, process: Process, client: Any) -> None:
         """Run the code under test in this process from now on."""
         self._process, self._client = process, client
 
@@ -40,7 +42,11 @@ class CurrentProcess:
             raise RuntimeError("no trial is running")
         return self._process
 
-    def get_client(self, *_: Any, **__: Any) -> ZenMLClient:
+    def identify(self) -> ClientProcess:
+        """How others recognize the process: one on another machine."""
+        return ClientProcess(f"client-{id(self.process)}", "client", 1)
+
+    def get_client(self, *_: Any, **__: Any) -> Any:
         """What `Client()` returns in the process.
 
         Raises:
@@ -85,10 +91,19 @@ def patched_into(world: World) -> Iterator[CurrentProcess]:
         finally:
             process.cross(call, "after")
 
+    class WorldDatetime(datetime):
+        """Stands in for `datetime` in code that reads the time."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "WorldDatetime":
+            return cls.fromisoformat(world.now().astimezone(tz).isoformat())
+
     with ExitStack() as stack:
         for owner, name, value in (
             (HTTPAdapter, "send", send_across),
             (google.auth._helpers, "utcnow", lambda: world.now().replace(tzinfo=None)),
+            (zenml_vertex.following.clients, "datetime", WorldDatetime),
+            (zenml_vertex.following.clients, "find_this_process", current.identify),
             (retry_base, "time", time_module),
             (retry_unary, "time", time_module),
             (zenml.step_operators.base_step_operator, "time", time_module),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from campaign.trial import (
 )
 from campaign.world import World
 from campaign.zenml_server import ZenMLClient, ZenMLServer
+from vertex_emulator import Job
 from vertex_emulator.faults import ListLag
 from zenml_vertex.following.submission import LEAVING_SECONDS
 
@@ -41,6 +43,24 @@ _SWEEPS = 4
 _MOST_SWEEPS = 12
 _BETWEEN_SWEEPS_SECONDS = 400.0
 _OPEN = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING)
+
+
+def find_end(server: ZenMLServer) -> EndRecord | None:
+    """The change of status that ended the step run; None if nothing did."""
+    return next(
+        (
+            EndRecord(write.moment, write.writer, write.result)
+            for write in server.writes
+            if write.result in {"completed", "failed", "stopped"}
+        ),
+        None,
+    )
+
+
+def build_job_record(job: Job, *, is_deleted: bool) -> JobRecord:
+    """What is recorded of a job."""
+    states = tuple((state.value, moment) for state, moment in job.history)
+    return JobRecord(job.job_id, states, is_deleted)
 
 
 class TrialRun:
@@ -69,6 +89,8 @@ class TrialRun:
         self._key_file = key_file
         self._processes: list[Process] = []
         self._returned: str | None = None
+        self._returned_at: datetime | None = None
+        self._started_at = world.now()
         self._error: str | None = None
         self._was_cancelled = False
         self._was_detached = False
@@ -120,6 +142,7 @@ class TrialRun:
         cuts = [cut for cut in self._pick(Cut) if cut.process == number]
         process = Process(cuts, world.sleep, world.monotonic, max_seconds=self._subject.max_seconds)
         self._processes.append(process)
+        started_at = world.now()
         client = ZenMLClient(self._server, process)
         self._current.enter(process, client)
         operator = self._subject.build(process, trial, world, self._key_file)
@@ -143,6 +166,8 @@ class TrialRun:
         self._is_endless |= process.is_endless
         has_returned = bool(launcher.returned) and not process.was_killed
         self._returned = launcher.returned[-1] if has_returned else None
+        self._returned_at = world.when(launcher.returned_at) if has_returned else None
+        self._started_at = started_at
         self._was_cancelled |= launcher.has_cancelled
         if process.was_interrupted and trial.detaches:
             self._was_detached |= process.cuts_met[0].boundary.startswith(("wait", "cleanup"))
@@ -175,22 +200,22 @@ class TrialRun:
         is_abandoned |= self._exceeded_patience() or self._was_detached
         is_abandoned |= self._left_unable_to_cancel()
         if not is_abandoned and not self._has_reported():
-            self._leaked |= self._find_live_jobs()
+            self._leaked |= self._world.find_live_jobs()
         if is_abandoned and not self._was_detached:
             self._run_sweeps()
             if not self._has_reported():
-                self._leaked |= self._find_live_jobs()
+                self._leaked |= self._world.find_live_jobs()
         self._world.sleep(_LONG_SECONDS if self._was_detached else _LINGERING_SECONDS)
         last = self._processes[-1]
         # A process that has ended no longer looks after its jobs.
         if is_abandoned or last.has_ended or last.was_interrupted or self._error:
             self._run_sweeps()
-        self._leaked |= self._find_live_jobs()
+        self._leaked |= self._world.find_live_jobs()
 
     def _run_sweeps(self) -> None:
-        returned, error = self._returned, self._error
+        kept = self._returned, self._returned_at, self._started_at, self._error
         for _ in range(_MOST_SWEEPS if self._exceeded_patience() else _SWEEPS):
-            if not self._find_live_jobs():
+            if not self._world.find_live_jobs():
                 break
             self._run_process(
                 lambda launcher: self._subject.sweep(
@@ -198,18 +223,7 @@ class TrialRun:
                 )
             )
             self._world.sleep(_BETWEEN_SWEEPS_SECONDS)
-        self._returned, self._error = returned, error
-
-    def _find_live_jobs(self) -> set[str]:
-        """IDs of the jobs that nobody ended or cancelled."""
-        return {
-            job.job_id
-            for job, is_deleted in self._world.store.list_jobs()
-            if not is_deleted
-            and not job.is_terminal
-            and job.state.name != "CANCELLING"
-            and job.stage != "tearing_down"
-        }
+        self._returned, self._returned_at, self._started_at, self._error = kept
 
     def _has_reported(self) -> bool:
         return any(write.writer == "step" and write.result for write in self._server.writes)
@@ -248,24 +262,19 @@ class TrialRun:
         return [hazard for hazard in self._trial.hazards if isinstance(hazard, kind)]
 
     def _collect(self) -> TrialRecord:
-        ended = next(
-            (w for w in self._server.writes if w.result in {"completed", "failed", "stopped"}), None
-        )
         hit = [cut for process in self._processes for cut in process.cuts_met]
         return TrialRecord(
             trial=self._trial,
             jobs=tuple(
-                JobRecord(
-                    job.job_id,
-                    tuple((state.value, moment) for state, moment in job.history),
-                    is_deleted,
-                )
+                build_job_record(job, is_deleted=is_deleted)
                 for job, is_deleted in self._world.store.list_jobs()
             ),
             leaked=tuple(sorted(self._leaked)),
             status=self._server.status.value,
-            ended=EndRecord(ended.moment, ended.writer, str(ended.result)) if ended else None,
+            ended=find_end(self._server),
             returned=self._returned,
+            returned_at=self._returned_at,
+            recoveries=(self._started_at, *self._find_recoveries()),
             error=self._error,
             was_interrupted=any(process.was_interrupted for process in self._processes),
             was_killed=any(cut.how == "SIGKILL" for cut in hit),
@@ -279,6 +288,11 @@ class TrialRun:
             crossed=frozenset(name for process in self._processes for name in process.crossed),
             killed_at=tuple(cut.boundary for cut in hit if cut.how == "SIGKILL"),
         )
+
+    def _find_recoveries(self) -> list[datetime]:
+        outages = [outage.start + outage.seconds for outage in self._pick(ServerOutage)]
+        ends = [self._server.begin + timedelta(seconds=seconds) for seconds in outages]
+        return [*ends, *self._world.find_recoveries()]
 
     def _count_hits(self) -> Counter[str]:
         hits: Counter[str] = Counter()

@@ -1,12 +1,13 @@
 """The numbers of a campaign, and how they are printed. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from campaign.boundaries import KILLABLE
-from campaign.oracle import TrialRecord, Verdict
+from campaign.oracle import MOST_LATENESS_SECONDS, TrialRecord, Verdict
 from campaign.trial import Trial
 
 _NUMBERS = ("trials", "jobs", "duplicates", "leaked", "wrong", "endless")
@@ -17,7 +18,12 @@ _HEADINGS = (
     "jobs left running",
     "wrong final states",
     "endless waits",
+    "lateness in s: median",
+    "99th percentile",
+    "worst",
 )
+# Share of the measured steps -> seconds in which the end of so many has to be noticed.
+_TARGETS = {0.5: 10.0, 0.99: 90.0, 1.0: MOST_LATENESS_SECONDS}
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class Tally:
     wrong: int = 0
     # Trials with a wait that never ends.
     endless: int = 0
+    # Seconds from the end of each step to the moment at which it was noticed.
+    lateness: list[float] = field(default_factory=list)
     # Kind of a hazard -> how often it happened.
     hits: Counter[str] = field(default_factory=Counter)
     # The boundaries that were crossed.
@@ -51,14 +59,17 @@ class Tally:
         self.leaked += verdict.leaked
         self.wrong += bool(verdict.wrong)
         self.endless += verdict.endless
+        if verdict.lateness is not None:
+            self.lateness.append(verdict.lateness)
         self.hits.update(record.hits)
         self.crossed |= record.crossed
         self.killed.update(record.killed_at)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.duplicates or self.leaked or self.wrong or self.endless)
+        """Whether nothing is wrong, and the ends of steps are noticed within the targets."""
+        is_late = any(self.find_lateness(share) > most for share, most in _TARGETS.items())
+        return not (self.duplicates or self.leaked or self.wrong or self.endless or is_late)
 
     @property
     def never_killed_at(self) -> list[str]:
@@ -74,8 +85,17 @@ class Tally:
             name for name in self.crossed - every if not name.startswith(("start", "sweep"))
         )
 
+    def find_lateness(self, share: float) -> float:
+        """The seconds in which the end of a share of the steps was noticed; 0 if none was measured.
+
+        Args:
+            share: More than 0, at most 1.
+        """
+        ordered = sorted(self.lateness)
+        return ordered[math.ceil(share * len(ordered)) - 1] if ordered else 0.0
+
     def to_numbers(self) -> list[int]:
-        """The numbers under the headings."""
+        """The counts under the headings."""
         return [getattr(self, name) for name in _NUMBERS]
 
     def to_json(self) -> dict[str, Any]:
@@ -91,6 +111,7 @@ class Tally:
         }
         return cls(
             **numbers,
+            lateness=body["lateness"],
             hits=Counter(body["hits"]),
             crossed=set(body["crossed"]),
             killed=Counter(body["killed"]),
@@ -102,7 +123,14 @@ def render_table(tallies: Mapping[str, Tally]) -> str:
     rows = [
         ["operator", *_HEADINGS],
         ["---", *["--:"] * len(_HEADINGS)],
-        *([name, *map(str, tally.to_numbers())] for name, tally in tallies.items()),
+        *(
+            [
+                name,
+                *map(str, tally.to_numbers()),
+                *(f"{tally.find_lateness(share):.1f}" for share in _TARGETS),
+            ]
+            for name, tally in tallies.items()
+        ),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -119,7 +147,11 @@ def render_hits(tally: Tally) -> str:
 def render_summary(tally: Tally) -> str:
     """The last line."""
     numbers = (f"{name}={n}" for name, n in zip(_NUMBERS, tally.to_numbers(), strict=True))
-    return f"faults: {' '.join(numbers)}"
+    lateness = (
+        f"{name}={tally.find_lateness(share):.1f}"
+        for name, share in zip(("late_median", "late_p99", "late_worst"), _TARGETS, strict=True)
+    )
+    return f"faults: {' '.join([*numbers, *lateness])}"
 
 
 def render_failure(trial: Trial, verdict: Verdict) -> str:
@@ -129,6 +161,7 @@ def render_failure(trial: Trial, verdict: Verdict) -> str:
         "leaked": verdict.leaked,
         "wrong": verdict.wrong,
         "endless": verdict.endless,
+        "seconds late": verdict.is_late and verdict.lateness,
     }
     what = ", ".join(f"{name}: {value}" for name, value in parts.items() if value)
     lines = [

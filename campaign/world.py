@@ -81,6 +81,8 @@ class World:
         self._events: list[_Event] = []
         self._planned: dict[int, list[Planned]] = {}
         self._crashes: dict[int, int] = {}
+        # When it came back after a crash.
+        self._returns: list[datetime] = []
         self.store = RecordingStore()
         self._emulator = self._build(port=0)
 
@@ -120,6 +122,7 @@ class World:
         self.store.forget()
         self._planned.clear()
         self._crashes.clear()
+        self._returns.clear()
         self._play = play
 
     def plan(self, key: int, faults: Sequence[Fault], seed: str) -> None:
@@ -151,6 +154,22 @@ class World:
         planned = self._planned.get(key, [])
         return sum(one.hits for one in planned) + self._crashes.get(key, 0)
 
+    def find_recoveries(self) -> list[datetime]:
+        """When Vertex AI came back, or began to answer calls that it had failed for some time."""
+        planned = [one.end for several in self._planned.values() for one in several]
+        return [*self._returns, *(end for end in planned if end)]
+
+    def find_live_jobs(self) -> set[str]:
+        """IDs of the jobs that nobody ended or cancelled."""
+        return {
+            job.job_id
+            for job, is_deleted in self.store.list_jobs()
+            if not is_deleted
+            and not job.is_terminal
+            and job.state.name != "CANCELLING"
+            and job.stage != "tearing_down"
+        }
+
     def forget_calls(self) -> None:
         """Drop the record of calls, which takes memory."""
         self._emulator.forget_calls()
@@ -162,6 +181,10 @@ class World:
     def monotonic(self) -> float:
         """Seconds since the world began."""
         return (self.clock.now() - self._beginning).total_seconds()
+
+    def when(self, seconds: float) -> datetime:
+        """The time at so many seconds since the world began."""
+        return self._beginning + timedelta(seconds=seconds)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass; what is scheduled meanwhile happens."""
@@ -197,6 +220,7 @@ class World:
         self._emulator = self._build(port=crashed.port, crashed=crashed)
         self._emulator.start()
         crashed.stop()
+        self._returns.append(self.clock.now())
 
     def _start(self, container: Container) -> Script:
         return self._play(container)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from requests.exceptions import ConnectionError as NoConnection
 from zenml.config.step_configurations import StepConfiguration, StepSpec
-from zenml.enums import ExecutionStatus
+from zenml.enums import ExecutionStatus, MetadataResourceTypes
 from zenml.exceptions import IllegalOperationError
 from zenml.models import StepRunResponse, StepRunResponseBody, StepRunResponseMetadata
 
@@ -55,6 +55,7 @@ class ZenMLServer:
     begin: datetime
     # Whether the step is a command step.
     is_command: bool = False
+    step_run_id: UUID = STEP_RUN_ID
     # Of the step run, and of its pipeline run.
     status: ExecutionStatus = ExecutionStatus.RUNNING
     run_status: ExecutionStatus = ExecutionStatus.RUNNING
@@ -65,6 +66,8 @@ class ZenMLServer:
     # Of the step run, in UTC without a time zone.
     end_time: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    # Of the pipeline run.
+    run_metadata: dict[str, Any] = field(default_factory=dict)
     # Every attempt to change the step run's status.
     writes: list[Write] = field(default_factory=list)
     # How often an update of the step run did not arrive.
@@ -91,7 +94,7 @@ class ZenMLServer:
         """The step run as it is now."""
         now = self.now().replace(tzinfo=None)
         return StepRunResponse(
-            id=STEP_RUN_ID,
+            id=self.step_run_id,
             name="train",
             body=StepRunResponseBody(
                 status=self.status,
@@ -215,12 +218,21 @@ class ZenMLClient:
         del run_id, hydrate
         return self._serve(
             "get_pipeline_run",
-            lambda: SimpleNamespace(id=RUN_ID, status=self._server.run_status, run_metadata={}),
+            lambda: SimpleNamespace(
+                id=RUN_ID,
+                status=self._server.run_status,
+                run_metadata=dict(self._server.run_metadata),
+            ),
         )
 
-    def create_run_metadata(self, metadata: Mapping[str, Any], **_: Any) -> None:
-        """Add metadata to the step run."""
-        self._serve("create_run_metadata", lambda: self._server.metadata.update(metadata))
+    def create_run_metadata(
+        self, metadata: Mapping[str, Any], resources: Sequence[Any], **_: Any
+    ) -> None:
+        """Add metadata to the step run, or to its pipeline run."""
+        (resource,) = resources
+        is_of_step = resource.type == MetadataResourceTypes.STEP_RUN
+        kept = self._server.metadata if is_of_step else self._server.run_metadata
+        self._serve("create_run_metadata", lambda: kept.update(metadata))
 
     def update_run_step(self, step_run_id: UUID, step_run_update: Any) -> StepRunResponse:
         """Change the step run's status."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from campaign.campaign import Run
+    from campaign.campaign import Runner
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator["Run"]:
+def run() -> Iterator["Runner"]:
     """Run a trial with this package's operator."""
     from campaign.campaign import open_runner
     from campaign.operators import PluginSubject

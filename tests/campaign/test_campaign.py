@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from campaign.campaign import Run, run_campaign, shrink
+from campaign.campaign import TRIALS_PER_CROWD, Run, Runner, run_campaign, run_crowds, shrink
 from campaign.drawing import draw_trial
 from campaign.oracle import Verdict, judge
 from campaign.tally import render_failure, render_summary
@@ -21,8 +21,10 @@ from vertex_emulator.faults import (
     RequestLost,
     Updating,
 )
-from zenml_vertex.following import submission
+from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following import submission, watcher
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.submission import Submission
 from zenml_vertex.steps import operator
 
@@ -55,7 +57,7 @@ def test_sixty_trials_succeed(run: Run) -> None:
     tally = run_campaign(run, (draw_trial(7, number) for number in range(60)), note)
     assert failures == []
     assert re.fullmatch(
-        r"faults: trials=60 jobs=\d\d duplicates=0 leaked=0 wrong=0 endless=0",
+        r"faults: trials=60 jobs=\d\d duplicates=0 leaked=0 wrong=0 endless=0 late_.*",
         render_summary(tally),
     )
     assert len(tally.hits) > 20
@@ -161,6 +163,34 @@ def test_a_client_that_waits_forever_is_caught(run: Run, monkeypatch: pytest.Mon
     assert judge(run(deleted)).endless
 
 
+def test_a_client_that_looks_seldom_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that notices the end of a job minutes later is reported; outages do not count."""
+    command = _trial(ServerOutage(30.0, 900.0), step=Step("command", 60.0))
+    verdict = judge(run(command))
+    assert verdict.is_right
+    assert verdict.lateness is not None
+    monkeypatch.setattr(watcher, "choose_interval", lambda _: 600.0)
+    assert judge(run(_trial(step=Step("command", 1300.0)))).is_late
+
+
+def test_a_crowd_whose_reads_fail_ends_in_time(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty steps end in time while 35 % of reads fail, unless a failed read ends a poll."""
+    tally = run_crowds(run, seed=7, trials=TRIALS_PER_CROWD)
+    assert (tally.trials, len(tally.lateness)) == (50, 50)
+    assert tally.is_clean, render_summary(tally)
+    note_failure = PollRound.note_failure
+
+    def end_poll(polled: PollRound, error: VertexStepOperatorError) -> None:
+        note_failure(polled, error)
+        polled.is_over, polled.has_answer = True, False
+
+    monkeypatch.setattr(PollRound, "note_failure", end_poll)
+    tally = run_crowds(run, seed=7, trials=TRIALS_PER_CROWD)
+    assert not tally.is_clean
+
+
 def test_a_failing_trial_is_shrunk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazards that do not matter for the failure are removed one by one."""
     monkeypatch.setattr(Submission, "_search", lambda *_, **__: None)
@@ -190,11 +220,13 @@ def test_the_command_prints_both_operators_and_a_last_line() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert re.fullmatch(
-        r"faults: trials=8 jobs=\d+ duplicates=0 leaked=0 wrong=0 endless=0", lines[-1]
+        r"faults: trials=8 jobs=\d+ duplicates=0 leaked=0 wrong=0 endless=0 "
+        r"late_median=[\d.]+ late_p99=[\d.]+ late_worst=[\d.]+",
+        lines[-1],
     )
     own, builtin = (re.split(r" *\| *", line)[1:-1] for line in lines[-3:-1])
     assert own[0] == "zenml-vertex"
     assert builtin[0] == "ZenML's built-in"
     assert own[1] == builtin[1] == "8"
     assert int(builtin[2]) > 0
-    assert sum(map(int, builtin[3:])) > 0
+    assert sum(map(int, builtin[3:7])) > 0

@@ -40,6 +40,11 @@ class Planned:
     _forget: Callable[[str], object] = field(default=lambda _: None, repr=False)
 
     @property
+    def end(self) -> datetime | None:
+        """When it stops hitting calls; None before the first hit, and without `lasts`."""
+        return self._end
+
+    @property
     def is_consumed(self) -> bool:
         """Whether it has happened as often as was planned; without a number, at least once."""
         if isinstance(self.fault, RequestFault):

@@ -1,7 +1,9 @@
 """What `zenml-vertex jobs cancel` asks and does: jobs, secrets and the clock in memory."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +12,12 @@ from click.testing import CliRunner, Result
 from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.cli import main
 from zenml_vertex.errors import PermissionDenied, RequestRejected
+from zenml_vertex.following.clients import CLIENT_KEY, Lease, read_time
+from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL
+from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.secrets import SecretJson
+from zenml_vertex.processes import find_this_process
 
 # Unknown to the ZenML server, so that `--orphans` finds their jobs.
 STEP_RUNS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
@@ -166,3 +172,43 @@ def test_a_region_that_is_none_is_refused(world: World) -> None:
     result = world.run("1", "--region", "evil.example/#")
     assert (result.exit_code, world.cancelled) == (2, [])
     assert "`evil.example/#` is not a region." in result.output
+
+
+def test_the_step_run_of_a_cancelled_orphan_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step runs of cancelled jobs stayed `running`; those that a client follows are left to it.
+
+    A step run is stopped as soon as the cancel is accepted, and not when the job has ended.
+    """
+    here = find_this_process()
+    now = read_time()
+    later = now + timedelta(hours=1)
+    signed = [Lease(replace(here, started=start), now, later) for start in ("1", here.started)]
+    for step_run_id, lease in zip(STEP_RUNS, signed, strict=True):
+        metadata = {CLIENT_KEY: lease.to_metadata()}
+        world.step_runs.found[step_run_id] = StepRunRecord(
+            "running", "running", None, f"run of {step_run_id}", metadata
+        )
+    finished: list[str] = []
+
+    def finish_runs(run_ids: Iterable[str]) -> bool:
+        finished.extend(run_ids)
+        return True
+
+    monkeypatch.setattr("zenml_vertex.cli.jobs.cancelling.finish_runs", finish_runs)
+    orphan, followed = STEP_RUNS
+    read = world.get
+
+    def get(name: str) -> JobJson:
+        assert world.step_runs.ended == {orphan: "stopped"}
+        return read(name)
+
+    monkeypatch.setattr(world, "get", get)
+    assert world.run("1", "2", "--yes").exit_code == 0
+    assert world.step_runs.ended == {orphan: "stopped"}
+    assert (
+        f"Job {world.names[0]} was cancelled with `zenml-vertex jobs cancel`."
+        == (world.step_runs.messages[orphan])
+    )
+    assert (finished, followed in world.step_runs.ended) == ([f"run of {orphan}"], False)

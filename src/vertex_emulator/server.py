@@ -18,8 +18,9 @@ from vertex_emulator.core.errors import Json
 from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.timer import Timer
 from vertex_emulator.faults.api import FaultApi
+from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestLost
 from vertex_emulator.faults.injection import FaultInjector
-from vertex_emulator.faults.plan import FaultPlan
+from vertex_emulator.faults.plan import FaultPlan, Planned
 from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.routes import Api, Route
 from vertex_emulator.http.server import HttpServer, listen
@@ -105,6 +106,7 @@ class VertexEmulator:
         self._timer = Timer(self.clock)
         self._logs = JobLogs(self.clock)
         self._calls = Calls()
+        self._outage: Planned | None = None
         self._is_started = False
         self._is_crashed = False
         self._is_stopped = False
@@ -270,6 +272,7 @@ class VertexEmulator:
         """End and forget all jobs, logs, tokens, calls and faults; returns when it is done."""
         # First, so that no fault hits what is being ended.
         self.faults.clear()
+        self._outage = None
         for api in self._apis:
             api.reset()
         self._operations.clear()
@@ -293,6 +296,17 @@ class VertexEmulator:
         self._server.begin()
         atexit.register(self.stop)
         return self
+
+    def go_down(self) -> None:
+        """Hang up on every call to Google's APIs until `come_back`; jobs continue."""
+        if self._outage is None:
+            self._outage = self.faults.plan(RequestLost(EVERY_METHOD, count=0))
+
+    def come_back(self) -> None:
+        """Answer calls again; does nothing if it is not down."""
+        outage, self._outage = self._outage, None
+        if outage:
+            outage.withdraw()
 
     def crash(self) -> None:
         """Stop as if killed: connections are reset, jobs and containers left as they are.

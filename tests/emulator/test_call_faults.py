@@ -18,6 +18,7 @@ from vertex_emulator.faults import (
     Delay,
     ErrorAnswer,
     Interruption,
+    NoAnswer,
     PermissionWithdrawn,
     QuotaExceeded,
     RequestLost,
@@ -36,6 +37,31 @@ def test_a_lost_request_has_no_effect(simulation: Any, how: Any) -> None:
     assert simulation.emulator.jobs == ()
     assert simulation.emulator.calls[-1].status == 0
     assert simulation.listed() == []
+
+
+def test_a_call_without_an_answer_has_no_effect(simulation: Any) -> None:
+    """The client waits until its own timeout, and no job exists; the end does not wait for it."""
+    planned = simulation.emulator.faults.plan(NoAnswer("create"))
+    jobs = f"{simulation.emulator.url}/v1/{PARENT}/customJobs"
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(jobs, json={}, timeout=0.2)
+    assert planned.hits == 1
+    assert simulation.emulator.jobs == ()
+
+
+def test_vertex_ai_goes_down_and_its_jobs_go_on(simulation: Any) -> None:
+    """Every call is hung up on until it comes back, and a job ends in its own time meanwhile."""
+    name = simulation.create()
+    simulation.emulator.go_down()
+    simulation.emulator.go_down()
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            simulation.listed()
+    simulation.clock.advance(100_000)
+    assert simulation.emulator.job(name).is_terminal
+    simulation.emulator.come_back()
+    assert len(simulation.listed()) == 1
+    simulation.emulator.come_back()
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])

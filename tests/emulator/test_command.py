@@ -193,7 +193,10 @@ def test_programs_end_with_a_killed_emulator_that_has_no_data_folder(
 def test_faults_are_planned_from_outside(
     begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
 ) -> None:
-    """After a kill the plan of faults is gone, but pending incidents of a job still happen."""
+    """After a kill the plan of faults is gone, but pending incidents of a job still happen.
+
+    SIGUSR1 takes Vertex AI down meanwhile, and SIGUSR2 brings it back.
+    """
     first = begin(f"--data-dir={tmp_path}")
     faults = [
         {"fault": "Held", "at": "queued"},
@@ -208,6 +211,15 @@ def test_faults_are_planned_from_outside(
     second = begin(f"--data-dir={tmp_path}")
     assert requests.get(f"{second.url}/emulator/faults", timeout=10).json() == {"faults": []}
     pause = threading.Event()
+    os.kill(second.pid, signal.SIGUSR1)
+    plan_url = f"{second.url}/emulator/faults"
+    while not requests.get(plan_url, timeout=10).json()["faults"]:
+        pause.wait(0.02)
+    with pytest.raises(requests.ConnectionError):
+        second.get(name)
+    os.kill(second.pid, signal.SIGUSR2)
+    while requests.get(plan_url, timeout=10).json()["faults"]:
+        pause.wait(0.02)
     while (state := second.get(name)["state"]) == "JOB_STATE_QUEUED":
         pause.wait(0.02)
     assert state == "JOB_STATE_EXPIRED"

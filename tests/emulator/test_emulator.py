@@ -308,25 +308,6 @@ def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_
         assert again.log_entries(name) == [*entries, entries[0]]
 
 
-def test_a_disk_that_is_full_stops_one_job_only(
-    submit: Submit, job_of: JobOf, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A job that cannot be stored is stuck and reported; the others continue."""
-    clock = ManualClock()
-    with VertexEmulator(clock=clock, timings=Timings(10, 0, 0)) as emulator:
-        stuck = submit(emulator, job_of("true"))["name"]
-        folder = emulator.data_dir / stuck
-        (folder / "document.draft").mkdir()
-        clock.advance(10)
-        emulator.wait_for(lambda: emulator.job(stuck).due is None)
-        well = submit(emulator, job_of("true"))["name"]
-        clock.advance(10)
-        assert emulator.wait_for_state(well).state is JobState.SUCCEEDED
-        assert emulator.job(stuck).state is JobState.QUEUED
-    assert f"{stuck} is stuck: Cannot write to " in caplog.text
-    assert "Traceback" not in caplog.text
-
-
 def test_the_repr_of_a_job_has_no_environment(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:

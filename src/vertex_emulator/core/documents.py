@@ -178,7 +178,8 @@ class FileStore:
         return _make_folder(self._folder, name)
 
     def file_of(self, name: str, file_name: str) -> Path:
-        return self.folder_of(name) / file_name
+        # Where there is no room for its folder, the document beside it cannot be put either.
+        return self._folder / _split(name) / file_name
 
     def release(self) -> None:
         # A crash in the middle of a call releases it in another thread than `close`.
@@ -347,6 +348,11 @@ def _replace_file(file: Path, content: Json) -> None:
     # What is left of a crash, or a link, is not written to.
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(content, stream)
-    draft.replace(file)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(content, stream)
+        draft.replace(file)
+    except BaseException:
+        # It takes up room where there is none.
+        draft.unlink(missing_ok=True)
+        raise

@@ -46,6 +46,11 @@ class CutShort:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing, until the client gives up."""
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReply:
     """An error."""
 
@@ -55,7 +60,7 @@ class ErrorReply:
     """Value of the header Retry-After, in seconds; None for no header."""
 
 
-Reply = Cut | CutShort | ErrorReply
+Reply = Cut | CutShort | ErrorReply | Silence
 """What a client gets in place of the answer. A fault of calls says which of these it is."""
 
 
@@ -155,6 +160,19 @@ class RequestLost(RequestFault):
     def build_reply(self, target: FaultTarget) -> Reply:
         del target
         return Cut(self.how)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer(RequestFault):
+    """Nothing happens and nothing is answered, until the client gives up or the emulator ends."""
+
+    @property
+    def effect_after(self) -> None:
+        return None
+
+    def build_reply(self, target: FaultTarget) -> Reply:
+        del target
+        return Silence()
 
 
 @dataclass(frozen=True, slots=True)

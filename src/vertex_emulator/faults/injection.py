@@ -17,10 +17,11 @@ from vertex_emulator.faults.call_faults import (
     Cut,
     CutShort,
     Delay,
+    ErrorReply,
     How,
     Interruption,
-    Reply,
     RequestFault,
+    Silence,
 )
 from vertex_emulator.faults.error_replies import build_html
 from vertex_emulator.faults.plan import FaultPlan
@@ -76,7 +77,7 @@ class FaultInjector:
         return reply
 
     def release(self) -> None:
-        """Send every answer that is being delayed."""
+        """Send every answer that is being delayed, and hang up where none is to come."""
         for loop, event in list(self._waiting):
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
@@ -93,7 +94,18 @@ class FaultInjector:
         elif effect_after is not None:
             moment = self._clock.now() + timedelta(seconds=effect_after)
             self._timer.set(object(), moment, lambda: _perform_late(perform))
+        if isinstance(reply, Silence):
+            await self._wait_for_release()
+            return _Cut("reset")
         return answer if reply is None else _render(reply, answer)
+
+    async def _wait_for_release(self) -> None:
+        waiting = asyncio.get_running_loop(), asyncio.Event()
+        self._waiting.add(waiting)
+        try:
+            await waiting[1].wait()
+        finally:
+            self._waiting.discard(waiting)
 
     async def _let_pass(self, faults: tuple[RequestFault, ...], *, after_effect: bool) -> None:
         for fault in faults:
@@ -122,7 +134,7 @@ class FaultInjector:
             self._waiting.discard((loop, event))
 
 
-def _render(reply: Reply, answer: Response) -> Response:
+def _render(reply: Cut | CutShort | ErrorReply, answer: Response) -> Response:
     """What a fault puts in the place of an answer."""
     if isinstance(reply, Cut):
         return _Cut(reply.how)

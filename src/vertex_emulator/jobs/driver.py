@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
 from vertex_emulator.core.errors import Json
@@ -44,6 +45,8 @@ COLLECTION = "customJobs"
 # IDs look like Google's: 19 digits.
 _FIRST_ID = 10**18
 _IDS = 8 * 10**18
+# A disk that is full may have room again.
+_KEEP_AGAIN = timedelta(seconds=5)
 
 
 def _no_script(job: Job) -> tuple[Act, ...]:
@@ -98,6 +101,8 @@ class Driver:
         self._ids = ids
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition(threading.RLock())
+        # IDs of the jobs whose last change is not in the store.
+        self._unsaved: set[str] = set()
         self._is_stopping = False
         self._is_crashed = False
         self._containers = Containers(
@@ -267,11 +272,33 @@ class Driver:
 
     def _keep(self, job: Job) -> None:
         before = self._jobs.get(job.job_id)
-        self._store.put(job.name, job_to_json(job))
+        try:
+            self._store.put(job.name, job_to_json(job))
+        except DataDirError as error:
+            if before is None:
+                # Its creator is told.
+                self._remove(job)
+                raise
+            self._keep_later(job, error)
+        else:
+            self._unsaved.discard(job.job_id)
         self._jobs[job.job_id] = job
         if before is None or before.state is not job.state:
             logger.info("%s is %s", job.name, job.state.value)
         self._changed.notify_all()
+
+    def _keep_later(self, job: Job, error: DataDirError) -> None:
+        """Let a job continue that cannot be stored now, and try that again from time to time."""
+        if job.job_id not in self._unsaved:
+            logger.error("%s continues, but is not stored: %s", job.name, error)
+            self._unsaved.add(job.job_id)
+        moment = self._timer.now() + _KEEP_AGAIN
+        self._timer.set((COLLECTION, job.job_id), moment, lambda: self._keep_again(job.job_id))
+
+    def _keep_again(self, job_id: str) -> None:
+        with self._changed:
+            if job_id in self._unsaved and job_id in self._jobs and not self._is_crashed:
+                self._keep(self._jobs[job_id])
 
     def _set_timer(self, job: Job) -> None:
         self._timer.set(job.job_id, job.next_time, lambda: self._apply_due(job.job_id))
@@ -307,6 +334,7 @@ class Driver:
         self._logs.open(job.job_id, project=job.project, number=job.number, file=file)
 
     def _remove(self, job: Job) -> None:
+        self._unsaved.discard(job.job_id)
         self._store.remove(job.name)
         self._logs.forget(job.job_id)
         self._changed.notify_all()

@@ -6,7 +6,9 @@ reference, `LogEntry`. The `logName` of a replica's entries is not documented; t
 one here is made up, and readers go by resource labels.
 """
 
+import errno
 import json
+import logging
 import os
 import threading
 from collections.abc import Collection
@@ -18,6 +20,8 @@ from typing import Any
 from vertex_emulator.core.clock import Clock
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time
+
+logger = logging.getLogger(__name__)
 
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity
 SEVERITIES = {
@@ -49,12 +53,27 @@ class _Log:
     file: Path | None
     # Oldest first; None until they are read from the file.
     entries: list[Json] | None = field(default=None, repr=False)
+    # Whether the last entry could not be written to the file.
+    has_failed: bool = False
 
     def load(self) -> list[Json]:
         """The entries, to be appended to."""
         if self.entries is None:
             self.entries = _read_file(self.file) if self.file else []
         return self.entries
+
+    def write(self, line: str) -> None:
+        """Add a line to the file; without room for it, its entry is in memory only."""
+        if self.file is None:
+            return
+        try:
+            _append_line(self.file, line)
+        except OSError as error:
+            if not self.has_failed:
+                logger.error("Cannot write to %s: %s.", self.file, error.strerror)  # noqa: TRY400
+            self.has_failed = True
+        else:
+            self.has_failed = False
 
 
 class JobLogs:
@@ -189,8 +208,7 @@ class JobLogs:
                 "jsonPayload": {**payload, "levelname": severity, "attrs": {"tag": task}},
             }
             entries.append(entry)
-            if log.file:
-                _append_line(log.file, json.dumps(entry))
+            log.write(json.dumps(entry))
             self._lock.notify_all()
 
 
@@ -215,8 +233,15 @@ def parse_output(stream: str, line: str) -> tuple[str, Json]:
 
 def _append_line(file: Path, line: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
-        stream.write(line + "\n")
+    data = f"{line}\n".encode()
+    try:
+        written = os.write(descriptor, data)
+        if written < len(data):
+            # Without room for the whole line, none of it stays: the next one would continue it.
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def _read_file(file: Path) -> list[Json]:

@@ -92,6 +92,9 @@ def emulator(
     Point a client at the address that is printed when it is ready: the operator by
     AIPLATFORM_EMULATOR_HOST=HOST:PORT, gcloud by
     CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/.
+
+    SIGUSR1 takes Vertex AI down: it hangs up on every call, and jobs continue. SIGUSR2
+    brings it back.
     """
     stop = threading.Event()
     for number in (*ending_signals(), signal.SIGINT):
@@ -133,6 +136,9 @@ def emulator(
         raise click.ClickException(f"{exc}{holder} {cure}") from exc
     except DataDirError as exc:
         raise click.ClickException(str(exc)) from exc
+    # Only this thread plans anything by signal, and it holds no lock while it waits.
+    signal.signal(signal.SIGUSR1, lambda *_: vertex.go_down())
+    signal.signal(signal.SIGUSR2, lambda *_: vertex.come_back())
     try:
         click.echo(f"Vertex AI emulator listening on {vertex.url}")
         sys.stdout.flush()

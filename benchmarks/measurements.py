@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from benchmarks.container_requests import measure_container_requests
 from benchmarks.harness import Harness
 from benchmarks.imports import measure_imports
 from benchmarks.lags import measure_lags
@@ -15,6 +16,7 @@ from benchmarks.server_requests import measure_server_requests
 MEASUREMENTS: tuple[Measurement, ...] = (
     measure_imports,
     measure_launches,
+    measure_container_requests,
     measure_lags,
     measure_reads,
     measure_rounds,

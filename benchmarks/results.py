@@ -62,6 +62,11 @@ class Results:
         return Results({**self.measured, **newer.measured})
 
     @property
+    def missing(self) -> list[str]:
+        """The IDs of rows that have no figures."""
+        return [row.id for row in ROWS if row.id not in self.measured]
+
+    @property
     def machines(self) -> list[Machine]:
         """The machines, in the order of the rows."""
         return list(dict.fromkeys(each.machine for _, each in self.found()))
@@ -149,6 +154,7 @@ def render(results: Results) -> str:
         "",
         *format_table(results),
         "",
+        *format_missing(results.missing),
         "[Scale and quotas](../docs/explanation/scale.md) explains the figures.",
     ]
     return "\n".join(lines) + "\n"
@@ -162,6 +168,11 @@ def format_machines(machines: Sequence[Machine]) -> list[str]:
         f"- Machine {letter}: {machine.describe()}."
         for letter, machine in zip(ascii_uppercase, machines, strict=False)
     ]
+
+
+def format_missing(rows: Sequence[str]) -> list[str]:
+    """The rows without figures, if there are any."""
+    return [f"Not measured yet: {', '.join(f'`{row}`' for row in rows)}.", ""] if rows else []
 
 
 def format_table(results: Results) -> list[str]:

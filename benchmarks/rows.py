@@ -47,6 +47,14 @@ def near_floor() -> Target:
     )
 
 
+def more_than_floor(most: int) -> Target:
+    """No more than the operator that does nothing, or so many more."""
+    return Target(
+        f"at most {most} more than the floor" if most else "no more than the floor",
+        lambda each: each.floor is not None and each.ours <= each.floor + most,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row of the table."""

@@ -12,6 +12,10 @@ OPERATORS: tuple[Operator, ...] = ("builtin", "plugin")
 
 _DIGITS = 3
 
+Contender = Literal["builtin", "plugin", "floor"]
+CONTENDERS: tuple[Contender, ...] = (*OPERATORS, "floor")
+"""With the operator of `floor.py`."""
+
 Say = Callable[[str], None]
 """Is called with lines that tell a person what is going on."""
 

@@ -3,10 +3,11 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.samples import OPERATORS, Operator, Say
+from benchmarks.processes import ROOT
+from benchmarks.samples import OPERATORS, Contender, Say
 from vertex_emulator import Timings, VertexEmulator
 from zenml_vertex.local_stack.registration import StackPlan
 from zenml_vertex.local_stack.stack import LocalStack
@@ -14,6 +15,8 @@ from zenml_vertex.local_stack.start import start_local_stack
 
 # Of the stacks' step operators.
 PROJECT_OF_STACKS, REGION_OF_STACKS = StackPlan().project, StackPlan().region
+FLOOR = "floor"
+"""The name of the flavor, the component and the stack of `floor.py`."""
 PIPELINE = Path(__file__).parent / "pipelines" / "timed.py"
 
 
@@ -22,11 +25,11 @@ class Stacks:
     """A stack for each operator."""
 
     # The emulator of each is not used here.
-    stacks: Mapping[Operator, LocalStack]
+    stacks: Mapping[Contender, LocalStack]
     # For the files that steps wait for.
     folder: Path
 
-    def __getitem__(self, operator: Operator) -> LocalStack:
+    def __getitem__(self, operator: Contender) -> LocalStack:
         return self.stacks[operator]
 
 
@@ -35,12 +38,44 @@ def open_stacks(say: Say) -> Iterator[Stacks]:
     """Start a stack for each operator; both are stopped at the end."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        stacks: dict[Operator, LocalStack] = {}
+        stacks: dict[Contender, LocalStack] = {}
         for operator in OPERATORS:
             say(f"Starting a ZenML server with the step operator `{operator}`.")
             stack = start_local_stack(folder / operator, operator=operator)
             stacks[operator] = running.enter_context(stack)
+        stacks["floor"] = register_floor(stacks["builtin"])
         yield Stacks(stacks, folder)
+
+
+def register_floor(stack: LocalStack) -> LocalStack:
+    """Register a stack with the same components and the operator of `floor.py`.
+
+    Args:
+        stack: Whose components they are; the server is shared.
+    """
+    create, stack_id = stack.records.create, stack.environment["ZENML_ACTIVE_STACK_ID"]
+    create("/flavors", {
+        "name": FLOOR,
+        "type": "step_operator",
+        "source": "benchmarks.floor.FloorStepOperatorFlavor",
+        "config_schema": {"type": "object", "properties": {}},
+        "integration": "custom",
+        "is_custom": True,
+    })  # fmt: skip
+    component = {"name": FLOOR, "type": "step_operator", "flavor": FLOOR, "configuration": {}}
+    known = stack.records.fetch(f"/stacks/{stack_id}", {"hydrate": "true"})
+    members = {
+        kind: [each["id"] for each in components]
+        for kind, components in known["metadata"]["components"].items()
+    }
+    members["step_operator"] = [create("/components", component)["id"]]
+    floor = create("/stacks", {"name": FLOOR, "components": members})
+    variables = {
+        "ZENML_ACTIVE_STACK_ID": floor["id"],
+        "PYTHONPATH": str(ROOT),
+        "BENCH_STEP_OPERATOR": FLOOR,
+    }
+    return replace(stack, environment={**stack.environment, **variables})
 
 
 @contextmanager

@@ -26,13 +26,15 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 MACHINE = Machine(2, "a CPU", "3.11.7", "0.98.0", "2.7.0")
 
 
-def test_every_row_has_a_figure_and_every_figure_a_row() -> None:
-    """The committed figures are complete, and the committed table is rendered from them."""
+def test_every_row_has_a_figure_or_is_said_to_have_none() -> None:
+    """The committed table is rendered from the committed figures, and names rows without any."""
     assert len(BY_ID) == len(ROWS)
     results = load(FOLDER)
     assert results is not None
-    assert set(results.measured) == set(BY_ID)
-    assert (FOLDER / "RESULTS.md").read_text("utf-8") == render(results)
+    assert set(results.measured) | set(results.missing) == set(BY_ID)
+    table = (FOLDER / "RESULTS.md").read_text("utf-8")
+    assert table == render(results)
+    assert all(f"`{row}`" in table for row in BY_ID)
     assert (FOLDER / "results.json").read_text("utf-8") == results.to_json()
 
 
@@ -60,7 +62,6 @@ def test_the_results_do_not_identify_the_machine() -> None:
     [
         ("import_seconds", 2.0, 0.039, True),
         ("import_seconds", 2.0, 0.04, False),
-        ("launch_seconds", 4.0, 2.0, False),
         ("lag_seconds_45", 60.0, 0.99, True),
         ("lag_seconds_45", 60.0, 1.0, False),
         ("reads_per_minute_1", 3.8, 12.0, True),

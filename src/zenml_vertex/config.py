@@ -52,7 +52,7 @@ _JSON_CURE = (
     """'{"timeout": "3600s"}', and an object without quotes in YAML and in code."""
 )
 # 68 years. A number of thousands of digits could not be written into a job.
-_MAX_LINGERING_SECONDS = 2**31 - 1
+_MAX_SECONDS = 2**31 - 1
 
 
 class VertexStepOperatorSettings(BaseSettings):
@@ -147,9 +147,17 @@ class VertexStepOperatorSettings(BaseSettings):
     lingering_seconds: int = Field(
         default=300,
         ge=0,
-        le=_MAX_LINGERING_SECONDS,
+        le=_MAX_SECONDS,
         description="How long a job may keep running after its step has finished, in seconds, "
         "0 or more. A container that hangs is stopped after that.",
+    )
+    server_outage_seconds: int = Field(
+        default=1800,
+        ge=0,
+        le=_MAX_SECONDS,
+        description="How long a step waits in its container for a ZenML server that does not "
+        "respond, in seconds, 0 or more, before it fails and its result is lost. The job runs "
+        "meanwhile.",
     )
     environment_secrets: EnvironmentSecrets = Field(
         default="inline",
@@ -345,17 +353,18 @@ def _read_environment_secrets(value: Any) -> str | None:
     return str(value)
 
 
-def _read_lingering_seconds(value: Any) -> int | None:
+def _read_seconds(value: Any) -> int | None:
     seconds = read_integer(value)
     if seconds is not None and seconds < 0:
-        raise UnreadableValue(f"must be 0 to {_MAX_LINGERING_SECONDS}")
+        raise UnreadableValue(f"must be 0 to {_MAX_SECONDS}")
     return seconds
 
 
 # The settings that say nothing of the job, and how they are read.
 _READERS: Mapping[str, Reader] = {
     "on_client_exit": _read_client_exit,
-    "lingering_seconds": _read_lingering_seconds,
+    "lingering_seconds": _read_seconds,
+    "server_outage_seconds": _read_seconds,
     "environment_secrets": _read_environment_secrets,
     "project": read_string,
     "service_account_path": read_string,

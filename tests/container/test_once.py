@@ -1,7 +1,9 @@
 """A step's code runs once, in real containers of the emulator that start twice."""
 
 import re
+from pathlib import Path
 
+from tests.support.gate import Gate, Stop
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
@@ -27,6 +29,30 @@ STEP = """
 
     if __name__ == "__main__":
         once()
+"""
+OUTAGE = """
+    from typing import Annotated
+    from zenml import pipeline, step
+    from zenml.enums import ExecutionMode
+    from zenml_vertex import VertexStepOperatorSettings
+
+    hasty = VertexStepOperatorSettings(server_outage_seconds=0)
+
+    @step(step_operator="vertex", enable_cache=False)
+    def waits() -> Annotated[int, "of_waits"]:
+        return 1
+
+    @step(step_operator="vertex", settings={"step_operator": hasty}, enable_cache=False)
+    def gives_up() -> Annotated[int, "of_gives_up"]:
+        return 2
+
+    @pipeline(execution_mode=ExecutionMode.CONTINUE_ON_FAILURE)
+    def outage():
+        waits()
+        gives_up()
+
+    if __name__ == "__main__":
+        outage()
 """
 
 
@@ -76,3 +102,22 @@ def test_a_container_that_hangs_after_its_step_ends_itself(
     name = str(completed.run.step("leaves_a_thread").job_name)
     assert re.search(r"the step completed( after .* s)?; not waiting until", completed.output)
     assert local_stack.jobs.wait_until_terminal(name, 60)["state"] == "JOB_STATE_SUCCEEDED"
+
+
+def test_a_step_waits_for_the_server_as_long_as_its_job_says(
+    local_stack: LocalStack, run_pipeline: RunPipeline, tmp_path: Path
+) -> None:
+    """A container reports when the server is back, or says that it was not back in time."""
+    refusals = [
+        Stop("POST", "/artifact", "of_waits", status=503),
+        Stop("POST", "/artifact", "of_gives_up", status=503, once=False),
+    ]
+    with Gate(local_stack.zenml_url, *refusals) as gate:
+        through = {"ZENML_STORE_URL": f"http://{gate.host}", "ZENML_CONFIG_PATH": str(tmp_path)}
+        run = run_pipeline(OUTAGE, environment=through).run
+    assert run.step("waits").status == "completed"
+    log = "\n".join(_read_log(local_stack, str(run.step("waits").job_name)))
+    assert "The ZenML server does not respond (status 503)" in log
+    assert "The ZenML server responds again" in log
+    assert run.step("gives_up").status == "failed"
+    assert "the ZenML server did not respond" in str(run.step("gives_up").error)

@@ -106,7 +106,7 @@ def test_both_spellings_and_both_enums_are_read() -> None:
 
 
 def test_defaults_and_output_fields_are_left_out() -> None:
-    """Unset values, nulls and output-only fields are left out."""
+    """Unset values, nulls and output-only fields are left out; the text `0` is a value."""
     job = {
         "name": "mine",
         "state": "JOB_STATE_FAILED",
@@ -116,13 +116,21 @@ def test_defaults_and_output_fields_are_left_out() -> None:
             "network": "",
             "enableWebAccess": False,
             "tensorboard": None,
-            "workerPoolSpecs": [{"machineSpec": {"acceleratorType": 0}, "replicaCount": 0}, {}],
+            "workerPoolSpecs": [
+                {"machineSpec": {"acceleratorType": 0}, "replicaCount": "0"},
+                {"containerSpec": {"env": [{"name": "ZERO", "value": "0"}]}},
+            ],
         },
         "encryptionSpec": {},
     }
     assert read_custom_job(job) == {
         "displayName": "x",
-        "jobSpec": {"workerPoolSpecs": [{"machineSpec": {}}, {}]},
+        "jobSpec": {
+            "workerPoolSpecs": [
+                {"machineSpec": {}},
+                {"containerSpec": {"env": [{"name": "ZERO", "value": "0"}]}},
+            ]
+        },
         "encryptionSpec": {},
     }
 

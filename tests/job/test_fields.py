@@ -15,6 +15,7 @@ from zenml_vertex.job.readers import read_names
 OPERATOR_SETTINGS = {
     "on_client_exit",
     "lingering_seconds",
+    "server_outage_seconds",
     "environment_secrets",
     "additional_training_job_args",
     "project",

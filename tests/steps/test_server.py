@@ -1,10 +1,15 @@
 """Why the ZenML server does not do what is asked, in words that can be shown."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
+from urllib3.exceptions import ProtocolError
 from zenml.exceptions import AuthorizationException
+from zenml.zen_stores.rest_zen_store import RestZenStore
 
 from zenml_vertex.errors import ServerUnreachable
-from zenml_vertex.steps.server import server_errors
+from zenml_vertex.steps.server import server_errors, shorten_pauses
 
 
 def test_what_the_server_says_can_be_shown() -> None:
@@ -14,3 +19,17 @@ def test_what_the_server_says_can_be_shown() -> None:
         raise AuthorizationException(said)
     assert "allow this: Not allowed for Bearer ***. `zenml status` shows" in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_a_client_notices_soon_that_its_server_is_back() -> None:
+    """ZenML's client slept for up to two minutes between two tries, after eight errors in a row."""
+    config = SimpleNamespace(verify_ssl=True, connection_pool_size=1)
+    store = SimpleNamespace(_session_lock=threading.RLock(), _session=None, config=config)
+    with vars(RestZenStore)["session"].fget(store) as session:
+        shorten_pauses(session)
+        retries = session.get_adapter("https://zenml.example.com").max_retries
+    pauses = []
+    for _ in range(8):
+        retries = retries.increment("GET", "/", error=ProtocolError("silent"))
+        pauses.append(retries.get_backoff_time())
+    assert max(pauses) == 10.0

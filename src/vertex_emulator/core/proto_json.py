@@ -264,4 +264,7 @@ def _is_default(value: Any, field: Field) -> bool:
         return value is None
     if isinstance(field.type, Enum) and not field.repeated:
         return value is None or field.type.numbers.get(value) == 0
-    return value in (None, "", "0", 0, [], {})
+    if value == "0":
+        # JSON has 64-bit integers as text.
+        return field.type == "int64"
+    return value in (None, "", 0, [], {})

@@ -30,6 +30,7 @@ from zenml_vertex.container.artifact_store_claim import open_claim
 from zenml_vertex.container.claim import StepClaim
 from zenml_vertex.container.exit_timer import end_process_later
 from zenml_vertex.container.finish_note import RUN_VARIABLE, leave_note
+from zenml_vertex.container.server_outages import outlast_outages
 from zenml_vertex.job.identity import Replica
 from zenml_vertex.job.step_status import interpret_status
 
@@ -70,6 +71,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         Either way the container exits with status 0: the ZenML server has the result of the
         step.
         """
+        outlast_outages(SystemClock())
         with self._renewing, suppress(_LeftToAnotherContainerError):
             self._run_and_exit()
 

@@ -29,6 +29,7 @@ Category = Literal[
     "project",  # its ID, or an API that is not enabled
     "python",  # versions of Python that do not fit together
     "quota",
+    "server",  # the ZenML server did not respond
     "stockout",  # no free machine
     "timeout",  # of the job, reached
     "unknown",
@@ -98,6 +99,14 @@ _READ_LOG = "look at the last lines of its log; a native library is the usual su
 
 # Of several that show, the first one is named.
 CAUSES = (
+    Cause(
+        category="server",
+        source=Source.LOG,
+        pattern=_match(r"The ZenML server has not responded for"),
+        what="could not report its step's result: the ZenML server did not respond.",
+        cure="see that the server is up, and run the step again. The setting "
+        "`server_outage_seconds` is how long a step waits for the server.",
+    ),
     Cause(
         category="image",
         source=Source.LOG,

@@ -7,6 +7,7 @@ from zenml_vertex import __version__
 from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
 from zenml_vertex.container.finish_note import RUN_VARIABLE
 from zenml_vertex.container.secret_environment import SECRET_VARIABLE
+from zenml_vertex.container.server_outages import OUTAGE_VARIABLE
 from zenml_vertex.job.environment import build_environment
 from zenml_vertex.job.identity import (
     ATTEMPT_VARIABLE,
@@ -66,6 +67,7 @@ def build_step_job(
         ATTEMPT_VARIABLE: str(attempt.number),
         RUN_VARIABLE: str(info.run_id),
         LINGERING_VARIABLE: str(findings.settings.lingering_seconds),
+        OUTAGE_VARIABLE: str(findings.settings.server_outage_seconds),
     }
     environment = build_environment(findings.job, environment, own)
     if secret.is_used:

@@ -147,7 +147,7 @@ def test_orphans_are_listed_and_cancelled(
         rf"Job {orphaned['id']} {place} has ended as CANCELLED \d.* ago, at 20.* UTC\.", output
     ), output
     for job_id in ("404", "my-job"):
-        assert re.search(rf"There is no job {job_id} {place}\.", output), output
+        assert re.search(rf"There is no job {job_id} {place}[.,]", output), output
 
 
 def test_cancel_requires_jobs_to_be_named(local_stack: LocalStack, folder: Path) -> None:

@@ -77,9 +77,8 @@ def cancel(
         if not chosen and not secrets:
             click.echo(f"No orphans in {places.described}.")
             return
-        several = len(places.connections) > 1
         for at, listed in chosen:
-            click.echo(describe(listed, place=at.parent if several else ""))
+            click.echo(describe(listed, place=places.name_other(at)))
         for _, orphan in secrets:
             click.echo(describe_secret(orphan))
         read_by = {

@@ -24,9 +24,8 @@ def list_jobs(
         secrets = places.find_orphan_secrets() if orphans else ()
     has_orphans = any(job.reason for _, job in inspected) or bool(secrets)
     shown = [(at, job) for at, job in inspected if not orphans or job.reason]
-    several = len(places.connections) > 1
     for at, job in shown:
-        click.echo(describe(job, place=at.parent if several else ""))
+        click.echo(describe(job, place=places.name_other(at)))
     for _, secret in secrets:
         click.echo(describe_secret(secret))
     if not shown and not secrets:

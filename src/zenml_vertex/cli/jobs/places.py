@@ -61,6 +61,7 @@ class Places:
         from zenml_vertex.cli.step_operators import load_step_operator
 
         self.operator: VertexStepOperator = load_step_operator(where.step_operator)
+        self._own = ""
         self.connections = list(self._connect(where, names))
 
     @property
@@ -70,6 +71,10 @@ class Places:
         most = 4
         more = f" and {len(parents) - most} more places" if len(parents) > most else ""
         return ", ".join(parents[:most]) + more
+
+    def name_other(self, connection: "Connection") -> str:
+        """The project and region of a job; nothing if they are the step operator's."""
+        return "" if connection.parent == self._own else connection.parent
 
     def inspect(self) -> "Sequence[tuple[Connection, InspectedJob]]":
         """The live jobs of this ZenML server, each once, with who follows it.
@@ -126,7 +131,7 @@ class Places:
             if not is_region(region):
                 raise click.BadParameter(f"`{region}` is not a region.", param_hint="--region")
         own = self.operator.connect(project=where.project)
-        asked = {own.parent}
+        self._own = own.parent
         if where.all_regions or where.regions:
             regions = load_catalogue().regions if where.all_regions else where.regions
             parents = {f"projects/{own.identity.project}/locations/{name}" for name in regions}
@@ -142,7 +147,7 @@ class Places:
                 continue
         if own.parent in parents and (where.all_regions or where.regions):
             yield own
-        for parent in sorted(parents - asked):
+        for parent in sorted(parents - {own.parent}):
             _, project, _, region = parent.split("/")
             with self._tolerated(parent):
                 yield self.operator.connect(project=project, region=region)

@@ -45,6 +45,7 @@ def pytest_configure() -> None:
 _SLOW = (
     "tests/containers/test_image_demo.py",
     "tests/steps/test_interruptions.py",
+    "tests/cli/test_dead_clients.py",
     "tests/steps/test_clients_that_leave.py",
     "tests/local_stack/test_long_jobs.py",
     "tests/steps/test_endings.py",
@@ -57,7 +58,6 @@ _SLOW = (
     "tests/docs/test_tutorial.py",
     "tests/docs/test_documented_page.py",
     "tests/local_stack/test_demo.py",
-    "tests/cli/test_dead_clients.py",
     "tests/cli/test_jobs.py",
     "tests/cli/test_zenml_commands.py",
     "tests/cli/test_shells.py",

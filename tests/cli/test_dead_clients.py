@@ -55,8 +55,12 @@ PIPELINES = """
     def command():
         copies()
 
+    @pipeline(dynamic=True, depends_on=[trains], enable_cache=False)
+    def dynamic():
+        evaluates(trains(gate))
+
     if __name__ == "__main__":
-        {"function": function, "command": command}[sys.argv[1]]()
+        {"function": function, "command": command, "dynamic": dynamic}[sys.argv[1]]()
 """
 
 
@@ -160,7 +164,7 @@ def test_what_killed_clients_leave_is_found_followed_and_ended(
         uncreated = _kill(started)
     function = start_pipeline(PIPELINES, "function", str(first))
     command = start_pipeline(PIPELINES, "command", str(second))
-    reports = start_pipeline(PIPELINES, "function", str(second))
+    reports = start_pipeline(PIPELINES, "dynamic", str(second))
     function.wait_for_line(r"\(job \d+\): RUNNING")
     command.wait_for_line(r"\(job \d+\): RUNNING")
     reports.wait_for_line(r"\(job \d+\): RUNNING")

@@ -21,6 +21,7 @@ from zenml_vertex.following.clients import (
     sign,
     sign_off,
 )
+from zenml_vertex.following.metadata import JOB_NAME_KEY
 from zenml_vertex.following.orphans import explain_orphan
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.processes import Process, find_this_process
@@ -118,6 +119,22 @@ def test_a_job_is_signed_with_its_intent() -> None:
     lease = Lease.read(world.recorded[CLIENT_KEY])
     assert lease is not None
     assert (lease.process, lease.process.has_ended()) == (find_this_process(), False)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_who_submits_a_step_run_again_signs_its_job(is_named: bool) -> None:
+    """A job that another process takes over was an orphan as soon as the first process was gone."""
+    world = Submitted()
+    world.submit()
+    dead = _lease(replace(find_this_process(), client_id="first", started="1")).to_metadata()
+    recorded = {**world.recorded, CLIENT_KEY: dead}
+    world.step_runs.metadata["6a1f"][CLIENT_KEY] = dead
+    if not is_named:
+        del recorded[JOB_NAME_KEY]
+    submission = world.open()
+    submission.sign = sign
+    submission.submit(dict, recorded)
+    assert find_following(world.recorded, {}, NOW).absence is None
 
 
 def test_polls_renew_the_lease_seldom() -> None:

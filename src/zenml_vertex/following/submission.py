@@ -7,6 +7,7 @@ jobs are searched by these labels before anything is created again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -100,6 +101,10 @@ class Submission:
             ServerUnreachable: If the ZenML server cannot be asked, or written to.
         """
         if known := self._find_recorded(recorded):
+            if signed := self.sign():
+                # Another process has signed it. Without this, the job seems to be its own still.
+                with suppress(VertexStepOperatorError):
+                    self._record(signed)
             return known
         try:
             found = self._search() if is_submitted_here(recorded) else None
@@ -110,7 +115,8 @@ class Submission:
                     before_create()
                 found = self._create(job)
             name = self._read_name(found)
-            self._record(build_job_metadata(name))
+            signed = self.sign() if is_submitted_here(recorded) else {}
+            self._record({**build_job_metadata(name), **signed})
         except BaseException as error:
             self._abandon(error)
             raise

@@ -55,6 +55,9 @@ class BuiltinSubject:
         config = VertexStepOperatorConfig(region=REGION, project=PROJECT)
         return VertexStepOperator(**build_component(config))
 
+    def attach(self, operator: Any, process: Process, client: Any, *, waits: bool) -> None:
+        """ZenML's operator offers nothing of the kind."""
+
     def sweep(self, operator: Any, process: Process, world: World) -> None:
         """ZenML's operator offers nothing of the kind."""
 

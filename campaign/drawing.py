@@ -68,7 +68,9 @@ _STEPS: dict[StepKind, int] = {
     "command": 10,
     "bad command": 4,
 }
-_SEQUELS: tuple[Sequel, ...] = ("resume", "submit", "sweep step", "sweep run")
+_SEQUELS: tuple[Sequel, ...] = (
+    "resume", "submit", "attach", "attach", "settle", "sweep step", "sweep run",
+)  # fmt: skip
 # One trial in so many is cut off at a given boundary, and meets little else, so that each
 # boundary gets its turn.
 _DIRECTED = 5

@@ -71,7 +71,7 @@ class Launcher:
             self._call("submit", self.submit, step_run)
             try:
                 status: ExecutionStatus = self._call("wait", self.operator.wait, step_run)
-                self._note_returned(status)
+                self.note_returned(status)
                 self._finalize(status, step_run)
             finally:
                 self._clean_up(step_run)
@@ -135,7 +135,7 @@ class Launcher:
         if infra is None and status in _ACTIVE:
             return False
         if infra is not None:
-            self._note_returned(infra)
+            self.note_returned(infra)
         if status == ExecutionStatus.STOPPING:
             self._publish(ExecutionStatus.STOPPED)
         elif infra in (ExecutionStatus.FAILED, ExecutionStatus.STOPPED) and status in _ACTIVE:
@@ -147,7 +147,8 @@ class Launcher:
         self._clean_up(step_run)
         return True
 
-    def _note_returned(self, status: ExecutionStatus) -> None:
+    def note_returned(self, status: ExecutionStatus) -> None:
+        """Record the status that the operator has returned at the end of a step."""
         self.returned.append(status.value)
         self.returned_at = self.process.time()
 

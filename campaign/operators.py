@@ -14,13 +14,17 @@ from zenml.models import StepRunResponse
 from campaign.process import Process
 from campaign.trial import Trial
 from campaign.world import World
-from campaign.zenml_server import RUN_ID
+from campaign.zenml_server import RUN_ID, STEP_RUN_ID
 from zenml_vertex.config import VertexStepOperatorConfig
+from zenml_vertex.following.clients import find_following, read_time
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
 from zenml_vertex.following.progress import StepLog
+from zenml_vertex.steps.attaching import Attachment
 from zenml_vertex.steps.connections import ConnectionPool
+from zenml_vertex.steps.open_steps import OpenStep, settle
 from zenml_vertex.steps.operator import VertexStepOperator
+from zenml_vertex.steps.server import server_errors
 
 PROJECT = "my-project"
 REGION = "europe-west4"
@@ -42,6 +46,20 @@ class Subject(Protocol):
 
     def build(self, process: Process, trial: Trial, world: World, key_file: Path) -> Any:
         """A step operator in a process of its own."""
+        ...
+
+    def attach(self, operator: Any, process: Process, client: Any, *, waits: bool) -> str | None:
+        """End the step run of a client that was killed, by the means that the operator offers.
+
+        Args:
+            operator: The step operator in a process of its own.
+            process: The process.
+            client: ZenML's client in it.
+            waits: Whether to follow the job until it has ended, or to look once.
+
+        Returns:
+            The step's status; None if it has not ended.
+        """
         ...
 
     def sweep(self, operator: Any, process: Process, world: World) -> None:
@@ -70,6 +88,21 @@ class PluginSubject:
         pool = ConnectionPool(process, run_in_background=process.background.append)
         return VertexStepOperator(**build_component(config), clock=process, pool=pool)
 
+    def attach(
+        self, operator: VertexStepOperator, process: Process, client: Any, *, waits: bool
+    ) -> str | None:
+        """What `zenml-vertex jobs attach` or `settle` does."""
+        process.phase = "attach"
+        step = _find_open(client)
+        if step.is_awaited:
+            return None
+        if not waits:
+            return settle(operator, step)
+        for _, status in Attachment(operator, process).follow([step]):
+            # The job is looked after in the background.
+            return status
+        return None
+
     def sweep(self, operator: VertexStepOperator, process: Process, world: World) -> None:
         """What `zenml-vertex jobs cancel --orphans --yes` does."""
         process.phase = "sweep"
@@ -78,6 +111,13 @@ class PluginSubject:
         live = list_live_jobs(connection.jobs, connection.parent, step_runs.server_id)
         for orphan in list(find_orphans(live, step_runs, world.now())):
             cancel_and_verify(connection.jobs, StepLog(orphan.step).of(orphan.name), process)
+
+
+def _find_open(client: Any) -> OpenStep:
+    with server_errors():
+        step_run, run = client.get_run_step(STEP_RUN_ID), client.get_pipeline_run(RUN_ID)
+    following = find_following(step_run.run_metadata, run.run_metadata, read_time())
+    return OpenStep(step_run, run, following)
 
 
 def build_component(config: Any) -> dict[str, Any]:

@@ -134,12 +134,19 @@ def judge(record: TrialRecord) -> Verdict:
     """Judge a trial."""
     return Verdict(
         jobs=len(record.jobs),
-        duplicates=max(0, len(record.jobs) - 1),
+        duplicates=max(0, len(record.jobs) - 1 - _count_replaced(record)),
         leaked=len(record.leaked),
         wrong="" if record.is_endless else explain_wrong_status(record),
         endless=record.is_endless,
         lateness=measure_lateness(record),
     )
+
+
+def _count_replaced(record: TrialRecord) -> int:
+    """How many jobs somebody deleted before the step run was submitted once more."""
+    if not record.was_killed or record.trial.sequel != "submit":
+        return 0
+    return sum(job.is_deleted for job in record.jobs)
 
 
 def measure_lateness(record: TrialRecord) -> float | None:

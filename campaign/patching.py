@@ -139,6 +139,7 @@ def _find_importers_of_client() -> list[ModuleType]:
         "zenml.client",
         "zenml.orchestrators.publish_utils",
         "zenml.step_operators.base_step_operator",
+        "zenml_vertex.steps.open_steps",
         "zenml_vertex.steps.records",
     )
     return [sys.modules[name] for name in names if name in sys.modules]

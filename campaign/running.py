@@ -30,6 +30,13 @@ from campaign.world import World
 from campaign.zenml_server import ZenMLClient, ZenMLServer
 from vertex_emulator import Job
 from vertex_emulator.faults import ListLag
+from zenml_vertex.errors import (
+    CredentialsError,
+    PermissionDenied,
+    QuotaExceeded,
+    ServerUnreachable,
+    ServiceUnavailable,
+)
 from zenml_vertex.following.submission import LEAVING_SECONDS
 
 # A late effect has happened by then, and a job has been torn down.
@@ -42,6 +49,16 @@ _LONG_SECONDS = 6 * 60 * 60.0
 _SWEEPS = 4
 _MOST_SWEEPS = 12
 _BETWEEN_SWEEPS_SECONDS = 400.0
+_PASSING = {
+    kind.__name__
+    for kind in (
+        CredentialsError,
+        PermissionDenied,
+        QuotaExceeded,
+        ServerUnreachable,
+        ServiceUnavailable,
+    )
+}
 _OPEN = (ExecutionStatus.PROVISIONING, ExecutionStatus.RUNNING)
 
 
@@ -187,12 +204,41 @@ class TrialRun:
         if self._server.status in _OPEN and self._trial.sequel == "resume":
             return self._run_process(lambda launcher: launcher.monitor(self._server.read()))
         self._has_no_successor = True
+        if self._trial.sequel in {"attach", "settle"}:
+            return self._attach()
         if self._trial.sequel == "sweep run":
             self._server.run_status = ExecutionStatus.FAILED
         elif not self._server.status.is_finished:
             with suppress(IllegalOperationError):
                 self._server.write("user", ExecutionStatus.FAILED)
         return True
+
+    def _attach(self) -> bool:
+        """Let somebody end the step run, again after an error; whether it is still open."""
+        for _ in range(_MOST_SWEEPS):
+            if self._server.status.is_finished:
+                break
+            self._run_process(self._attach_once)
+            if not self._returned:
+                self._world.sleep(_BETWEEN_SWEEPS_SECONDS)
+        if self._error in _PASSING:
+            # The command says so, and somebody repeats it if a step is still open.
+            self._error = None
+        if self._trial.sequel == "settle":
+            # It looks as seldom as somebody runs it.
+            self._returned_at = None
+        # The job of a step that had reported its end is left to those who sweep.
+        return self._returned is None
+
+    def _attach_once(self, launcher: Launcher) -> None:
+        status = self._subject.attach(
+            launcher.operator,
+            launcher.process,
+            launcher.client,
+            waits=self._trial.sequel == "attach",
+        )
+        if status:
+            launcher.note_returned(ExecutionStatus(status))
 
     def _check_aftermath(self, *, is_abandoned: bool) -> None:
         """Find the jobs that run on although nobody will cancel them."""

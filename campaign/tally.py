@@ -82,7 +82,9 @@ class Tally:
         """The boundaries that were crossed and are missing in the lists of boundaries."""
         every = {name for names in KILLABLE.values() for name in names}
         return sorted(
-            name for name in self.crossed - every if not name.startswith(("start", "sweep"))
+            name
+            for name in self.crossed - every
+            if not name.startswith(("start", "sweep", "attach"))
         )
 
     def find_lateness(self, share: float) -> float:

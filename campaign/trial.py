@@ -171,11 +171,13 @@ class RunStops:
 
 Hazard = VertexHazard | ServerOutage | ServerHazard | Cut | EmulatorCrash | SiblingFails | RunStops
 
-Sequel = Literal["resume", "submit", "sweep step", "sweep run"]
+Sequel = Literal["resume", "submit", "attach", "settle", "sweep step", "sweep run"]
 """What comes after a SIGKILL.
 
 `resume`: another process continues to monitor the step run, as the dynamic runner does.
-`submit`: another process submits it again. `sweep step`: the step run is ended on the
+`submit`: another process submits it again. `attach`: somebody runs `zenml-vertex jobs attach`
+as soon as that takes the client for dead. `settle`: the same with `zenml-vertex jobs settle`,
+until the job is over. `sweep step`: the step run is ended on the
 ZenML server, and `zenml-vertex jobs cancel --orphans` is run. `sweep run`: the same, but
 only the pipeline run is ended.
 """

@@ -100,7 +100,7 @@ class ZenMLServer:
                 status=self.status,
                 version=1,
                 is_retriable=False,
-                created=now,
+                created=self.begin.replace(tzinfo=None),
                 updated=now,
                 end_time=self.end_time,
                 project_id=_PROJECT_ID,

@@ -12,7 +12,7 @@ from campaign.campaign import TRIALS_PER_CROWD, Run, Runner, run_campaign, run_c
 from campaign.drawing import draw_trial
 from campaign.oracle import Verdict, judge
 from campaign.tally import render_failure, render_summary
-from campaign.trial import Cut, Hazard, ServerOutage, Step, Trial, VertexHazard
+from campaign.trial import Cut, Hazard, Sequel, ServerOutage, Step, Trial, VertexHazard
 from vertex_emulator.faults import (
     AnswerLost,
     Deleted,
@@ -26,7 +26,7 @@ from zenml_vertex.following import submission, watcher
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.submission import Submission
-from zenml_vertex.steps import operator
+from zenml_vertex.steps import attaching, open_steps, operator
 
 _ROOT = Path(__file__).resolve().parents[2]
 # The clients of killed processes never close their connections.
@@ -161,6 +161,22 @@ def test_a_client_that_waits_forever_is_caught(run: Run, monkeypatch: pytest.Mon
     assert judge(run(deleted)).is_right
     monkeypatch.setattr(JobFollower, "note_failure", lambda *_: None)
     assert judge(run(deleted)).endless
+
+
+@pytest.mark.parametrize("sequel", ["attach", "settle"])
+def test_a_step_that_is_never_ended_for_its_dead_client_is_caught(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sequel: Sequel
+) -> None:
+    """A killed client's command step is ended by whoever attaches or settles, or is reported."""
+    killed = _trial(
+        Cut("SIGKILL", "wait: clock.sleep after"), step=Step("command", 900.0), sequel=sequel
+    )
+    record = run(killed)
+    assert judge(record).is_right
+    assert (record.was_killed, record.status) == (True, "completed")
+    for module in (attaching, open_steps):
+        monkeypatch.setattr(module, "close", lambda _, __, status: status)
+    assert judge(run(killed)).wrong == "the step run is still running"
 
 
 def test_a_client_that_looks_seldom_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

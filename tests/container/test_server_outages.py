@@ -38,6 +38,11 @@ class Server:
                     self.end_headers()
                 self.close_connection = True
 
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -107,6 +112,38 @@ def test_a_server_that_stays_away_is_given_up_once(session: requests.Session) ->
     assert "could not report its step's result" in found.what
     assert "30 min" in found.why
     assert "`server_outage_seconds`" in found.cure
+
+
+def test_a_report_is_given_up_while_a_heartbeat_gets_answers(session: requests.Session) -> None:
+    """Answers to another thread do not make the report wait for longer than the setting."""
+    server = Server(*[503] * 1000)
+    beats: list[int] = []
+
+    def beat() -> None:
+        with requests.Session() as another:
+            another.trust_env = False
+            another.mount("http://", adapter)
+            beats.append(another.get(server.url).status_code)
+
+    class BeatingClock(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            thread = threading.Thread(target=beat, daemon=True)
+            thread.start()
+            thread.join(10)
+
+    clock = BeatingClock()
+    adapter = PatientAdapter(Outage(clock, 60.0))
+    session.mount("http://", adapter)
+    session.trust_env = False
+    began = clock.monotonic()
+    try:
+        with pytest.raises(ServerOutageError):
+            session.put(server.url, data=b"result")
+    finally:
+        server.close()
+    assert clock.monotonic() - began == 60.0
+    assert beats == [200] * len(clock.sleeps)
 
 
 def test_another_answer_is_left_to_zenml(session: requests.Session) -> None:

@@ -32,8 +32,17 @@ class ServerOutageError(NoConnection):
     """The ZenML server has not responded for as long as the step may wait for it."""
 
 
+class _ThreadsOutage(threading.local):
+    """What one thread has seen of the server."""
+
+    since: float | None = None
+    pause = _FIRST_PAUSE_SECONDS
+
+
 class Outage:
-    """The times in which the server does not respond; one patience for all requests of each.
+    """The times in which the server does not respond, of each thread.
+
+    A report is given up in time though a heartbeat, in a thread of its own, gets answers meanwhile.
 
     Args:
         clock: Where time comes from.
@@ -43,10 +52,7 @@ class Outage:
     def __init__(self, clock: Clock, patience: float) -> None:
         self._clock = clock
         self._patience = patience
-        self._since: float | None = None
-        self._pause = _FIRST_PAUSE_SECONDS
-        # The step's heartbeat has a thread of its own.
-        self._lock = threading.Lock()
+        self._own = _ThreadsOutage()
 
     def wait(self, reason: str) -> None:
         """Sleep until the next try.
@@ -57,33 +63,31 @@ class Outage:
         Raises:
             ServerOutageError: If the patience is spent.
         """
-        with self._lock:
-            now = self._clock.monotonic()
-            if self._since is None:
-                self._since, self._pause = now, _FIRST_PAUSE_SECONDS
-                logger.warning(
-                    "The ZenML server does not respond (%s). Trying again for up to %s "
-                    "(`server_outage_seconds`).",
-                    reason,
-                    format_duration(self._patience),
-                )
-            left = self._since + self._patience - now
-            if left <= 0:
-                raise ServerOutageError(
-                    f"The ZenML server has not responded for {format_duration(now - self._since)} "
-                    f"({reason}), and the step could not report to it."
-                )
-            pause = min(self._pause, left)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+        own, now = self._own, self._clock.monotonic()
+        if own.since is None:
+            own.since, own.pause = now, _FIRST_PAUSE_SECONDS
+            logger.warning(
+                "The ZenML server does not respond (%s). Trying again for up to %s "
+                "(`server_outage_seconds`).",
+                reason,
+                format_duration(self._patience),
+            )
+        left = own.since + self._patience - now
+        if left <= 0:
+            raise ServerOutageError(
+                f"The ZenML server has not responded for {format_duration(now - own.since)} "
+                f"({reason}), and the step could not report to it."
+            )
+        pause = min(own.pause, left)
+        own.pause = min(2 * own.pause, _LONGEST_PAUSE_SECONDS)
         self._clock.sleep(pause)
 
     def end(self) -> None:
         """The server has responded."""
-        with self._lock:
-            if self._since is not None:
-                lasted = format_duration(self._clock.monotonic() - self._since)
-                logger.warning("The ZenML server responds again, after %s.", lasted)
-            self._since = None
+        if self._own.since is not None:
+            lasted = format_duration(self._clock.monotonic() - self._own.since)
+            logger.warning("The ZenML server responds again, after %s.", lasted)
+        self._own.since = None
 
 
 class PatientAdapter(HTTPAdapter):

@@ -56,6 +56,10 @@ class SilentStepRuns:
         del step_run_id
         return "running"
 
+    def read_metadata(self, step_run_id: str) -> Mapping[str, object]:
+        del step_run_id
+        return {}
+
     def read_raised(self, step_run_id: str) -> None:
         raise NotImplementedError(step_run_id)
 

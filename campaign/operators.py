@@ -85,7 +85,12 @@ class PluginSubject:
             # An emulator that the variable names gets no credentials.
             api_endpoint=world.url if trial.has_key else None,
         )
-        pool = ConnectionPool(process, run_in_background=process.background.append)
+        pool = ConnectionPool(
+            process,
+            run_in_background=process.background.append,
+            # The end of a simulated process is not that of this one.
+            run_at_exit=lambda _: None,
+        )
         return VertexStepOperator(**build_component(config), clock=process, pool=pool)
 
     def attach(

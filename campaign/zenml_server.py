@@ -232,7 +232,13 @@ class ZenMLClient:
         (resource,) = resources
         is_of_step = resource.type == MetadataResourceTypes.STEP_RUN
         kept = self._server.metadata if is_of_step else self._server.run_metadata
-        self._serve("create_run_metadata", lambda: kept.update(metadata))
+        joined = {
+            key: {**kept[key], **value}
+            if isinstance(kept.get(key), dict) and isinstance(value, dict)
+            else value
+            for key, value in metadata.items()
+        }
+        self._serve("create_run_metadata", lambda: kept.update(joined))
 
     def update_run_step(self, step_run_id: UUID, step_run_update: Any) -> StepRunResponse:
         """Change the step run's status."""

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.cli import main
 from zenml_vertex.errors import PermissionDenied, RequestRejected
-from zenml_vertex.following.clients import CLIENT_KEY, Lease, read_time
+from zenml_vertex.following.clients import Lease, read_time
+from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL
 from zenml_vertex.job.request import JobJson

@@ -13,7 +13,6 @@ from tests.support.fakes import InMemoryStepRuns
 from tests.support.worlds import RUN, STEP, Submitted, Watched
 from zenml_vertex.errors import ServerUnreachable
 from zenml_vertex.following.clients import (
-    CLIENT_KEY,
     LEASE_PREFIX,
     Lease,
     LeaseKeeper,
@@ -21,7 +20,7 @@ from zenml_vertex.following.clients import (
     sign,
     sign_off,
 )
-from zenml_vertex.following.metadata import JOB_NAME_KEY
+from zenml_vertex.following.metadata import CLIENT_KEY, JOB_NAME_KEY
 from zenml_vertex.following.orphans import explain_orphan
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.processes import Process, find_this_process

@@ -9,7 +9,8 @@ import pytest
 from tests.support.fakes import InMemoryStepRuns, ManualClock
 from tests.support.worlds import STEP, Watched
 from zenml_vertex.errors import ServerUnreachable
-from zenml_vertex.following.clients import CLIENT_KEY, Following, Lease
+from zenml_vertex.following.clients import Following, Lease
+from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.steps import attaching
 from zenml_vertex.steps.attaching import Attachment

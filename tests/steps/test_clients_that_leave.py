@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.support.pipelines import StartPipeline, run_python
+from tests.support.pipelines import StartPipeline, find_jobs, run_python
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
@@ -75,6 +75,39 @@ while (status := operator.get_status(step_run).value) != sys.argv[2]:
 print("status:", status)
 """
 
+# The same step run is submitted on two threads at once, which share nothing but the server.
+TWICE = """
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+    from zenml import pipeline, step
+    from zenml_vertex.steps.operator import VertexStepOperator
+
+    submit = VertexStepOperator.submit
+    barrier = threading.Barrier(2)
+
+    def submit_twice(operator, **arguments):
+        def start():
+            barrier.wait()
+            submit(operator, **arguments)
+
+        with ThreadPoolExecutor() as pool:
+            for started in [pool.submit(start), pool.submit(start)]:
+                started.result()
+
+    VertexStepOperator.submit = submit_twice
+
+    @step(step_operator="vertex", enable_cache=False)
+    def once() -> None:
+        pass
+
+    @pipeline
+    def twice():
+        once()
+
+    if __name__ == "__main__":
+        twice()
+"""
+
 
 def _start(start_pipeline: StartPipeline, on_client_exit: str) -> tuple[PipelineProcess, str]:
     process = start_pipeline(SLEEPER, environment={"ON_CLIENT_EXIT": on_client_exit})
@@ -140,3 +173,12 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
     assert "status: stopped" in said
     assert cancel not in said
     assert local_stack.records.fetch_run(run.id).step("sleeps").status == "stopped"
+
+
+def test_a_step_run_that_is_submitted_twice_at_once_has_one_job(
+    local_stack: LocalStack, start_pipeline: StartPipeline
+) -> None:
+    """No second job exists for a moment: the ZenML server decides who creates the first."""
+    completed = start_pipeline(TWICE).wait()
+    assert completed.returncode == 0, completed.output
+    assert len(find_jobs(local_stack, completed.run.id)) == 1

@@ -235,7 +235,16 @@ class InMemoryStepRuns:
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         if self.record_errors and (error := self.record_errors.pop(0)):
             raise error
-        self.metadata.setdefault(step_run_id, {}).update(metadata)
+        recorded = self.metadata.setdefault(step_run_id, {})
+        for key, value in metadata.items():
+            before = recorded.get(key)
+            if isinstance(before, dict) and isinstance(value, dict):
+                recorded[key] = {**before, **value}
+            else:
+                recorded[key] = value
+
+    def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
+        return self.metadata.get(step_run_id, {})
 
     def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
         self.record(run_id, metadata)

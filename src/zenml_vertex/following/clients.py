@@ -12,14 +12,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.foreign_text import clean_line
 from zenml_vertex.job.times import format_duration
 from zenml_vertex.processes import Process, find_this_process
 
-# On a step run.
-CLIENT_KEY = "zenml_vertex.client"
 # On a pipeline run, followed by the ID of the client.
 LEASE_PREFIX = "zenml_vertex.client_"
 

@@ -9,6 +9,9 @@ JOB_NAME_KEY = "zenml_vertex.job_name"
 # Recorded before a job is created: there may be one, even if its name is never recorded. Where it
 # is searched for, the settings say.
 PARENT_KEY = "zenml_vertex.parent"
+# Who follows the job, see `clients`. With the intent, it has the submission too.
+CLIENT_KEY = "zenml_vertex.client"
+SUBMISSION_PREFIX = "submission "
 CONSOLE_URL_KEY = "zenml_vertex.console_url"
 LOGS_URL_KEY = "zenml_vertex.logs_url"
 # The built-in operator's key, for those who read it. A step may overwrite it with
@@ -35,6 +38,17 @@ def is_submitted_here(recorded: Mapping[str, Any]) -> bool:
     A step can overwrite its metadata, but not remove any.
     """
     return PARENT_KEY in recorded or JOB_NAME_KEY in recorded
+
+
+def find_submissions(recorded: Mapping[str, Any]) -> list[str]:
+    """The submissions of a step run, the first one first.
+
+    The ZenML server joins what is written to one key, if it is objects, in the order in which it
+    was written.
+    """
+    client = recorded.get(CLIENT_KEY)
+    names = client if isinstance(client, Mapping) else ()
+    return [name for name in names if str(name).startswith(SUBMISSION_PREFIX)]
 
 
 def find_recorded_name(recorded: Mapping[str, Any]) -> JobName | None:

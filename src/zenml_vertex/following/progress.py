@@ -65,6 +65,14 @@ class StepLog:
             "%s: %s Unclear whether a job was created; searching for it by label.", self, error
         )
 
+    def warn_rival(self) -> None:
+        """Another process is submitting the same step run."""
+        logger.warning(
+            "%s: another process is submitting the same step run: waiting up to a minute for its "
+            "job.",
+            self,
+        )
+
     def warn_not_its_own(self, error: VertexStepOperatorError | str) -> None:
         """The step run's metadata names a job that is another's, or none."""
         logger.warning(

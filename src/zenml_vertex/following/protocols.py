@@ -141,6 +141,10 @@ class StepRuns(Protocol):
         """A step run as it is now; None if it does not exist."""
         ...
 
+    def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
+        """The metadata of a step run as it is now; objects under one key are joined."""
+        ...
+
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         """Add metadata to a step run."""
         ...

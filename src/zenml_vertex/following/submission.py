@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
@@ -23,9 +24,12 @@ from zenml_vertex.errors import (
 from zenml_vertex.following.brief import TooSlow, call_briefly
 from zenml_vertex.following.ending import HURRY_SECONDS, cancel_and_verify, cancel_quietly
 from zenml_vertex.following.metadata import (
+    CLIENT_KEY,
     PARENT_KEY,
+    SUBMISSION_PREFIX,
     build_job_metadata,
     find_recorded_name,
+    find_submissions,
     is_submitted_here,
 )
 from zenml_vertex.following.outages import OutageLog
@@ -110,7 +114,8 @@ class Submission:
             found = self._search() if is_submitted_here(recorded) else None
             if found is None:
                 job = self._ask_server(build_job)
-                self._record({PARENT_KEY: self.parent, **self.sign()})
+                found = self._announce(recorded)
+            if found is None:
                 if before_create:
                     before_create()
                 found = self._create(job)
@@ -121,6 +126,28 @@ class Submission:
             self._abandon(error)
             raise
         return name
+
+    def _announce(self, recorded: Mapping[str, Any]) -> JobJson | None:
+        """Record the intent to create the job; the job of whoever has just recorded it before.
+
+        The ZenML server keeps the order. Whoever comes second finds the job, or after a minute
+        takes the other for dead.
+
+        Args:
+            recorded: What was known before, whose submissions have left no job.
+        """
+        mark = f"{SUBMISSION_PREFIX}{uuid4()}"
+        signed = dict(self.sign())
+        signed[CLIENT_KEY] = {mark: True, **signed.get(CLIENT_KEY, {})}
+        self._record({PARENT_KEY: self.parent, **signed})
+        step_run_id = self.attempt.step_run_id
+        now = self._ask_server(lambda: self.step_runs.read_metadata(step_run_id))
+        dead = find_submissions(recorded)
+        alive = [one for one in find_submissions(now) if one not in dead]
+        if not alive or alive[0] == mark:
+            return None
+        self.log.warn_rival()
+        return self._search()
 
     def resume(
         self, recorded: Mapping[str, Any], *, read: Callable[[str], JobJson] | None = None

@@ -22,14 +22,13 @@ from zenml.orchestrators.publish_utils import (
 
 from zenml_vertex.errors import StepRunNotFound
 from zenml_vertex.following.clients import (
-    CLIENT_KEY,
     LEASE_PREFIX,
     Following,
     Lease,
     find_following,
     read_time,
 )
-from zenml_vertex.following.metadata import PARENT_KEY, is_submitted_here
+from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY, is_submitted_here
 from zenml_vertex.job.step_status import STATUSES, interpret_status
 from zenml_vertex.processes import find_this_process
 from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs

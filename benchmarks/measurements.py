@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.container_requests import measure_container_requests
+from benchmarks.dynamic_lags import measure_dynamic_lags
 from benchmarks.harness import Harness
 from benchmarks.imports import measure_imports
 from benchmarks.lags import measure_lags
@@ -12,15 +13,18 @@ from benchmarks.rows import Measurement, Row
 from benchmarks.runner_rounds import measure_rounds
 from benchmarks.samples import Samples, Say
 from benchmarks.server_requests import measure_server_requests
+from benchmarks.waiting import measure_waiting
 
 MEASUREMENTS: tuple[Measurement, ...] = (
     measure_imports,
     measure_launches,
     measure_container_requests,
     measure_lags,
+    measure_dynamic_lags,
     measure_reads,
     measure_rounds,
     measure_server_requests,
+    measure_waiting,
 )
 ROWS = tuple(row for measurement in MEASUREMENTS for row in measurement.rows)
 BY_ID = {row.id: row for row in ROWS}

@@ -76,7 +76,7 @@ def measure_server_requests(harness: Harness, wanted: Collection[str]) -> Mappin
     return {id_: Samples(*((by[op],) for op in OPERATORS)) for id_, by in found.items()}
 
 
-class _RunningJobs:
+class RunningJobs:
     """Jobs that run and never end; implements `protocols.Jobs` as far as a watcher needs it.
 
     Args:
@@ -152,7 +152,7 @@ def count_requests(clock: StoppingClock, step_run_ids: Sequence[str]) -> int:
     from zenml.client import Client
 
     operator: Any = Client().active_stack.step_operator
-    jobs = _RunningJobs(step_run_ids)
+    jobs = RunningJobs(step_run_ids)
     watcher = Watcher(jobs, operator.step_runs, clock, PARENT, notes=_NoNotes())
     for step_run_id, job in zip(step_run_ids, jobs.jobs, strict=True):
         follower = JobFollower(

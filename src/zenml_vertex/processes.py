@@ -29,9 +29,12 @@ class Process:
         return f"process {self.pid} on {self.host}"
 
     def is_here(self) -> bool:
-        """Whether its number is from the table of processes that this process is in."""
+        """Whether its number is certainly from the table of processes that this process is in.
+
+        Two machines can have the same name.
+        """
         here = find_this_process()
-        return (self.host, self.table) == (here.host, here.table)
+        return bool(self.table) and (self.host, self.table) == (here.host, here.table)
 
     def has_ended(self) -> bool:
         """Whether it has certainly ended; False, too, if that cannot be seen from here."""

@@ -1,5 +1,6 @@
 """Following in place of a client that is gone: servers that fail, and leaving again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -9,8 +10,8 @@ import pytest
 from tests.support.fakes import InMemoryStepRuns, ManualClock
 from tests.support.worlds import STEP, Watched
 from zenml_vertex.errors import ServerUnreachable
-from zenml_vertex.following.clients import Following, Lease
-from zenml_vertex.following.metadata import CLIENT_KEY
+from zenml_vertex.following.clients import Following, Lease, find_following, read_time
+from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.steps import attaching
 from zenml_vertex.steps.attaching import Attachment
@@ -96,3 +97,9 @@ def test_what_is_left_goes_on(world: World) -> None:
     assert world.attachment.leave() == [world.step]
     assert world.read_lease().is_detached
     assert (world.watched.watcher.left, world.watched.jobs.cancelled) == ([], [])
+
+
+def test_a_step_that_has_overwritten_its_sign_of_life_is_left_to_nobody(world: World) -> None:
+    """One line in a step, and `attach` and `settle` found nothing to do for good."""
+    following = find_following({CLIENT_KEY: "x", PARENT_KEY: "projects/1"}, {}, read_time())
+    assert not replace(world.step, following=following).is_awaited

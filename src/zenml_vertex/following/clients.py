@@ -29,7 +29,12 @@ LATE_RENEWAL = timedelta(minutes=15)
 _LATE = timedelta(hours=1)
 # So many renewals may fail.
 _RENEWALS_IN_A_LEASE = 3
+# No lease is longer, whatever it says: a step can write one.
+LONGEST_LEASE = LATE_RENEWAL * _RENEWALS_IN_A_LEASE
+# Google refuses tokens that are signed with a clock which is more than that ahead.
+CLOCK_DIFFERENCE = timedelta(minutes=10)
 _RETRY = timedelta(minutes=1)
+_UNREADABLE = "the sign of life of its client cannot be read"
 
 
 def read_time() -> datetime:
@@ -102,7 +107,14 @@ class Lease:
         """Why the client is taken to have ended; None if it may live."""
         if self.process.has_ended():
             return f"{self.process}, which followed it, has ended"
-        if now < self.until:
+        ahead = self.seen - now
+        if ahead > CLOCK_DIFFERENCE:
+            return (
+                f"the sign of life of {self.process}, which followed it, is dated "
+                f"{format_duration(ahead.total_seconds())} ahead"
+            )
+        # Differences, because the times may be the last that there are.
+        if -ahead < min(self.until - self.seen, LONGEST_LEASE):
             return None
         # A notebook may live on and follow nothing.
         return f"{self.process}, which followed it, was last seen {_describe_age(self.seen, now)}"
@@ -118,18 +130,23 @@ class Following:
     absence: str | None = None
 
     @property
+    def is_over(self) -> bool:
+        """Whether nobody follows it any more: its client is gone, or has detached."""
+        return bool(self.absence) or self.is_detached
+
+    @property
     def is_detached(self) -> bool:
         """Whether its client has left, and meant the job to go on."""
         return self.lease is not None and self.lease.is_detached
 
     def describe(self, now: datetime) -> str:
         """Who follows it, for people."""
-        if self.lease is None:
+        if self.lease is None and not self.absence:
             return "unknown: an earlier version of zenml-vertex submitted it"
+        if self.lease is None or self.absence:
+            return "nobody"
         if self.is_detached:
             return f"nobody: {self.lease.process} detached"
-        if self.absence:
-            return "nobody"
         return f"{self.lease.process}, seen {_describe_age(self.lease.seen, now)}"
 
 
@@ -156,7 +173,9 @@ def find_following(
     if signed:
         candidates.append(signed)
     if not candidates:
-        return Following()
+        # A step that has overwritten it does not hide its job by that.
+        is_overwritten = CLIENT_KEY in recorded
+        return Following(absence=_UNREADABLE if is_overwritten else None)
     latest = max(candidates, key=lambda lease: lease.until)
     alive = [one for one in candidates if not one.is_detached and one.find_death(now) is None]
     if alive:

@@ -65,8 +65,7 @@ class InspectedJob:
     @property
     def is_awaited(self) -> bool:
         """Whether a client lives that ends the step run when the job ends."""
-        following = self.following
-        return bool(following.lease) and not (following.absence or following.is_detached)
+        return self.following.lease is not None and not self.following.is_over
 
     @property
     def is_open(self) -> bool:

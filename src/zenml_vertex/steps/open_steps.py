@@ -64,8 +64,8 @@ class OpenStep:
     def is_awaited(self) -> bool:
         """Whether a client lives, or may live, that ends it."""
         following = self.following
-        if following.lease:
-            return not (following.absence or following.is_detached)
+        if following.lease or following.absence:
+            return not following.is_over
         # One of an earlier version, or one that nobody has begun to submit.
         created = self.step_run.created.replace(tzinfo=timezone.utc)
         is_ours = is_submitted_here(self.step_run.run_metadata)

@@ -64,6 +64,7 @@ _SLOW = (
     "tests/cli/test_step_operators.py",
     "tests/local_stack/test_shell.py",
     "tests/container/test_once.py",
+    "tests/container/test_own_failure.py::test_the_terminal_names_what_ended_each_step",
     "tests/benchmarks/test_counting.py",
     "tests/local_stack/test_pipelines.py",
     "tests/local_stack/test_builtin_operator.py",

@@ -30,6 +30,7 @@ from zenml_vertex.container.artifact_store_claim import open_claim
 from zenml_vertex.container.claim import StepClaim
 from zenml_vertex.container.exit_timer import end_process_later
 from zenml_vertex.container.finish_note import RUN_VARIABLE, leave_note
+from zenml_vertex.container.own_failure import describe_exception
 from zenml_vertex.container.server_outages import outlast_outages
 from zenml_vertex.job.identity import Replica
 from zenml_vertex.job.step_status import interpret_status
@@ -169,8 +170,8 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         except _LeftToAnotherContainerError:
             status = 0
             raise
-        except BaseException:
-            self._report_stopped()
+        except BaseException as error:
+            self._report_end(error)
             raise
         finally:
             end_process_later(status)
@@ -187,13 +188,35 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         except Exception as error:  # noqa: BLE001 - the client asks by itself, only less often
             logger.debug("Could not leave a note for the client: %s", type(error).__name__)
 
-    def _report_stopped(self) -> None:
-        """Report that a step that was told to stop has: ZenML leaves that to its client."""
+    def _report_end(self, error: BaseException) -> None:
+        """Report what ZenML's entrypoint leaves to its client.
+
+        That a step which was told to stop has, and what ended one outside its function.
+        """
         try:
-            if after := interpret_status(self._read_status().value).ends_as:
-                publish_step_run_status_update(self._step_run_id, ExecutionStatus(after))
-        except Exception as error:  # noqa: BLE001 - the step's own error is on its way
-            logger.warning("Could not report that the step has stopped: %s", type(error).__name__)
+            meaning = interpret_status(self._read_status().value)
+            if meaning.ends_as:
+                publish_step_run_status_update(self._step_run_id, ExecutionStatus(meaning.ends_as))
+            elif meaning.is_active and self._is_alone():
+                publish_step_run_status_update(
+                    self._step_run_id,
+                    ExecutionStatus.FAILED,
+                    exception_info=describe_exception(error),
+                )
+        except Exception as unreported:  # noqa: BLE001 - the step's own error is on its way
+            logger.warning(
+                "Could not report that the step has ended: %s", type(unreported).__name__
+            )
+
+    def _is_alone(self) -> bool:
+        """Whether no other container runs the step; waits while one does."""
+        if not self._is_settled:
+            self._is_settled = True
+            try:
+                self._settle_claim()
+            except _LeftToAnotherContainerError:
+                return False
+        return self._is_still_ours()
 
     def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
         """Run the step's code; checks the claim once more, in case two containers start at once."""

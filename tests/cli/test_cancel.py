@@ -13,7 +13,7 @@ from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, 
 from zenml_vertex.cli import main
 from zenml_vertex.errors import PermissionDenied, RequestRejected
 from zenml_vertex.following.clients import Lease, read_time
-from zenml_vertex.following.metadata import CLIENT_KEY
+from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL
 from zenml_vertex.job.request import JobJson
@@ -26,6 +26,27 @@ STEP_RUNS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-00
 
 ELSEWHERE = "projects/other-project/locations/us-east1"
 FORBIDDEN = "projects/forbidden/locations/us-east1"
+
+
+class StepRunsElsewhere(InMemoryStepRuns):
+    """Step runs of which some say that their jobs are elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elsewhere: list[object] = []
+
+    def add(self, parent: str, project: str | None) -> None:
+        """Add one with what its metadata says, and the project of its settings."""
+        config = SimpleNamespace(step_operator=True)
+        metadata = {PARENT_KEY: parent}
+        self.elsewhere.append(
+            SimpleNamespace(config=config, run_metadata=metadata, project_setting=project)
+        )
+
+    def iter_elsewhere(self, parent: str) -> Sequence[object]:
+        """Those whose place is another one."""
+        assert parent == PARENT
+        return self.elsewhere
 
 
 class World(InMemoryJobs):
@@ -41,9 +62,15 @@ class World(InMemoryJobs):
             })
             for run in STEP_RUNS
         ]  # fmt: skip
-        self.step_runs = InMemoryStepRuns()
+        self.step_runs = StepRunsElsewhere()
         self.elsewhere = InMemoryJobs(ELSEWHERE)
-        operator = SimpleNamespace(connect=self._connect, step_runs=self.step_runs)
+        self.connected: list[str] = []
+        operator = SimpleNamespace(
+            connect=self._connect,
+            step_runs=self.step_runs,
+            name="vertex",
+            get_settings=lambda step_run: SimpleNamespace(project=step_run.project_setting),
+        )
         module = SimpleNamespace(load_step_operator=lambda _: operator)
         monkeypatch.setitem(sys.modules, "zenml_vertex.cli.step_operators", module)
         monkeypatch.setattr("zenml_vertex.clock.SystemClock", ManualClock)
@@ -55,6 +82,7 @@ class World(InMemoryJobs):
 
     def _connect(self, project: str | None = None, region: str | None = None) -> object:
         parent = f"projects/{project or 123}/locations/{region or 'europe-west4'}"
+        self.connected.append(parent)
         if parent == FORBIDDEN:
             raise PermissionDenied("not allowed", code=403)
         jobs = {PARENT: self, ELSEWHERE: self.elsewhere}.get(parent, InMemoryJobs(parent))
@@ -136,8 +164,7 @@ def test_a_job_of_another_server_has_a_command_of_its_own(world: World) -> None:
 def test_jobs_are_found_where_step_runs_say_that_they_are(world: World) -> None:
     """Jobs of a step with its own `region` or `project` were invisible, even by their whole name.
 
-    Their places come from metadata, which a step can write: one that cannot be asked is named,
-    and keeps no other from being shown.
+    One that cannot be asked is named, and keeps no other from being shown.
     """
     labels = {SERVER_LABEL: SERVER, STEP_LABEL: "far", STEP_RUN_LABEL: STEP_RUNS[0]}
     name = world.elsewhere.script("JOB_STATE_RUNNING", labels=labels)
@@ -147,13 +174,37 @@ def test_jobs_are_found_where_step_runs_say_that_they_are(world: World) -> None:
     assert (result.exit_code, world.elsewhere.cancelled) == (0, [name])
 
     name = world.elsewhere.script("JOB_STATE_RUNNING", labels=labels)
-    world.step_runs.parents = {ELSEWHERE, FORBIDDEN}
+    world.step_runs.add(ELSEWHERE, "other-project")
+    world.step_runs.add(FORBIDDEN, "forbidden")
     shown = world.show("--orphans")
     assert f"in {ELSEWHERE}  orphan: its step run no longer exists" in shown
     assert f"Jobs in {FORBIDDEN} could not be listed: not allowed" in shown
     assert "1  RUNNING     step `train`" in shown
     assert world.run("--orphans", "--yes").exit_code == 0
     assert name in world.elsewhere.cancelled
+
+
+def test_a_step_cannot_send_its_readers_into_a_project_of_its_choice(world: World) -> None:
+    """Every `jobs list` and `jobs cancel` called the project that a step had written.
+
+    It did so with the reader's credentials, and listed the secrets there. What is left out is
+    named: an operator's project may have been another one when the step ran.
+    """
+    evil = "projects/evil-project/locations/us-east1"
+    world.step_runs.add(evil, None)
+    world.step_runs.add("projects/123/locations/us-east1", None)
+    for number in range(30):
+        world.step_runs.add(f"projects/p-{number:02}/locations/us-east1", f"p-{number:02}")
+    shown = world.show("--orphans")
+    assert evil not in world.connected
+    assert f"Not looked in {evil}, which step runs name: their projects are in no sett" in shown
+    assert "`--project evil-project --region us-east1` looks in the first." in shown
+    assert "projects/123/locations/us-east1" in world.connected
+    assert len(world.connected) == 21
+    assert "Not looked in projects/p-19/locations/us-east1, " in shown
+    assert " and 7 more places, which step runs name: one command looks in 20 places" in shown
+    world.show("--project", "evil-project", "--region", "us-east1")
+    assert evil in world.connected
 
 
 @pytest.mark.parametrize(

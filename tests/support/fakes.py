@@ -191,7 +191,6 @@ class InMemoryStepRuns:
     def __init__(self, status: str = "running") -> None:
         self.ended: dict[str, str] = {}
         self.initial = status
-        self.parents: set[str] = set()
         self.found: dict[str, StepRunRecord] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, str] = {}
@@ -227,10 +226,6 @@ class InMemoryStepRuns:
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         return self.found.get(step_run_id)
-
-    def list_parents(self, but: str) -> set[str]:
-        """Where step runs say that their jobs are, beside the component's own place."""
-        return self.parents - {but}
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         if self.record_errors and (error := self.record_errors.pop(0)):

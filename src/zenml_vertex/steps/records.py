@@ -25,7 +25,6 @@ from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOp
 from zenml_vertex.following.metadata import PARENT_KEY
 from zenml_vertex.following.protocols import StepRunNews, StepRunRecord
 from zenml_vertex.foreign_text import presentable
-from zenml_vertex.job.identity import is_parent
 from zenml_vertex.job.raised import Raised, read_raised
 from zenml_vertex.job.step_status import INACTIVE_STATUSES
 from zenml_vertex.steps.server import describe_refusal, server_errors
@@ -106,27 +105,24 @@ class ZenMLStepRuns:
             run_metadata=run.run_metadata,
         )
 
-    def list_parents(self, but: str) -> set[str]:
-        """Where step runs of the last weeks have their jobs, as their metadata says.
+    def iter_elsewhere(self, parent: str) -> Iterator[StepRunResponse]:
+        """The step runs of the last weeks whose metadata names another place for their jobs.
 
         Whoever holds a run's token can write metadata.
 
         Args:
-            but: A project and region that is known.
+            parent: The project and region that is known.
         """
         since = datetime.now(timezone.utc) - _JOBS_LAST
-        parents = set()
         with server_errors():
             for project in Client().list_projects(size=_PAGE_SIZE).items:
                 # The server keeps values as JSON.
-                found = iter_step_runs(
+                yield from iter_step_runs(
                     project=project.id,
-                    run_metadata=[f"{PARENT_KEY}:notequals:{json.dumps(but)}"],
+                    run_metadata=[f"{PARENT_KEY}:notequals:{json.dumps(parent)}"],
                     created=f"gte:{since.strftime(FILTERING_DATETIME_FORMAT)}",
                     hydrate=True,
                 )
-                parents |= {str(step_run.run_metadata.get(PARENT_KEY)) for step_run in found}
-        return {parent for parent in parents if is_parent(parent)} - {but}
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         with _step_run_errors(step_run_id):

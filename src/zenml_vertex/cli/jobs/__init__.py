@@ -21,5 +21,5 @@ def jobs() -> None:
     killed client leaves behind. So is a secret of such a step run (`environment_secrets`).
 
     Jobs are looked for in the project and region of the step operator, and wherever the step
-    runs of the last 30 days say that their jobs are.
+    runs of the last 30 days say that their jobs are, if settings name that project.
     """

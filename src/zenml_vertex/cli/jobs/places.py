@@ -67,10 +67,7 @@ class Places:
     @property
     def described(self) -> str:
         """The places, for people."""
-        parents = sorted({connection.parent for connection in self.connections})
-        most = 4
-        more = f" and {len(parents) - most} more places" if len(parents) > most else ""
-        return ", ".join(parents[:most]) + more
+        return _describe_parents(sorted({connection.parent for connection in self.connections}))
 
     def name_other(self, connection: "Connection") -> str:
         """The project and region of a job; nothing if they are the step operator's."""
@@ -139,7 +136,7 @@ class Places:
             yield own
             parents = set()
             if not where.project:
-                parents = self.operator.step_runs.list_parents(own.parent)
+                parents = self._find_parents(own.parent)
         for name in names:
             try:
                 parents.add(JobName.parse(name).parent)
@@ -152,6 +149,24 @@ class Places:
             with self._tolerated(parent):
                 yield self.operator.connect(project=project, region=region)
 
+    def _find_parents(self, own: str) -> set[str]:
+        """Where step runs have their jobs; places that are left out are named."""
+        from zenml_vertex.steps.job_places import MOST_PLACES, find_job_places
+
+        found = find_job_places(self.operator, own)
+        for parents, reason in (
+            (found.unnamed, "their projects are in no settings of a step or step operator"),
+            (found.surplus, f"one command looks in {MOST_PLACES} places beside its own"),
+        ):
+            if parents:
+                _, project, _, region = parents[0].split("/")
+                click.echo(
+                    f"Not looked in {_describe_parents(parents)}, which step runs name: {reason}. "
+                    f"`--project {project} --region {region}` looks in the first.",
+                    err=True,
+                )
+        return {*found.trusted}
+
     @contextmanager
     def _tolerated(self, parent: str) -> Iterator[None]:
         try:
@@ -160,6 +175,12 @@ class Places:
             if len(getattr(self, "connections", ())) == 1:
                 raise
             click.echo(f"Jobs in {parent} could not be listed: {error}", err=True)
+
+
+def _describe_parents(parents: Sequence[str]) -> str:
+    most = 4
+    more = f" and {len(parents) - most} more places" if len(parents) > most else ""
+    return ", ".join(parents[:most]) + more
 
 
 @contextmanager

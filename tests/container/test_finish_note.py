@@ -137,6 +137,22 @@ def test_a_local_store_is_not_looked_into(store: Any, run_id: str) -> None:
         StoredNotes(lambda: store).take(run_id, [FIRST])
 
 
+def test_the_store_of_a_run_is_found_once(store: Any, run_id: str) -> None:
+    """However often a look is made, the active stack is looked up once for each run."""
+    found: list[Any] = []
+
+    def find() -> Any:
+        found.append(store)
+        return store
+
+    notes = StoredNotes(find)
+    for _ in range(3):
+        notes.take(run_id, [FIRST])
+    assert len(found) == 1
+    notes.take(str(uuid4()), [FIRST])
+    assert len(found) == 2
+
+
 def test_a_look_is_one_request(bucket: Any, run_id: str) -> None:
     """A look for one step is one read; one for many steps is one list, and a read if it is empty.
 

@@ -47,16 +47,21 @@ class StoredNotes:
     """The notes of steps; implements `following.protocols.Notes`.
 
     Args:
-        find_store: Finds the artifact store.
+        find_store: Finds the artifact store of the active stack, which may cost the ZenML server a
+            request: it is asked once for each pipeline run.
     """
 
     def __init__(self, find_store: Callable[[], "BaseArtifactStore"]) -> None:
         self._find_store = find_store
+        # Pipeline run -> its artifact store.
+        self._stores: dict[str, BaseArtifactStore] = {}
         # Notes that could not be removed.
         self._kept: set[str] = set()
 
     def take(self, run_id: str, attempts: Collection[Attempt]) -> set[Attempt]:
-        store = self._find_store()
+        if run_id not in self._stores:
+            self._stores[run_id] = self._find_store()
+        store = self._stores[run_id]
         if store.config.is_local:
             raise OutOfReach
         folder = _name_folder(store, run_id)

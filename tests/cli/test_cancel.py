@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.cli import main
-from zenml_vertex.errors import PermissionDenied, RequestRejected
+from zenml_vertex.cli.jobs.ends import Ends
+from zenml_vertex.errors import PermissionDenied, RequestRejected, ServerUnreachable
 from zenml_vertex.following.clients import Lease, read_time
 from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.protocols import StepRunRecord
@@ -244,9 +245,9 @@ def test_the_step_run_of_a_cancelled_orphan_is_stopped(
         )
     finished: list[str] = []
 
-    def finish_runs(run_ids: Iterable[str]) -> bool:
+    def finish_runs(run_ids: Iterable[str]) -> Ends:
         finished.extend(run_ids)
-        return True
+        return Ends()
 
     monkeypatch.setattr("zenml_vertex.cli.jobs.cancelling.finish_runs", finish_runs)
     orphan, followed = STEP_RUNS
@@ -264,3 +265,39 @@ def test_the_step_run_of_a_cancelled_orphan_is_stopped(
         == (world.step_runs.messages[orphan])
     )
     assert (finished, followed in world.step_runs.ended) == ([f"run of {orphan}"], False)
+
+
+def test_a_zenml_server_that_fails_keeps_no_job_from_being_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`jobs cancel` of several jobs ended half-way, and destroyed no secret.
+
+    All jobs are cancelled, what the server could not be told is said with the command for it,
+    and a server that is back when the jobs have ended is told then.
+    """
+    run_id = "00000000-0000-4000-8000-00000000000a"
+    for step_run_id in STEP_RUNS:
+        world.step_runs.found[step_run_id] = StepRunRecord(
+            "running", "running", None, run_id, {CLIENT_KEY: "unreadable"}
+        )
+    down = ServerUnreachable("The ZenML server is down.")
+    # The first is told later, the second never.
+    failures = {STEP_RUNS[0]: 1, STEP_RUNS[1]: 2}
+
+    def stop(step_run_id: str, message: str) -> str:
+        failures[step_run_id] -= 1
+        if failures[step_run_id] >= 0:
+            raise down
+        return InMemoryStepRuns.stop(world.step_runs, step_run_id, message)
+
+    def finish_run(*_: object, **__: object) -> str:
+        raise down
+
+    monkeypatch.setattr(world.step_runs, "stop", stop)
+    monkeypatch.setattr("zenml_vertex.steps.open_steps.finish_run", finish_run)
+    result = world.run("1", "2", "--yes")
+    assert (result.exit_code, world.cancelled, world.secrets) == (1, world.names, [])
+    assert world.step_runs.ended == {STEP_RUNS[0]: "stopped"}
+    cure = f"When the server answers, `zenml-vertex jobs settle {run_id}` ends it."
+    assert f"2  its step run was not stopped: {down} {cure}\n" in result.output
+    assert f"Run {run_id}  was not ended: {down} {cure}\n" in result.output

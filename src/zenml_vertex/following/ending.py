@@ -119,7 +119,8 @@ def cancel_and_verify(
         clock: Where time comes from.
         after: What the job is cancelled for, which a line says first.
         budget_seconds: How long to wait for the terminal state; 0 or more.
-        on_accepted: Called as soon as Vertex AI has accepted the cancel.
+        on_accepted: Called as soon as Vertex AI has accepted the cancel. An error of this
+            package that it raises is logged: the job is seen to its end all the same.
 
     Returns:
         The terminal state, or None if it was not reached in time or could not be
@@ -135,7 +136,10 @@ def cancel_and_verify(
         log.log_uncancelled(error)
         return None
     if on_accepted:
-        on_accepted()
+        try:
+            on_accepted()
+        except VertexStepOperatorError as error:
+            outages.warn("ZenML", error, "The job is followed to its end.")
     try:
         deadline = clock.monotonic() + budget_seconds
         read = Retrying(Task.CANCEL, clock, seconds=budget_seconds, outages=outages)

@@ -44,6 +44,6 @@ def attach(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
                     f"`zenml-vertex jobs cancel` ends it."
                 )
             raise SystemExit(INTERRUPTED) from None
-        finish_runs({str(step.run.id) for step in steps})
-    if not have_completed:
+        runs = finish_runs({str(step.run.id) for step in steps})
+    if not (have_completed and runs.are_told):
         raise SystemExit(1)

@@ -90,19 +90,22 @@ def cancel(
         doomed.update({orphan.name: at for at, orphan in secrets})
         if not yes:
             _ask(_phrase_question(len(chosen), len(doomed)))
-        ended = {listed.name: _cancel_and_wait(places, at, listed) for at, listed in chosen}
-        finish_runs(
-            listed.record.run_id
-            for _, listed in chosen
-            if ended[listed.name] and listed.record and not listed.is_awaited
-        )
+        cancels = {listed.name: _Cancel(places, at, listed) for at, listed in chosen}
+        ended = {name: cancel.run() for name, cancel in cancels.items()}
         kept = {secret for name, (_, secret) in read_by.items() if not ended[name]}
         are_gone = [
             _destroy(doomed[secret], secret) for secret in sorted({*doomed} - kept, key=str)
         ]
         for secret in sorted(kept, key=str):
             click.echo(_describe_kept(secret))
-    if not all([*ended.values(), *are_gone]):
+        # Last: the ZenML server has had a minute to come back.
+        are_told = [cancel.tell_step() for cancel in cancels.values()]
+        runs = finish_runs(
+            listed.record.run_id
+            for _, listed in chosen
+            if ended[listed.name] and listed.record and not listed.is_awaited
+        )
+    if not all([*ended.values(), *are_gone, *are_told, runs.are_told]):
         raise SystemExit(1)
 
 
@@ -118,33 +121,69 @@ def _ask(question: str) -> None:
         ) from None
 
 
-def _cancel_and_wait(places: Places, connection: "Connection", inspected: "InspectedJob") -> bool:
-    """Cancel a job, and say in which state it has ended; False if it may still be running.
+class _Cancel:
+    """The cancel of a job, and what its step run is told.
 
-    A step run that no client will end is stopped as soon as the cancel is accepted: the job
-    takes a minute to end.
+    Args:
+        places: Where jobs are looked for.
+        connection: Where the job is.
+        inspected: The job.
     """
-    from zenml_vertex.clock import SystemClock
-    from zenml_vertex.following.ending import cancel_and_verify
-    from zenml_vertex.following.progress import StepLog
-    from zenml_vertex.job.identity import JobName
-    from zenml_vertex.job.states import short_name
 
-    name = JobName.parse(inspected.name).created_in(connection.parent)
-    log = StepLog(read_step(inspected.job)).of(name)
+    def __init__(self, places: Places, connection: "Connection", inspected: "InspectedJob") -> None:
+        from zenml_vertex.job.identity import JobName
 
-    def stop_step() -> None:
+        self._step_runs = places.operator.step_runs
+        self._connection = connection
+        self._inspected = inspected
+        self._name = JobName.parse(inspected.name).created_in(connection.parent)
+        # Whether the step run is to be stopped: no client will end it.
+        self._is_untold = False
+
+    def run(self) -> bool:
+        """Cancel it, and say in which state it has ended; False if it may still be running.
+
+        A step run that no client will end is stopped as soon as the cancel is accepted: the
+        job takes a minute to end.
+        """
+        from zenml_vertex.clock import SystemClock
+        from zenml_vertex.following.ending import cancel_and_verify
+        from zenml_vertex.following.progress import StepLog
+        from zenml_vertex.job.states import short_name
+
+        name, jobs = self._name, self._connection.jobs
+        log = StepLog(read_step(self._inspected.job)).of(name)
+        state = cancel_and_verify(jobs, log, SystemClock(), on_accepted=self._stop_step)
+        shown = short_name(state) if state else "may still be running: see above"
+        click.echo(f"{name.job_id}  {shown}")
+        return state is not None
+
+    def tell_step(self) -> bool:
+        """Stop the step run if that has failed before; whether it needs nothing more."""
+        if self._is_untold:
+            try:
+                self._stop_step()
+            except VertexStepOperatorError as error:
+                click.echo(
+                    f"{self._name.job_id}  its step run was not stopped: {error} When the server "
+                    f"answers, `zenml-vertex jobs settle {self._find_run_id()}` ends it.",
+                    err=True,
+                )
+        return not self._is_untold
+
+    def _stop_step(self) -> None:
         from zenml_vertex.steps.open_steps import stop
 
+        inspected = self._inspected
         if inspected.is_open and not inspected.is_awaited:
-            message = f"Job {name} was cancelled with `zenml-vertex jobs cancel`."
-            stop(places.operator.step_runs, inspected.step_run_id, message)
+            self._is_untold = True
+            message = f"Job {self._name} was cancelled with `zenml-vertex jobs cancel`."
+            stop(self._step_runs, inspected.step_run_id, message)
+            self._is_untold = False
 
-    state = cancel_and_verify(connection.jobs, log, SystemClock(), on_accepted=stop_step)
-    click.echo(
-        f"{name.job_id}  {short_name(state) if state else 'may still be running: see above'}"
-    )
-    return state is not None
+    def _find_run_id(self) -> str:
+        record = self._inspected.record
+        return record.run_id if record else "--all"
 
 
 def _explain_missing(places: Places, job_id: str) -> str:

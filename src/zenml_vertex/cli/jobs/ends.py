@@ -1,28 +1,48 @@
 """Pipeline runs whose steps have been ended by a command."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 import click
 
+from zenml_vertex.errors import VertexStepOperatorError
 
-def finish_runs(run_ids: Iterable[str]) -> bool:
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How pipeline runs have ended."""
+
+    # Whether all of them have completed.
+    have_completed: bool = True
+    # Whether the ZenML server could be told of all of them.
+    are_told: bool = True
+
+
+def finish_runs(run_ids: Iterable[str]) -> Ends:
     """End pipeline runs whose clients are gone, and say how they have ended.
 
     Args:
         run_ids: Runs of which a step was found that no client followed.
-
-    Returns:
-        Whether all of them have completed.
     """
     from zenml_vertex.steps.open_steps import finish_run
 
-    have_completed = True
+    statuses: list[str | None] = []
+    are_told = True
     for run_id in sorted({*run_ids} - {""}):
-        status = finish_run(UUID(run_id), is_abandoned=True)
-        have_completed = have_completed and status == "completed"
+        try:
+            status = finish_run(UUID(run_id), is_abandoned=True)
+        except VertexStepOperatorError as error:
+            click.echo(
+                f"Run {run_id}  was not ended: {error} When the server answers, "
+                f"`zenml-vertex jobs settle {run_id}` ends it.",
+                err=True,
+            )
+            are_told = False
+            continue
+        statuses.append(status)
         click.echo(f"Run {run_id}  {status}" if status else _describe_open(run_id))
-    return have_completed
+    return Ends(are_told and all(status == "completed" for status in statuses), are_told)
 
 
 def finish_left_runs(run: str | None, but: set[str]) -> bool:

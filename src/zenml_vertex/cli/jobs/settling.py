@@ -33,11 +33,11 @@ def settle(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
             (step, status) for step in steps if (status := _settle(operator, step)) is not None
         ]
         abandoned = {str(step.run.id) for step, status in settled if status}
+        runs = finish_runs(abandoned)
         have_ended = finish_left_runs(run, abandoned)
-        finish_runs(abandoned)
     if not (settled or have_ended):
         click.echo("There is nothing to settle.")
-    if any(not status for _, status in settled):
+    if any(not status for _, status in settled) or not runs.are_told:
         raise SystemExit(1)
 
 

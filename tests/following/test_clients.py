@@ -13,7 +13,7 @@ import pytest
 from tests.support.fakes import InMemoryStepRuns
 from tests.support.worlds import RUN, STEP, Submitted, Watched
 from zenml_vertex import processes
-from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.errors import ServerUnreachable, StepRunNotFound
 from zenml_vertex.following.clients import (
     LEASE_PREFIX,
     Lease,
@@ -76,12 +76,9 @@ def test_a_client_elsewhere_is_missed_after_a_quarter_of_an_hour() -> None:
     )
     renewed = {f"{LEASE_PREFIX}c0ffee": _lease(seen=NOW + timedelta(minutes=10)).to_metadata()}
     assert _explain(lease, NOW + timedelta(minutes=16), renewed) is None
-    of_another = replace(ELSEWHERE, client_id="decaf", pid=1)
-    others = {f"{LEASE_PREFIX}decaf": _lease(of_another, seen=NOW + timedelta(hours=1))}
-    written = {key: one.to_metadata() for key, one in others.items()}
+    of_another = _lease(replace(ELSEWHERE, client_id="decaf"), seen=NOW + timedelta(hours=1))
+    written = {f"{LEASE_PREFIX}decaf": {**of_another.to_metadata(), "follows_all": True}}
     assert _explain(lease, NOW + timedelta(hours=1), written)
-    written = {key: replace(one, follows_all=True).to_metadata() for key, one in others.items()}
-    assert _explain(lease, NOW + timedelta(hours=1), written) is None
 
 
 def test_a_detached_job_is_nobodys_orphan() -> None:
@@ -97,7 +94,7 @@ def test_a_detached_job_is_nobodys_orphan() -> None:
 def test_who_detaches_on_another_machine_is_not_taken_to_follow() -> None:
     """The lease on the run outlives a client that detaches, by a quarter of an hour."""
     signed = {CLIENT_KEY: _lease(is_detached=True).to_metadata()}
-    of_run = {f"{LEASE_PREFIX}c0ffee": _lease(follows_all=True).to_metadata()}
+    of_run = {f"{LEASE_PREFIX}c0ffee": _lease().to_metadata()}
     following = find_following(signed, of_run, NOW)
     assert (following.is_detached, following.absence) == (True, None)
 
@@ -191,7 +188,7 @@ def test_polls_renew_the_lease_seldom() -> None:
     def tell_time() -> datetime:
         return NOW + timedelta(seconds=world.clock.now)
 
-    world.watcher.renew_leases = LeaseKeeper(record, tell_time).renew
+    world.watcher.renew_leases = LeaseKeeper(InMemoryStepRuns().record, record, tell_time).renew
     world.follow("JOB_STATE_RUNNING")
     began = tell_time()
     world.report(at=world.clock.now + 3 * 3600)
@@ -201,3 +198,30 @@ def test_polls_renew_the_lease_seldom() -> None:
     assert [5 < minute < 8 for minute in minutes[:3]] == [True, False, False]
     assert len([minute for minute in minutes if minute < 60]) in {10, 11}
     assert len([minute for minute in minutes if minute >= 60]) in {8, 9}
+
+
+def test_who_resumes_a_step_follows_that_step_and_no_other() -> None:
+    """While somebody attached to one step of a run, all others looked as if they were followed.
+
+    Only a poll signs, and a failed write is tried again a minute later.
+    """
+    now = [NOW]
+    step_runs = InMemoryStepRuns()
+    keeper = LeaseKeeper(step_runs.record, step_runs.record_on_run, lambda: now[0])
+    keeper.note_resumed(RUN, STEP)
+    keeper.note_resumed("another run", "another step")
+    keeper.note_resumed(RUN, "deleted")
+    assert not step_runs.metadata
+    step_runs.record_errors = [ServerUnreachable("down"), None, StepRunNotFound("deleted")]
+    for _ in range(3):
+        keeper.renew([RUN])
+        assert not step_runs.metadata
+    now[0] += timedelta(minutes=1)
+    for _ in range(3):
+        keeper.renew([RUN])
+    assert {*step_runs.metadata} == {STEP}
+    assert find_following(step_runs.metadata[STEP], {}, now[0]).lease == Lease.sign(now[0])
+    now[0] += timedelta(minutes=6)
+    keeper.renew([RUN])
+    of_other = {CLIENT_KEY: _lease(seen=NOW - timedelta(hours=1)).to_metadata()}
+    assert find_following(of_other, step_runs.metadata[RUN], NOW).absence

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.protocols import StepRuns
@@ -53,19 +53,20 @@ class Lease:
     until: datetime
     # Whether it has left, and meant the job to go on.
     is_detached: bool = False
-    # Whether it follows all steps of the pipeline run, whoever signed them.
-    follows_all: bool = False
 
     @classmethod
-    def sign(cls, now: datetime, renewal: timedelta = RENEWAL, **how: bool) -> "Lease":
+    def sign(
+        cls, now: datetime, renewal: timedelta = RENEWAL, *, is_detached: bool = False
+    ) -> "Lease":
         """The lease of this process.
 
         Args:
             now: The time.
             renewal: When it is renewed.
-            how: `is_detached`, `follows_all`.
+            is_detached: Whether it leaves, and means the job to go on.
         """
-        return cls(find_this_process(), now, now + renewal * _RENEWALS_IN_A_LEASE, **how)
+        until = now + renewal * _RENEWALS_IN_A_LEASE
+        return cls(find_this_process(), now, until, is_detached=is_detached)
 
     @classmethod
     def read(cls, value: object) -> "Lease | None":
@@ -85,13 +86,7 @@ class Lease:
             return None
         if seen.tzinfo is None or until.tzinfo is None:
             return None
-        return cls(
-            process,
-            seen,
-            until,
-            is_detached=value.get("is_detached") is True,
-            follows_all=value.get("follows_all") is True,
-        )
+        return cls(process, seen, until, is_detached=value.get("is_detached") is True)
 
     def to_metadata(self) -> dict[str, Any]:
         """The lease as metadata."""
@@ -100,7 +95,6 @@ class Lease:
             "seen": self.seen.isoformat(),
             "until": self.until.isoformat(),
             "is_detached": self.is_detached,
-            "follows_all": self.follows_all,
         }
 
     def find_death(self, now: datetime) -> str | None:
@@ -161,27 +155,16 @@ def find_following(
         now: The time.
     """
     signed = Lease.read(recorded.get(CLIENT_KEY))
-    leases = [
-        lease
-        for key, value in of_run.items()
-        if key.startswith(LEASE_PREFIX)
-        and (lease := Lease.read(value))
-        and not (signed and signed.is_detached and lease.process == signed.process)
-    ]
-    own = [lease for lease in leases if signed and lease.process == signed.process]
-    candidates = [lease for lease in leases if lease.follows_all] + own
-    if signed:
-        candidates.append(signed)
-    if not candidates:
+    if signed is None:
         # A step that has overwritten it does not hide its job by that.
         is_overwritten = CLIENT_KEY in recorded
         return Following(absence=_UNREADABLE if is_overwritten else None)
-    latest = max(candidates, key=lambda lease: lease.until)
-    alive = [one for one in candidates if not one.is_detached and one.find_death(now) is None]
-    if alive:
-        return Following(max(alive, key=lambda lease: lease.until))
-    if signed and signed.is_detached:
+    if signed.is_detached:
         return Following(signed)
+    renewed = Lease.read(of_run.get(f"{LEASE_PREFIX}{signed.process.client_id}"))
+    candidates = [lease for lease in (signed, renewed) if lease]
+    alive = [lease for lease in candidates if lease.find_death(now) is None]
+    latest = max(alive or candidates, key=lambda lease: lease.seen)
     return Following(latest, latest.find_death(now))
 
 
@@ -202,38 +185,47 @@ class LeaseKeeper:
     """Renews the lease of this process, for each pipeline run whose steps it follows.
 
     Args:
-        record: Writes metadata of a pipeline run.
+        record: Writes metadata of a step run.
+        record_on_run: Writes metadata of a pipeline run.
         now: The time.
     """
 
     def __init__(
         self,
         record: Callable[[str, Mapping[str, Any]], None],
+        record_on_run: Callable[[str, Mapping[str, Any]], None],
         now: Callable[[], datetime] = read_time,
     ) -> None:
         self._record = record
+        self._record_on_run = record_on_run
         self._now = now
         self._leases: dict[str, _Kept] = {}
+        # Step runs that another process has signed -> their runs.
+        self._unsigned: dict[str, str] = {}
+        self._next_try: datetime | None = None
         self._outages = OutageLog()
 
-    def note_resumed(self, run_id: str) -> None:
-        """This process follows a run whose step runs another process has signed."""
-        kept = self._leases.setdefault(run_id, _Kept.start(self._now()))
-        if not kept.follows_all:
-            self._leases[run_id] = replace(kept, follows_all=True, due=self._now())
+    def note_resumed(self, run_id: str, step_run_id: str) -> None:
+        """This process follows a step run that another process has signed.
+
+        It signs it when it polls for the first time: who looks once does not follow.
+        """
+        self._unsigned[step_run_id] = run_id
 
     def renew(self, run_ids: Iterable[str]) -> None:
         """Renew the lease on each run for which that is due; a failure is tried again later."""
+        run_ids = list(run_ids)
+        self._sign_resumed(run_ids)
         for run_id in run_ids:
             now = self._now()
             kept = self._leases.setdefault(run_id, _Kept.start(now))
             if now < kept.due and now >= kept.since:
                 continue
             renewal = LATE_RENEWAL if now - kept.since >= _LATE else RENEWAL
-            lease = Lease.sign(now, renewal, follows_all=kept.follows_all)
+            lease = Lease.sign(now, renewal)
             try:
                 key = f"{LEASE_PREFIX}{lease.process.client_id}"
-                self._record(run_id, {key: lease.to_metadata()})
+                self._record_on_run(run_id, {key: lease.to_metadata()})
             except VertexStepOperatorError as error:
                 self._outages.warn("lease", error)
                 renewal = _RETRY
@@ -241,12 +233,29 @@ class LeaseKeeper:
                 self._outages.drop("lease")
             self._leases[run_id] = replace(kept, since=min(kept.since, now), due=now + renewal)
 
+    def _sign_resumed(self, run_ids: list[str]) -> None:
+        now = self._now()
+        if self._next_try and self._next_try - _RETRY <= now < self._next_try:
+            return
+        self._next_try = None
+        for step_run_id, run_id in list(self._unsigned.items()):
+            if run_id not in run_ids:
+                continue
+            try:
+                self._record(step_run_id, {CLIENT_KEY: Lease.sign(now).to_metadata()})
+            except StepRunNotFound:
+                pass
+            except VertexStepOperatorError as error:
+                self._outages.warn("lease", error)
+                self._next_try = now + _RETRY
+                return
+            self._unsigned.pop(step_run_id, None)
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     since: datetime
     due: datetime
-    follows_all: bool = False
 
     @classmethod
     def start(cls, now: datetime) -> "_Kept":

@@ -177,7 +177,7 @@ class ConnectionPool:
         """What tells others that this process follows steps."""
         with self._lock:
             if self._leases is None:
-                self._leases = LeaseKeeper(step_runs.record_on_run)
+                self._leases = LeaseKeeper(step_runs.record, step_runs.record_on_run)
             return self._leases
 
     def find_listed_jobs(self, key: ConnectionKey) -> ListedJobs:

@@ -391,10 +391,10 @@ class VertexStepOperator(BaseStepOperator):
             recorded: Mapping[str, Any] = step_run.run_metadata
             if JOB_NAME_KEY not in recorded:
                 recorded = self._step_runs.read_metadata(str(step_run.id))
-            read = partial(self._pool.find_listed_jobs(key).get, str(step_run.pipeline_run_id))
+            run_id = str(step_run.pipeline_run_id)
+            read = partial(self._pool.find_listed_jobs(key).get, run_id)
             submission = open_submission(step_run, connection, self._step_runs, self._clock)
-            name = submission.resume(recorded, read=read)
-            if name is None:
-                return None
-            self._pool.find_leases(self._step_runs).note_resumed(str(step_run.pipeline_run_id))
-            return self._follow(step_run, key, name)
+            if name := submission.resume(recorded, read=read):
+                self._pool.find_leases(self._step_runs).note_resumed(run_id, str(step_run.id))
+                return self._follow(step_run, key, name)
+            return None

@@ -9,10 +9,10 @@ import pytest
 from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
 
 _SCRIPT = """
-import re, threading, time
+import os, re, threading, time
 from zenml_vertex.container import exit_timer
 exit_timer.STUCK_SECONDS = 1.0
-exit_timer.end_process_later({status})
+exit_timer.end_process_later({status}, os.environ)
 {rest}
 """
 _IN_C = 're.match("(a+)+$", "a" * 40 + "b")'

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import cached_property, partial
@@ -54,6 +54,8 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
     """Runs a step in its container, unless another start of the container did or does."""
 
     _artifact_store: "BaseArtifactStore | None" = None
+    # The container's environment variables when it started.
+    _environment: "Mapping[str, str]" = os.environ
     # Of the thread that claims the step run.
     _claiming: "Future[StepClaim | None] | None" = None
     # Whether its result has been asked for.
@@ -72,6 +74,8 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         Either way the container exits with status 0: the ZenML server has the result of the
         step.
         """
+        # The step's code may change its own.
+        self._environment = dict(os.environ)
         outlast_outages(SystemClock())
         with self._renewing, suppress(_LeftToAnotherContainerError):
             self._run_and_exit()
@@ -140,7 +144,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
     def _claim_step(self, store: "BaseArtifactStore") -> StepClaim | None:
         """Claim the step run; None if it is left to another container."""
         claim = StepClaim(
-            store=open_claim(store, Replica.read(str(self._step_run_id), os.environ)),
+            store=open_claim(store, Replica.read(str(self._step_run_id), self._environment)),
             clock=SystemClock(),
             holder=str(uuid.uuid4()),
             is_finished=self._is_finished,
@@ -174,16 +178,16 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
             self._report_end(error)
             raise
         finally:
-            end_process_later(status)
+            end_process_later(status, self._environment)
             self._leave_note()
 
     def _leave_note(self) -> None:
         """Have the client ask the ZenML server for the step's result now."""
-        run_id = os.environ.get(RUN_VARIABLE)
+        run_id = self._environment.get(RUN_VARIABLE)
         if not run_id:
             return
         try:
-            attempt = Replica.read(str(self._step_run_id), os.environ).attempt
+            attempt = Replica.read(str(self._step_run_id), self._environment).attempt
             leave_note(Client().active_stack.artifact_store, run_id, attempt)
         except Exception as error:  # noqa: BLE001 - the client asks by itself, only less often
             logger.debug("Could not leave a note for the client: %s", type(error).__name__)

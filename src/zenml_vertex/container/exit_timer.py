@@ -7,6 +7,7 @@ alive. The step's result is known by then, and the machine costs money.
 import faulthandler
 import os
 import threading
+from collections.abc import Mapping
 
 # How long the process may run after the step, in seconds; set on the job.
 LINGERING_VARIABLE = "ZENML_VERTEX_LINGERING_SECONDS"
@@ -14,13 +15,14 @@ LINGERING_VARIABLE = "ZENML_VERTEX_LINGERING_SECONDS"
 STUCK_SECONDS = 5.0
 
 
-def end_process_later(status: int) -> None:
+def end_process_later(status: int, environment: Mapping[str, str]) -> None:
     """End this process after the time that the job allows, unless it has ended by then.
 
     Args:
         status: Exit status; a process that is stuck in C code ends with 1.
+        environment: Environment variables of the container.
     """
-    seconds = os.environ.get(LINGERING_VARIABLE, "")
+    seconds = environment.get(LINGERING_VARIABLE, "")
     if not seconds.isdecimal():
         return
     interval = min(float(seconds), threading.TIMEOUT_MAX)

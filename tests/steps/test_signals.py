@@ -3,17 +3,23 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 CODE = """
-import os, signal, sys
+import faulthandler, os, pathlib, signal, sys
+from zenml_vertex.steps import signals
 from zenml_vertex.steps.signals import interrupt_on_signals
 number, has_steps, before = int(sys.argv[1]), sys.argv[2] == "steps", sys.argv[3]
 if before == "ignored":
     signal.signal(number, signal.SIG_IGN)
 elif before == "handled":
     signal.signal(number, lambda *_: print("the user's"))
+elif before == "dumping":
+    faulthandler.register(number, file=sys.__stderr__)
+elif before == "unknown":
+    signals._PROCESS_STATUS = pathlib.Path("/nowhere")
 interrupt_on_signals(lambda: has_steps)
 try:
     os.kill(os.getpid(), number)
@@ -33,7 +39,17 @@ def _signal(number: int, has_steps: str = "steps", before: str = "default") -> t
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        signal.SIGHUP,
+        pytest.param(
+            signal.SIGQUIT,
+            marks=pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux"),
+        ),
+    ],
+)
 def test_a_signal_interrupts_a_process_that_has_steps(number: signal.Signals) -> None:
     """Each of the three acts like Ctrl-C, and is called by its name."""
     assert _signal(number) == (0, f"{number.name}\n")
@@ -42,6 +58,24 @@ def test_a_signal_interrupts_a_process_that_has_steps(number: signal.Signals) ->
 def test_without_steps_a_signal_ends_the_process() -> None:
     """A process without steps ends at a SIGTERM as any other does."""
     assert _signal(signal.SIGTERM, "none") == (-signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_a_handler_in_c_stays(number: signal.Signals) -> None:
+    """`faulthandler.register` still prints the stacks, though Python knows no handler."""
+    assert _signal(number, before="dumping") == (0, "goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [(signal.SIGQUIT, (-signal.SIGQUIT, "")), (signal.SIGTERM, (0, "SIGTERM\n"))],
+)
+def test_where_the_system_does_not_tell_sigquit_keeps_what_it_has(
+    number: signal.Signals, ends: tuple[int, str]
+) -> None:
+    """On a system without `/proc`, SIGQUIT is left alone; SIGTERM interrupts all the same."""
+    assert _signal(number, before="unknown") == ends
 
 
 @pytest.mark.parametrize(("before", "said"), [("ignored", ""), ("handled", "the user's\n")])

@@ -9,7 +9,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
+
+# What Linux knows of the process, and its masks of signals that are caught and ignored.
+_PROCESS_STATUS = Path("/proc/self/status")
+_TAKEN = ("SigCgt:", "SigIgn:")
 
 # `name_reason` shows the name of the class; ZenML takes each for a Ctrl-C.
 _INTERRUPTIONS: dict[int, type[KeyboardInterrupt]] = {
@@ -26,7 +31,8 @@ def interrupt_on_signals(has_steps: Callable[[], bool]) -> None:
     """Have SIGTERM, SIGHUP and SIGQUIT interrupt the main thread while there are steps.
 
     Without steps they do what they did before. A signal that is ignored, as SIGHUP is under
-    `nohup`, or that has a handler already keeps that. Outside the main thread this does nothing.
+    `nohup`, or that has a handler already, be it in C, keeps that. Outside the main thread this
+    does nothing.
 
     Args:
         has_steps: Whether steps have been submitted that have not ended.
@@ -42,6 +48,23 @@ def interrupt_on_signals(has_steps: Callable[[], bool]) -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    taken = _read_taken()
     for number in _INTERRUPTIONS:
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if number not in taken and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handle)
+
+
+def _read_taken() -> set[int]:
+    """The signals that code beside Python catches or ignores, as `faulthandler.register` does.
+
+    Python takes their handlers for the default. Where the system does not tell, that is
+    assumed of SIGQUIT alone, the signal that is usual for it.
+    """
+    try:
+        lines = _PROCESS_STATUS.read_text().splitlines()
+        masks = [int(line.split()[1], 16) for line in lines if line.startswith(_TAKEN)]
+    except (OSError, ValueError, IndexError):
+        masks = []
+    if not masks:
+        return {signal.SIGQUIT}
+    return {number for number in _INTERRUPTIONS if any(mask >> (number - 1) & 1 for mask in masks)}

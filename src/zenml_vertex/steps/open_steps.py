@@ -28,7 +28,12 @@ from zenml_vertex.following.clients import (
     find_following,
     read_time,
 )
-from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY, is_submitted_here
+from zenml_vertex.following.metadata import (
+    BUILTIN_JOB_NAME_KEY,
+    CLIENT_KEY,
+    PARENT_KEY,
+    is_submitted_here,
+)
 from zenml_vertex.job.step_status import STATUSES, interpret_status
 from zenml_vertex.processes import find_this_process
 from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs
@@ -66,10 +71,14 @@ class OpenStep:
         following = self.following
         if following.lease or following.absence:
             return not following.is_over
-        # One of an earlier version, or one that nobody has begun to submit.
+        # One of an earlier version, or of the built-in operator; or nobody has begun to submit it.
+        recorded = self.step_run.run_metadata
+        if is_submitted_here(recorded) or BUILTIN_JOB_NAME_KEY in recorded:
+            return True
+        # ZenML waits for a resource pool, for however long.
+        is_queued = self.step_run.status == ExecutionStatus.QUEUED
         created = self.step_run.created.replace(tzinfo=timezone.utc)
-        is_ours = is_submitted_here(self.step_run.run_metadata)
-        return is_ours or read_time() - created < UNSIGNED
+        return is_queued or read_time() - created < UNSIGNED
 
     def __str__(self) -> str:
         return f"step `{self.step_run.name}` of run {self.run.id}"
@@ -92,13 +101,11 @@ def find_run(name_or_id: str) -> "PipelineRunResponse":
             ) from error
 
 
-def iter_open(
-    operator: "VertexStepOperator", run: "PipelineRunResponse | None"
-) -> Iterator[OpenStep]:
+def iter_open(flavor: str, run: "PipelineRunResponse | None") -> Iterator[OpenStep]:
     """The step runs of this package that have not finished.
 
     Args:
-        operator: The step operator that ZenML would ask.
+        flavor: Of its step operators.
         run: Those of a pipeline run only; None for all.
 
     Raises:
@@ -108,12 +115,12 @@ def iter_open(
     runs: dict[UUID, PipelineRunResponse] = {run.id: run} if run else {}
     with server_errors():
         for step_run in _iter_open(run):
-            if not _is_ours(step_run, operator):
-                continue
             run_id = step_run.pipeline_run_id
             if run_id not in runs:
                 runs[run_id] = Client().get_pipeline_run(run_id)
             of_run = runs[run_id]
+            if not is_ours(step_run, of_run, flavor):
+                continue
             following = find_following(step_run.run_metadata, of_run.run_metadata, now)
             yield OpenStep(step_run, of_run, following)
 
@@ -129,11 +136,27 @@ def _iter_open(run: "PipelineRunResponse | None") -> "Iterator[StepRunResponse]"
         )
 
 
-def _is_ours(step_run: "StepRunResponse", operator: "VertexStepOperator") -> bool:
-    if is_submitted_here(step_run.run_metadata):
-        return True
-    # Its client was killed before it could say so.
-    return step_run.config.step_operator in {True, operator.name}
+def is_ours(step_run: "StepRunResponse", run: "PipelineRunResponse", flavor: str) -> bool:
+    """Whether this package runs a step, and not a step operator of another flavor.
+
+    The run's stack says so. What the step run's metadata says, which a step can write, counts
+    only where the stack has no such step operator any more.
+
+    Args:
+        step_run: The step run.
+        run: Its pipeline run.
+        flavor: Of this package's step operators.
+    """
+    wanted = step_run.config.step_operator
+    if not wanted:
+        return False
+    components = run.stack.components if run.stack else {}
+    found = components.get(StackComponentType.STEP_OPERATOR) or []
+    # Where a stack has several, the first is ZenML's default.
+    named = found[:1] if wanted is True else [one for one in found if one.name == wanted]
+    if named:
+        return named[0].flavor_name == flavor
+    return is_submitted_here(step_run.run_metadata)
 
 
 def settle(operator: "VertexStepOperator", step: OpenStep) -> str | None:

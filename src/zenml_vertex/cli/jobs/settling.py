@@ -57,7 +57,7 @@ def find_steps(
 
     operator = load_step_operator(step_operator)
     found = []
-    for step in iter_open(operator, find_run(run) if run else None):
+    for step in iter_open(operator.flavor, find_run(run) if run else None):
         if not step.is_awaited:
             found.append(step)
         elif run:

@@ -23,8 +23,8 @@ class InMemoryClaim:
         self.is_exclusive = is_exclusive
         self.reads = 0
         self.fails = False
-        self.writes = 0
         self.written = threading.Event()
+        self.looks = threading.Semaphore(0)
 
     def _check(self) -> None:
         if self.fails:
@@ -40,17 +40,25 @@ class InMemoryClaim:
     def read(self) -> str | None:
         self._check()
         self.reads += 1
+        self.looks.release()
         return self.text
 
     def write(self, text: str) -> None:
         self._check()
         self.text = text
-        self.writes += 1
         self.written.set()
 
     def remove(self) -> None:
         self._check()
         self.text = None
+
+    def wait_for_renewals(self, count: int = 3) -> None:
+        """Wait until a thread has looked at the claim that often after this call's beginning."""
+        while self.looks.acquire(blocking=False):
+            pass
+        # The last look may not have been acted upon yet.
+        for _ in range(count + 1):
+            assert self.looks.acquire(timeout=10)
 
 
 class EventfulClock(ManualClock):
@@ -89,16 +97,37 @@ def test_the_first_container_runs_the_step_at_once() -> None:
     assert clock.sleeps == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [None, "", "[]", '{"holder": "x", "renewals": Infinity}', "[" * 100_000],
-    ids=lambda text: str(text)[:50],
-)
-def test_an_unreadable_claim_is_replaced(text: str | None) -> None:
-    """A claim file without a readable claim is taken for none, whatever is in it."""
-    store = InMemoryClaim(text)
-    assert _claim(store).acquire()
+_UNREADABLE = [
+    "",
+    "{}",
+    "[]",
+    "null",
+    '{"holder": 1}',
+    "\0",
+    '{"holder": "x", "renewals": Infinity}',
+]
+
+
+@pytest.mark.parametrize("text", [*_UNREADABLE, "[" * 100_000], ids=lambda text: text[:50])
+def test_an_unreadable_claim_goes_stale(text: str) -> None:
+    """It may be half of a living container's, and does not block another one for ever."""
+    store, clock = InMemoryClaim(text), ManualClock()
+    assert _claim(store, clock).acquire()
     assert Claim.parse(store.text) == Claim("second")
+    assert STALE_SECONDS <= sum(clock.sleeps) < 2 * STALE_SECONDS
+
+
+def test_a_claim_that_is_being_written_is_another_containers() -> None:
+    """Whoever reads an empty file while another container writes its claim waits for that one."""
+    store, over = InMemoryClaim(""), []
+
+    def write() -> None:
+        store.text = Claim("first").to_text()
+
+    quiet = [lambda: None] * int(STALE_SECONDS / claims.POLL_SECONDS - 1)
+    clock = EventfulClock(*quiet, write, lambda: over.append(True))
+    assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
+    assert Claim.parse(store.text) == Claim("first")
 
 
 def test_a_finished_step_is_not_run_again() -> None:
@@ -157,11 +186,34 @@ def test_only_one_of_two_containers_takes_over() -> None:
     assert Claim.parse(store.text) == Claim("third")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"holder": 1}', "\0", '"x"'])
-def test_a_text_that_is_not_a_claim_counts_as_no_claim(text: str) -> None:
-    """A truncated claim of a container that died while writing blocks no other container."""
-    store = InMemoryClaim(text)
-    assert _claim(store).acquire()
+def test_a_container_that_claims_what_was_left_is_not_overwritten() -> None:
+    """Of two that wait for a third, the one that creates the claim anew runs the step."""
+    over = []
+
+    class Contested(InMemoryClaim):
+        def create(self, text: str) -> bool:
+            if self.text is None:
+                self.text = Claim("third").to_text()
+            return super().create(text)
+
+    store = Contested(Claim("first").to_text(), is_exclusive=True)
+    clock = EventfulClock(store.remove, lambda: None, lambda: over.append(True))
+    assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
+    assert Claim.parse(store.text) == Claim("third")
+
+
+def test_a_long_question_to_the_server_makes_no_claim_stale() -> None:
+    """What the other container has stored meanwhile is read before its claim is overwritten."""
+    store, clock, questions = InMemoryClaim(Claim("first").to_text()), ManualClock(), []
+
+    def is_finished() -> bool:
+        questions.append(True)
+        clock.sleep(10 * STALE_SECONDS)
+        store.text = Claim("first", len(questions)).to_text()
+        return len(questions) > 4
+
+    assert not _claim(store, clock, is_finished=is_finished).acquire()
+    assert Claim.parse(store.text) == Claim("first", 5)
 
 
 def test_an_overwritten_claim_is_not_held() -> None:
@@ -172,6 +224,19 @@ def test_an_overwritten_claim_is_not_held() -> None:
     assert first.is_held()
     store.text = Claim("second").to_text()
     assert not first.is_held()
+
+
+@pytest.mark.parametrize("is_exclusive", [False, True])
+def test_a_deleted_claim_is_not_held(is_exclusive: bool) -> None:
+    """The container creates it again before it runs the step's code, or waits for who has."""
+    store, clock = InMemoryClaim(is_exclusive=is_exclusive), ManualClock()
+    first = _claim(store, clock, holder="first")
+    assert first.acquire()
+    clock.sleep(STALE_SECONDS / 2)
+    store.text = None
+    assert not first.is_held()
+    assert first.acquire()
+    assert Claim.parse(store.text) == Claim("first")
 
 
 def test_a_claim_that_one_container_alone_can_create_is_not_read_again() -> None:
@@ -206,6 +271,57 @@ def test_a_claim_is_renewed_while_the_step_runs_and_removed_after_it(
         assert store.written.wait(10)
         assert store.text != Claim("second").to_text()
     assert store.text is None
+
+
+@pytest.mark.parametrize("is_exclusive", [False, True])
+def test_a_renewal_leaves_another_containers_claim_alone(
+    monkeypatch: pytest.MonkeyPatch, is_exclusive: bool
+) -> None:
+    """A container that was late notices that another one has taken over, also as it ends."""
+    monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
+    store = InMemoryClaim(is_exclusive=is_exclusive)
+    first, second = _claim(store, holder="first"), Claim("second").to_text()
+    assert first.acquire()
+    store.text = second
+    with first.renewed():
+        store.wait_for_renewals()
+        assert store.text == second
+        assert not first.is_held()
+    assert store.text == second
+
+
+@pytest.mark.parametrize("text", [None, "", "\0"])
+def test_a_renewal_stores_a_broken_claim_again(
+    monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    """A claim that was deleted or spoilt while the step runs does not stay so."""
+    monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
+    store = InMemoryClaim()
+    first = _claim(store, holder="first")
+    assert first.acquire()
+    store.text = text
+    with first.renewed():
+        store.wait_for_renewals()
+        assert first.is_held()
+
+
+def test_a_container_does_not_wait_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lost its claim takes over from a dead container while its own renewals go on."""
+    monkeypatch.setattr(claims, "RENEWAL_SECONDS", 0.001)
+    store = InMemoryClaim(is_exclusive=True)
+
+    def give_up() -> None:
+        raise TimeoutError
+
+    quiet = [store.wait_for_renewals] * int(2 * STALE_SECONDS / claims.POLL_SECONDS)
+    first = _claim(store, EventfulClock(*quiet, give_up), holder="first")
+    assert first.acquire()
+    store.text = Claim("second").to_text()
+    with first.renewed():
+        store.wait_for_renewals()
+        assert not first.is_held()
+        assert first.acquire()
+        assert first.is_held()
 
 
 def test_a_store_that_fails_does_not_end_the_step(monkeypatch: pytest.MonkeyPatch) -> None:

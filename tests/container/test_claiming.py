@@ -14,7 +14,8 @@ from zenml.entrypoints.base_entrypoint_configuration import BaseEntrypointConfig
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import CustomFlavorImportError
 
-from zenml_vertex.container import entrypoint
+from zenml_vertex.container import claim, entrypoint
+from zenml_vertex.container.claim import Claim
 from zenml_vertex.container.entrypoint import VertexStepEntrypointConfiguration
 
 STEP_RUN_ID = str(UUID(int=5))
@@ -28,17 +29,22 @@ class InMemoryStore:
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
+        self.writes = threading.Semaphore(0)
         # Called before a file is opened.
         self.before: Callable[[], object] = list
 
     @contextmanager
-    def open(self, path: str, mode: str) -> Iterator[io.StringIO]:
+    def open(self, path: str, mode: str) -> Iterator[io.BytesIO | io.StringIO]:
         self.before()
-        if mode == "r" and path not in self.files:
-            raise FileNotFoundError(path)
-        file = io.StringIO(self.files.get(path, "") if mode == "r" else "")
+        if mode == "rb":
+            if path not in self.files:
+                raise FileNotFoundError(path)
+            yield io.BytesIO(self.files[path].encode())
+            return
+        file = io.StringIO()
         yield file
         self.files[path] = file.getvalue()
+        self.writes.release()
 
     def makedirs(self, path: str) -> None:
         assert path
@@ -94,6 +100,20 @@ def test_the_claim_is_made_while_the_code_is_downloaded(container: Container) ->
     container.entry.prepare_code_environment()
     assert container.entry.step_run is container.step_run
     assert list(container.store.files) == [PATH]
+
+
+def test_the_claim_is_renewed_while_the_code_is_downloaded(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download that takes minutes does not look like a dead container."""
+    monkeypatch.setattr(claim, "RENEWAL_SECONDS", 0.001)
+    container.entry.prepare_code_environment()
+    for _ in range(3):
+        assert container.store.writes.acquire(timeout=10)
+    assert container.entry.step_run is container.step_run
+    stored = Claim.parse(container.store.files[PATH])
+    assert stored is not None
+    assert stored.renewals > 0
 
 
 def test_an_artifact_store_in_the_code_archive_is_used_after_the_download(

@@ -60,8 +60,8 @@ class FileClaim:
 
     def read(self) -> str | None:
         try:
-            with self._store.open(self._path, "r") as file:
-                return str(file.read())
+            with self._store.open(self._path, "rb") as file:
+                return bytes(file.read()).decode("utf-8", "replace")
         except FileNotFoundError:
             return None
 

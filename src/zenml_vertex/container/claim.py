@@ -3,7 +3,8 @@
 A container claims its replica before it runs the step's code, and renews the claim while
 it runs. A second start of the replica waits as long as the claim is renewed, and takes
 over when it is not: the first container is dead then. No clocks are compared: a claim is
-stale if it has not *changed* for a while by the reader's own clock.
+stale if it has not *changed* for a while by the reader's own clock. A text that cannot be
+read is somebody's claim too, perhaps one that is being written.
 """
 
 import json
@@ -85,8 +86,11 @@ class StepClaim:
     holder: str
     # Whether the step run has finished, or was told to stop.
     is_finished: Callable[[], bool]
-    # By the clock, just before the claim was stored or renewed without fail.
+    # By the clock, just before the claim was stored or found to be this container's; None if
+    # others could have stored theirs at the same time.
     _renewed_at: float | None = field(default=None, init=False)
+    # What was stored at the last renewal if it is not this container's.
+    _others: str | None = field(default=None, init=False)
 
     def acquire(self) -> bool:
         """Claim the replica; waits while another container runs the step.
@@ -97,34 +101,42 @@ class StepClaim:
         if self.is_finished():
             logger.info("The step has finished already; its code does not run again.")
             return False
-        if self._create():
-            return True
-        other = Claim.parse(self.store.read())
-        if other is None:
-            self.store.write(Claim(self.holder).to_text())
-            return True
         # It is this container's own if the answer to an attempt to create it was lost.
-        return other.holder == self.holder or self._take_over(other)
+        return self._create() or self._is_own(self.store.read()) or self._take_over()
 
-    def _take_over(self, other: Claim) -> bool:
+    def _take_over(self) -> bool:
         """Wait for another container; returns whether it has left the step to this one."""
         logger.warning(
             "Vertex AI has started this step's container a second time. Waiting until the first "
             "one has finished, or has not renewed its claim for %.0f s.",
             STALE_SECONDS,
         )
-        while self._wait_for_end(other):
-            if self.is_finished():
-                logger.info("The first container has finished the step; its code runs once.")
-                return False
-            self.store.write(Claim(self.holder).to_text())
-            self.clock.sleep(SETTLE_SECONDS)
-            last = Claim.parse(self.store.read())
-            if last is None or last.holder == self.holder:
-                logger.warning("The first container is dead; the step's code runs again.")
-                return True
-            other = last
+        seen, since = self.store.read(), self.clock.monotonic()
+        while not self.is_finished():
+            # After the question, which takes long if the server does not respond.
+            stored, now = self.store.read(), self.clock.monotonic()
+            if stored != seen:
+                seen, since = stored, now
+            if self._is_left(stored, now - since):
+                self.clock.sleep(SETTLE_SECONDS)
+                if self._is_own(self.store.read()):
+                    logger.warning("The first container is dead; the step's code runs again.")
+                    return True
+            else:
+                self.clock.sleep(POLL_SECONDS)
+        logger.info("The first container has finished the step; its code runs once.")
         return False
+
+    def _is_left(self, stored: str | None, unchanged_seconds: float) -> bool:
+        """Claim what nobody holds any more; returns whether this container has claimed it."""
+        if stored is None:
+            return self._create()
+        if self._is_own(stored):
+            return True
+        if unchanged_seconds < STALE_SECONDS:
+            return False
+        self.store.write(Claim(self.holder).to_text())
+        return True
 
     def is_held(self) -> bool:
         """Whether this container still holds the claim.
@@ -136,12 +148,11 @@ class StepClaim:
             and self.clock.monotonic() - self._renewed_at < STALE_SECONDS / 2
         ):
             return True
-        claim = Claim.parse(self.store.read())
-        return claim is None or claim.holder == self.holder
+        return self._is_own(self.store.read())
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew the claim in a thread, and remove it at the end."""
+        """Renew the claim in a thread, and remove it at the end if it is still this container's."""
         done = threading.Event()
         thread = threading.Thread(
             target=self._renew, args=[done], name="zenml-vertex-claim", daemon=True
@@ -153,7 +164,8 @@ class StepClaim:
             done.set()
             thread.join(RENEWAL_SECONDS)
             try:
-                self.store.remove()
+                if self.is_held():
+                    self.store.remove()
             except Exception as error:  # noqa: BLE001 - a claim left behind goes stale
                 logger.debug("Could not remove the claim: %s", type(error).__name__)
 
@@ -164,28 +176,32 @@ class StepClaim:
             self._renewed_at = before
         return is_created
 
-    def _wait_for_end(self, other: Claim) -> bool:
-        """Wait until the other container is dead or gives up; False if the step finishes first."""
-        seen, since = other, self.clock.monotonic()
-        while self.clock.monotonic() - since < STALE_SECONDS:
-            self.clock.sleep(POLL_SECONDS)
-            if self.is_finished():
-                return False
-            claim = Claim.parse(self.store.read())
-            if claim is None:
-                return True
-            if claim != seen:
-                seen, since = claim, self.clock.monotonic()
-        return True
+    def _is_own(self, stored: str | None) -> bool:
+        claim = Claim.parse(stored)
+        return claim is not None and claim.holder == self.holder
 
     def _renew(self, done: threading.Event) -> None:
         renewals = 0
         while not done.wait(RENEWAL_SECONDS):
             renewals += 1
-            before = self.clock.monotonic()
             try:
-                self.store.write(Claim(self.holder, renewals).to_text())
-                if self._renewed_at is not None:
-                    self._renewed_at = before
+                self._renew_once(renewals)
             except Exception as error:  # noqa: BLE001 - the next renewal may work
                 logger.debug("Could not renew the claim: %s", type(error).__name__)
+
+    def _renew_once(self, renewals: int) -> None:
+        """Renew the claim, or store it again if it is gone; another container's is left alone."""
+        before = self.clock.monotonic()
+        stored = self.store.read()
+        if stored is None:
+            self._create()
+            return
+        # Whoever writes a claim is done with it by the next renewal.
+        is_broken = Claim.parse(stored) is None and stored == self._others
+        if is_broken or self._is_own(stored):
+            self.store.write(Claim(self.holder, renewals).to_text())
+            self._others = None
+            if self.store.is_exclusive:
+                self._renewed_at = before
+            return
+        self._others, self._renewed_at = stored, None

@@ -142,14 +142,20 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         return self._claiming
 
     def _claim_step(self, store: "BaseArtifactStore") -> StepClaim | None:
-        """Claim the step run; None if it is left to another container."""
+        """Claim the step run; None if it is left to another container.
+
+        The claim is renewed at once: to download code and import it may take minutes.
+        """
         claim = StepClaim(
             store=open_claim(store, Replica.read(str(self._step_run_id), self._environment)),
             clock=SystemClock(),
             holder=str(uuid.uuid4()),
             is_finished=self._is_finished,
         )
-        return claim if claim.acquire() else None
+        if not claim.acquire():
+            return None
+        self._renewing.enter_context(claim.renewed())
+        return claim
 
     def _settle_claim(self) -> None:
         try:
@@ -164,7 +170,6 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
         if claim is None:
             raise _LeftToAnotherContainerError
         self._claim = claim
-        self._renewing.enter_context(claim.renewed())
 
     def _run_and_exit(self) -> None:
         status = 1

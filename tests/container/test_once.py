@@ -123,4 +123,6 @@ def test_a_step_waits_for_the_server_as_long_as_its_job_says(
     assert "The ZenML server does not respond (status 503)" in log
     assert "The ZenML server responds again" in log
     assert run.step("gives_up").status == "failed"
-    assert "the ZenML server did not respond" in str(run.step("gives_up").error)
+    error = str(run.step("gives_up").error)
+    assert error.startswith("The ZenML server has not responded for 0 s (status 503)")
+    assert "`server_outage_seconds`" in error

@@ -76,7 +76,8 @@ class Outage:
         if left <= 0:
             raise ServerOutageError(
                 f"The ZenML server has not responded for {format_duration(now - own.since)} "
-                f"({reason}), and the step could not report to it."
+                f"({reason}), and the step could not report to it. See that the server is up, and "
+                "run the step again; the setting `server_outage_seconds` is how long a step waits."
             )
         pause = min(own.pause, left)
         own.pause = min(2 * own.pause, _LONGEST_PAUSE_SECONDS)

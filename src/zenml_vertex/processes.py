@@ -4,8 +4,9 @@ import os
 import platform
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -27,6 +28,11 @@ class Process:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+    @property
+    def fingerprint(self) -> str:
+        """What fits this process only, and tells nothing of it."""
+        return sha256(repr(astuple(self)).encode("utf-8", "replace")).hexdigest()[:32]
 
     def is_here(self) -> bool:
         """Whether its number is certainly from the table of processes that this process is in.

@@ -16,6 +16,7 @@ from zenml_vertex import processes
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound
 from zenml_vertex.following.clients import (
     LEASE_PREFIX,
+    Creation,
     Lease,
     LeaseKeeper,
     find_following,
@@ -225,3 +226,38 @@ def test_who_resumes_a_step_follows_that_step_and_no_other() -> None:
     keeper.renew([RUN])
     of_other = {CLIENT_KEY: _lease(seen=NOW - timedelta(hours=1)).to_metadata()}
     assert find_following(of_other, step_runs.metadata[RUN], NOW).absence
+
+
+def _look(client: Lease, written: object, of_run: Lease | None = None, minutes: int = 20) -> bool:
+    """Whether a job looks like an orphan if its step has written something."""
+    creation = Creation(client.process.fingerprint, NOW - timedelta(minutes=minutes))
+    key = f"{LEASE_PREFIX}{client.process.client_id}"
+    renewed = {key: of_run.to_metadata()} if of_run else {}
+    return bool(find_following({CLIENT_KEY: written}, renewed, NOW, creation).absence)
+
+
+@pytest.mark.parametrize("process", [ELSEWHERE, find_this_process()], ids=["elsewhere", "here"])
+def test_no_step_has_its_living_client_taken_for_dead(process: Process) -> None:
+    """A step changed `pid` in its metadata: `cancel --orphans` of a colleague cancelled its job."""
+    here = find_this_process()
+    client = Lease(process, NOW - timedelta(minutes=20), NOW - timedelta(minutes=5))
+    of_run = _lease(process, seen=NOW - timedelta(minutes=10))
+    dead = replace(here, client_id=process.client_id, started="1")
+    for forged in (_lease(dead).to_metadata(), client.to_metadata(), "x", {},
+                   _lease(replace(dead, client_id="other")).to_metadata()):  # fmt: skip
+        assert not _look(client, forged, of_run)
+        # It has not renewed its lease yet.
+        assert not _look(client, forged, minutes=4)
+    # Without a lease of the client's own, a forged one counts for its time.
+    assert not _look(client, _lease(dead).to_metadata())
+    assert _look(client, _lease(dead, seen=NOW - timedelta(minutes=16)).to_metadata())
+    assert _look(client, "x")
+
+
+def test_the_process_that_created_a_job_is_missed_at_once() -> None:
+    """What a job says of its client proves that it has ended, whatever its lease is."""
+    dead = _lease(replace(find_this_process(), started="1"))
+    for minutes in (0, 20):
+        assert _look(dead, dead.to_metadata(), dead, minutes=minutes)
+        assert _look(dead, "x", dead, minutes=minutes)
+        assert not _look(dead, _lease().to_metadata(), dead, minutes=minutes)

@@ -100,6 +100,7 @@ def test_labels_say_which_run_step_and_attempt_a_job_belongs_to() -> None:
         step_name="Train Model",
         pipeline_name="digits",
         version="1.2.3",
+        client="c0ffee",
     ) == {
         "source": "zenml-vertex-1_2_3",
         "zenml-server-id": "b2a0c0f2-29c1-445a-909a-7e2f899a4049",
@@ -108,6 +109,7 @@ def test_labels_say_which_run_step_and_attempt_a_job_belongs_to() -> None:
         "zenml-attempt": "2",
         "zenml-step": "train_model",
         "zenml-pipeline": "digits",
+        "zenml-client": "c0ffee",
     }
 
 
@@ -115,7 +117,13 @@ def test_an_attempt_is_read_from_its_labels() -> None:
     """The attempt read from a job's labels is the one that wrote them, whatever its case."""
     attempt = Attempt("Step-Run", 2)
     labels = build_labels(
-        server_id="s", run_id="r", attempt=attempt, step_name="n", pipeline_name="p", version="1"
+        server_id="s",
+        run_id="r",
+        attempt=attempt,
+        step_name="n",
+        pipeline_name="p",
+        version="1",
+        client="c",
     )
     assert Attempt.read(labels) == attempt.as_labelled
     assert Attempt.read(labels) != Attempt("Step-Run").as_labelled

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.pipelines import StartShared
 from zenml_vertex import __version__
+from zenml_vertex.following.clients import Lease
+from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
@@ -62,6 +64,8 @@ class Loaded:
 
     def labels(self, name: str) -> dict[str, str]:
         """Return the labels of a step's job."""
+        client = Lease.read(self.step(name).metadata[CLIENT_KEY])
+        assert client
         return {
             "source": f"zenml-vertex-{__version__.replace('.', '_')}",
             "zenml-server-id": self.stack.records.fetch("/info", {})["id"],
@@ -70,6 +74,7 @@ class Loaded:
             "zenml-attempt": "1",
             "zenml-step": name,
             "zenml-pipeline": "every_setting_gr_e",
+            "zenml-client": client.process.fingerprint,
         }
 
 

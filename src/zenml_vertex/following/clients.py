@@ -97,9 +97,14 @@ class Lease:
             "is_detached": self.is_detached,
         }
 
-    def find_death(self, now: datetime) -> str | None:
-        """Why the client is taken to have ended; None if it may live."""
-        if self.process.has_ended():
+    def find_death(self, now: datetime, *, is_forged: bool = False) -> str | None:
+        """Why the client is taken to have ended; None if it may live.
+
+        Args:
+            now: The time.
+            is_forged: Whether the process may be one that somebody else has written.
+        """
+        if not is_forged and self.process.has_ended():
             return f"{self.process}, which followed it, has ended"
         ahead = self.seen - now
         if ahead > CLOCK_DIFFERENCE:
@@ -144,28 +149,76 @@ class Following:
         return f"{self.lease.process}, seen {_describe_age(self.lease.seen, now)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What a job says of its create, and no step can change."""
+
+    # Fingerprint of the process; None if that is not known.
+    client: str | None = None
+    time: datetime | None = None
+
+    def is_by(self, lease: Lease) -> bool:
+        """Whether a lease is that of the process which created the job."""
+        return lease.process.fingerprint == self.client
+
+    def proves_end(self, lease: Lease) -> bool:
+        """Whether the process which created the job has certainly ended."""
+        return self.is_by(lease) and lease.process.has_ended()
+
+    def find_death(self, lease: Lease, now: datetime) -> str | None:
+        """Why a client is taken to have ended; None if it may live."""
+        is_forged = self.client is not None and not self.is_by(lease)
+        return lease.find_death(now, is_forged=is_forged)
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether the process that created the job may live without having renewed a lease."""
+        if self.client is None or self.time is None:
+            return False
+        return now - self.time < RENEWAL * _RENEWALS_IN_A_LEASE
+
+
 def find_following(
-    recorded: Mapping[str, Any], of_run: Mapping[str, Any], now: datetime
+    recorded: Mapping[str, Any],
+    of_run: Mapping[str, Any],
+    now: datetime,
+    creation: Creation = Creation(),
 ) -> Following:
     """Whether somebody follows the job of a step run.
+
+    A step can write the metadata. So a process is taken to have ended, as long as its lease has
+    not, only if it is the one that created the job.
 
     Args:
         recorded: Metadata of the step run.
         of_run: Metadata of its pipeline run.
         now: The time.
+        creation: What the job says, if it is known.
     """
     signed = Lease.read(recorded.get(CLIENT_KEY))
-    if signed is None:
+    renewed = {
+        key: lease
+        for key, value in of_run.items()
+        if key.startswith(LEASE_PREFIX) and (lease := Lease.read(value))
+    }
+    leases = [lease for lease in renewed.values() if creation.is_by(lease)]
+    if signed and not signed.is_detached:
+        own = renewed.get(f"{LEASE_PREFIX}{signed.process.client_id}")
+        leases += [lease for lease in (signed, own) if lease]
+    elif signed and creation.is_by(signed):
+        leases = []
+    alive = [lease for lease in leases if creation.find_death(lease, now) is None]
+    if alive:
+        return Following(max(alive, key=lambda lease: lease.seen))
+    if signed and signed.is_detached:
+        return Following(signed)
+    if creation.is_recent(now) and not any(creation.proves_end(lease) for lease in leases):
+        return Following(signed)
+    if not leases:
         # A step that has overwritten it does not hide its job by that.
         is_overwritten = CLIENT_KEY in recorded
         return Following(absence=_UNREADABLE if is_overwritten else None)
-    if signed.is_detached:
-        return Following(signed)
-    renewed = Lease.read(of_run.get(f"{LEASE_PREFIX}{signed.process.client_id}"))
-    candidates = [lease for lease in (signed, renewed) if lease]
-    alive = [lease for lease in candidates if lease.find_death(now) is None]
-    latest = max(alive or candidates, key=lambda lease: lease.seen)
-    return Following(latest, latest.find_death(now))
+    latest = max(leases, key=lambda lease: lease.seen)
+    return Following(latest, creation.find_death(latest, now))
 
 
 def sign() -> dict[str, Any]:

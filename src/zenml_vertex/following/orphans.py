@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from zenml_vertex.following.clients import Following, find_following
+from zenml_vertex.following.clients import Creation, Following, find_following
 from zenml_vertex.following.protocols import Jobs, StepRunRecord, StepRuns
 from zenml_vertex.job.identity import (
+    CLIENT_LABEL,
     SERVER_LABEL,
     STEP_LABEL,
     STEP_RUN_LABEL,
@@ -24,6 +25,7 @@ from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.secrets import SecretJson, SecretName
 from zenml_vertex.job.states import interpret
 from zenml_vertex.job.step_status import interpret_status
+from zenml_vertex.job.times import JobTimes
 
 # A job takes 43 to 65 s from its container's exit to its last state.
 TEARDOWN = timedelta(minutes=5)
@@ -136,8 +138,11 @@ def inspect_job(job: JobJson, step_runs: StepRuns, now: datetime) -> InspectedJo
     if not _is_step_run_id(step_run_id) or interpret(job["state"]).is_terminal:
         return InspectedJob(job, None, Following(), None)
     record = step_runs.find(step_run_id)
-    following = find_following(record.metadata, record.run_metadata, now) if record else Following()
-    return InspectedJob(job, record, following, explain_orphan(record, now))
+    if record is None:
+        return InspectedJob(job, None, Following(), explain_orphan(None, now))
+    creation = Creation(job["labels"].get(CLIENT_LABEL), JobTimes.read(job).created)
+    following = find_following(record.metadata, record.run_metadata, now, creation)
+    return InspectedJob(job, record, following, explain_orphan(record, now, following))
 
 
 def find_orphan_secrets(
@@ -184,17 +189,21 @@ def _is_step_run_id(text: str) -> bool:
         return False
 
 
-def explain_orphan(record: StepRunRecord | None, now: datetime) -> str | None:
+def explain_orphan(
+    record: StepRunRecord | None, now: datetime, following: Following | None = None
+) -> str | None:
     """Why nobody waits for the job of a step run; None if somebody may.
 
     Args:
         record: The step run; None if it does not exist.
         now: The time, with a time zone.
+        following: Who follows the job; None for what the step run says.
     """
     reason = explain_end(record, now)
     if reason or record is None or interpret_status(record.status).is_finished:
         return reason
-    return find_following(record.metadata, record.run_metadata, now).absence
+    following = following or find_following(record.metadata, record.run_metadata, now)
+    return following.absence
 
 
 def explain_end(record: StepRunRecord | None, now: datetime) -> str | None:

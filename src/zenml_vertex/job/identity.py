@@ -31,6 +31,8 @@ SERVER_LABEL = "zenml-server-id"
 # Of a job whose environment is in a secret: the secret's ID.
 SECRET_LABEL = "zenml-secret"  # noqa: S105 - the name of a label
 SOURCE_LABEL = "source"
+# Which process created the job. Unlike metadata, no step can change it.
+CLIENT_LABEL = "zenml-client"
 OWN_LABELS = (
     STEP_RUN_LABEL,
     ATTEMPT_LABEL,
@@ -40,6 +42,7 @@ OWN_LABELS = (
     SERVER_LABEL,
     SECRET_LABEL,
     SOURCE_LABEL,
+    CLIENT_LABEL,
 )
 
 # What the built-in operator labels its jobs with, such as `zenml-0_98_0`.
@@ -271,6 +274,7 @@ def build_labels(
     step_name: str,
     pipeline_name: str,
     version: str,
+    client: str,
 ) -> dict[str, str]:
     """The labels by which a job is found again, and told from everyone else's.
 
@@ -285,6 +289,7 @@ def build_labels(
         ATTEMPT_LABEL: str(attempt.number),
         STEP_LABEL: step_name,
         PIPELINE_LABEL: pipeline_name,
+        CLIENT_LABEL: client,
     }
     return {key: clean_label_value(value) for key, value in labels.items()}
 

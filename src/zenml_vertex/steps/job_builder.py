@@ -18,6 +18,7 @@ from zenml_vertex.job.identity import (
 )
 from zenml_vertex.job.request import JobJson, build_custom_job
 from zenml_vertex.job.secrets import build_secret, encode_environment, split_environment
+from zenml_vertex.processes import find_this_process
 from zenml_vertex.steps.images import find_image
 from zenml_vertex.steps.step_secrets import read_secret_first
 
@@ -62,6 +63,7 @@ def build_step_job(
         step_name=info.pipeline_step_name,
         pipeline_name=info.pipeline.name,
         version=__version__,
+        client=find_this_process().fingerprint,
     )
     own = {
         ATTEMPT_VARIABLE: str(attempt.number),

@@ -163,6 +163,26 @@ def test_a_live_container_is_left_alone() -> None:
     assert sum(clock.sleeps) > 4 * STALE_SECONDS
 
 
+def test_a_store_that_fails_for_a_minute_frees_nobodys_claim() -> None:
+    """A container that waits asks again, and gives up the claim only if the store stays away."""
+    store, over = InMemoryClaim(Claim("first").to_text()), []
+
+    def fail() -> None:
+        store.fails = True
+
+    def recover() -> None:
+        store.fails, store.text = False, Claim("first", 3).to_text()
+
+    outage = [fail] * int(60 / claims.POLL_SECONDS)
+    clock = EventfulClock(*outage, recover, lambda: over.append(True))
+    assert not _claim(store, clock, is_finished=lambda: bool(over)).acquire()
+    assert Claim.parse(store.text) == Claim("first", 3)
+
+    with pytest.raises(OSError, match="the bucket is gone"):
+        _claim(store, clock := EventfulClock(fail)).acquire()
+    assert sum(clock.sleeps) < 2 * STALE_SECONDS
+
+
 def test_a_container_that_gives_up_is_replaced_at_once() -> None:
     """A claim that is removed without a result is taken over at once."""
     store = InMemoryClaim(Claim("first").to_text())

@@ -102,7 +102,7 @@ class StepClaim:
             logger.info("The step has finished already; its code does not run again.")
             return False
         # It is this container's own if the answer to an attempt to create it was lost.
-        return self._create() or self._is_own(self.store.read()) or self._take_over()
+        return self._create() or self._is_own(self._read_patiently()) or self._take_over()
 
     def _take_over(self) -> bool:
         """Wait for another container; returns whether it has left the step to this one."""
@@ -111,10 +111,10 @@ class StepClaim:
             "one has finished, or has not renewed its claim for %.0f s.",
             STALE_SECONDS,
         )
-        seen, since = self.store.read(), self.clock.monotonic()
+        seen, since = self._read_patiently(), self.clock.monotonic()
         while not self.is_finished():
             # After the question, which takes long if the server does not respond.
-            stored, now = self.store.read(), self.clock.monotonic()
+            stored, now = self._read_patiently(), self.clock.monotonic()
             if stored != seen:
                 seen, since = stored, now
             if self._is_left(stored, now - since):
@@ -126,6 +126,18 @@ class StepClaim:
                 self.clock.sleep(POLL_SECONDS)
         logger.info("The first container has finished the step; its code runs once.")
         return False
+
+    def _read_patiently(self) -> str | None:
+        """What is stored; a store that fails is asked again, or one failure ran the step twice."""
+        began = self.clock.monotonic()
+        while True:
+            try:
+                return self.store.read()
+            except Exception as error:
+                if self.clock.monotonic() - began >= STALE_SECONDS:
+                    raise
+                logger.debug("Could not read the claim: %s", type(error).__name__)
+            self.clock.sleep(POLL_SECONDS)
 
     def _is_left(self, stored: str | None, unchanged_seconds: float) -> bool:
         """Claim what nobody holds any more; returns whether this container has claimed it."""

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import gcsfs
 import pytest
+from gcsfs.retry import HttpError
 
 from zenml_vertex.container.artifact_store_claim import (
     BucketClaim,
@@ -98,3 +100,39 @@ def test_a_client_that_cannot_create_exclusively_is_not_trusted_with_it() -> Non
         claim = open_on(filesystem)
         assert isinstance(claim, FileClaim)
         assert not claim.is_exclusive
+
+
+class AnsweredFileSystem:
+    """Cloud Storage with one object of many gigabytes, or an empty one, and its gcsfs."""
+
+    protocol = ("gs", "gcs")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite") -> None:
+        raise AssertionError((path, value, mode))
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        assert start == 0, path
+        assert end, "gcsfs reads the whole object"
+        if not self.size:
+            raise HttpError({"code": 416, "message": "Requested range not satisfiable"})
+        return b"x" * min(end, self.size)
+
+
+@pytest.mark.parametrize("size", [2**40, 0])
+def test_of_a_huge_claim_only_the_beginning_is_read(size: int) -> None:
+    """Nobody fills a container's memory through the bucket; an empty claim is a text, too."""
+    read = open_on(AnsweredFileSystem(size)).read()
+    assert read is not None
+    assert len(read) == min(size, 4096)
+
+
+def test_of_a_huge_claim_in_a_file_only_the_beginning_is_read(tmp_path: Path) -> None:
+    """The same in an artifact store of any other kind."""
+    path = tmp_path / "claim"
+    with path.open("wb") as file:
+        file.truncate(2**26)
+    store = cast("Any", SimpleNamespace(open=open))
+    assert len(FileClaim(store, str(path)).read() or "") == 4096

@@ -1,6 +1,7 @@
 """Notes in an artifact store: what a container leaves, and what looking for it costs."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
 from zenml_vertex.local_stack.programs import storage_server
 
 gcsfs: Any = pytest.importorskip("gcsfs")
+local: Any = pytest.importorskip("fsspec.implementations.local")
 FIRST, SECOND = Attempt("first"), Attempt("second")
 
 
@@ -172,3 +174,17 @@ def test_a_look_is_one_request(bucket: Any, run_id: str) -> None:
     assert len(bucket.requests) == before + 1
     assert count(FIRST) == 1
     assert count(FIRST, SECOND) == 1
+
+
+def test_a_huge_note_is_not_read(tmp_path: Path, run_id: str) -> None:
+    """A look reads one byte: nobody fills the client's memory by writing to its bucket."""
+    store: Any = Store(str(tmp_path), local.LocalFileSystem())
+    note = tmp_path / finish_note.FOLDER / run_id / "first-1"
+    note.parent.mkdir(parents=True)
+    with note.open("wb") as file:
+        file.truncate(2**26)
+    tracemalloc.start()
+    assert StoredNotes(lambda: store).take(run_id, [FIRST]) == {FIRST}
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**22

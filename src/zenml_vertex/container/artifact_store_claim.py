@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
 
 FOLDER = "zenml-vertex/claims"
+# A claim takes 80 bytes; whoever writes to the bucket may leave gigabytes under its name.
+_MOST_BYTES = 4096
+_NO_SUCH_RANGE = 416
 
 
 def open_claim(store: "BaseArtifactStore", replica: Replica) -> ClaimStore:
@@ -37,6 +40,26 @@ def can_create_exclusively(filesystem: Any) -> bool:
     return is_google and "mode" in inspect.signature(filesystem.pipe_file).parameters
 
 
+def read_beginning(filesystem: Any, path: str, size: int) -> bytes:
+    """The first bytes of a file, by one request, however large it is.
+
+    Args:
+        filesystem: An fsspec file system.
+        path: The file.
+        size: How many bytes; at least one, for gcsfs reads all of the file when asked for none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    try:
+        return bytes(filesystem.cat_file(path, start=0, end=size))
+    except Exception as error:
+        # That is Cloud Storage's answer for an empty file.
+        if getattr(error, "code", None) == _NO_SUCH_RANGE:
+            return b""
+        raise
+
+
 class FileClaim:
     """A claim in any artifact store; implements `claim.ClaimStore`.
 
@@ -61,7 +84,7 @@ class FileClaim:
     def read(self) -> str | None:
         try:
             with self._store.open(self._path, "rb") as file:
-                return bytes(file.read()).decode("utf-8", "replace")
+                return bytes(file.read(_MOST_BYTES)).decode("utf-8", "replace")
         except FileNotFoundError:
             return None
 
@@ -89,9 +112,10 @@ class BucketClaim(FileClaim):
 
     def read(self) -> str | None:
         try:
-            return bytes(self._filesystem.cat_file(self._path)).decode("utf-8", "replace")
+            found = read_beginning(self._filesystem, self._path, _MOST_BYTES)
         except FileNotFoundError:
             return None
+        return found.decode("utf-8", "replace")
 
     def write(self, text: str) -> None:
         self._filesystem.pipe_file(self._path, text.encode())

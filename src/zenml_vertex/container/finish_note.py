@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from zenml_vertex.container.artifact_store_claim import read_beginning
 from zenml_vertex.job.identity import Attempt
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _iter_found(
     for attempt in attempts:
         path = f"{folder}/{_name_note(attempt)}"
         if filesystem is not None:
-            filesystem.cat_file(path)
+            read_beginning(filesystem, path, 1)
             yield attempt
         elif store.exists(path):
             yield attempt

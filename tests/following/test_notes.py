@@ -71,6 +71,39 @@ def test_a_forged_note_costs_one_question(world: Watched, notes: InMemoryNotes) 
     assert world.step_runs.questions == questions + 1
 
 
+def test_a_step_that_forges_notes_all_the_time_hardly_costs_the_server_anything(
+    world: Watched, notes: InMemoryNotes
+) -> None:
+    """The server is asked for it after growing pauses, and still learns of its end in a minute."""
+    world.follow("JOB_STATE_RUNNING")
+    until = world.clock.now + 600
+    while world.clock.now < until:
+        notes.left.add(STEP)
+        _poll_for(world, 1)
+        if world.clock.now < START + 121:
+            early = world.step_runs.questions
+    assert early <= 16
+    assert world.step_runs.questions <= 40
+    world.report(at=world.clock.now)
+    reported = world.clock.now
+    notes.left.add(STEP)
+    assert world.watcher.wait(STEP) == "completed"
+    assert world.clock.now - reported <= 66
+
+
+def test_a_note_after_a_forged_one_is_kept(world: Watched, notes: InMemoryNotes) -> None:
+    """A step that finishes a moment after a note in vain has finished seconds later."""
+    world.follow("JOB_STATE_RUNNING")
+    _poll_for(world, 20)
+    notes.left.add(STEP)
+    _poll_for(world, 1)
+    world.report(at=world.clock.now)
+    reported = world.clock.now
+    notes.left.add(STEP)
+    assert world.watcher.wait(STEP) == "completed"
+    assert world.clock.now - reported < 4
+
+
 def test_a_note_is_not_forgotten_while_the_server_is_down(
     world: Watched, notes: InMemoryNotes
 ) -> None:

@@ -25,6 +25,21 @@ from zenml_vertex.following.protocols import StepRuns
 # Until the server is asked again for a step that has left a note, or whose step run it does
 # not find.
 _AGAIN_SECONDS = 3.0
+# A step whose note was in vain may leave notes all the time: each has its next ones rest for
+# twice as long, in the end as long as the server is left alone without notes.
+_LONGEST_REST_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _NotesOfStep:
+    """The notes that one step has left."""
+
+    # Whether there is one for which the server has yet to be asked.
+    is_waiting: bool = False
+    # When the server may be asked because of the next one, by the clock.
+    rests_until: float = 0.0
+    # How long they rest after the next question.
+    rest_seconds: float = _AGAIN_SECONDS
 
 
 @dataclass(slots=True)
@@ -45,8 +60,10 @@ class Reports:
     _submitted_at: float = field(default=0.0, init=False)
     # How long the server took for its last answer.
     _answer_seconds: float = field(default=0.0, init=False)
-    # Step runs that left a note, until the server has answered.
+    # Step runs that left a note for which the server was asked, until it has answered.
     _noted: set[str] = field(default_factory=set, init=False)
+    # Step run -> the notes that it has left.
+    _notes: dict[str, _NotesOfStep] = field(default_factory=dict, init=False)
     # Whether a step run was not found.
     _misses: bool = field(default=False, init=False)
 
@@ -86,11 +103,31 @@ class Reports:
         self._notes_due = now + self.jitter(
             choose_note_interval(now - self._submitted_at, self.seeker.failures)
         )
-        if found:
-            self._noted |= found
-            self._ask([follower for follower in waiting if follower.step_run_id in found])
+        noted = self._choose_noted(waiting, found, now)
+        if noted:
+            self._noted |= {follower.step_run_id for follower in noted}
+            self._ask(noted)
             if self._noted:
                 self._server_due = min(self._server_due, now + _AGAIN_SECONDS)
+
+    def _choose_noted(
+        self, waiting: Sequence[JobFollower], found: set[str], now: float
+    ) -> list[JobFollower]:
+        """Those who have left a note, now or before, and for whom the server may be asked now."""
+        chosen = []
+        for follower in waiting:
+            if follower.step_run_id in found:
+                self._notes.setdefault(follower.step_run_id, _NotesOfStep()).is_waiting = True
+            notes = self._notes.get(follower.step_run_id)
+            if notes and notes.is_waiting and now >= notes.rests_until:
+                chosen.append(follower)
+                notes.is_waiting = False
+                notes.rests_until = now + notes.rest_seconds
+                notes.rest_seconds = min(2 * notes.rest_seconds, _LONGEST_REST_SECONDS)
+        if len(self._notes) > len(waiting):
+            ids = {follower.step_run_id for follower in waiting}
+            self._notes = {key: notes for key, notes in self._notes.items() if key in ids}
+        return chosen
 
     def _build_context(self, waiting: Sequence[JobFollower], jobs_elsewhere: int) -> ServerContext:
         now = self.clock.monotonic()

@@ -13,6 +13,7 @@ import pytest
 
 from zenml_vertex.container import finish_note
 from zenml_vertex.container.finish_note import OutOfReach, StoredNotes
+from zenml_vertex.errors import PermissionDenied
 from zenml_vertex.job.identity import Attempt
 from zenml_vertex.local_stack.processes.loopback import open_listener, url_of
 from zenml_vertex.local_stack.programs import storage_server
@@ -188,3 +189,39 @@ def test_a_huge_note_is_not_read(tmp_path: Path, run_id: str) -> None:
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2**22
+
+
+class DeniedFileSystem:
+    """A file system that refuses everything, as gcsfs, s3fs or adlfs do."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def pipe_file(self, *_: object, **__: object) -> None:
+        raise self.error
+
+    invalidate_cache = ls = cat_file = pipe_file
+
+
+@pytest.mark.parametrize("attempts", [[FIRST], [FIRST, SECOND]])
+@pytest.mark.parametrize(
+    ("path", "error", "granted"),
+    [
+        ("gs://a-bucket", 403, "storage.objects.get and storage.objects.list"),
+        ("s3://a-bucket", PermissionError("Access Denied"), "permission to read and list"),
+    ],
+)
+def test_a_refusal_says_what_to_grant(
+    attempts: list[Attempt], path: str, error: Any, granted: str
+) -> None:
+    """A client that may not look is told the permissions, and where; other errors stay theirs."""
+    if error == 403:
+        with pytest.raises(OSError, match="Forbidden") as refusal:
+            gcsfs.retry.validate_response(403, b'{"error": {"message": "no"}}', "b/a-bucket/o")
+        error = refusal.value
+    store: Any = Store(path, DeniedFileSystem(error))
+    with pytest.raises(PermissionDenied, match=f"{path} .*Grant them {granted}"):
+        StoredNotes(lambda: store).take("run", attempts)
+    store = Store(path, DeniedFileSystem(OSError("The disk is full.")))
+    with pytest.raises(OSError, match="full"):
+        StoredNotes(lambda: store).take("run", attempts)

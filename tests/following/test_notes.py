@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fakes import InMemoryNotes
 from tests.support.worlds import START, STEP, Watched
-from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.errors import PermissionDenied, ServerUnreachable
 from zenml_vertex.job.identity import Attempt
 
 
@@ -102,6 +102,23 @@ def test_a_note_after_a_forged_one_is_kept(world: Watched, notes: InMemoryNotes)
     notes.left.add(STEP)
     assert world.watcher.wait(STEP) == "completed"
     assert world.clock.now - reported < 4
+
+
+def test_a_client_that_is_denied_the_notes_says_once_what_to_grant(
+    world: Watched, notes: InMemoryNotes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line at INFO says what to grant, and what happens without; later looks are silent."""
+    caplog.set_level("INFO", logger="zenml_vertex")
+    notes.error = PermissionDenied("Grant storage.objects.get and storage.objects.list.")
+    world.follow("JOB_STATE_RUNNING")
+    _poll_for(world, 600)
+    notes.error = None
+    _poll_for(world, 600)
+    notes.error = PermissionDenied("Grant storage.objects.get and storage.objects.list.")
+    _poll_for(world, 600)
+    said = [each.getMessage() for each in caplog.records if "Grant storage" in each.getMessage()]
+    assert len(said) == 1
+    assert "later" in said[0]
 
 
 def test_a_note_is_not_forgotten_while_the_server_is_down(

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zenml_vertex.container.artifact_store_claim import read_beginning
+from zenml_vertex.errors import PermissionDenied
+from zenml_vertex.foreign_text import clean_line, presentable
 from zenml_vertex.job.identity import Attempt
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ FOLDER = "zenml-vertex/finished"
 # The pipeline run of the step; set on the job.
 RUN_VARIABLE = "ZENML_VERTEX_RUN"
 _TEXT = "This step has reported its result. Once no client waits for it, this file can go.\n"
+_FORBIDDEN = 403
 
 
 class OutOfReach(Exception):
@@ -67,8 +70,14 @@ class StoredNotes:
             raise OutOfReach
         folder = _name_folder(store, run_id)
         found: set[Attempt] = set()
-        with suppress(FileNotFoundError):
+        try:
             found = set(_iter_found(store, folder, attempts))
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            if _is_denied(error):
+                raise PermissionDenied(_say_what_to_grant(store)) from presentable(error)
+            raise
         taken: set[Attempt] = set()
         for attempt in found:
             path = f"{folder}/{_name_note(attempt)}"
@@ -106,6 +115,29 @@ def _iter_found(
             yield attempt
         elif store.exists(path):
             yield attempt
+
+
+def _is_denied(error: Exception) -> bool:
+    """Whether an artifact store refuses a look; gcsfs says so in the text of an OSError alone."""
+    return (
+        isinstance(error, PermissionError)
+        or (isinstance(error, OSError) and str(error).startswith("Forbidden"))
+        or _FORBIDDEN in (getattr(error, "code", None), getattr(error, "status_code", None))
+    )
+
+
+def _say_what_to_grant(store: "BaseArtifactStore") -> str:
+    path = clean_line(store.path)
+    grant = "permission to read and list its files"
+    if path.startswith("gs://"):
+        grant = (
+            "storage.objects.get and storage.objects.list on the bucket, which "
+            "roles/storage.objectViewer contains"
+        )
+    return (
+        f"The credentials of the artifact store {path} do not allow looking into {FOLDER} there, "
+        f"where a step leaves a note when it has finished. Grant them {grant}."
+    )
 
 
 def _name_folder(store: "BaseArtifactStore", run_id: str) -> str:

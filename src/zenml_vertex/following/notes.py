@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from zenml_vertex.clock import Clock
+from zenml_vertex.errors import PermissionDenied
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.protocols import Notes
 from zenml_vertex.following.single_flight import SingleFlight
@@ -42,6 +43,7 @@ class NoteSeeker:
         self._wanted: dict[str, list[Attempt]] = {}
         self._found: set[str] = set()
         self._began: float | None = None
+        self._has_said_denied = False
         self._lock = threading.Lock()
 
     @property
@@ -89,7 +91,14 @@ class NoteSeeker:
 
     def _note_failure(self, error: Exception) -> None:
         self.failures += 1
-        if self.failures == 1:
+        if isinstance(error, PermissionDenied) and not self._has_said_denied:
+            self._has_said_denied = True
+            logger.info(
+                "%s Until then, the ZenML server is asked whether steps have finished, and a step "
+                "ends up to a fiftieth of its time later, at most a minute.",
+                error,
+            )
+        elif self.failures == 1:
             logger.debug(
                 "Cannot see in the artifact store that steps have finished (%s); asking the ZenML "
                 "server more often instead.",

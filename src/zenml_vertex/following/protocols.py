@@ -179,6 +179,7 @@ class Notes(Protocol):
             The attempts that had one.
 
         Raises:
+            PermissionDenied: If that is not allowed; it says what to grant.
             Exception: If the place cannot be looked into.
         """
         ...

@@ -10,6 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 
 _PROC = Path("/proc")
+_MACHINE_ID = Path("/etc/machine-id")
+# In a container, the machine's ID may be the image's. Linux numbers the table outside of all.
+_OUTSIDE = "pid:[4026531836]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Process:
     table: str = ""
     # When it started, as its system counts; empty where it does not tell.
     started: str = ""
+    # Hash of the machine's ID, which outlasts a boot; empty where there is none, or in a container.
+    machine: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -41,6 +46,12 @@ class Process:
         """
         here = find_this_process()
         return bool(self.table) and (self.host, self.table) == (here.host, here.table)
+
+    def is_of_earlier_boot(self) -> bool:
+        """Whether this machine has started again since, which no process outlives."""
+        here = find_this_process()
+        is_same = bool(self.machine) and (self.host, self.machine) == (here.host, here.machine)
+        return is_same and self.table != here.table
 
     def has_ended(self) -> bool:
         """Whether it has certainly ended; False, too, if that cannot be seen from here."""
@@ -69,17 +80,27 @@ def find_this_process() -> Process:
 # The argument, because a process that was forked is another one.
 @lru_cache(maxsize=1)
 def _find(pid: int) -> Process:
-    table = ""
+    table = machine = ""
     with suppress(OSError):
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        table = f"{boot} {(_PROC / 'self/ns/pid').readlink()}"
+        namespace = str((_PROC / "self/ns/pid").readlink())
+        table = f"{boot} {namespace}"
+        if namespace == _OUTSIDE:
+            machine = _read_machine()
     return Process(
         client_id=secrets.token_hex(6),
         host=platform.node()[:253] or "unknown",
         pid=pid,
         table=table,
         started=_read_stat(pid)[1],
+        machine=machine,
     )
+
+
+def _read_machine() -> str:
+    # Not the ID itself, which is for programs of this machine only, see machine-id(5).
+    text = _MACHINE_ID.read_text().strip()
+    return sha256(f"zenml-vertex {text}".encode()).hexdigest()[:32] if text else ""
 
 
 def _read_stat(pid: int) -> tuple[str, str]:

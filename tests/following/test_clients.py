@@ -261,3 +261,50 @@ def test_the_process_that_created_a_job_is_missed_at_once() -> None:
         assert _look(dead, dead.to_metadata(), dead, minutes=minutes)
         assert _look(dead, "x", dead, minutes=minutes)
         assert not _look(dead, _lease().to_metadata(), dead, minutes=minutes)
+
+
+def test_who_started_nothing_for_three_quarters_of_an_hour_has_left() -> None:
+    """The run of a client that died elsewhere between two steps was never ended."""
+    old = _lease(seen=NOW - timedelta(hours=1))
+    for quiet, has_left in ((None, False), (1, False), (44, False), (45, True)):
+        since = None if quiet is None else NOW - timedelta(minutes=quiet)
+        assert old.has_left(NOW, since) is has_left
+    assert not _lease().has_left(NOW, NOW - timedelta(hours=9))
+    assert _lease(replace(find_this_process(), started="1")).has_left(NOW, None)
+
+
+def test_who_followed_before_this_machine_was_started_again_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the same machine proves that, outside of containers: many have one name or one ID."""
+    machine_id = tmp_path / "machine-id"
+    boot_id = tmp_path / "sys/kernel/random/boot_id"
+    namespace = tmp_path / "self/ns/pid"
+    for parent in (boot_id.parent, namespace.parent):
+        parent.mkdir(parents=True)
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
+    monkeypatch.setattr(processes, "_MACHINE_ID", machine_id)
+    monkeypatch.setattr(processes, "_find", processes._find.__wrapped__)
+
+    def boot(name: str, machine: str, table: str = processes._OUTSIDE) -> Process:
+        boot_id.write_text(f"{name}\n")
+        machine_id.write_text(f"{machine}\n")
+        namespace.unlink(missing_ok=True)
+        namespace.symlink_to(table)
+        return find_this_process()
+
+    first = _lease(boot("first", "1"), seen=NOW - timedelta(hours=1))
+    assert not first.has_left(NOW, None)
+    assert first.process.machine not in {"", "1"}
+    for name, machine, table in (("second", "2", processes._OUTSIDE), ("second", "1", "pid:[2]")):
+        boot(name, machine, table)
+        assert not first.has_left(NOW, None)
+    in_container = _lease(boot("first", "1", "pid:[2]"), seen=NOW - timedelta(hours=1))
+    nameless = _lease(boot("first", ""), seen=NOW - timedelta(hours=1))
+    boot("second", "")
+    assert not nameless.has_left(NOW, None)
+    boot("second", "1")
+    read = Lease.read(first.to_metadata())
+    assert read
+    assert read.has_left(NOW, None)
+    assert not in_container.has_left(NOW, None)

@@ -1,6 +1,7 @@
 """Following in place of a client that is gone: servers that fail, and leaving again."""
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -15,7 +16,7 @@ from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.steps import attaching
 from zenml_vertex.steps.attaching import Attachment
-from zenml_vertex.steps.open_steps import OpenStep
+from zenml_vertex.steps.open_steps import OpenStep, _find_quiet
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
@@ -103,3 +104,16 @@ def test_a_step_that_has_overwritten_its_sign_of_life_is_left_to_nobody(world: W
     """One line in a step, and `attach` and `settle` found nothing to do for good."""
     following = find_following({CLIENT_KEY: "x", PARENT_KEY: "projects/1"}, {}, read_time())
     assert not replace(world.step, following=following).is_awaited
+
+
+def test_the_client_of_a_static_run_is_busy_only_with_steps() -> None:
+    """The code of a dynamic pipeline lasts as long as it likes between two steps."""
+    ends = [datetime(2026, 3, 1, hour) for hour in (1, 3, 2)]  # noqa: DTZ001 - as ZenML has it
+    steps: Any = [SimpleNamespace(end_time=end) for end in [*ends, None]]
+    for snapshot, quiet in (
+        (SimpleNamespace(is_dynamic=False), datetime(2026, 3, 1, 3, tzinfo=timezone.utc)),
+        (SimpleNamespace(is_dynamic=True), None),
+        (None, None),
+    ):
+        run = cast("PipelineRunResponse", SimpleNamespace(snapshot=snapshot))
+        assert _find_quiet(run, steps) == quiet

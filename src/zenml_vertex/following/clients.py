@@ -80,6 +80,7 @@ class Lease:
                 pid=int(value["pid"]),
                 table=str(value["table"]),
                 started=str(value["started"]),
+                machine=str(value.get("machine", "")),
             )
             seen, until = (datetime.fromisoformat(str(value[key])) for key in ("seen", "until"))
         except (KeyError, ValueError, TypeError, OverflowError):
@@ -117,6 +118,21 @@ class Lease:
             return None
         # A notebook may live on and follow nothing.
         return f"{self.process}, which followed it, was last seen {_describe_age(self.seen, now)}"
+
+    def has_left(self, now: datetime, quiet_since: datetime | None) -> bool:
+        """Whether the client has ended, if it follows no step, and so renews no lease.
+
+        Args:
+            now: The time.
+            quiet_since: Since when its run has had nothing to do but to go on; None if the
+                client may be busy with something else.
+        """
+        if self.process.has_ended():
+            return True
+        if self.find_death(now) is None:
+            return False
+        is_quiet = quiet_since is not None and now - quiet_since >= LONGEST_LEASE
+        return is_quiet or self.process.is_of_earlier_boot()
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,8 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
     Args:
         run_id: The run.
         is_abandoned: Whether a step of it was found that no client followed. Otherwise its
-            client has to have ended on this machine, or to have detached.
+            client has to have detached, or to have ended on this machine, or before the machine
+            was started again, or to have started no step of a static pipeline for 45 minutes.
 
     Returns:
         The status of the run if it has ended, now or before; None if it has not.
@@ -234,8 +235,13 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
         others = _find_others(run, steps)
         now = read_time()
         detached = {one.process for one in others if one.is_detached}
+        quiet_since = _find_quiet(run, steps)
         if any(
-            not (one.process in detached or _has_ended(one, now if is_abandoned else None))
+            not (
+                one.process in detached
+                or one.has_left(now, quiet_since)
+                or (is_abandoned and one.find_death(now))
+            )
             for one in others
         ):
             return None
@@ -255,16 +261,15 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
     return ended.status.value
 
 
-def _has_ended(lease: Lease, now: datetime | None) -> bool:
-    """Whether a client has ended.
+def _find_quiet(run: "PipelineRunResponse", steps: "list[StepRunResponse]") -> datetime | None:
+    """Since when a run whose steps have all ended has had nothing to do but to start the next.
 
-    Args:
-        lease: The client.
-        now: The time; None to believe only what is certain: a client that follows no step at
-            the moment renews no lease.
+    None if its client may be busy: with the code of a dynamic pipeline, which lasts as long as
+    it likes.
     """
-    is_late = now is not None and lease.find_death(now) is not None
-    return is_late or lease.process.has_ended()
+    ends = [one.end_time.replace(tzinfo=timezone.utc) for one in steps if one.end_time]
+    is_static = run.snapshot is not None and not run.snapshot.is_dynamic
+    return max(ends, default=None) if is_static else None
 
 
 def iter_open_runs() -> Iterator[UUID]:

@@ -114,8 +114,11 @@ def test_a_server_that_stays_away_is_given_up_once(session: requests.Session) ->
     assert "`server_outage_seconds`" in found.cure
 
 
-def test_a_report_is_given_up_while_a_heartbeat_gets_answers(session: requests.Session) -> None:
-    """Answers to another thread do not make the report wait for longer than the setting."""
+@pytest.mark.parametrize("has_own_thread", [True, False])
+def test_a_report_is_given_up_while_a_heartbeat_gets_answers(
+    session: requests.Session, has_own_thread: bool
+) -> None:
+    """Answers to other requests do not make the report wait for longer than the setting."""
     server = Server(*[503] * 1000)
     beats: list[int] = []
 
@@ -128,9 +131,12 @@ def test_a_report_is_given_up_while_a_heartbeat_gets_answers(session: requests.S
     class BeatingClock(ManualClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
-            thread = threading.Thread(target=beat, daemon=True)
-            thread.start()
-            thread.join(10)
+            if has_own_thread:
+                thread = threading.Thread(target=beat, daemon=True)
+                thread.start()
+                thread.join(10)
+            else:
+                beat()
 
     clock = BeatingClock()
     adapter = PatientAdapter(Outage(clock, 60.0))

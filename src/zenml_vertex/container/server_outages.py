@@ -42,7 +42,7 @@ class _ThreadsOutage(threading.local):
 class Outage:
     """The times in which the server does not respond, of each thread.
 
-    A report is given up in time though a heartbeat, in a thread of its own, gets answers meanwhile.
+    A report is given up in time though heartbeats, or other requests, get answers meanwhile.
 
     Args:
         clock: Where time comes from.
@@ -54,18 +54,22 @@ class Outage:
         self._patience = patience
         self._own = _ThreadsOutage()
 
-    def wait(self, reason: str) -> None:
+    def wait(self, reason: str, since: float | None) -> float:
         """Sleep until the next try.
 
         Args:
             reason: What the last one has shown.
+            since: When this request found that the server does not respond; None if just now.
+
+        Returns:
+            When that was.
 
         Raises:
             ServerOutageError: If the patience is spent.
         """
         own, now = self._own, self._clock.monotonic()
         if own.since is None:
-            own.since, own.pause = now, _FIRST_PAUSE_SECONDS
+            own.since, own.pause = now if since is None else since, _FIRST_PAUSE_SECONDS
             logger.warning(
                 "The ZenML server does not respond (%s). Trying again for up to %s "
                 "(`server_outage_seconds`).",
@@ -81,7 +85,9 @@ class Outage:
             )
         pause = min(own.pause, left)
         own.pause = min(2 * own.pause, _LONGEST_PAUSE_SECONDS)
+        began = own.since
         self._clock.sleep(pause)
+        return began
 
     def end(self) -> None:
         """The server has responded."""
@@ -105,17 +111,18 @@ class PatientAdapter(HTTPAdapter):
         self._outage = outage
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        since = None
         while True:
             try:
                 response = super().send(request, *arguments, **options)
             except (NoConnection, Timeout) as error:
-                self._outage.wait(type(error).__name__)
+                since = self._outage.wait(type(error).__name__, since)
                 continue
             if response.status_code not in _UNAVAILABLE:
                 self._outage.end()
                 return response
             response.close()
-            self._outage.wait(f"status {response.status_code}")
+            since = self._outage.wait(f"status {response.status_code}", since)
 
 
 def outlast_outages(clock: Clock) -> None:

@@ -103,6 +103,7 @@ def test_who_detaches_on_another_machine_is_not_taken_to_follow() -> None:
 @pytest.mark.parametrize(
     "written",
     [None, "process 1", {}, {**_lease().to_metadata(), "pid": "many"},
+     {**_lease().to_metadata(), "pid": 10**400}, {**_lease().to_metadata(), "pid": -5},
      {**_lease().to_metadata(), "seen": "yesterday"},
      {**_lease().to_metadata(), "until": "2026-03-01T12:00:00"}],
 )  # fmt: skip

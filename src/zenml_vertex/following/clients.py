@@ -34,6 +34,8 @@ LONGEST_LEASE = LATE_RENEWAL * _RENEWALS_IN_A_LEASE
 # Google refuses tokens that are signed with a clock which is more than that ahead.
 CLOCK_DIFFERENCE = timedelta(minutes=10)
 _RETRY = timedelta(minutes=1)
+# No system has more processes.
+_MOST_PID = 2**32
 _UNREADABLE = "the sign of life of its client cannot be read"
 
 
@@ -85,7 +87,7 @@ class Lease:
             seen, until = (datetime.fromisoformat(str(value[key])) for key in ("seen", "until"))
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
-        if seen.tzinfo is None or until.tzinfo is None:
+        if seen.tzinfo is None or until.tzinfo is None or not 0 < process.pid <= _MOST_PID:
             return None
         return cls(process, seen, until, is_detached=value.get("is_detached") is True)
 
@@ -175,7 +177,7 @@ class Creation:
 
     def is_by(self, lease: Lease) -> bool:
         """Whether a lease is that of the process which created the job."""
-        return lease.process.fingerprint == self.client
+        return self.client is not None and lease.process.fingerprint == self.client
 
     def proves_end(self, lease: Lease) -> bool:
         """Whether the process which created the job has certainly ended."""

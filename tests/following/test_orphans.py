@@ -5,10 +5,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from tests.support.fakes import PARENT, InMemoryJobs, InMemoryStepRuns
+from zenml_vertex.following.clients import sign_off
 from zenml_vertex.following.orphans import (
     TEARDOWN,
     Orphan,
     OrphanSecret,
+    explain_end,
     explain_orphan,
     find_orphan_secrets,
     find_orphans,
@@ -83,6 +85,21 @@ def test_orphans_are_told_apart_from_followed_jobs() -> None:
 def test_the_job_of_an_unfinished_step_is_not_an_orphan(status: str, run_status: str) -> None:
     """The job of an unfinished step is not an orphan: another machine may run the pipeline."""
     assert explain_orphan(StepRunRecord(status, run_status, None), NOW) is None
+
+
+@pytest.mark.parametrize("run_status", ["running", "failed"])
+def test_the_job_of_a_client_that_detached_is_nobodys_orphan(run_status: str) -> None:
+    """The local orchestrator has the run fail when its client detaches; the job is to go on.
+
+    Nor is its secret taken away from a container that has yet to read it.
+    """
+    step_runs = InMemoryStepRuns()
+    sign_off(step_runs, AWAITED)
+    record = StepRunRecord("running", run_status, None, metadata=step_runs.metadata[AWAITED])
+    assert explain_orphan(record, NOW) is None
+    assert explain_end(record, NOW) is None
+    told_to_stop = StepRunRecord("stopping", run_status, None, metadata=step_runs.metadata[AWAITED])
+    assert explain_orphan(told_to_stop, NOW) == "its step run is stopping"
 
 
 def test_a_job_that_outlives_its_step_beyond_the_teardown_is_an_orphan() -> None:

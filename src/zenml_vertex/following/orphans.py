@@ -199,19 +199,22 @@ def explain_orphan(
         now: The time, with a time zone.
         following: Who follows the job; None for what the step run says.
     """
-    reason = explain_end(record, now)
+    reason = explain_end(record, now, following)
     if reason or record is None or interpret_status(record.status).is_finished:
         return reason
     following = following or find_following(record.metadata, record.run_metadata, now)
     return following.absence
 
 
-def explain_end(record: StepRunRecord | None, now: datetime) -> str | None:
+def explain_end(
+    record: StepRunRecord | None, now: datetime, following: Following | None = None
+) -> str | None:
     """Why a step run needs its job no longer; None if it does, or did a moment ago.
 
     Args:
         record: The step run; None if it does not exist.
         now: The time, with a time zone.
+        following: As for `explain_orphan`.
     """
     if record is None:
         return "its step run no longer exists"
@@ -223,6 +226,8 @@ def explain_end(record: StepRunRecord | None, now: datetime) -> str | None:
         return "its step has finished"
     if not status.is_active:
         return f"its step run is {record.status}"
-    if not interpret_status(record.run_status).is_active:
-        return f"its pipeline run is {record.run_status}"
-    return None
+    if interpret_status(record.run_status).is_active:
+        return None
+    following = following or find_following(record.metadata, record.run_metadata, now)
+    # ZenML's local orchestrator has the run of a client that detaches fail.
+    return None if following.is_detached else f"its pipeline run is {record.run_status}"

@@ -198,10 +198,9 @@ def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
         now = Client().get_run_step(step.step_run.id)
     if now.status == ExecutionStatus.RETRYING:
         # Nobody is left who would try it again, and a run with such a step never ends.
-        reason = now.exception_info.message if now.exception_info else None
-        operator.step_runs.stop(
-            step.step_run_id, f"{reason or 'The step failed.'} Nobody is left to retry it."
-        )
+        raised = now.exception_info.message if now.exception_info else None
+        reason = f"The step failed{f': {raised}' if raised else ''}".rstrip(". ")
+        operator.step_runs.stop(step.step_run_id, f"{reason}. Nobody is left to retry it.")
     operator.cleanup_step_submission(step.step_run)
     return operator.step_runs.status(step.step_run_id)
 

@@ -1,6 +1,6 @@
 """The step operators under test, and how ZenML creates and calls one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,15 +16,17 @@ from campaign.trial import Trial
 from campaign.world import World
 from campaign.zenml_server import RUN_ID, STEP_RUN_ID
 from zenml_vertex.config import VertexStepOperatorConfig
+from zenml_vertex.errors import VertexStepOperatorError
 from zenml_vertex.following.clients import find_following, read_time
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.steps.attaching import Attachment
 from zenml_vertex.steps.connections import ConnectionPool
-from zenml_vertex.steps.open_steps import OpenStep, settle
+from zenml_vertex.steps.open_steps import OpenStep
 from zenml_vertex.steps.operator import VertexStepOperator
 from zenml_vertex.steps.server import server_errors
+from zenml_vertex.steps.settling import settle
 
 PROJECT = "my-project"
 REGION = "europe-west4"
@@ -101,12 +103,16 @@ class PluginSubject:
         step = _find_open(client)
         if step.is_awaited:
             return None
-        if not waits:
-            return settle(operator, step)
-        for _, status in Attachment(operator, process).follow([step]):
-            # The job is looked after in the background.
-            return status
-        return None
+        results: Iterator[tuple[OpenStep, str | VertexStepOperatorError | None]] = (
+            Attachment(operator, process).follow([step])
+            if waits
+            else settle(operator, process, [step])
+        )
+        # The job is looked after in the background.
+        _, result = next(results)
+        if isinstance(result, VertexStepOperatorError):
+            raise result
+        return result
 
     def sweep(self, operator: VertexStepOperator, process: Process, world: World) -> None:
         """What `zenml-vertex jobs cancel --orphans --yes` does."""

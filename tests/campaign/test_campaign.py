@@ -26,7 +26,7 @@ from zenml_vertex.following import submission, watcher
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.submission import Submission
-from zenml_vertex.steps import attaching, open_steps, operator
+from zenml_vertex.steps import attaching, operator, settling
 
 _ROOT = Path(__file__).resolve().parents[2]
 # The clients of killed processes never close their connections.
@@ -174,7 +174,7 @@ def test_a_step_that_is_never_ended_for_its_dead_client_is_caught(
     record = run(killed)
     assert judge(record).is_right
     assert (record.was_killed, record.status) == (True, "completed")
-    for module in (attaching, open_steps):
+    for module in (attaching, settling):
         monkeypatch.setattr(module, "close", lambda _, __, status: status)
     assert judge(run(killed)).wrong == "the step run is still running"
 

@@ -8,13 +8,20 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.fakes import InMemoryStepRuns, ManualClock
+from tests.support.fakes import PARENT, InMemoryStepRuns, ManualClock
 from tests.support.worlds import STEP, Watched
-from zenml_vertex.errors import ServerUnreachable
+from zenml_vertex.errors import (
+    ConfigurationError,
+    CredentialsError,
+    ServerUnreachable,
+    StepRunNotFound,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.clients import Following, Lease, find_following, read_time
 from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
+from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
 from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.steps import attaching
+from zenml_vertex.steps import attaching, settling
 from zenml_vertex.steps.attaching import Attachment
 from zenml_vertex.steps.open_steps import OpenStep, _find_quiet
 
@@ -30,16 +37,21 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.watched = Watched()
         self.closed: list[str] = []
-        self.outages = [ServerUnreachable("down")] * 3
-        step_run = SimpleNamespace(id=STEP, name="train")
-        self.step = OpenStep(
-            cast("StepRunResponse", step_run),
-            cast("PipelineRunResponse", SimpleNamespace(id=UUID(int=1))),
-            Following(),
+        self.outages: list[Exception] = []
+        # Steps that cannot be taken over, and those without a job.
+        self.errors: dict[str, Exception] = {}
+        self.unlisted: set[str] = set()
+        # Why no step can be ended.
+        self.unclosed: Exception | None = None
+        self.step = self.open_step(STEP)
+        self.operator = cast(
+            "VertexStepOperator",
+            SimpleNamespace(step_runs=self.step_runs, take_over=self._take_over),
         )
-        operator = SimpleNamespace(step_runs=self.step_runs, take_over=self._take_over)
-        self.attachment = Attachment(cast("VertexStepOperator", operator), self.watched.clock)
-        monkeypatch.setattr(attaching, "close", self._close)
+        self.attachment = Attachment(self.operator, self.watched.clock)
+        for module in (attaching, settling):
+            monkeypatch.setattr(module, "close", self._close)
+            monkeypatch.setattr(module, "fail_without_job", lambda *_: "failed")
 
     @property
     def step_runs(self) -> InMemoryStepRuns:
@@ -52,13 +64,34 @@ class World:
         assert lease
         return lease
 
-    def _take_over(self, step_run: Any) -> Watcher:
-        assert step_run.id == STEP
+    def open_step(self, step_run_id: str) -> OpenStep:
+        """A step that was about to get a job."""
+        metadata = {PARENT_KEY: PARENT}
+        step_run = SimpleNamespace(id=step_run_id, name="train", run_metadata=metadata)
+        run = SimpleNamespace(id=UUID(int=1))
+        return OpenStep(
+            cast("StepRunResponse", step_run), cast("PipelineRunResponse", run), Following()
+        )
+
+    def settle(self, *steps: OpenStep) -> dict[str, str | Exception | None]:
+        """Settle steps: the result of each."""
+        settled = settling.settle(self.operator, self.watched.clock, steps)
+        return {step.step_run_id: result for step, result in settled}
+
+    def attach(self, *steps: OpenStep) -> dict[str, str | Exception]:
+        """Attach to steps: the result of each."""
+        return {step.step_run_id: result for step, result in self.attachment.follow([*steps])}
+
+    def _take_over(self, step_run: Any) -> Watcher | None:
         if self.outages:
             raise self.outages.pop()
-        return self.watched.watcher
+        if error := self.errors.get(step_run.id):
+            raise error
+        return None if step_run.id in self.unlisted else self.watched.watcher
 
     def _close(self, _: object, step: OpenStep, status: str) -> str:
+        if self.unclosed:
+            raise self.unclosed
         self.closed.append(step.step_run_id)
         return status
 
@@ -73,12 +106,12 @@ def test_a_server_that_is_down_is_waited_out(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who attaches while a server restarts does not attach again by hand; one line tells of it."""
+    world.outages = [ServerUnreachable("down")] * 3
     world.watched.follow("JOB_STATE_RUNNING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED",
                          reports_itself=False)  # fmt: skip
     ((step, status),) = world.attachment.follow([world.step])
     assert (step, status, world.closed) == (world.step, "completed", [STEP])
     assert [line for line in caplog.messages if "down" in line] == ["down Trying again."]
-    assert not world.read_lease().is_detached
 
 
 def test_what_is_left_goes_on(world: World) -> None:
@@ -117,3 +150,63 @@ def test_the_client_of_a_static_run_is_busy_only_with_steps() -> None:
     ):
         run = cast("PipelineRunResponse", SimpleNamespace(snapshot=snapshot))
         assert _find_quiet(run, steps) == quiet
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError(["`region` is `x/y`, which is not a region."]),
+        CredentialsError("There is no file `/keys/train.json`."),
+        StepRunNotFound("It was deleted."),
+    ],
+    ids=["settings", "credentials", "deleted"],
+)
+def test_a_step_that_cannot_be_followed_keeps_no_other_from_it(
+    world: World, error: VertexStepOperatorError
+) -> None:
+    """One such step ended `attach --all` for everybody, or was tried for ever.
+
+    Nor does it look followed, and the jobs of the others are left alone.
+    """
+    world.errors = {"bad": error}
+    world.watched.follow("JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED", reports_itself=False)
+    bad = world.open_step("bad")
+    assert world.attach(bad, world.step) == {"bad": error, STEP: "completed"}
+    assert "bad" not in world.step_runs.metadata
+    assert world.settle(bad, world.step) == {"bad": error, STEP: "completed"}
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(StepRunNotFound("It was deleted."), 15.0), (ServerUnreachable("down"), 2 * 60 * 60.0)],
+    ids=["deleted", "server"],
+)
+def test_a_step_whose_end_cannot_be_told_is_given_up_at_last(
+    world: World, error: VertexStepOperatorError, seconds: float
+) -> None:
+    """Who attaches does not wait for ever for a step run, or a server, that does not come back."""
+    world.watched.follow("JOB_STATE_SUCCEEDED", reports_itself=False)
+    world.unclosed = error
+    assert world.attach(world.step) == {STEP: error}
+    assert seconds <= world.watched.elapsed < seconds + 60.0
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_jobs_that_may_not_be_listed_yet_are_waited_for_once(world: World, number: int) -> None:
+    """Each step that was killed before its create cost a minute, one after the other."""
+    world.unlisted = {f"step {n}" for n in range(number)}
+    steps = [world.open_step(name) for name in sorted(world.unlisted)]
+    assert world.settle(*steps) == dict.fromkeys(world.unlisted, "failed")
+    assert world.watched.elapsed == LISTED_AFTER_SECONDS
+    assert world.attach(*steps) == dict.fromkeys(world.unlisted, "failed")
+    assert 2 * LISTED_AFTER_SECONDS <= world.watched.elapsed < 2 * LISTED_AFTER_SECONDS + 15.0
+
+
+def test_others_are_followed_while_a_job_may_not_be_listed_yet(world: World) -> None:
+    """A step whose job had ended was not noticed before the others had been searched for."""
+    world.unlisted = {"unlisted"}
+    world.watched.follow("JOB_STATE_SUCCEEDED", reports_itself=False)
+    followed = world.attachment.follow([world.open_step("unlisted"), world.step])
+    assert next(followed) == (world.step, "completed")
+    assert world.watched.elapsed < 10.0
+    assert [status for _, status in followed] == ["failed"]

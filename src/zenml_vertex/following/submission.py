@@ -52,6 +52,7 @@ T = TypeVar("T")
 # Whether a list shows a job at once that was just created is not documented. The
 # waits before each search, in seconds; together a minute.
 SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 18.0, 30.0)
+LISTED_AFTER_SECONDS = sum(SETTLE_SECONDS)
 # A client that is leaving, mostly because of a Ctrl-C, searches for half a minute.
 LEAVING_SECONDS = sum(SETTLE_SECONDS[:-1])
 _SEARCH_PAUSE_SECONDS = 20.0
@@ -150,7 +151,11 @@ class Submission:
         return self._search()
 
     def resume(
-        self, recorded: Mapping[str, Any], *, read: Callable[[str], JobJson] | None = None
+        self,
+        recorded: Mapping[str, Any],
+        *,
+        read: Callable[[str], JobJson] | None = None,
+        looks_once: bool = False,
     ) -> JobName | None:
         """The job of a step run that another process has submitted, or was about to submit.
 
@@ -160,17 +165,20 @@ class Submission:
         Args:
             recorded: Metadata of the step run.
             read: Reads the job that the step run names; None for `jobs.get`.
+            looks_once: Whether to wait neither for a job that may not be listed yet, nor for
+                Vertex AI: the caller asks again.
 
         Raises:
             VertexApiError: If jobs cannot be listed now.
             ServerUnreachable: If the step run cannot be written to.
         """
         # The caller asks again, and other steps wait meanwhile.
-        if known := self._find_recorded(recorded, read, patience_seconds=sum(SETTLE_SECONDS)):
+        seconds = 0.0 if looks_once else LISTED_AFTER_SECONDS
+        if known := self._find_recorded(recorded, read, patience_seconds=seconds):
             return known
         if not is_submitted_here(recorded):
             return None
-        found = self._search(patience_seconds=sum(SETTLE_SECONDS))
+        found = self._search(patience_seconds=seconds, settle_seconds=seconds)
         if found is None:
             return None
         name = self._read_name(found)
@@ -268,7 +276,7 @@ class Submission:
         Raises:
             VertexStepOperatorError: If jobs cannot be listed, so that the question stays open.
         """
-        settled = sum(SETTLE_SECONDS) if settle_seconds is None else settle_seconds
+        settled = LISTED_AFTER_SECONDS if settle_seconds is None else settle_seconds
         start = self.clock.monotonic()
         pauses = chain(SETTLE_SECONDS, repeat(_SEARCH_PAUSE_SECONDS))
         retrying = self._retry(Task.FIND, seconds=patience_seconds, pauses=pauses)

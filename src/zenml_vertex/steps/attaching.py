@@ -4,9 +4,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zenml_vertex.clock import Clock
-from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.clients import sign, sign_off
+from zenml_vertex.errors import (
+    CredentialsError,
+    PermissionDenied,
+    StepRunNotFound,
+    VertexStepOperatorError,
+)
+from zenml_vertex.following.clients import sign_off
 from zenml_vertex.following.outages import OutageLog
+from zenml_vertex.following.patience import FailureRuns, Task, choose_patience
+from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
 from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.open_steps import OpenStep, close
 from zenml_vertex.steps.step_jobs import fail_without_job
@@ -34,21 +41,27 @@ class Attachment:
         self._outages = OutageLog()
         self._waiting: dict[str, OpenStep] = {}
         self._watchers: dict[str, Watcher] = {}
+        # When a step was first seen to have no job.
+        self._unlisted: dict[str, float] = {}
+        self._failures: dict[str, FailureRuns] = {}
 
-    def follow(self, steps: list[OpenStep]) -> Iterator[tuple[OpenStep, str]]:
-        """Follow steps until all of them have ended; each with its status as it ends.
+    def follow(
+        self, steps: list[OpenStep]
+    ) -> Iterator[tuple[OpenStep, str | VertexStepOperatorError]]:
+        """Follow steps until all of them have ended.
+
+        Returns:
+            Each with its status as it ends, or with the error for which it cannot be followed.
 
         Raises:
             BaseException: What interrupts it; `leave` names the steps that are left.
         """
         self._waiting = {step.step_run_id: step for step in steps}
-        for step in steps:
-            self._operator.step_runs.record(step.step_run_id, sign())
         while self._waiting:
             for step in list(self._waiting.values()):
-                if status := self._look(step):
+                if (result := self._try(step)) is not None:
                     del self._waiting[step.step_run_id]
-                    yield step, status
+                    yield step, result
             if self._waiting:
                 self._clock.sleep(self._choose_pause())
         while any(watcher.has_lingering for watcher in self._watchers.values()):
@@ -63,24 +76,51 @@ class Attachment:
             sign_off(self._operator.step_runs, step.step_run_id)
         return left
 
+    def _try(self, step: OpenStep) -> str | VertexStepOperatorError | None:
+        """The status of a step if it has ended, or the error that ends following it."""
+        try:
+            status = self._look(step)
+        except VertexStepOperatorError as error:
+            if not self._is_final(step.step_run_id, error):
+                self._outages.warn(step.step_run_id, error)
+                return None
+            # The end of the process must not cancel its job.
+            if watcher := self._watchers.pop(step.step_run_id, None):
+                watcher.forget(step.step_run_id)
+            return error
+        self._failures.pop(step.step_run_id, None)
+        return status
+
     def _look(self, step: OpenStep) -> str | None:
         """The status of a step, if it has ended."""
         step_run_id = step.step_run_id
-        try:
-            if step_run_id not in self._watchers:
-                watcher = self._operator.take_over(step.step_run)
-                if watcher is None:
-                    fail_without_job(step.step_run, self._operator.step_runs)
-                    return close(self._operator, step, "failed")
-                self._watchers[step_run_id] = watcher
-            status = self._watchers[step_run_id].poll(step_run_id)
-            if interpret_status(status).is_finished:
-                return close(self._operator, step, status)
-        except VertexStepOperatorError as error:
-            if not error.retryable:
-                raise
-            self._outages.warn(step_run_id, error)
+        if step_run_id not in self._watchers:
+            watcher = self._operator.take_over(step.step_run)
+            if watcher is None:
+                since = self._unlisted.setdefault(step_run_id, self._clock.monotonic())
+                waited = self._clock.monotonic() - since
+                if step.may_have_job and waited < LISTED_AFTER_SECONDS:
+                    return None
+                fail_without_job(step.step_run, self._operator.step_runs)
+                return close(self._operator, step, "failed")
+            self._watchers[step_run_id] = watcher
+        status = self._watchers[step_run_id].poll(step_run_id)
+        if interpret_status(status).is_finished:
+            return close(self._operator, step, status)
         return None
+
+    def _is_final(self, step_run_id: str, error: VertexStepOperatorError) -> bool:
+        """Whether it is no use to try again.
+
+        Whoever attaches is there to mend credentials, and reads why they do not work.
+        """
+        if isinstance(error, (CredentialsError, PermissionDenied)):
+            return True
+        # The ZenML server loses sight of step runs while it restarts.
+        if not (error.retryable or isinstance(error, StepRunNotFound)):
+            return True
+        failures = self._failures.setdefault(step_run_id, FailureRuns(self._clock))
+        return failures.note(choose_patience(Task.FOLLOW, error))
 
     def _choose_pause(self) -> float:
         watchers = [self._watchers.get(name) for name in self._waiting]

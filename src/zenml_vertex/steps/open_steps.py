@@ -38,7 +38,6 @@ from zenml_vertex.job.step_status import STATUSES, interpret_status
 from zenml_vertex.processes import find_this_process
 from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs
 from zenml_vertex.steps.server import server_errors
-from zenml_vertex.steps.step_jobs import fail_without_job
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
@@ -79,6 +78,11 @@ class OpenStep:
         is_queued = self.step_run.status == ExecutionStatus.QUEUED
         created = self.step_run.created.replace(tzinfo=timezone.utc)
         return is_queued or read_time() - created < UNSIGNED
+
+    @property
+    def may_have_job(self) -> bool:
+        """Whether its client has come as far as the intent to create a job."""
+        return is_submitted_here(self.step_run.run_metadata)
 
     def __str__(self) -> str:
         return f"step `{self.step_run.name}` of run {self.run.id}"
@@ -157,30 +161,6 @@ def is_ours(step_run: "StepRunResponse", run: "PipelineRunResponse", flavor: str
     if named:
         return named[0].flavor_name == flavor
     return is_submitted_here(step_run.run_metadata)
-
-
-def settle(operator: "VertexStepOperator", step: OpenStep) -> str | None:
-    """End a step run whose job is over, or which has none; looks once.
-
-    Returns:
-        Its status; None if its job goes on.
-
-    Raises:
-        VertexStepOperatorError: If the job cannot be read, or the server not written to.
-    """
-    watcher = operator.take_over(step.step_run)
-    if watcher is None:
-        fail_without_job(step.step_run, operator.step_runs)
-        return close(operator, step, "failed")
-    follower = watcher.find(step.step_run_id)
-    if follower is None:
-        return None
-    try:
-        follower.see_job(watcher.jobs.get(str(follower.name)))
-    finally:
-        if not follower.is_finished:
-            watcher.forget(step.step_run_id)
-    return close(operator, step, follower.status) if follower.is_finished else None
 
 
 def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:

@@ -235,12 +235,12 @@ class VertexStepOperator(BaseStepOperator):
                 raise
 
     def take_over(self, step_run: "StepRunResponse") -> Watcher | None:
-        """Follow the job of a step run that another process submitted; None if it has no job.
+        """Follow the job of a step run that another process submitted; None if none is listed.
 
         Raises:
             VertexStepOperatorError: If that cannot be found out now.
         """
-        return self._watch(step_run)
+        return self._watch(step_run, looks_once=True)
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Ask for the job of a step run to be cancelled; `get_status` tells when it has ended.
@@ -377,7 +377,7 @@ class VertexStepOperator(BaseStepOperator):
             logs=self._connect(key).logs,
         )
 
-    def _watch(self, step_run: "StepRunResponse") -> Watcher | None:
+    def _watch(self, step_run: "StepRunResponse", looks_once: bool = False) -> Watcher | None:
         """The watcher of a step run's job; None if it has no job.
 
         Its metadata says which job it is, and the settings where to look for it.
@@ -394,7 +394,7 @@ class VertexStepOperator(BaseStepOperator):
             run_id = str(step_run.pipeline_run_id)
             read = partial(self._pool.find_listed_jobs(key).get, run_id)
             submission = open_submission(step_run, connection, self._step_runs, self._clock)
-            if name := submission.resume(recorded, read=read):
+            if name := submission.resume(recorded, read=read, looks_once=looks_once):
                 self._pool.find_leases(self._step_runs).note_resumed(run_id, str(step_run.id))
                 return self._follow(step_run, key, name)
             return None

@@ -6,6 +6,7 @@ from zenml_vertex.cli.jobs.ends import finish_runs
 from zenml_vertex.cli.jobs.places import errors, step_operator_option
 from zenml_vertex.cli.jobs.settling import find_steps
 from zenml_vertex.cli.signals import INTERRUPTED
+from zenml_vertex.errors import VertexStepOperatorError
 
 
 @click.command(short_help="Follow jobs whose clients are gone, to their ends.")
@@ -34,9 +35,12 @@ def attach(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
         attachment = Attachment(operator, SystemClock())
         have_completed = True
         try:
-            for step, status in attachment.follow(steps):
-                click.echo(f"{step}  {status}")
-                have_completed = have_completed and status == "completed"
+            for step, result in attachment.follow(steps):
+                if isinstance(result, VertexStepOperatorError):
+                    click.echo(f"{step}  is not followed: {result}", err=True)
+                else:
+                    click.echo(f"{step}  {result}")
+                have_completed = have_completed and result == "completed"
         except KeyboardInterrupt:
             for step in attachment.leave():
                 click.echo(

@@ -22,15 +22,22 @@ def settle(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
     """End step runs whose jobs are over, and which no client will end, each with its reason.
 
     A pipeline run whose steps have all ended is ended too, if its client is gone. RUN is the
-    name or ID of a pipeline run. Looks once, and waits for nothing; a job that goes on is left
-    as it is.
+    name or ID of a pipeline run. A job that goes on is left as it is. Waits for nothing but
+    jobs that may not be listed yet, because their clients were killed while they created them:
+    one minute for all of them.
     """
     if bool(run) == all_runs:
         raise click.UsageError("Name a pipeline run, or all of them with --all.")
     with errors():
         operator, steps = find_steps(run, step_operator)
+
+        from zenml_vertex.clock import SystemClock
+        from zenml_vertex.steps.settling import settle as settle_steps
+
         settled = [
-            (step, status) for step in steps if (status := _settle(operator, step)) is not None
+            (step, status)
+            for step, result in settle_steps(operator, SystemClock(), steps, _announce)
+            if (status := _describe(step, result)) is not None
         ]
         abandoned = {str(step.run.id) for step, status in settled if status}
         runs = finish_runs(abandoned)
@@ -66,20 +73,24 @@ def find_steps(
     return operator, found
 
 
-def _settle(operator: "VertexStepOperator", step: "OpenStep") -> str | None:
-    """Settle a step, and say how; None if its job goes on, nothing if that failed."""
-    from zenml_vertex.steps.open_steps import settle
+def _announce(number: int) -> None:
+    click.echo(
+        f"{number} {'step has' if number == 1 else 'steps have'} no job that is listed. Looking "
+        "again in a minute: a job that was just created is listed late.",
+        err=True,
+    )
 
-    try:
-        status = settle(operator, step)
-    except VertexStepOperatorError as error:
-        click.echo(f"{step}  was not settled: {error}", err=True)
+
+def _describe(step: "OpenStep", result: "str | VertexStepOperatorError | None") -> str | None:
+    """Say how a step was settled; None if its job goes on, nothing if that failed."""
+    if isinstance(result, VertexStepOperatorError):
+        click.echo(f"{step}  was not settled: {result}", err=True)
         return ""
-    if status is None:
+    if result is None:
         click.echo(
             f"{step}  goes on: `zenml-vertex jobs attach {step.run.id}` follows it, "
             "`zenml-vertex jobs cancel` ends it."
         )
     else:
-        click.echo(f"{step}  {status}")
-    return status
+        click.echo(f"{step}  {result}")
+    return result

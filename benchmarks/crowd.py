@@ -67,9 +67,11 @@ def _wait(run_id: str, step_run_id: str, ready: int, done: int) -> None:
     """What a process does that waits for a step."""
     from zenml.client import Client
 
+    from zenml_vertex.steps.run_stores import find_artifact_store
+
     operator: Any = Client().active_stack.step_operator
     clock, jobs = SystemClock(), RunningJobs([step_run_id])
-    notes = StoredNotes(lambda: Client().active_stack.artifact_store)
+    notes = StoredNotes(find_artifact_store)
     watcher = Watcher(jobs, operator.step_runs, clock, PARENT, notes=notes)
     watcher.follow(
         JobFollower(

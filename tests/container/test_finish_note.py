@@ -104,7 +104,7 @@ def leave_note(store: Any, run_id: str, attempt: Attempt) -> None:
 @pytest.mark.parametrize("attempts", [[FIRST], [FIRST, SECOND]])
 def test_a_note_is_found_once(store: Any, run_id: str, attempts: list[Attempt]) -> None:
     """A note is found although earlier looks found nothing, and it is gone after that."""
-    notes = StoredNotes(lambda: store)
+    notes = StoredNotes(lambda _: store)
     assert notes.take(run_id, attempts) == set()
     leave_note(store, str(uuid4()), FIRST)
     leave_note(store, run_id, Attempt("third"))
@@ -119,7 +119,7 @@ def test_a_note_is_found_once(store: Any, run_id: str, attempts: list[Attempt]) 
 def test_another_attempt_is_another_note(store: Any, run_id: str) -> None:
     """The note of a step's first job says nothing about the second."""
     leave_note(store, run_id, FIRST)
-    notes = StoredNotes(lambda: store)
+    notes = StoredNotes(lambda _: store)
     assert notes.take(run_id, [Attempt("first", 2)]) == set()
     assert notes.take(run_id, [Attempt("first", 2), SECOND]) == set()
 
@@ -128,7 +128,7 @@ def test_a_note_that_cannot_be_removed_counts_once(store: Any, run_id: str) -> N
     """Who may read the bucket and not write to it is told once of a note."""
     reader: Any = Store(store.path, store.filesystem, store.theirs, keeps=True)
     leave_note(store, run_id, FIRST)
-    notes = StoredNotes(lambda: reader)
+    notes = StoredNotes(lambda _: reader)
     assert notes.take(run_id, [FIRST]) == {FIRST}
     assert notes.take(run_id, [FIRST]) == set()
 
@@ -137,23 +137,24 @@ def test_a_local_store_is_not_looked_into(store: Any, run_id: str) -> None:
     """The containers of jobs cannot write to a local artifact store."""
     store = Store(store.path, config=SimpleNamespace(is_local=True))
     with pytest.raises(OutOfReach):
-        StoredNotes(lambda: store).take(run_id, [FIRST])
+        StoredNotes(lambda _: store).take(run_id, [FIRST])
 
 
 def test_the_store_of_a_run_is_found_once(store: Any, run_id: str) -> None:
-    """However often a look is made, the active stack is looked up once for each run."""
-    found: list[Any] = []
+    """However often a look is made, the run's stack is looked up once."""
+    found: list[str] = []
 
-    def find() -> Any:
-        found.append(store)
+    def find(run_id: str) -> Any:
+        found.append(run_id)
         return store
 
     notes = StoredNotes(find)
     for _ in range(3):
         notes.take(run_id, [FIRST])
-    assert len(found) == 1
-    notes.take(str(uuid4()), [FIRST])
-    assert len(found) == 2
+    assert found == [run_id]
+    other = str(uuid4())
+    notes.take(other, [FIRST])
+    assert found == [run_id, other]
 
 
 def test_a_look_is_one_request(bucket: Any, run_id: str) -> None:
@@ -161,7 +162,7 @@ def test_a_look_is_one_request(bucket: Any, run_id: str) -> None:
 
     A note is left by one request.
     """
-    notes = StoredNotes(lambda: bucket)
+    notes = StoredNotes(lambda _: bucket)
 
     def count(*attempts: Attempt) -> int:
         before = len(bucket.requests)
@@ -185,7 +186,7 @@ def test_a_huge_note_is_not_read(tmp_path: Path, run_id: str) -> None:
     with note.open("wb") as file:
         file.truncate(2**26)
     tracemalloc.start()
-    assert StoredNotes(lambda: store).take(run_id, [FIRST]) == {FIRST}
+    assert StoredNotes(lambda _: store).take(run_id, [FIRST]) == {FIRST}
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2**22
@@ -221,7 +222,7 @@ def test_a_refusal_says_what_to_grant(
         error = refusal.value
     store: Any = Store(path, DeniedFileSystem(error))
     with pytest.raises(PermissionDenied, match=f"{path} .*Grant them {granted}"):
-        StoredNotes(lambda: store).take("run", attempts)
+        StoredNotes(lambda _: store).take("run", attempts)
     store = Store(path, DeniedFileSystem(OSError("The disk is full.")))
     with pytest.raises(OSError, match="full"):
-        StoredNotes(lambda: store).take("run", attempts)
+        StoredNotes(lambda _: store).take("run", attempts)

@@ -25,7 +25,7 @@ _FORBIDDEN = 403
 
 
 class OutOfReach(Exception):
-    """The artifact store is local: the containers of jobs write to another one."""
+    """The artifact store is local, so that containers write to another one, or it is not known."""
 
 
 def leave_note(store: "BaseArtifactStore", run_id: str, attempt: Attempt) -> None:
@@ -51,11 +51,11 @@ class StoredNotes:
     """The notes of steps; implements `following.protocols.Notes`.
 
     Args:
-        find_store: Finds the artifact store of the active stack, which may cost the ZenML server a
-            request: it is asked once for each pipeline run.
+        find_store: Finds the artifact store of a pipeline run, which costs the ZenML server
+            requests: it is called once for each run, until it raises nothing.
     """
 
-    def __init__(self, find_store: Callable[[], "BaseArtifactStore"]) -> None:
+    def __init__(self, find_store: Callable[[str], "BaseArtifactStore"]) -> None:
         self._find_store = find_store
         # Pipeline run -> its artifact store.
         self._stores: dict[str, BaseArtifactStore] = {}
@@ -64,7 +64,7 @@ class StoredNotes:
 
     def take(self, run_id: str, attempts: Collection[Attempt]) -> set[Attempt]:
         if run_id not in self._stores:
-            self._stores[run_id] = self._find_store()
+            self._stores[run_id] = self._find_store(run_id)
         store = self._stores[run_id]
         if store.config.is_local:
             raise OutOfReach

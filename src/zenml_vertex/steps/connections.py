@@ -14,8 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from zenml.client import Client
-
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
 from zenml_vertex.container.finish_note import StoredNotes
@@ -27,11 +25,11 @@ from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import ATTEMPT_VARIABLE
 from zenml_vertex.steps.dynamic_runs import RunnerWaker
 from zenml_vertex.steps.interruptions import is_busy
+from zenml_vertex.steps.run_stores import find_artifact_store
 from zenml_vertex.steps.signals import interrupt_on_signals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-    from zenml.artifact_stores import BaseArtifactStore
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
@@ -169,7 +167,7 @@ class ConnectionPool:
                     self._clock,
                     parent,
                     renew_leases=self.find_leases(step_runs).renew,
-                    notes=StoredNotes(_find_artifact_store),
+                    notes=StoredNotes(find_artifact_store),
                 )
             return self._watchers[key, parent]
 
@@ -212,10 +210,6 @@ class ConnectionPool:
                     self._tidying.discard(id(watcher))
                     return
             watcher.tidy()
-
-
-def _find_artifact_store() -> "BaseArtifactStore":
-    return Client().active_stack.artifact_store
 
 
 def _import_client() -> None:

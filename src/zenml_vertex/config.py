@@ -141,8 +141,8 @@ class VertexStepOperatorSettings(BaseSettings):
     on_client_exit: ClientExit = Field(
         default="cancel",
         description="What Ctrl-C, SIGTERM, SIGHUP or SIGQUIT does to a step's job while a static "
-        "pipeline waits for it, or a second one in a dynamic pipeline: `cancel` the job, or "
-        "`detach` and let it run.",
+        "pipeline waits for it, and what a second Ctrl-C does in a dynamic one: `cancel` the "
+        "job, or `detach` and let it run.",
     )
     lingering_seconds: int = Field(
         default=300,

@@ -306,7 +306,8 @@ class JobLog:
         """The client leaves and the job stays."""
         logger.warning(
             "%s: %s: detached: the job keeps running and is no longer followed "
-            "(`on_client_exit` is `detach`). `zenml-vertex jobs list` shows it.",
+            "(`on_client_exit` is `detach`). `zenml-vertex jobs list` shows it, and `zenml-vertex "
+            "jobs attach --all` follows it again.",
             self,
             name_reason(error),
         )

@@ -227,13 +227,11 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
         if not others and not is_abandoned:
             return None
         was_stopped = any(one.status == ExecutionStatus.STOPPED for one in steps)
-        who = f" ({max(others, key=lambda one: one.seen).process})" if others else ""
         try:
             ended = publish_pipeline_run_status_update(
                 run_id,
                 ExecutionStatus.STOPPED if was_stopped else ExecutionStatus.FAILED,
-                f"The client that ran the pipeline has left{who}: what it had not started "
-                "will not run.",
+                "The client that ran the pipeline has left: what it had not started will not run.",
             )
         except IllegalOperationError:
             ended = Client().get_pipeline_run(run_id, hydrate=False)

@@ -14,7 +14,7 @@ _COMMANDS = {
 
 @click.group(cls=Group, lazy=_COMMANDS)
 def jobs() -> None:
-    """Show and end Vertex AI jobs of this ZenML server.
+    """Show, follow and end Vertex AI jobs of this ZenML server.
 
     An orphan is a job that is still running although no client follows it, or although its
     step run or its pipeline run has finished, was stopped or does not exist any more: what a

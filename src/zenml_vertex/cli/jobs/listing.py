@@ -31,4 +31,7 @@ def list_jobs(
     if not shown and not secrets:
         click.echo(f"No {'orphans' if orphans else 'active jobs'} in {places.described}.")
     elif has_orphans:
-        click.echo("`zenml-vertex jobs cancel --orphans` ends the orphans.")
+        click.echo(
+            "`zenml-vertex jobs attach --all` follows the orphans to their ends; "
+            "`zenml-vertex jobs cancel --orphans` cancels them."
+        )

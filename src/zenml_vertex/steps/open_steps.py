@@ -185,7 +185,7 @@ def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
     return operator.step_runs.status(step.step_run_id)
 
 
-def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
+def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> str | None:
     """End a pipeline run whose steps have all ended and whose client is gone.
 
     ZenML's server computes the status of a static run from its steps, and waits for steps
@@ -197,6 +197,7 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
         is_abandoned: Whether a step of it was found that no client followed. Otherwise its
             client has to have detached, or to have ended on this machine, or before the machine
             was started again, or to have started no step of a static pipeline for 45 minutes.
+        is_forced: Whether a person says that the client is gone, whatever it has signed.
 
     Returns:
         The status of the run if it has ended, now or before; None if it has not.
@@ -215,16 +216,15 @@ def finish_run(run_id: UUID, *, is_abandoned: bool) -> str | None:
         now = read_time()
         detached = {one.process for one in others if one.is_detached}
         quiet_since = _find_quiet(run, steps)
-        if any(
+        may_go_on = any(
             not (
                 one.process in detached
                 or one.has_left(now, quiet_since)
                 or (is_abandoned and one.find_death(now))
             )
             for one in others
-        ):
-            return None
-        if not others and not is_abandoned:
+        ) or not (others or is_abandoned)
+        if may_go_on and not is_forced:
             return None
         was_stopped = any(one.status == ExecutionStatus.STOPPED for one in steps)
         try:

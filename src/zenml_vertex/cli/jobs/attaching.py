@@ -4,7 +4,7 @@ import click
 
 from zenml_vertex.cli.jobs.ends import finish_runs
 from zenml_vertex.cli.jobs.places import errors, step_operator_option
-from zenml_vertex.cli.jobs.settling import find_steps
+from zenml_vertex.cli.jobs.settling import check_choice, find_steps, force_option
 from zenml_vertex.cli.signals import INTERRUPTED
 from zenml_vertex.errors import VertexStepOperatorError
 
@@ -12,18 +12,18 @@ from zenml_vertex.errors import VertexStepOperatorError
 @click.command(short_help="Follow jobs whose clients are gone, to their ends.")
 @click.argument("run", required=False)
 @click.option("--all", "all_runs", is_flag=True, help="Jobs of all pipeline runs.")
+@force_option
 @step_operator_option
-def attach(*, run: str | None, all_runs: bool, step_operator: str | None) -> None:
+def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str | None) -> None:
     """Follow what no client follows, and end each step as its client would have.
 
     RUN is the name or ID of a pipeline run. Steps whose client lives are left to it. Steps
     that have not been started are not: the pipeline run ends with the steps that have.
     Ctrl-C leaves the jobs as they are. Exit status: 1 if a step has not completed.
     """
-    if bool(run) == all_runs:
-        raise click.UsageError("Name a pipeline run, or all of them with --all.")
+    check_choice(run, all_runs=all_runs, force=force)
     with errors():
-        operator, steps = find_steps(run, step_operator)
+        operator, steps = find_steps(run, step_operator, is_forced=force)
         if not steps:
             raise click.ClickException(
                 "There is nothing to attach to: no step is open that no client follows."
@@ -48,6 +48,6 @@ def attach(*, run: str | None, all_runs: bool, step_operator: str | None) -> Non
                     f"`zenml-vertex jobs cancel` ends it."
                 )
             raise SystemExit(INTERRUPTED) from None
-        runs = finish_runs({str(step.run.id) for step in steps})
+        runs = finish_runs({str(step.run.id) for step in steps}, is_forced=force)
     if not (have_completed and runs.are_told):
         raise SystemExit(1)

@@ -19,11 +19,12 @@ class Ends:
     are_told: bool = True
 
 
-def finish_runs(run_ids: Iterable[str]) -> Ends:
+def finish_runs(run_ids: Iterable[str], *, is_forced: bool = False) -> Ends:
     """End pipeline runs whose clients are gone, and say how they have ended.
 
     Args:
         run_ids: Runs of which a step was found that no client followed.
+        is_forced: Whether the clients are gone, whatever they have signed.
     """
     from zenml_vertex.steps.open_steps import finish_run
 
@@ -31,7 +32,7 @@ def finish_runs(run_ids: Iterable[str]) -> Ends:
     are_told = True
     for run_id in sorted({*run_ids} - {""}):
         try:
-            status = finish_run(UUID(run_id), is_abandoned=True)
+            status = finish_run(UUID(run_id), is_abandoned=True, is_forced=is_forced)
         except VertexStepOperatorError as error:
             click.echo(
                 f"Run {run_id}  was not ended: {error} When the server answers, "
@@ -45,12 +46,13 @@ def finish_runs(run_ids: Iterable[str]) -> Ends:
     return Ends(are_told and all(status == "completed" for status in statuses), are_told)
 
 
-def finish_left_runs(run: str | None, but: set[str]) -> bool:
+def finish_left_runs(run: str | None, but: set[str], *, is_forced: bool = False) -> bool:
     """End pipeline runs whose steps had all ended before, and whose clients have ended.
 
     Args:
         run: Name or ID of a run; None for all.
         but: IDs of runs that are seen to otherwise.
+        is_forced: Whether the clients are gone, whatever they have signed.
 
     Returns:
         Whether there were any.
@@ -65,7 +67,8 @@ def finish_left_runs(run: str | None, but: set[str]) -> bool:
     ended = [
         (run_id, status)
         for run_id in run_ids
-        if str(run_id) not in but and (status := finish_run(run_id, is_abandoned=False))
+        if str(run_id) not in but
+        and (status := finish_run(run_id, is_abandoned=False, is_forced=is_forced))
     ]
     for run_id, status in ended:
         click.echo(f"Run {run_id}  {status}")

@@ -28,6 +28,70 @@ except KeyboardInterrupt as error:
     print(type(error).__name__)
 """
 
+STATIC = """
+import os, signal, sys, threading
+from zenml.client import Client
+from zenml.orchestrators.signal_handler import SignalHandler
+from zenml_vertex.following.progress import StepLog, name_reason
+from zenml_vertex.steps.interruptions import stopping_when_interrupted
+number, before = int(sys.argv[1]), sys.argv[2]
+
+def hang(*_, **__):
+    print("asks the server", flush=True)
+    os._exit(3)
+
+class Server:
+    def stop(self, *_):
+        print("stops the step")
+        return "stopped"
+
+class StepRun:
+    id = pipeline_run_id = name = "train"
+
+Client.get_pipeline_run = hang
+if before == "ignored":
+    signal.signal(number, signal.SIG_IGN)
+elif before == "handled":
+    signal.signal(number, lambda *_: print("the user's"))
+first = signal.getsignal(number)
+with SignalHandler(StepRun(), None):
+    try:
+        with stopping_when_interrupted(Server(), "step", StepLog("train")):
+            try:
+                os.kill(os.getpid(), number)
+            except KeyboardInterrupt:
+                os.kill(os.getpid(), number)
+    except Exception as error:
+        print(error)
+assert signal.getsignal(number) is first
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "before", "said"),
+    [
+        (signal.SIGINT, "Ctrl-C", "default", ""),
+        (signal.SIGINT, "Ctrl-C", "ignored", ""),
+        (signal.SIGTERM, "SIGTERM", "handled", "the user's\n" * 2),
+    ],
+)
+def test_a_static_step_is_interrupted_while_the_zenml_server_hangs(
+    number: signal.Signals, name: str, before: str, said: str
+) -> None:
+    """A second signal gets through as the first did, and the reason names it.
+
+    ZenML's own handler asks its server first. It also took a Ctrl-C that a script's `&` had
+    ignored for a SIGTERM.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", STATIC, str(number), before],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{said}stops the step\nThe step was interrupted ({name}).\n"
+
 
 def _signal(number: int, has_steps: str = "steps", before: str = "default") -> tuple[int, str]:
     done = subprocess.run(

@@ -9,6 +9,7 @@ from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.progress import JobLog, StepLog, name_reason
 from zenml_vertex.following.protocols import StepRuns
+from zenml_vertex.steps.signals import interrupt_at_once
 
 # The second is what ZenML's handler of signals raises.
 INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
@@ -46,6 +47,7 @@ def stopping_when_interrupted(
     """
     _busy.append(threading.current_thread())
     try:
+        interrupt_at_once()
         yield
     except INTERRUPTIONS as interruption:
         reason = name_reason(interruption)

@@ -1,16 +1,20 @@
 """What ends a process ends its steps first, as Ctrl-C does.
 
 ZenML handles SIGINT and SIGTERM while a step of a static pipeline runs, and nothing else: any
-other signal would leave the jobs running and their step runs open. Python runs handlers in the
-main thread, where ZenML waits for a pipeline, and lets no other thread set them.
+other signal would leave the jobs running and their step runs open. Its handler asks its server
+before it interrupts anything. Python runs handlers in the main thread, where ZenML waits for a
+pipeline, and lets no other thread set them.
 """
 
 import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+
+from zenml.orchestrators.signal_handler import SignalHandler
 
 # What Linux knows of the process, and its masks of signals that are caught and ignored.
 _PROCESS_STATUS = Path("/proc/self/status")
@@ -52,6 +56,43 @@ def interrupt_on_signals(has_steps: Callable[[], bool]) -> None:
     for number in _INTERRUPTIONS:
         if number not in taken and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handle)
+
+
+def interrupt_at_once() -> None:
+    """Have SIGINT and SIGTERM interrupt a step without asking the ZenML server first.
+
+    ZenML's handler asks it why the step ends, and each further signal does so again inside the
+    first: while the server hangs, no Ctrl-C gets through. Only that handler is replaced, until
+    ZenML takes it away after the step, and what was there before it still runs.
+    """
+    replaced = _find_handlers_of_zenml()
+    process = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        theirs = replaced[number]
+        if os.getpid() != process:
+            theirs._handle(number, frame)  # noqa: SLF001
+            return
+        before = theirs._previous.get(number)  # noqa: SLF001
+        if callable(before):
+            # It raises what it stands for, unless it is the user's.
+            with suppress(Exception):
+                before(number, frame)
+        raise _INTERRUPTIONS.get(number, KeyboardInterrupt)
+
+    for number in replaced:
+        signal.signal(number, handle)
+
+
+def _find_handlers_of_zenml() -> dict[int, SignalHandler]:
+    """Signal -> what ZenML handles it with; empty outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {
+        number: getattr(signal.getsignal(number), "__self__", None)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    return {number: one for number, one in handlers.items() if isinstance(one, SignalHandler)}
 
 
 def _read_taken() -> set[int]:

@@ -3,13 +3,16 @@
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import pytest
 from zenml.enums import ExecutionStatus, StackComponentType
 
+from zenml_vertex.cli.jobs.ends import finish_left_runs, finish_runs
+from zenml_vertex.errors import StepRunNotFound
 from zenml_vertex.following.clients import Following, read_time
 from zenml_vertex.following.metadata import BUILTIN_JOB_NAME_KEY, PARENT_KEY
-from zenml_vertex.steps import open_steps
+from zenml_vertex.steps import open_steps, records
 from zenml_vertex.steps.open_steps import UNSIGNED, OpenStep
 
 if TYPE_CHECKING:
@@ -83,3 +86,31 @@ def test_who_has_signed_nothing_may_live(step: dict[str, Any], is_awaited: bool)
     created = read_time().astimezone(timezone.utc).replace(tzinfo=None) - UNSIGNED
     opened = _step(created=created - timedelta(seconds=1), **step)
     assert OpenStep(opened, _run(), Following()).is_awaited is is_awaited
+
+
+def test_a_run_that_is_deleted_meanwhile_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step run or run deleted between two requests ended `attach --all` with a `KeyError`."""
+
+    def miss(*_: object, **__: object) -> None:
+        raise KeyError("No such thing.")
+
+    step = _step(metadata=SUBMITTED, status="running")
+    step.__dict__.update(id=UUID(int=1), pipeline_run_id=UUID(int=2), name="train")
+    store = SimpleNamespace(get_user=lambda: None)
+    client = SimpleNamespace(
+        get_pipeline_run=miss,
+        get_run_step=miss,
+        zen_store=store,
+        list_projects=lambda size: SimpleNamespace(items=[SimpleNamespace(id=size)]),
+    )
+    for module in (open_steps, records):
+        monkeypatch.setattr(module, "Client", lambda: client)
+    monkeypatch.setattr(open_steps, "iter_step_runs", lambda **_: [step])
+    assert list(open_steps.iter_open("vertex", None)) == []
+    with pytest.raises(StepRunNotFound):
+        open_steps.close(cast("Any", None), OpenStep(step, _run(), Following()), "failed")
+    with pytest.raises(StepRunNotFound):
+        open_steps.finish_run(UUID(int=2), is_abandoned=True)
+    assert not finish_runs([str(UUID(int=2))]).are_told
+    monkeypatch.setattr(open_steps, "iter_open_runs", lambda: [UUID(int=2)])
+    assert not finish_left_runs(None, set())

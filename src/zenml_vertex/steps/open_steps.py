@@ -36,7 +36,7 @@ from zenml_vertex.following.metadata import (
 )
 from zenml_vertex.job.step_status import STATUSES, interpret_status
 from zenml_vertex.processes import find_this_process
-from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs
+from zenml_vertex.steps.records import ZenMLStepRuns, iter_step_runs, step_run_errors
 from zenml_vertex.steps.server import server_errors
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ def iter_open(flavor: str, run: "PipelineRunResponse | None") -> Iterator[OpenSt
         for step_run in _iter_open(run):
             run_id = step_run.pipeline_run_id
             if run_id not in runs:
-                runs[run_id] = Client().get_pipeline_run(run_id)
+                try:
+                    runs[run_id] = Client().get_pipeline_run(run_id)
+                except KeyError:
+                    # It was deleted since, with its steps.
+                    continue
             of_run = runs[run_id]
             if not is_ours(step_run, of_run, flavor):
                 continue
@@ -170,8 +174,12 @@ def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
         operator: Who has followed it.
         step: The step.
         status: How it has ended.
+
+    Raises:
+        StepRunNotFound: If the step run was deleted.
+        ServerUnreachable: If the server does not respond.
     """
-    with server_errors():
+    with step_run_errors(step.step_run_id):
         if status == "completed" and step.step_run.config.command is not None:
             with suppress(IllegalOperationError):
                 publish_successful_step_run(step.step_run.id, {})
@@ -203,10 +211,14 @@ def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> 
         The status of the run if it has ended, now or before; None if it has not.
 
     Raises:
+        StepRunNotFound: If the run does not exist.
         ServerUnreachable: If the server does not respond.
     """
     with server_errors():
-        run = Client().get_pipeline_run(run_id)
+        try:
+            run = Client().get_pipeline_run(run_id)
+        except KeyError as error:
+            raise StepRunNotFound("It does not exist on the ZenML server any more.") from error
         if run.status.is_finished:
             return run.status.value
         steps = list(iter_step_runs(pipeline_run_id=run_id, project=run.project_id, hydrate=True))

@@ -56,17 +56,17 @@ class ZenMLStepRuns:
 
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
         """The metadata of a step run as it is now."""
-        with _step_run_errors(step_run_id):
+        with step_run_errors(step_run_id):
             return Client().get_run_step(UUID(step_run_id)).run_metadata
 
     def status(self, step_run_id: str) -> str:
-        with _step_run_errors(step_run_id):
+        with step_run_errors(step_run_id):
             return Client().get_run_step(UUID(step_run_id), hydrate=False).status.value
 
     def statuses(self, run_id: str, step_run_ids: Sequence[str]) -> Mapping[str, StepRunNews]:
         if len(step_run_ids) == 1:
             (step_run_id,) = step_run_ids
-            with _step_run_errors(step_run_id):
+            with step_run_errors(step_run_id):
                 return {
                     step_run_id: _read_news(Client().get_run_step(UUID(step_run_id), hydrate=False))
                 }
@@ -78,7 +78,7 @@ class ZenMLStepRuns:
         return {str(step_run.id): _read_news(step_run) for step_run in found}
 
     def read_raised(self, step_run_id: str) -> Raised | None:
-        with _step_run_errors(step_run_id):
+        with step_run_errors(step_run_id):
             info = Client().get_run_step(UUID(step_run_id)).exception_info
         if info is None:
             return None
@@ -91,7 +91,7 @@ class ZenMLStepRuns:
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         try:
-            with _step_run_errors(step_run_id):
+            with step_run_errors(step_run_id):
                 step_run = Client().get_run_step(UUID(step_run_id))
                 run = Client().get_pipeline_run(step_run.pipeline_run_id)
         except StepRunNotFound:
@@ -125,7 +125,7 @@ class ZenMLStepRuns:
                 )
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
-        with _step_run_errors(step_run_id):
+        with step_run_errors(step_run_id):
             publish_step_run_metadata(UUID(step_run_id), {self._component_id: dict(metadata)})
 
     def record_on_run(self, run_id: str, metadata: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ def _read_end_time(step_run: StepRunResponse) -> datetime | None:
 
 
 def _end(step_run_id: str, status: ExecutionStatus, message: str) -> str:
-    with _step_run_errors(step_run_id):
+    with step_run_errors(step_run_id):
         try:
             step_run = publish_step_run_status_update(
                 UUID(step_run_id),
@@ -202,7 +202,7 @@ def explained() -> Iterator[None]:
 
 
 @contextmanager
-def _step_run_errors(step_run_id: str) -> Iterator[None]:
+def step_run_errors(step_run_id: str) -> Iterator[None]:
     """The same, and StepRunNotFound if the step run was deleted.
 
     ZenML's client takes every 404 for that, even the one of a proxy while the server

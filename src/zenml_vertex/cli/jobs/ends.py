@@ -1,12 +1,13 @@
 """Pipeline runs whose steps have been ended by a command."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 import click
 
-from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,9 @@ def finish_runs(run_ids: Iterable[str], *, is_forced: bool = False) -> Ends:
         try:
             status = finish_run(UUID(run_id), is_abandoned=True, is_forced=is_forced)
         except VertexStepOperatorError as error:
+            cure = f" When the server answers, `zenml-vertex jobs settle {run_id}` ends it."
             click.echo(
-                f"Run {run_id}  was not ended: {error} When the server answers, "
-                f"`zenml-vertex jobs settle {run_id}` ends it.",
-                err=True,
+                f"Run {run_id}  was not ended: {error}{cure if error.retryable else ''}", err=True
             )
             are_told = False
             continue
@@ -64,15 +64,17 @@ def finish_left_runs(run: str | None, but: set[str], *, is_forced: bool = False)
         run_ids = [] if found.status.is_finished else [found.id]
     else:
         run_ids = list(iter_open_runs())
-    ended = [
-        (run_id, status)
-        for run_id in run_ids
-        if str(run_id) not in but
-        and (status := finish_run(run_id, is_abandoned=False, is_forced=is_forced))
-    ]
-    for run_id, status in ended:
-        click.echo(f"Run {run_id}  {status}")
-    return bool(ended)
+    ended = False
+    for run_id in run_ids:
+        if str(run_id) in but:
+            continue
+        # It may have been deleted since.
+        with suppress(StepRunNotFound):
+            status = finish_run(run_id, is_abandoned=False, is_forced=is_forced)
+            if status:
+                click.echo(f"Run {run_id}  {status}")
+                ended = True
+    return ended
 
 
 def _describe_open(run_id: str) -> str:

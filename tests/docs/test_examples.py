@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import vertex_emulator.faults
 from tests.support.pages import ROOT, generalise, read_blocks, read_picture
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
@@ -116,9 +117,11 @@ def test_inject_faults(capsys: pytest.CaptureFixture[str]) -> None:
     page = ROOT / "docs" / "how-to" / "inject-faults.md"
     example = EXAMPLES / "inject_faults.py"
     runpy.run_path(str(example), run_name="__main__")
-    (code,), (output,) = read_blocks(page, "python"), read_blocks(page, "")
+    (code, outages), (output,) = read_blocks(page, "python"), read_blocks(page, "")
     assert capsys.readouterr().out == output
     assert indent(code, "    ") in example.read_text("utf-8")
+    for line in outages.splitlines():
+        assert eval(line, vars(vertex_emulator.faults))
 
 
 def test_failing_step(run_pipeline: RunPipeline) -> None:

@@ -98,6 +98,7 @@ def test_a_client_that_waits_too_briefly_is_caught(
     late = _trial(_vertex(AnswerLost("create", late=20.0)), _vertex(ListLag(seconds=20.0)))
     assert judge(run(late)).is_right
     monkeypatch.setattr(submission, "SETTLE_SECONDS", (0.0, 1.0, 3.0))
+    monkeypatch.setattr(submission, "LISTED_AFTER_SECONDS", 4.0)
     assert judge(run(late)).duplicates == 1
 
 

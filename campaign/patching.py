@@ -15,6 +15,7 @@ from google.api_core.retry import retry_base, retry_unary
 from requests.adapters import HTTPAdapter
 
 import zenml_vertex.following.clients
+import zenml_vertex.steps.job_builder
 from campaign.process import Process
 from campaign.world import World
 from zenml_vertex.processes import Process as ClientProcess
@@ -104,6 +105,7 @@ def patched_into(world: World) -> Iterator[CurrentProcess]:
             (google.auth._helpers, "utcnow", lambda: world.now().replace(tzinfo=None)),
             (zenml_vertex.following.clients, "datetime", WorldDatetime),
             (zenml_vertex.following.clients, "find_this_process", current.identify),
+            (zenml_vertex.steps.job_builder, "find_this_process", current.identify),
             (retry_base, "time", time_module),
             (retry_unary, "time", time_module),
             (zenml.step_operators.base_step_operator, "time", time_module),

@@ -38,7 +38,9 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexStepOperator]:
 def _store(operator: VertexStepOperator) -> Any:
     """Store a secret as a submission does, and return its step run."""
     config = SimpleNamespace(step_operator=operator.name)
-    step_run = SimpleNamespace(id=uuid4(), name="train", version=1, config=config)
+    step_run = SimpleNamespace(
+        id=uuid4(), pipeline_run_id=uuid4(), name="train", version=1, config=config
+    )
     connection = operator.connect()
     name = SecretName.of(connection.identity.project, Attempt(str(step_run.id)))
     connection.secrets.store(str(name), SECRET, b"{}")

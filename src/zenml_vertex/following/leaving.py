@@ -3,6 +3,7 @@
 ZenML's dynamic runner asks for no cancel when it is left by a second Ctrl-C.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,8 +14,11 @@ from functools import partial
 from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_once
 from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.progress import log_leaving, warn_jobs_left, warn_steps_untold
+from zenml_vertex.following.progress import JobLog, StepLog
 from zenml_vertex.following.protocols import Jobs
+from zenml_vertex.job.identity import JobName
+
+logger = logging.getLogger(__name__)
 
 # How long nothing may have been answered before the process ends all the same.
 SILENCE_SECONDS = 5.0
@@ -81,11 +85,39 @@ def end_steps_left(left: Sequence[tuple[Jobs, JobFollower]]) -> None:
         endings.calls.append(partial(cancel, jobs, follower))
         endings.calls.append(partial(tell, follower))
     if ending:
-        log_leaving([follower.log for _, follower in ending])
+        _log_leaving([follower.log for _, follower in ending])
         # Whoever presses Ctrl-C once more has waited enough.
         with suppress(KeyboardInterrupt):
             endings.make()
     if names := [f.name for _, f in left if f.step_run_id not in cancelled]:
-        warn_jobs_left(names)
+        _warn_jobs_left(names)
     if untold := [f.step for _, f in ending if f.step_run_id not in told]:
-        warn_steps_untold(untold)
+        _warn_steps_untold(untold)
+
+
+def _warn_jobs_left(names: Sequence[JobName]) -> None:
+    """A process ends whose jobs go on, as after a second Ctrl-C in a dynamic pipeline."""
+    is_one = len(names) == 1
+    logger.warning(
+        "This process ends, and %s Vertex AI job%s that it followed may go on and cost money. "
+        "`zenml-vertex jobs list` shows what is running. To end %s:\n%s",
+        len(names),
+        "" if is_one else "s",
+        "it" if is_one else "them",
+        # One command for each: a job that has ended meanwhile keeps no other from being cancelled.
+        "\n".join(name.build_command("cancel") for name in names),
+    )
+
+
+def _log_leaving(jobs: Sequence[JobLog]) -> None:
+    """A process ends before its steps have, and they end with it."""
+    for job in jobs:
+        logger.warning("%s: this process ends: cancelling the job and stopping the step.", job)
+
+
+def _warn_steps_untold(steps: Sequence[StepLog]) -> None:
+    """A process ends, and its steps go on being shown as if they ran."""
+    logger.warning(
+        "The ZenML server did not answer in time, and may go on showing as running: %s.",
+        ", ".join(str(step) for step in steps),
+    )

@@ -6,7 +6,6 @@ not by those of the polls that notice it.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -36,6 +35,11 @@ def name_reason(error: BaseException) -> str:
     return _REASONS.get(name, name)
 
 
+def settle_command(run_id: str) -> str:
+    """The command that ends the step runs of a pipeline run whose jobs are over."""
+    return f"zenml-vertex jobs settle {run_id or '--all'}"
+
+
 @dataclass(frozen=True, slots=True)
 class StepLog:
     """The lines about a step.
@@ -43,10 +47,12 @@ class StepLog:
     Args:
         step: Name of the step.
         retry: How often ZenML has tried the step again; each retry has a job of its own.
+        run_id: The pipeline run; empty if it does not matter.
     """
 
     step: str
     retry: int = 0
+    run_id: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"Step `{self.step}`{f', retry {self.retry}' if self.retry else ''}"
@@ -128,15 +134,21 @@ class StepLog:
     def warn_untold(self, reason: VertexStepOperatorError | str) -> None:
         """The step run does not say that it was stopped."""
         logger.warning(
-            "%s: could not mark the step run as stopped: %s The ZenML server goes on showing it "
-            "as running.",
+            "%s: could not mark the step run as stopped: %s The ZenML server may go on showing it "
+            "as running. Once the server answers, end it with: %s",
             self,
             reason,
+            settle_command(self.run_id),
         )
 
-    def log_still_telling(self, reason: str) -> None:
+    def log_still_telling(self, reason: str, seconds: float) -> None:
         """Ctrl-C was pressed once more."""
-        logger.info("%s: %s: still marking the step run as stopped.", self, reason)
+        logger.info(
+            "%s: %s: still marking the step run as stopped, for %s at most.",
+            self,
+            reason,
+            format_duration(seconds),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,31 +376,3 @@ class ProgressLog:
 
 def _describe(text: str, seconds: float | None) -> str:
     return "" if seconds is None else text.format(format_duration(seconds))
-
-
-def warn_jobs_left(names: Sequence[JobName]) -> None:
-    """A process ends whose jobs go on, as after a second Ctrl-C in a dynamic pipeline."""
-    is_one = len(names) == 1
-    logger.warning(
-        "This process ends, and %s Vertex AI job%s that it followed may go on and cost money. "
-        "`zenml-vertex jobs list` shows what is running. To end %s:\n%s",
-        len(names),
-        "" if is_one else "s",
-        "it" if is_one else "them",
-        # One command for each: a job that has ended meanwhile keeps no other from being cancelled.
-        "\n".join(name.build_command("cancel") for name in names),
-    )
-
-
-def log_leaving(jobs: Sequence[JobLog]) -> None:
-    """A process ends before its steps have, and they end with it."""
-    for job in jobs:
-        logger.warning("%s: this process ends: cancelling the job and stopping the step.", job)
-
-
-def warn_steps_untold(steps: Sequence[StepLog]) -> None:
-    """A process ends, and its steps go on being shown as if they ran."""
-    logger.warning(
-        "The ZenML server did not answer in time, and may go on showing as running: %s.",
-        ", ".join(str(step) for step in steps),
-    )

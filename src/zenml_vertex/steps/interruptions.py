@@ -3,12 +3,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
+from zenml_vertex.following.brief import TooSlow, call_briefly
+from zenml_vertex.following.ending import HURRY_SECONDS
 from zenml_vertex.following.progress import JobLog, StepLog, name_reason
 from zenml_vertex.following.protocols import StepRuns
+from zenml_vertex.steps.server import hurry
 from zenml_vertex.steps.signals import interrupt_at_once
 
 # The second is what ZenML's handler of signals raises.
@@ -55,7 +59,7 @@ def stopping_when_interrupted(
             detached.warn_detached(interruption)
             raise RunStoppedException(f"Detached from the step ({reason}).") from None
         try:
-            _stop(step_runs, step_run_id, log, reason)
+            _stop(step_runs, step_run_id, log, interruption)
         finally:
             # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
             raise RunStoppedException(f"The step was interrupted ({reason}).") from None
@@ -63,23 +67,42 @@ def stopping_when_interrupted(
         _busy.remove(threading.current_thread())
 
 
-def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, reason: str) -> None:
+def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, interruption: BaseException) -> None:
     """Mark a step run as stopped, even if Ctrl-C is pressed meanwhile."""
-    again = reason
+    again = name_reason(interruption)
+    is_hurried = _is_repeated(interruption)
+    stop = partial(step_runs.stop, step_run_id, f"The step was interrupted ({again}).")
     for left in reversed(range(_MOST_TRIES_TO_STOP)):
         try:
-            step_runs.stop(step_run_id, f"The step was interrupted ({reason}).")
+            if is_hurried:
+                call_briefly(stop, HURRY_SECONDS)
+            else:
+                stop()
         except StepRunNotFound:
             # Somebody has deleted it.
             return
+        except TooSlow as error:
+            again = f"the ZenML server gave {error}"
+            break
         except VertexStepOperatorError as error:
             # ZenML's client has tried again itself, and whoever pressed Ctrl-C waits.
             log.warn_untold(error)
             return
-        except INTERRUPTIONS as interruption:
-            again = name_reason(interruption)
+        except INTERRUPTIONS as interrupted:
+            again = name_reason(interrupted)
+            is_hurried = True
             if left:
-                log.log_still_telling(again)
+                log.log_still_telling(again, HURRY_SECONDS)
         else:
             return
+    # ZenML goes on to tell its server that the run has ended.
+    hurry(HURRY_SECONDS)
     log.warn_untold(f"{again}.")
+
+
+def _is_repeated(interruption: BaseException) -> bool:
+    """Whether it has interrupted what an earlier one had begun."""
+    earlier = interruption.__context__
+    while earlier is not None and not isinstance(earlier, KeyboardInterrupt):
+        earlier = earlier.__context__
+    return earlier is not None

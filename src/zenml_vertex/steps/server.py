@@ -1,9 +1,12 @@
 """The ZenML server: which one it is, and why it does not do what is asked."""
 
+import math
 import os
 import shlex
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from requests import Session
@@ -21,6 +24,7 @@ _CREDENTIALS = ("ZENML_STORE_API_KEY", "ZENML_STORE_API_TOKEN")
 # ZenML's client pauses for 2, 4, 8 ... s between tries, for a minute in all if nothing listens.
 _LONGEST_PAUSE_SECONDS = 10.0
 _CONNECTION_TRIES = 9
+_HURRY_LASTS_SECONDS = 60.0
 
 
 def describe_server() -> str:
@@ -96,6 +100,38 @@ def shorten_pauses(session: Session) -> None:
             adapter.max_retries = retries.new(
                 connect=_CONNECTION_TRIES, backoff_max=_LONGEST_PAUSE_SECONDS
             )
+
+
+def hurry(seconds: float) -> None:
+    """Have ZenML's client wait for a server that hangs for a moment only, and try nothing again.
+
+    For a process that is told to leave; one that goes on all the same, such as a notebook, has
+    its patience back after a minute.
+
+    Args:
+        seconds: How long it waits for an answer.
+    """
+    session = _find_session()
+    if session is None:
+        return
+    configuration: Any = GlobalConfiguration().zen_store.config
+    patience = getattr(configuration, "http_timeout", None)
+    adapters = [one for one in session.adapters.values() if isinstance(one, HTTPAdapter)]
+    if patience is None or patience <= seconds:
+        return
+    retries = [adapter.max_retries for adapter in adapters]
+
+    def restore() -> None:
+        configuration.http_timeout = patience
+        for adapter, before in zip(adapters, retries, strict=True):
+            adapter.max_retries = before
+
+    configuration.http_timeout = math.ceil(seconds)
+    for adapter in adapters:
+        adapter.max_retries = adapter.max_retries.new(total=0)
+    timer = threading.Timer(_HURRY_LASTS_SECONDS, restore)
+    timer.daemon = True
+    timer.start()
 
 
 def _capitalize(text: str) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def open_log(step_run: "StepRunResponse") -> StepLog:
     """The lines about a step run."""
     # The versions of a step run count from 1; each retry is the next.
-    return StepLog(step_run.name, retry=step_run.version - 1)
+    run_id = str(step_run.pipeline_run_id)
+    return StepLog(step_run.name, retry=step_run.version - 1, run_id=run_id)
 
 
 def open_submission(

@@ -47,7 +47,7 @@ def test_output_that_nobody_reads_is_no_traceback(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("zenml-vertex jobs ", ["plain,cancel", "plain,list"]),
+        ("zenml-vertex jobs ", ["plain,attach", "plain,cancel", "plain,list", "plain,settle"]),
         ("zenml-vertex local-stack python pip", ["file,pip"]),
     ],
 )

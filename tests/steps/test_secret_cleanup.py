@@ -9,6 +9,7 @@ import pytest
 from zenml.exceptions import RunStoppedException
 
 from tests.support.components import make_operator
+from tests.support.fakes import InMemoryStepRuns
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
 from zenml_vertex.errors import CredentialsError
 from zenml_vertex.following.progress import StepLog
@@ -114,6 +115,7 @@ def test_the_secret_of_a_detached_job_stays(
     detaching = operator.config.model_copy(update={"on_client_exit": "detach"})
     monkeypatch.setattr(operator, "get_settings", lambda _: detaching)
     monkeypatch.setattr(operator, "_watch", lambda _: Interrupted())
+    monkeypatch.setattr(operator, "_step_runs", InMemoryStepRuns())
     with pytest.raises(RunStoppedException, match="Detached from the step"):
         operator.wait(step_run)
     operator.cleanup_step_submission(step_run)

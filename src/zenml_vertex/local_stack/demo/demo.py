@@ -69,8 +69,10 @@ def run_demo(
         DemoError: If the pipeline or its job does not succeed.
     """
     phases = Phases()
+    # What points the built-in operator at the emulator reads the environment as Python starts.
+    imports = _IMPORTS if operator == "plugin" else ()
     with start_local_stack(
-        folder, progress=say, images=images, operator=operator, early_imports=_IMPORTS
+        folder, progress=say, images=images, operator=operator, early_imports=imports
     ) as stack:
         project = stack.make_project("digits", PIPELINE, PIPELINE_WITH_IMAGE)
         command = [PIPELINE.name]

@@ -15,9 +15,10 @@ from campaign.process import Process
 from campaign.trial import Trial
 from campaign.world import World
 from campaign.zenml_server import RUN_ID, STEP_RUN_ID
+from zenml_vertex.clock import read_time
 from zenml_vertex.config import VertexStepOperatorConfig
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.clients import find_following, read_time
+from zenml_vertex.following.clients import find_following
 from zenml_vertex.following.ending import cancel_and_verify
 from zenml_vertex.following.orphans import find_orphans, list_live_jobs
 from zenml_vertex.following.progress import StepLog

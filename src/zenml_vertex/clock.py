@@ -1,6 +1,7 @@
 """Time, as something that tests can replace."""
 
 import time
+from datetime import datetime, timezone
 from typing import Protocol
 
 
@@ -24,3 +25,8 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def read_time() -> datetime:
+    """The time of this machine, with its time zone."""
+    return datetime.now(timezone.utc)

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from tests.support.fakes import PARENT, SERVER, InMemoryJobs, InMemoryStepRuns, ManualClock
 from zenml_vertex.cli import main
 from zenml_vertex.cli.jobs.ends import Ends
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import PermissionDenied, RequestRejected, ServerUnreachable
-from zenml_vertex.following.clients import Lease, read_time
+from zenml_vertex.following.clients import Lease
 from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.protocols import StepRunRecord
 from zenml_vertex.job.identity import SECRET_LABEL, SERVER_LABEL, STEP_LABEL, STEP_RUN_LABEL

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from zenml.enums import ExecutionStatus, StackComponentType
 
 from zenml_vertex.cli import main
-from zenml_vertex.following.clients import LEASE_PREFIX, Following, Lease, read_time
+from zenml_vertex.clock import read_time
+from zenml_vertex.following.clients import LEASE_PREFIX, Following, Lease
 from zenml_vertex.processes import Process
 from zenml_vertex.steps import attaching, open_steps, settling
 from zenml_vertex.steps.open_steps import OpenStep

@@ -13,6 +13,7 @@ import pytest
 from tests.support.fakes import InMemoryStepRuns
 from tests.support.worlds import RUN, STEP, Submitted, Watched
 from zenml_vertex import processes
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import ServerUnreachable, StepRunNotFound
 from zenml_vertex.following.clients import (
     LEASE_PREFIX,
@@ -20,7 +21,6 @@ from zenml_vertex.following.clients import (
     Lease,
     LeaseKeeper,
     find_following,
-    read_time,
     sign,
     sign_off,
 )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fakes import PARENT, InMemoryStepRuns, ManualClock
 from tests.support.worlds import STEP, Watched
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import (
     ConfigurationError,
     CredentialsError,
@@ -17,7 +18,7 @@ from zenml_vertex.errors import (
     StepRunNotFound,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.clients import Following, Lease, find_following, read_time
+from zenml_vertex.following.clients import Following, Lease, find_following
 from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
 from zenml_vertex.following.watcher import Watcher

@@ -9,8 +9,9 @@ import pytest
 from zenml.enums import ExecutionStatus, StackComponentType
 
 from zenml_vertex.cli.jobs.ends import finish_left_runs, finish_runs
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import StepRunNotFound
-from zenml_vertex.following.clients import Following, read_time
+from zenml_vertex.following.clients import Following
 from zenml_vertex.following.metadata import BUILTIN_JOB_NAME_KEY, PARENT_KEY
 from zenml_vertex.steps import open_steps, records
 from zenml_vertex.steps.open_steps import UNSIGNED, OpenStep

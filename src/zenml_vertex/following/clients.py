@@ -8,9 +8,10 @@ looks needs the ZenML server only.
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.metadata import CLIENT_KEY
 from zenml_vertex.following.outages import OutageLog
@@ -37,11 +38,6 @@ _RETRY = timedelta(minutes=1)
 # No system has more processes.
 _MOST_PID = 2**32
 _UNREADABLE = "the sign of life of its client cannot be read"
-
-
-def read_time() -> datetime:
-    """The time of this machine."""
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

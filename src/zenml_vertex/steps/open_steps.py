@@ -20,13 +20,13 @@ from zenml.orchestrators.publish_utils import (
     publish_successful_step_run,
 )
 
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import StepRunNotFound
 from zenml_vertex.following.clients import (
     LEASE_PREFIX,
     Following,
     Lease,
     find_following,
-    read_time,
 )
 from zenml_vertex.following.metadata import (
     BUILTIN_JOB_NAME_KEY,

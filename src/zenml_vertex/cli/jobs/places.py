@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import InvalidJobName, VertexStepOperatorError
-from zenml_vertex.following.clients import read_time
 
 if TYPE_CHECKING:
     from zenml_vertex.cloud.connection import Connection

@@ -6,8 +6,8 @@ import click
 
 from zenml_vertex.cli.jobs.ends import finish_left_runs, finish_runs
 from zenml_vertex.cli.jobs.places import errors, step_operator_option
+from zenml_vertex.clock import read_time
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.clients import read_time
 
 if TYPE_CHECKING:
     from zenml_vertex.steps.open_steps import OpenStep

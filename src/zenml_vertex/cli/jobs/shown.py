@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from zenml_vertex.following.clients import read_time
+from zenml_vertex.clock import read_time
 
 if TYPE_CHECKING:
     from zenml_vertex.following.orphans import InspectedJob, OrphanSecret

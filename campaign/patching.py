@@ -14,6 +14,7 @@ import zenml.step_operators.base_step_operator
 from google.api_core.retry import retry_base, retry_unary
 from requests.adapters import HTTPAdapter
 
+import zenml_vertex.clock
 import zenml_vertex.following.clients
 import zenml_vertex.steps.job_builder
 from campaign.process import Process
@@ -103,7 +104,7 @@ def patched_into(world: World) -> Iterator[CurrentProcess]:
         for owner, name, value in (
             (HTTPAdapter, "send", send_across),
             (google.auth._helpers, "utcnow", lambda: world.now().replace(tzinfo=None)),
-            (zenml_vertex.following.clients, "datetime", WorldDatetime),
+            (zenml_vertex.clock, "datetime", WorldDatetime),
             (zenml_vertex.following.clients, "find_this_process", current.identify),
             (zenml_vertex.steps.job_builder, "find_this_process", current.identify),
             (retry_base, "time", time_module),

@@ -1,5 +1,6 @@
 """The step run of a step that was interrupted, without processes and signals."""
 
+import sys
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -115,6 +116,22 @@ def test_after_a_second_ctrl_c_a_server_that_hangs_is_left(
     assert "the ZenML server gave no answer" in caplog.messages[-1]
     assert caplog.messages[-1].endswith("end it with: zenml-vertex jobs settle run-1")
     assert hurried == [0.01]
+
+
+def test_the_signal_that_has_ended_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of a dynamic pipeline said only that its process had ended, though by Ctrl-C.
+
+    A notebook ends long after the last Ctrl-C in it, and of something else.
+    """
+    monkeypatch.delattr(sys, "ps1", raising=False)
+    monkeypatch.delattr(sys, "last_value", raising=False)
+    assert interruptions.name_last_interruption() is None
+    stopped = RunStoppedException("stopped")
+    stopped.__context__ = KeyboardInterrupt()
+    monkeypatch.setattr(sys, "last_value", stopped, raising=False)
+    assert interruptions.name_last_interruption() == "Ctrl-C"
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    assert interruptions.name_last_interruption() is None
 
 
 def test_a_deleted_step_run_needs_no_word(interrupt: Callable[[Failing], list[str]]) -> None:

@@ -11,19 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
+from zenml_vertex.errors import JobNotFound, StepRunNotFound, VertexStepOperatorError
 from zenml_vertex.following.ending import cancel_once
 from zenml_vertex.following.follower import JobFollower
-from zenml_vertex.following.progress import JobLog, StepLog
+from zenml_vertex.following.progress import JobLog, settle_command
 from zenml_vertex.following.protocols import Jobs
 from zenml_vertex.job.identity import JobName
+from zenml_vertex.job.states import interpret
+from zenml_vertex.job.step_status import interpret_status
 
 logger = logging.getLogger(__name__)
 
 # How long nothing may have been answered before the process ends all the same.
 SILENCE_SECONDS = 5.0
+# The same, when it looks once more at what it could not confirm.
+LOOK_SECONDS = 2.0
 _MOST_THREADS = 10
-_MESSAGE = "The step was interrupted: the process that followed it has ended."
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class _Endings:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _done: int = 0
 
-    def make(self) -> None:
+    def make(self, silence_seconds: float) -> None:
         """Make the calls; returns early if none has been answered for a while."""
         total = len(self.calls)
         for _ in range(min(_MOST_THREADS, total)):
@@ -48,7 +51,7 @@ class _Endings:
             seen = -1
             while seen < self._done < total:
                 seen = self._done
-                self._changed.wait_for(lambda: self._done > seen, SILENCE_SECONDS)  # noqa: B023
+                self._changed.wait_for(lambda: self._done > seen, silence_seconds)  # noqa: B023
 
     def _work(self) -> None:
         with suppress(IndexError):
@@ -61,38 +64,79 @@ class _Endings:
                     self._changed.notify_all()
 
 
-def end_steps_left(left: Sequence[tuple[Jobs, JobFollower]]) -> None:
+@dataclass(slots=True)
+class _Leaving:
+    """What is known to be done for the steps that are left, by their step runs."""
+
+    message: str
+    cancelled: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+    def cancel(self, jobs: Jobs, follower: JobFollower) -> None:
+        cancel_once(jobs, follower.name)
+        self.cancelled.add(follower.step_run_id)
+
+    def tell(self, follower: JobFollower) -> None:
+        with suppress(StepRunNotFound):
+            follower.step_runs.stop(follower.step_run_id, self.message)
+        self.told.add(follower.step_run_id)
+
+    def look_at_job(self, jobs: Jobs, follower: JobFollower) -> None:
+        if _is_ending(jobs, follower.name):
+            self.cancelled.add(follower.step_run_id)
+
+    def look_at_step(self, follower: JobFollower) -> None:
+        with suppress(StepRunNotFound):
+            if not interpret_status(follower.step_runs.status(follower.step_run_id)).is_finished:
+                return
+        self.told.add(follower.step_run_id)
+
+
+def end_steps_left(left: Sequence[tuple[Jobs, JobFollower]], reason: str | None = None) -> None:
     """Cancel jobs and stop step runs that are to end with the process; name all other jobs.
 
     Args:
         left: The steps that have not finished, each with where its job is.
+        reason: What has ended the process, such as `Ctrl-C`; None if that is not known.
     """
+    why = f" ({reason})" if reason else ""
+    done = _Leaving(f"The step was interrupted{why}: the process that followed it has ended.")
     ending = [(jobs, follower) for jobs, follower in left if follower.ends_with_process]
-    cancelled: set[str] = set()
-    told: set[str] = set()
-    endings = _Endings()
-
-    def cancel(jobs: Jobs, follower: JobFollower) -> None:
-        cancel_once(jobs, follower.name)
-        cancelled.add(follower.step_run_id)
-
-    def tell(follower: JobFollower) -> None:
-        with suppress(StepRunNotFound):
-            follower.step_runs.stop(follower.step_run_id, _MESSAGE)
-        told.add(follower.step_run_id)
-
+    requests = _Endings()
     for jobs, follower in ending:
-        endings.calls.append(partial(cancel, jobs, follower))
-        endings.calls.append(partial(tell, follower))
-    if ending:
+        requests.calls.append(partial(done.cancel, jobs, follower))
+        requests.calls.append(partial(done.tell, follower))
+    # Whoever presses Ctrl-C once more has waited enough.
+    with suppress(KeyboardInterrupt):
         _log_leaving([follower.log for _, follower in ending])
-        # Whoever presses Ctrl-C once more has waited enough.
-        with suppress(KeyboardInterrupt):
-            endings.make()
-    if names := [f.name for _, f in left if f.step_run_id not in cancelled]:
+        requests.make(SILENCE_SECONDS)
+    # A request whose answer was not waited for may have had its effect.
+    looks = _Endings()
+    looks.calls.extend(
+        partial(done.look_at_job, jobs, follower)
+        for jobs, follower in left
+        if follower.step_run_id not in done.cancelled
+    )
+    looks.calls.extend(
+        partial(done.look_at_step, follower)
+        for _, follower in ending
+        if follower.step_run_id not in done.told
+    )
+    with suppress(KeyboardInterrupt):
+        looks.make(LOOK_SECONDS)
+    if names := [f.name for _, f in left if f.step_run_id not in done.cancelled]:
         _warn_jobs_left(names)
-    if untold := [f.step for _, f in ending if f.step_run_id not in told]:
+    if untold := [f for _, f in ending if f.step_run_id not in done.told]:
         _warn_steps_untold(untold)
+
+
+def _is_ending(jobs: Jobs, name: JobName) -> bool:
+    """Whether a job has ended, or is being cancelled."""
+    try:
+        state = jobs.get(str(name))["state"]
+    except JobNotFound:
+        return True
+    return interpret(state).is_terminal or state == "JOB_STATE_CANCELLING"
 
 
 def _warn_jobs_left(names: Sequence[JobName]) -> None:
@@ -115,9 +159,11 @@ def _log_leaving(jobs: Sequence[JobLog]) -> None:
         logger.warning("%s: this process ends: cancelling the job and stopping the step.", job)
 
 
-def _warn_steps_untold(steps: Sequence[StepLog]) -> None:
+def _warn_steps_untold(left: Sequence[JobFollower]) -> None:
     """A process ends, and its steps go on being shown as if they ran."""
     logger.warning(
-        "The ZenML server did not answer in time, and may go on showing as running: %s.",
-        ", ".join(str(step) for step in steps),
+        "The ZenML server did not answer in time, and may go on showing as running: %s. Once it "
+        "answers, end them with:\n%s",
+        ", ".join(str(follower.step) for follower in left),
+        "\n".join(settle_command(run_id) for run_id in {f.run_id: None for f in left}),
     )

@@ -24,7 +24,7 @@ from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import ATTEMPT_VARIABLE
 from zenml_vertex.steps.dynamic_runs import RunnerWaker
-from zenml_vertex.steps.interruptions import is_busy
+from zenml_vertex.steps.interruptions import is_busy, name_last_interruption
 from zenml_vertex.steps.run_stores import find_artifact_store
 from zenml_vertex.steps.signals import interrupt_on_signals
 
@@ -200,7 +200,8 @@ class ConnectionPool:
 
     def _end_steps_left(self) -> None:
         watchers = self._watchers.values()
-        end_steps_left([(watcher.jobs, one) for watcher in watchers for one in watcher.left])
+        left = [(watcher.jobs, one) for watcher in watchers for one in watcher.left]
+        end_steps_left(left, name_last_interruption())
 
     def _tidy(self, watcher: Watcher) -> None:
         while True:

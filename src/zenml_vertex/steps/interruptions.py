@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a step, and ZenML must not retry it."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,17 @@ _busy: list[threading.Thread] = []
 def is_busy() -> bool:
     """Whether a step is being submitted, waited for or ended in this process."""
     return bool(_busy)
+
+
+def name_last_interruption() -> str | None:
+    """The signal that has ended this process, at its end; None if it was none, or is not known.
+
+    Where people type, as in a notebook, the last exception is not what ends the process.
+    """
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return name_reason(error) if error is not None else None
 
 
 @contextmanager

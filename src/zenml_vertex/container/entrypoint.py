@@ -32,6 +32,7 @@ from zenml_vertex.container.exit_timer import end_process_later
 from zenml_vertex.container.finish_note import RUN_VARIABLE, leave_note
 from zenml_vertex.container.own_failure import describe_exception
 from zenml_vertex.container.server_outages import outlast_outages
+from zenml_vertex.container.step_function import guard_step_function, restore_removed
 from zenml_vertex.job.identity import Replica
 from zenml_vertex.job.step_status import interpret_status
 
@@ -180,6 +181,8 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
             status = 0
             raise
         except BaseException as error:
+            # The step's module may have removed some as it was imported.
+            restore_removed(self._environment)
             self._report_end(error)
             raise
         finally:
@@ -230,6 +233,7 @@ class VertexStepEntrypointConfiguration(StepOperatorEntrypointConfiguration):
     def _run_step(self, step: "Step", snapshot: "PipelineSnapshotResponse") -> None:
         """Run the step's code; checks the claim once more, in case two containers start at once."""
         if self._is_still_ours():
+            guard_step_function()
             super()._run_step(step=step, snapshot=snapshot)
 
     def _is_still_ours(self) -> bool:

@@ -3,6 +3,9 @@
 ZenML reports what a step's function raises. An import that fails, an artifact that cannot be
 saved, and an exception whose text cannot be encoded end its entrypoint without a report: the
 client would learn the container's exit status, and no reason.
+
+ZenML's client raises again what was reported, which ends a process that runs other steps if it
+is `SystemExit`.
 """
 
 import traceback
@@ -20,7 +23,7 @@ def describe_exception(error: BaseException) -> ExceptionInfo:
         error: What ended the entrypoint. Where ZenML could not encode the text of another
             exception, that other one is described.
     """
-    error = _find_unencoded(error)
+    error = as_failure(_find_unencoded(error))
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     source = None
     with suppress(Exception):
@@ -32,6 +35,25 @@ def describe_exception(error: BaseException) -> ExceptionInfo:
     return ExceptionInfo(
         traceback=_encodable("".join(lines)), source=source, message=_encodable(message) or None
     )
+
+
+def as_failure(error: BaseException) -> Exception:
+    """An exception that fails its step and ends nothing else.
+
+    Args:
+        error: It is returned as it is unless it would end the process that it is raised in.
+    """
+    if isinstance(error, Exception):
+        return error
+    did = f"was ended by {type(error).__name__}"
+    if isinstance(error, SystemExit):
+        did = f"called sys.exit({'' if error.code is None else repr(error.code)})"
+    failure = RuntimeError(
+        f"The step's code {did}. Next: return from the step's function, or raise an exception "
+        "that says what is wrong."
+    )
+    failure.__cause__ = error
+    return failure.with_traceback(error.__traceback__)
 
 
 def _find_unencoded(error: BaseException) -> BaseException:

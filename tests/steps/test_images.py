@@ -35,6 +35,8 @@ def test_what_a_build_installs_is_compiled() -> None:
         DockerSettings(python_package_installer_args={"no-compile-bytecode": None}),
         DockerSettings(python_package_installer_args={"compile": None}),
         DockerSettings(environment={"uv_compile_bytecode": "0"}),
+        DockerSettings(environment={"PYTHONDONTWRITEBYTECODE": "1"}),
+        DockerSettings(runtime_environment={"PYTHONDONTWRITEBYTECODE": "1"}),
         DockerSettings(parent_image="an/image", skip_build=True),
     ],
 )

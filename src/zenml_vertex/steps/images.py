@@ -39,7 +39,7 @@ _FREEZES = {
 # it imports.
 _COMPILE = "compile-bytecode"
 _COMPILE_OPTIONS = {_COMPILE, f"no-{_COMPILE}", "compile", "no-compile"}
-_COMPILE_VARIABLE = "UV_COMPILE_BYTECODE"
+_COMPILE_VARIABLES = {"UV_COMPILE_BYTECODE", "PYTHONDONTWRITEBYTECODE"}
 
 
 def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration]:
@@ -71,12 +71,13 @@ def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
 def _with_bytecode(settings: DockerSettings) -> DockerSettings:
     """Settings of a build that compiles what it installs, unless they decide about it."""
     arguments = settings.python_package_installer_args
-    variables = {name.upper() for name in settings.environment}
+    environment = {**settings.environment, **settings.runtime_environment}
+    variables = {name.upper() for name in environment}
     if (
         settings.skip_build
         or settings.python_package_installer != PythonPackageInstaller.UV
         or not _COMPILE_OPTIONS.isdisjoint(arguments)
-        or _COMPILE_VARIABLE in variables
+        or not _COMPILE_VARIABLES.isdisjoint(variables)
     ):
         return settings
     return settings.model_copy(

@@ -78,6 +78,7 @@ _SLOW = (
     "tests/docs/test_least_role.py::test_gcloud_sends_the_role",
     "tests/cloud/test_connector.py",
     "tests/docs/test_other_commands.py",
+    "tests/docs/test_reproductions.py",
     "tests/emulator/test_command.py",
     "tests/emulator/test_process_runtime.py",
     "tests/emulator/test_job_client.py",

@@ -19,6 +19,7 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.following.follower import JobFollower
+from zenml_vertex.following.intents import Intent
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
 from zenml_vertex.job.identity import (
@@ -65,6 +66,9 @@ class SilentStepRuns:
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
         raise NotImplementedError(step_run_id)
+
+    def announce(self, intent: Intent) -> bool:
+        raise NotImplementedError(intent)
 
     def record(self, step_run_id: str, metadata: Mapping[str, object]) -> None:
         raise NotImplementedError(step_run_id, metadata)

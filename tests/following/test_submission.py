@@ -381,20 +381,3 @@ def test_a_job_of_another_attempt_is_not_taken_for_this_one() -> None:
     name = world.submit()
     assert str(name) != earlier
     assert world.jobs.cancelled == []
-
-
-def test_one_of_two_that_submit_at_once_creates_a_job(caplog: pytest.LogCaptureFixture) -> None:
-    """The ZenML server has the order, whatever the caller knew; the second takes over the job."""
-    world = Submitted()
-    world.step_runs.record(STEP_RUN, {"zenml_vertex.client": {"submission of another": True}})
-    job = world.jobs.script("JOB_STATE_RUNNING", labels=LABELS)
-    assert str(world.submit()) == job
-    assert world.jobs.created == []
-    assert "another process is submitting the same step run" in caplog.text
-
-
-def test_whoever_submits_after_one_that_died_creates_the_job() -> None:
-    """A submission that has left no job after a minute is taken for dead."""
-    world = Submitted()
-    world.step_runs.record(STEP_RUN, {"zenml_vertex.client": {"submission of another": True}})
-    assert [world.submit().job_id, world.jobs.created] == ["1", [JOB]]

@@ -75,17 +75,22 @@ while (status := operator.get_status(step_run).value) != sys.argv[2]:
 print("status:", status)
 """
 
-# The same step run is submitted on two threads at once, which share nothing but the server.
+# Each step run is submitted twice at once, by two that share nothing but the server: threads for
+# the second, processes for the first, while nothing is connected to Vertex AI.
 TWICE = """
+    import multiprocessing
     import threading
     from concurrent.futures import ThreadPoolExecutor
     from zenml import pipeline, step
+    from zenml.client import Client
     from zenml_vertex.steps.operator import VertexStepOperator
 
     submit = VertexStepOperator.submit
-    barrier = threading.Barrier(2)
+    forking = multiprocessing.get_context("fork")
 
-    def submit_twice(operator, **arguments):
+    def submit_on_threads(operator, **arguments):
+        barrier = threading.Barrier(2)
+
         def start():
             barrier.wait()
             submit(operator, **arguments)
@@ -94,15 +99,42 @@ TWICE = """
             for started in [pool.submit(start), pool.submit(start)]:
                 started.result()
 
+    def submit_in_processes(operator, **arguments):
+        for thread in threading.enumerate():
+            if thread.name == "zenml-vertex-import":
+                thread.join()
+        barrier = forking.Barrier(2)
+
+        def start():
+            # What was open when the process was copied.
+            Client().zen_store.session.close()
+            barrier.wait()
+            submit(operator, **arguments)
+
+        child = forking.Process(target=start)
+        child.start()
+        start()
+        child.join()
+        assert child.exitcode == 0
+
+    def submit_twice(operator, *, info, **arguments):
+        where = submit_on_threads if info.pipeline_step_name == "again" else submit_in_processes
+        where(operator, info=info, **arguments)
+
     VertexStepOperator.submit = submit_twice
 
     @step(step_operator="vertex", enable_cache=False)
     def once() -> None:
         pass
 
+    @step(step_operator="vertex", enable_cache=False)
+    def again() -> None:
+        pass
+
     @pipeline
     def twice():
         once()
+        again(after="once")
 
     if __name__ == "__main__":
         twice()
@@ -178,7 +210,7 @@ def test_the_job_of_a_client_that_was_killed_is_followed_by_the_next(
 def test_a_step_run_that_is_submitted_twice_at_once_has_one_job(
     local_stack: LocalStack, start_pipeline: StartPipeline
 ) -> None:
-    """No second job exists for a moment: the ZenML server decides who creates the first."""
+    """On two threads and by two processes, the ZenML server decides who creates the job."""
     completed = start_pipeline(TWICE).wait()
     assert completed.returncode == 0, completed.output
-    assert len(find_jobs(local_stack, completed.run.id)) == 1
+    assert len(find_jobs(local_stack, completed.run.id)) == 2

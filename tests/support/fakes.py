@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
+from zenml_vertex.following.intents import Intent, Intents
 from zenml_vertex.following.protocols import JobList, StepRunNews, StepRunRecord
 from zenml_vertex.job.identity import Attempt
 from zenml_vertex.job.raised import Raised
@@ -237,6 +238,17 @@ class InMemoryStepRuns:
                 recorded[key] = {**before, **value}
             else:
                 recorded[key] = value
+
+    def announce(self, intent: Intent) -> bool:
+        return Intents(self._record_all, self._find_signed).announce(intent)
+
+    def _record_all(self, step_run_ids: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        for step_run_id in step_run_ids:
+            self.record(step_run_id, metadata)
+
+    def _find_signed(self, step_run_ids: Sequence[str], mark: str) -> list[str]:
+        clients = {each: self.metadata[each]["zenml_vertex.client"] for each in step_run_ids}
+        return [each for each, client in clients.items() if set(client) != {mark}]
 
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
         return self.metadata.get(step_run_id, {})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from zenml_vertex.following.intents import Intent
 from zenml_vertex.job.identity import Attempt
 from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
@@ -143,6 +144,10 @@ class StepRuns(Protocol):
 
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
         """The metadata of a step run as it is now; objects under one key are joined."""
+        ...
+
+    def announce(self, intent: Intent) -> bool:
+        """Record the intent to create a job; whether somebody else has signed the step run."""
         ...
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:

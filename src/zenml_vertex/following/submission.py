@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import (
@@ -23,13 +22,10 @@ from zenml_vertex.errors import (
 )
 from zenml_vertex.following.brief import TooSlow, call_briefly
 from zenml_vertex.following.ending import HURRY_SECONDS, cancel_and_verify, cancel_quietly
+from zenml_vertex.following.intents import Intent
 from zenml_vertex.following.metadata import (
-    CLIENT_KEY,
-    PARENT_KEY,
-    SUBMISSION_PREFIX,
     build_job_metadata,
     find_recorded_name,
-    find_submissions,
     is_submitted_here,
 )
 from zenml_vertex.following.outages import OutageLog
@@ -56,6 +52,8 @@ LISTED_AFTER_SECONDS = sum(SETTLE_SECONDS)
 # A client that is leaving, mostly because of a Ctrl-C, searches for half a minute.
 LEAVING_SECONDS = sum(SETTLE_SECONDS[:-1])
 _SEARCH_PAUSE_SECONDS = 20.0
+# How long a submission that was first looks for the job of another.
+_RIVAL_SECONDS = sum(SETTLE_SECONDS[:3])
 # How often a job is created again after it was not found. Each time costs the waits.
 MAX_CREATES = 3
 
@@ -137,16 +135,18 @@ class Submission:
         Args:
             recorded: What was known before, whose submissions have left no job.
         """
-        mark = f"{SUBMISSION_PREFIX}{uuid4()}"
-        signed = dict(self.sign())
-        signed[CLIENT_KEY] = {mark: True, **signed.get(CLIENT_KEY, {})}
-        self._record({PARENT_KEY: self.parent, **signed})
         step_run_id = self.attempt.step_run_id
-        now = self._ask_server(lambda: self.step_runs.read_metadata(step_run_id))
-        dead = find_submissions(recorded)
-        alive = [one for one in find_submissions(now) if one not in dead]
-        if not alive or alive[0] == mark:
+        intent = Intent(step_run_id, self.parent, self.sign)
+        if not self._ask_server(lambda: self.step_runs.announce(intent)):
             return None
+        now = self._ask_server(lambda: self.step_runs.read_metadata(step_run_id))
+        rivals, is_first = intent.find_rivals(now, recorded)
+        if not rivals:
+            return None
+        if is_first:
+            # The server dates a submission before others can see it: for a moment, the other may
+            # have been alone.
+            return self._search(settle_seconds=_RIVAL_SECONDS)
         self.log.warn_rival()
         return self._search()
 

@@ -59,39 +59,36 @@ def test_a_crash_cuts_connections_and_frees_the_port(submit: Submit, job_of: Job
 def test_a_crash_ends_nothing_and_the_next_emulator_continues(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
-    """A program outlives a crash; the next emulator ends it and starts the job again.
+    """A program outlives a crash, and the next emulator follows it to its end.
 
-    Nothing that is left of the crashed emulator touches the second program.
+    Its lines appear once, and nothing that is left of the crashed emulator touches it.
     """
     code = (
         "import os, pathlib, sys\n"
-        "go, seen = map(pathlib.Path, sys.argv[1:])\n"
-        "start = 2 if seen.exists() else 1\n"
-        "seen.touch()\n"
-        "print('pid', os.getpid(), 'start', start, flush=True)\n"
-        "go.read_text()"
+        "print('pid', os.getpid(), flush=True)\n"
+        "print(pathlib.Path(sys.argv[1]).read_text())"
     )
     go = tmp_path / "go"
     os.mkfifo(go)
     timings = Timings(0, 0, 0)
     with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as emulator:
-        job = job_of("python", "-c", code, str(go), str(tmp_path / "seen"))
-        name = submit(emulator, job)["name"]
+        name = submit(emulator, job_of("python", "-c", code, str(go)))["name"]
         emulator.wait_for_line(name, "pid ")
         (pid,) = pids_of(emulator, name)
         emulator.crash()
         os.kill(pid, 0)
         with VertexEmulator(data_dir=tmp_path / "data", timings=timings) as again:
-            again.wait_for_line(name, "start 2")
-            with pytest.raises(ProcessLookupError):
-                os.kill(pid, 0)
             emulator.stop()
-            go.write_text("")
+            os.kill(pid, 0)
+            go.write_text("the end")
             assert again.wait_for_state(name).state is JobState.SUCCEEDED
             assert [state.name for state, _ in again.job(name).history] == [
-                "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
+                "QUEUED", "PENDING", "RUNNING", "SUCCEEDED",
             ]  # fmt: skip
-            assert len(pids_of(again, name)) == 2
+            lines = [entry["jsonPayload"]["message"] for entry in again.log_entries(name)]
+            assert (lines.count(f"pid {pid}"), lines.count("the end")) == (1, 1)
+            folder = again.data_dir / name / "attempt-1"
+            assert sorted(file.name for file in folder.iterdir()) == ["app", "home"]
 
 
 def test_a_stop_after_a_crash_ends_the_leftovers(submit: Submit, job_of: JobOf) -> None:
@@ -240,14 +237,19 @@ def test_a_script_survives_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path
         assert faults.unconsumed() == ()
 
 
-def test_a_scripted_container_does_not_survive(submit: Submit, job_of: JobOf) -> None:
-    """After a crash no action of the old container's script is called, and the job starts again."""
+def test_a_scripted_container_goes_on(submit: Submit, job_of: JobOf) -> None:
+    """A crashed emulator calls no action of a script; the next one does, at its time or at once."""
     clock = ManualClock()
-    reported: list[int] = []
+    reported: list[str] = []
     store = MemoryStore()
     runtime = ScriptedRuntime(
-        lambda container: Script(
-            30.0, actions=((20.0, lambda: reported.append(container.attempt)),)
+        lambda _: Script(
+            300.0,
+            actions=(
+                (5.0, lambda: reported.append("5")),
+                (20.0, lambda: reported.append("20")),
+                (250.0, lambda: reported.append("250")),
+            ),
         )
     )
     options: dict[str, Any] = {"clock": clock, "runtime": runtime, "store": store}
@@ -256,11 +258,16 @@ def test_a_scripted_container_does_not_survive(submit: Submit, job_of: JobOf) ->
         clock.advance(5 + 180 + 10)
         emulator.crash()
         clock.advance(100)
-        assert reported == []
+        assert reported == ["5"]
         with VertexEmulator(timings=TIMINGS, **options) as again:
-            clock.advance(180 + 30 + 50)
-            assert again.job(name).state is JobState.SUCCEEDED
-    assert reported == [2]
+            clock.settle()
+            assert reported == ["5", "20"]
+            clock.advance(190 - 1)
+            assert again.job(name).stage == "running"
+            clock.advance(1 + 50)
+            job = again.job(name)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+    assert reported == ["5", "20", "250"]
 
 
 @pytest.mark.parametrize("after_effect", [False, True])

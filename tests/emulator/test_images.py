@@ -20,7 +20,7 @@ from vertex_emulator.runtimes.contract import (
     OutputSink,
     Replica,
 )
-from vertex_emulator.runtimes.docker import OutputLines
+from vertex_emulator.runtimes.output import OutputLines
 
 JobOf = Callable[..., Json]
 Submit = Callable[[VertexEmulator, Json], Json]

@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from vertex_emulator.core.documents import DocumentStore
 from vertex_emulator.core.timer import Timer
@@ -20,11 +21,15 @@ from vertex_emulator.jobs.job import Job
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import (
     TERMINATED,
+    AdoptingRuntime,
+    AdoptingTimedRuntime,
     AnyRuntime,
     Container,
+    DisownedError,
     Exit,
     ImageError,
     ImageRuntime,
+    OutputSink,
     Replica,
     Runtime,
     TimedReplica,
@@ -33,6 +38,9 @@ from vertex_emulator.runtimes.contract import (
 
 logger = logging.getLogger(__name__)
 
+# How long the output of a container that has ended meanwhile may delay the emulator.
+_READ_SECONDS = 5.0
+
 
 @dataclass(slots=True, eq=False)
 class _Running:
@@ -40,12 +48,14 @@ class _Running:
 
     Args:
         job: Its job, as it was when the container was started.
+        attempt: Number of its start.
         thread: Waits for its end; None for a scripted one, which the timer ends.
         replica: None until it has started.
         must_end: Called with its replica as soon as that has started; None to let it run.
     """
 
     job: Job
+    attempt: int
     thread: threading.Thread | None = None
     replica: Replica | TimedReplica | None = None
     must_end: Callable[[Replica | TimedReplica], None] | None = None
@@ -118,7 +128,7 @@ class Containers:
 
     def start(self, job: Job, attempt: int) -> None:
         """Start the container of a job that has none; returns at once."""
-        running = _Running(job)
+        running = _Running(job, attempt)
         if isinstance(self._runtime, TimedRuntime):
             runtime = self._runtime
             with self._lock:
@@ -137,6 +147,44 @@ class Containers:
             self._running[job.job_id] = running
             self._threads.add(running.thread)
             running.thread.start()
+
+    def adopt(self, job: Job) -> bool:
+        """Follow the container that another emulator has started, if it is known.
+
+        One that has ended meanwhile is reported before this returns, unless it has written much.
+        """
+        running = _Running(job, job.attempt)
+        sink = self._sink_of(job, job.attempt, self._logs.count_lines(job.job_id, job.attempt))
+        if isinstance(self._runtime, AdoptingTimedRuntime):
+            replica = self._runtime.resume(
+                self._describe(job, job.attempt), sink, self._timer, self._ender_of(running)
+            )
+            if replica:
+                with self._lock:
+                    self._running[job.job_id] = running
+                self._started(running, replica)
+            return replica is not None
+        if not isinstance(self._runtime, AdoptingRuntime):
+            return False
+        adopted = self._runtime.adopt(self._describe(job, job.attempt), sink)
+        if adopted is None:
+            return False
+        running.thread = threading.Thread(
+            target=self._wait, args=(adopted.replica, running), name=f"emulator-job-{job.job_id}"
+        )
+        with self._lock:
+            self._running[job.job_id] = running
+            self._threads.add(running.thread)
+            running.thread.start()
+        if adopted.has_ended:
+            # A timeout that has passed since must not come first.
+            running.thread.join(_READ_SECONDS)
+        return True
+
+    def forget(self, job: Job) -> None:
+        """Drop what is kept of the last container of a job for another emulator."""
+        if isinstance(self._runtime, AdoptingRuntime):
+            self._runtime.forget(self._folder_of(job, job.attempt))
 
     def end(self, job_id: str, *, at_once: bool = False) -> bool:
         """Ask a job's container to end; returns at once.
@@ -193,19 +241,21 @@ class Containers:
             replica = running.replica
         if replica:
             replica.abandon()
+        self._runtime.end_leftovers(running.job.job_id)
         self._report_end(running, InternalError())
 
-    def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
-        def ended(end: Exit) -> None:
-            self._report_end(running, ReplicaEnded(attempt, end))
+    def _ender_of(self, running: _Running) -> Callable[[Exit], None]:
+        return lambda end: self._report_end(running, ReplicaEnded(running.attempt, end))
 
+    def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
+        ended = self._ender_of(running)
         if running.must_end:
             # Like a container that is ended while it starts.
             ended(Exit(TERMINATED))
             return
         try:
             replica = runtime.begin(
-                self._describe(job, attempt), self._sink_of(job), self._timer, ended
+                self._describe(job, attempt), self._sink_of(job, attempt, {}), self._timer, ended
             )
         except Exception:
             logger.exception("Could not run the container of %s", job.name)
@@ -214,13 +264,25 @@ class Containers:
         self._started(running, replica)
 
     def _run(self, runtime: Runtime, job: Job, attempt: int, running: _Running) -> None:
-        event: Event = InternalError()
         try:
-            replica = runtime.start(self._describe(job, attempt), self._sink_of(job))
-            self._started(running, replica)
-            event = ReplicaEnded(attempt, replica.wait())
+            replica = runtime.start(self._describe(job, attempt), self._sink_of(job, attempt, {}))
         except Exception:
             logger.exception("Could not run the container of %s", job.name)
+            self._report_end(running, InternalError())
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+        else:
+            self._wait(replica, running)
+
+    def _wait(self, replica: Replica, running: _Running) -> None:
+        event: Event = InternalError()
+        try:
+            self._started(running, replica)
+            event = ReplicaEnded(running.attempt, replica.wait())
+        except DisownedError:
+            running.must_end = None
+        except Exception:
+            logger.exception("Could not run the container of %s", running.job.name)
         self._report_end(running, event)
         with self._lock:
             self._threads.discard(threading.current_thread())
@@ -241,11 +303,16 @@ class Containers:
             if self._running.get(job_id) is running:
                 del self._running[job_id]
         self._ended(running.job, event)
+        with self._lock:
+            is_kept = self._is_abandoned and not running.must_end
+        if not is_kept and isinstance(self._runtime, AdoptingRuntime):
+            self._runtime.forget(self._folder_of(running.job, running.attempt))
 
     def _describe(self, job: Job, attempt: int) -> Container:
         environment = container_environment.build_environment(job)
-        folder = self._store.folder_of(job.name) / f"attempt-{attempt}"
-        folder.mkdir(mode=0o700)
+        folder = self._folder_of(job, attempt)
+        # There already if the container is adopted.
+        folder.mkdir(mode=0o700, exist_ok=True)
         return Container(
             job_id=job.job_id,
             attempt=attempt,
@@ -257,10 +324,26 @@ class Containers:
             metadata_host=self._metadata_host,
         )
 
-    def _sink_of(self, job: Job) -> Callable[[str, str], None]:
-        return lambda stream, line: self._logs.write_output(
-            job.job_id, outcome.REPLICA, stream, line
-        )
+    def _folder_of(self, job: Job, attempt: int) -> Path:
+        return self._store.folder_of(job.name) / f"attempt-{attempt}"
+
+    def _sink_of(self, job: Job, attempt: int, seen: Mapping[str, int]) -> OutputSink:
+        """Takes the output of a container.
+
+        Args:
+            job: Its job.
+            attempt: Number of its start.
+            seen: How many lines of each stream are in the log already.
+        """
+        numbers: dict[str, int] = {}
+
+        def write(stream: str, line: str) -> None:
+            number = numbers[stream] = numbers.get(stream, 0) + 1
+            if number > seen.get(stream, 0):
+                mark = (attempt, stream, number)
+                self._logs.write_output(job.job_id, outcome.REPLICA, stream, line, mark)
+
+        return write
 
 
 def _terminate(replica: Replica | TimedReplica) -> None:

@@ -118,8 +118,8 @@ class Driver:
     def start(self) -> None:
         """Load the jobs of the store and continue them.
 
-        For a job that ran when an emulator ended, this is an internal error of the
-        platform: it is started again, twice at most.
+        Containers that a killed emulator has left are followed. Where one is not known, this
+        is an internal error of the platform: the job is started again, twice at most.
 
         Raises:
             DataDirError: If a document cannot be read; no job is continued then.
@@ -129,12 +129,25 @@ class Driver:
             self._jobs = {job.job_id: job for job in jobs}
         for job in jobs:
             self._open_log(job)
-            if not job.is_terminal:
-                self._containers.end_leftovers(job.job_id)
-                self._apply(job.job_id, InternalError())
+            self._resume(job)
             if self._jobs[job.job_id].is_image_awaited:
                 self._containers.pull(job)
             self._set_timer(self._jobs[job.job_id])
+
+    def _resume(self, job: Job) -> None:
+        has_container = job.attempt > 0 and job.stage in {"running", "stopping", "evicting"}
+        if has_container and not job.is_exit_hidden:
+            if self._containers.adopt(job):
+                if job.stage != "running":
+                    # The emulator may have died before it could.
+                    self._containers.end(job.job_id)
+                return
+        elif job.attempt:
+            self._containers.forget(job)
+        if not job.is_terminal:
+            self._containers.end_leftovers(job.job_id)
+            if not job.is_exit_hidden:
+                self._apply(job.job_id, InternalError())
 
     def _load(self, name: str, document: Json) -> Job:
         try:

@@ -39,6 +39,8 @@ SEVERITIES = {
 # longer is cut here; what Google does with such a line of a job is not documented.
 MAX_MESSAGE_CHARACTERS = 60_000
 
+# Which line of a container's output an entry is; in files alone.
+_MARK = "line"
 _STREAM_SEVERITY = {"stdout": "INFO", "stderr": "ERROR"}
 
 
@@ -53,6 +55,8 @@ class _Log:
     file: Path | None
     # Oldest first; None until they are read from the file.
     entries: list[Json] | None = field(default=None, repr=False)
+    # (attempt, stream) -> how many lines of a container's output are in the file.
+    counts: dict[tuple[int, str], int] = field(default_factory=dict)
     # Whether the last entry could not be written to the file.
     has_failed: bool = False
 
@@ -60,6 +64,10 @@ class _Log:
         """The entries, to be appended to."""
         if self.entries is None:
             self.entries = _read_file(self.file) if self.file else []
+            for entry in self.entries:
+                if mark := entry.pop(_MARK, None):
+                    attempt, stream, number = mark
+                    self.counts[attempt, stream] = number
         return self.entries
 
     def write(self, line: str) -> None:
@@ -116,7 +124,14 @@ class JobLogs:
         """
         self._append(job_id, task, severity, {"message": text[:MAX_MESSAGE_CHARACTERS]})
 
-    def write_output(self, job_id: str, task: str, stream: str, line: str) -> None:
+    def write_output(
+        self,
+        job_id: str,
+        task: str,
+        stream: str,
+        line: str,
+        mark: tuple[int, str, int] | None = None,
+    ) -> None:
         """Write a line of a container's output.
 
         Args:
@@ -124,9 +139,24 @@ class JobLogs:
             task: The replica.
             stream: `stdout` or `stderr`.
             line: The line, without its line break.
+            mark: Attempt, stream, and number of the line, from 1; kept for `count_lines`.
         """
         severity, payload = parse_output(stream, line)
-        self._append(job_id, task, severity, payload)
+        self._append(job_id, task, severity, payload, mark)
+
+    def count_lines(self, job_id: str, attempt: int) -> dict[str, int]:
+        """How many lines of a container are in its job's log, by stream.
+
+        Args:
+            job_id: Numeric ID of the job.
+            attempt: Number of the container's start.
+        """
+        with self._lock:
+            log = self._logs[job_id]
+            log.load()
+            return {
+                stream: number for (one, stream), number in log.counts.items() if one == attempt
+            }
 
     def entries_of(self, job_id: str) -> list[Json]:
         """The entries of a job, the oldest first."""
@@ -180,7 +210,14 @@ class JobLogs:
         with self._lock:
             self._is_closed = True
 
-    def _append(self, job_id: str, task: str, severity: str, payload: Json) -> None:
+    def _append(
+        self,
+        job_id: str,
+        task: str,
+        severity: str,
+        payload: Json,
+        mark: tuple[int, str, int] | None = None,
+    ) -> None:
         with self._lock:
             log = self._logs.get(job_id)
             if self._is_closed or log is None:
@@ -208,7 +245,7 @@ class JobLogs:
                 "jsonPayload": {**payload, "levelname": severity, "attrs": {"tag": task}},
             }
             entries.append(entry)
-            log.write(json.dumps(entry))
+            log.write(json.dumps({**entry, _MARK: mark} if mark else entry))
             self._lock.notify_all()
 
 

@@ -75,6 +75,10 @@ class ImageError(Exception):
         self.is_refused = is_refused
 
 
+class DisownedError(Exception):
+    """Another emulator follows the container."""
+
+
 class Replica(Protocol):
     """A container that was started."""
 
@@ -122,6 +126,19 @@ class NeverStarted:
         """Not needed: it never ran."""
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A container that another emulator has started.
+
+    Args:
+        replica: The container.
+        has_ended: Whether it has ended meanwhile.
+    """
+
+    replica: Replica
+    has_ended: bool
+
+
 class Runtime(Protocol):
     """Runs containers."""
 
@@ -140,6 +157,34 @@ class Runtime(Protocol):
 
     def end_leftovers(self, job_id: str) -> None:
         """Stop what a crashed emulator has left running of a job; returns when it has stopped."""
+        ...
+
+
+@runtime_checkable
+class AdoptingRuntime(Protocol):
+    """A runtime whose containers outlive the emulator that started them.
+
+    The emulator tells it from other runtimes by its `adopt`.
+    """
+
+    def adopt(self, container: Container, sink: OutputSink) -> "Adopted | None":
+        """Take over a container that another emulator has started.
+
+        Args:
+            container: What was started.
+            sink: Takes all of its output, from the beginning.
+
+        Returns:
+            The container; None if nothing is known of it.
+        """
+        ...
+
+    def forget(self, folder: Path) -> None:
+        """Drop what is kept of a container for another emulator.
+
+        Args:
+            folder: The container's own.
+        """
         ...
 
 
@@ -229,6 +274,24 @@ class TimedRuntime(Protocol):
 
     def end_leftovers(self, job_id: str) -> None:
         """Forget what a crashed emulator has left of a job."""
+        ...
+
+
+@runtime_checkable
+class AdoptingTimedRuntime(Protocol):
+    """A runtime whose played containers go on in another emulator."""
+
+    def resume(
+        self,
+        container: Container,
+        sink: OutputSink,
+        timer: Timer,
+        ended: Callable[[Exit], None],
+    ) -> TimedReplica | None:
+        """Go on with a container that was abandoned; None if there is none.
+
+        What was due in the meantime happens at once. The arguments are those of `begin`.
+        """
         ...
 
 

@@ -23,7 +23,6 @@ from requests.exceptions import RequestException
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes.contract import (
-    LINE_BYTES,
     Container,
     Exit,
     ImageError,
@@ -41,6 +40,7 @@ from vertex_emulator.runtimes.docker_walls import (
     build_walls,
     choose_user,
 )
+from vertex_emulator.runtimes.output import OutputLines
 
 # How a container reaches the emulators that it should: addresses, no credentials.
 _PASSED_ON = ("STORAGE_EMULATOR_HOST",)
@@ -331,38 +331,6 @@ def remove_container(api: docker.APIClient, container_id: str) -> None:
         # Another call is removing it.
         if "is already in progress" not in str(error):
             raise
-
-
-class OutputLines:
-    """Cuts the output of a container, which comes in pieces of any size, into lines.
-
-    Args:
-        sink: Takes the lines.
-    """
-
-    def __init__(self, sink: OutputSink) -> None:
-        self._sink = sink
-        self._rest: dict[str, bytes] = {}
-
-    def feed(self, stream: str, data: bytes) -> None:
-        """Take a piece of a stream: `stdout` or `stderr`."""
-        *lines, rest = (self._rest.get(stream, b"") + data).split(b"\n")
-        for line in lines:
-            self._write(stream, line)
-        while len(rest) >= LINE_BYTES:
-            self._write(stream, rest[:LINE_BYTES])
-            rest = rest[LINE_BYTES:]
-        self._rest[stream] = rest
-
-    def finish(self) -> None:
-        """Write the last lines, which have no end."""
-        for stream, rest in self._rest.items():
-            if rest:
-                self._write(stream, rest)
-        self._rest.clear()
-
-    def _write(self, stream: str, line: bytes) -> None:
-        self._sink(stream, line.decode("utf-8", "replace").rstrip("\r"))
 
 
 def close_output(output: Any) -> None:

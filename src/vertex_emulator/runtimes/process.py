@@ -4,6 +4,9 @@ The image is not pulled: what would come from it (Python, its packages, PATH) is
 this machine's. Otherwise it is as in a container: a folder and an environment of its
 own, nothing of the emulator's environment, and when its first process exits, all that
 it has started is killed.
+
+A container is supervised by a process of its own, so that it outlives the emulator; one
+whose emulator no other will follow is tethered to it instead.
 """
 
 import re
@@ -20,6 +23,7 @@ from vertex_emulator.runtimes import process_tree
 from vertex_emulator.runtimes.contract import (
     LINE_BYTES,
     POOLS_PATH,
+    Adopted,
     Container,
     Exit,
     NeverStarted,
@@ -28,6 +32,13 @@ from vertex_emulator.runtimes.contract import (
     find_unserved_pools,
 )
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
+from vertex_emulator.runtimes.supervised import (
+    MARKER,
+    adopt_supervised,
+    describe_start_error,
+    remove_files,
+    start_supervised,
+)
 
 # How a process of this machine reaches the emulators and proxies that it should:
 # addresses and certificates, no credentials.
@@ -35,7 +46,6 @@ PASSED_ON = ("STORAGE_EMULATOR_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 # What an image of Python would set.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIGNAL_BASE = 128
-_MARKER = "CLOUD_ML_JOB_ID"
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _SHIM = Path(__file__).with_name("shim.py")
 # Interpreter options of Python that take a value of their own.
@@ -77,6 +87,14 @@ class ProcessRuntime:
         app.mkdir(mode=0o700)
         home.mkdir(mode=0o700)
         command = (*container.command, *container.args)
+        if not self._are_tethered:
+            return start_supervised(
+                container,
+                adapt_command(command, app),
+                self._build_environment(container, home),
+                sink,
+                self._grace,
+            )
         try:
             process = subprocess.Popen(
                 adapt_command(command, app),
@@ -88,12 +106,18 @@ class ProcessRuntime:
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
-            return NeverStarted(_describe(exc, command[0]))
-        tether = _Tether(process, container.job_id) if self._are_tethered else None
+            return NeverStarted(describe_start_error(exc, command[0]))
+        tether = _Tether(process, container.job_id)
         return _Process(process, container.job_id, sink, self._grace, tether)
 
+    def adopt(self, container: Container, sink: OutputSink) -> Adopted | None:
+        return adopt_supervised(container, sink, self._grace)
+
+    def forget(self, folder: Path) -> None:
+        remove_files(folder)
+
     def end_leftovers(self, job_id: str) -> None:
-        end_tree(f"{_MARKER}={job_id}", None)
+        end_tree(f"{MARKER}={job_id}", None)
 
     def _build_environment(self, container: Container, home: Path) -> dict[str, str]:
         return {
@@ -139,7 +163,7 @@ class _Tether:
 
     def __init__(self, process: "subprocess.Popen[bytes]", job_id: str) -> None:
         kill = [sys.executable, "-I", "-S", process_tree.__file__]
-        job = [f"{_MARKER}={job_id}", str(process.pid)]
+        job = [f"{MARKER}={job_id}", str(process.pid)]
         try:
             self._guard = subprocess.Popen(
                 # Its input ends with this process, which alone holds the other end.
@@ -171,7 +195,7 @@ class _Process:
     ) -> None:
         self._process = process
         self._tether = tether
-        self._marker = f"{_MARKER}={job_id}"
+        self._marker = f"{MARKER}={job_id}"
         self._grace = grace
         self._killer: threading.Timer | None = None
         self._lock = threading.Lock()
@@ -230,17 +254,3 @@ def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:
     with stream:
         while line := stream.readline(LINE_BYTES):
             sink(name, line.decode("utf-8", "replace").rstrip("\r\n"))
-
-
-def _describe(error: Exception, program: str) -> str:
-    """Why a command could not be started, in containerd's words."""
-    if isinstance(error, FileNotFoundError):
-        reason = "executable file not found in $PATH"
-    else:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        reason = reason.lower()
-    return (
-        "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
-        f'runc create failed: unable to start container process: exec: "{program}": {reason}: '
-        "unknown"
-    )

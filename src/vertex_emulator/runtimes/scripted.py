@@ -6,6 +6,7 @@ With a `ManualClock`, thousands of jobs take seconds, in the same order each tim
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.timer import Timer
@@ -64,6 +65,8 @@ class ScriptedRuntime:
 
     def __init__(self, play: Play = _do_nothing) -> None:
         self._play = play
+        # (job ID, attempt) -> what an emulator that crashed was playing.
+        self._left: dict[tuple[str, int], _Played] = {}
 
     def find_unserved(self, job_spec: Json) -> list[str]:
         del job_spec
@@ -75,24 +78,64 @@ class ScriptedRuntime:
         script = self._play(container)
         for line in script.lines:
             sink("stdout", line)
-        return _Played(script, timer, ended)
+        key = (container.job_id, container.attempt)
+        played = _Played(script, lambda played: self._left.update({key: played}))
+        played.go_on(timer, ended)
+        return played
+
+    def resume(
+        self, container: Container, sink: OutputSink, timer: Timer, ended: Callable[[Exit], None]
+    ) -> "_Played | None":
+        del sink
+        played = self._left.pop((container.job_id, container.attempt), None)
+        if played:
+            played.go_on(timer, ended)
+        return played
 
     def end_leftovers(self, job_id: str) -> None:
-        """Not needed: nothing runs."""
+        for key in [key for key in self._left if key[0] == job_id]:
+            del self._left[key]
 
 
 class _Played:
-    def __init__(self, script: Script, timer: Timer, ended: Callable[[Exit], None]) -> None:
+    """A container.
+
+    Args:
+        script: What it does.
+        left: Called with it when its emulator crashes.
+    """
+
+    def __init__(self, script: Script, left: "Callable[[_Played], None]") -> None:
         self._script = script
-        self._timer = timer
-        self._ended = ended
+        self._left = left
+        self._timer: Timer
+        self._ended: Callable[[Exit], None]
+        # Index of each action to come -> its moment; None before the start.
+        self._moments: dict[int, datetime] | None = None
+        self._end: tuple[datetime, int] | None = None
         self._is_ending = False
         self._has_exited = False
-        start = timer.now()
-        for index, (seconds, action) in enumerate(script.actions):
-            timer.set((self, index), start + timedelta(seconds=seconds), action)
-        if script.seconds is not None:
-            self._end_at(start + timedelta(seconds=script.seconds), script.status)
+
+    def go_on(self, timer: Timer, ended: Callable[[Exit], None]) -> None:
+        """Play what is still to come, from the beginning or after a crash.
+
+        Args:
+            timer: Where time comes from now.
+            ended: Called by it when the container has exited.
+        """
+        self._timer, self._ended = timer, ended
+        if self._moments is None:
+            start = timer.now()
+            self._moments = {
+                index: start + timedelta(seconds=seconds)
+                for index, (seconds, _) in enumerate(self._script.actions)
+            }
+            if self._script.seconds is not None:
+                self._end = start + timedelta(seconds=self._script.seconds), self._script.status
+        for index, moment in self._moments.items():
+            timer.set((self, index), moment, partial(self._act, index))
+        if self._end:
+            self._end_at(*self._end)
 
     def terminate(self) -> None:
         if not self._is_ending and not self._has_exited:
@@ -105,14 +148,26 @@ class _Played:
             self._end_at(self._timer.now(), KILLED)
 
     def abandon(self) -> None:
+        if not self._has_exited:
+            self._left(self)
+        self._drop()
+
+    def _act(self, index: int) -> None:
+        # Before the action, which may crash the emulator.
+        if self._moments:
+            del self._moments[index]
+        self._script.actions[index][1]()
+
+    def _drop(self) -> None:
         for index in range(len(self._script.actions)):
             self._timer.cancel((self, index))
         self._timer.cancel(self)
 
     def _end_at(self, moment: datetime, status: int) -> None:
-        self._timer.set(self, moment, lambda: self._end(status))
+        self._end = moment, status
+        self._timer.set(self, moment, lambda: self._exit(status))
 
-    def _end(self, status: int) -> None:
+    def _exit(self, status: int) -> None:
         self._has_exited = True
-        self.abandon()
+        self._drop()
         self._ended(Exit(status))

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -121,3 +122,19 @@ def test_a_killed_emulator_leads_its_jobs_as_before(
     wait_until_gone(list(pids.values()))
     kept = (tmp_path / "data" / PARENT.split("/")[0]).rglob("output")
     assert list(kept) == []
+
+
+def test_containers_end_with_their_data_folder(
+    begin: Callable[..., Process], job_of: Callable[..., Json], tmp_path: Path
+) -> None:
+    """If nobody can come back for them, containers end, with what they have started."""
+    emulator = begin(f"--data-dir={tmp_path / 'data'}")
+    script = "setsid sleep 60 >/dev/null 2>&1 & echo $! $$ >$0; echo up; sleep 60"
+    name = emulator.create(job_of("sh", "-c", script, str(tmp_path / "pids")))
+    wait_for_line(emulator, name.rsplit("/", 1)[-1], "up")
+    emulator.end(signal.SIGKILL)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    for pid in pids:
+        os.kill(pid, 0)
+    shutil.rmtree(tmp_path / "data")
+    wait_until_gone(pids)

@@ -44,6 +44,8 @@ class Supervisor:
         self._folder = folder
         self._marker = marker
         self._streams: dict[int, bytes] = {}
+        # Whether nobody will end what is left.
+        self._is_given_up = False
         self._seen = self._looked = time.monotonic()
         os.set_blocking(1, False)
 
@@ -107,7 +109,7 @@ class Supervisor:
         except (ProcessLookupError, PermissionError):
             pass
         self._drain(poll, output)
-        if self._streams:
+        if self._streams or self._is_given_up:
             self._clear(pid)
             self._drain(poll, output)
         is_plain = end.si_code == os.CLD_EXITED
@@ -175,7 +177,7 @@ class Supervisor:
         try:
             owner = os.open(os.path.join(self._folder, "owner"), os.O_RDONLY)
         except OSError:
-            os.kill(pid, _KILL)
+            self._give_up(pid)
             return
         try:
             fcntl.flock(owner, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -184,7 +186,11 @@ class Supervisor:
         finally:
             os.close(owner)
         if now - self._seen > AWAY_SECONDS:
-            os.kill(pid, _KILL)
+            self._give_up(pid)
+
+    def _give_up(self, pid: int) -> None:
+        self._is_given_up = True
+        os.kill(pid, _KILL)
 
     def _keep(self, name: str, text: str) -> None:
         """Write a file as a whole, and tell the emulator that started this, if it is there."""

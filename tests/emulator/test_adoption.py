@@ -4,6 +4,8 @@ import os
 import select
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ import requests
 
 from tests.emulator.test_command import Process, begin, wait_for_line, wait_for_state
 from tests.support.emulators import PARENT
+from vertex_emulator.runtimes import supervisor
 
 __all__ = ["begin"]
 
@@ -138,3 +141,21 @@ def test_containers_end_with_their_data_folder(
         os.kill(pid, 0)
     shutil.rmtree(tmp_path / "data")
     wait_until_gone(pids)
+
+
+def test_half_a_command_is_not_run(tmp_path: Path) -> None:
+    """A supervisor whose emulator was killed before it had said all starts nothing."""
+    (tmp_path / "app").mkdir()
+    fields = ["3", "sh", "-c", f"touch {tmp_path / 'seen'}", "PATH=/usr/bin:/bin"]
+    body = "\0".join(fields).encode()
+    for sent, is_run in ((body[:-1], False), (body, True)):
+        hold = os.open(tmp_path / "hold", os.O_RDWR | os.O_CREAT)
+        subprocess.run(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(tmp_path), "A=1", str(hold)],
+            input=b"%d\n%s" % (len(body), sent),
+            pass_fds=(hold,),
+            check=True,
+            capture_output=True,
+        )
+        os.close(hold)
+        assert (tmp_path / "seen").exists() == is_run

@@ -71,7 +71,7 @@ def orphaned(
     """The job of a step whose client was killed, and which was then stopped on the server."""
     process = start_pipeline(SLEEPER)
     process.wait_for_line("RUNNING")
-    name = process.wait_for_line(r"submitted as (projects/\S+):")[1]
+    name = process.wait_for_line(r"submitted as (projects/\S+)\.")[1]
     assert process.run_id
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from zenml_vertex.cloud.endpoint import Endpoint, check_host, choose_endpoint
+from zenml_vertex.cloud.endpoint import Endpoint, check_host, choose_endpoint, has_console
 from zenml_vertex.errors import ConfigurationError
 
 EMULATOR = {"AIPLATFORM_EMULATOR_HOST": "127.0.0.1:8085"}
@@ -22,6 +22,24 @@ def test_an_emulator_is_found_by_its_variable(value: str) -> None:
     environ = {"AIPLATFORM_EMULATOR_HOST": value}
     endpoint = choose_endpoint(region="us-central1", api_endpoint="", environ=environ)
     assert endpoint == Endpoint("http://127.0.0.1:8085", is_emulator=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "has_links"),
+    [
+        (Endpoint("europe-west4-aiplatform.googleapis.com"), True),
+        (Endpoint("https://mine.p.googleapis.com"), True),
+        # A company's own way to Google.
+        (Endpoint("https://vertex.example.com"), True),
+        (Endpoint("http://127.0.0.1:8085", is_emulator=True), False),
+        (Endpoint("http://emulator.example.com:8085", is_emulator=True), False),
+        (Endpoint("http://localhost:8085"), False),
+        (Endpoint("europe-west4-aiplatform.other.cloud"), False),
+    ],
+)
+def test_no_link_leads_to_a_console_without_the_job(endpoint: Endpoint, has_links: bool) -> None:
+    """For a job of an emulator, the log had a link to a page of Google's that did not exist."""
+    assert has_console(endpoint, lambda: "other.cloud") == has_links
 
 
 @pytest.mark.parametrize("value", ["", "  "])

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.metadata import build_job_metadata
+from zenml_vertex.job.diagnosis import diagnose
 from zenml_vertex.job.identity import (
     Attempt,
     JobName,
@@ -230,3 +232,15 @@ def test_commands_have_the_projects_id_where_it_is_known() -> None:
     ]
     for nothing in (None, "", "my-project", {"a": 1}):
         assert name.created_in(nothing).build_command("cancel").endswith("--project=123")
+
+
+def test_a_job_that_no_console_shows_has_no_links() -> None:
+    """The diagnosis of an emulator's job, its metadata and its first line led to a dead page."""
+    name = JobName.parse("projects/1/locations/r/customJobs/5")
+    assert name.console_url in build_job_metadata(name).values()
+    hidden = name.created_in("projects/demo/locations/r", has_console=False)
+    assert (hidden, hidden.project_id) == (name, "demo")
+    assert "https:" not in str(build_job_metadata(hidden))
+    text = diagnose({"state": "JOB_STATE_EXPIRED"}).describe(hidden)
+    assert "\nLogs: gcloud ai custom-jobs stream-logs 5 " in text
+    assert "https:" not in text

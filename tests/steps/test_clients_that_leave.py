@@ -144,7 +144,7 @@ TWICE = """
 def _start(start_pipeline: StartPipeline, on_client_exit: str) -> tuple[PipelineProcess, str]:
     process = start_pipeline(SLEEPER, environment={"ON_CLIENT_EXIT": on_client_exit})
     process.wait_for_line(r"\(job \d+\): RUNNING")
-    return process, process.wait_for_line(r"submitted as (projects/\S+):")[1]
+    return process, process.wait_for_line(r"submitted as (projects/\S+)\.")[1]
 
 
 def test_a_client_that_detaches_leaves_the_job_to_its_step(
@@ -169,7 +169,7 @@ def test_a_step_that_no_client_follows_reports_that_it_was_stopped(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     process = start_pipeline(STOPPED, str(gate))
-    name = process.wait_for_line(r"submitted as (projects/\S+):")[1]
+    name = process.wait_for_line(r"submitted as (projects/\S+)\.")[1]
     process.wait_for_line(r"\(job \d+\): RUNNING")
     process.send_signal(signal.SIGINT)
     run = process.wait(60).run

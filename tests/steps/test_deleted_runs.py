@@ -70,7 +70,7 @@ def test_the_job_of_a_deleted_run_is_cancelled(
     """The job of a deleted run is cancelled, because no one can receive its result."""
     started = tmp_path / "started"
     process = start_pipeline(SLEEPER, str(started))
-    name = process.wait_for_line(r"submitted as (projects/\S+):")[1]
+    name = process.wait_for_line(r"submitted as (projects/\S+)\.")[1]
     process.wait_for_line(r"\(job \d+\): RUNNING")
     run_id = process.wait_for_line(r"Dashboard URL .*/runs/([0-9a-f-]{36})")[1]
     # A container whose step run is gone before its code runs fails by itself.

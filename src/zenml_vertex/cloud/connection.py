@@ -10,7 +10,7 @@ from zenml_vertex.cloud.credentials import (
     find_universe,
     resolve_identity,
 )
-from zenml_vertex.cloud.endpoint import check_host, choose_endpoint
+from zenml_vertex.cloud.endpoint import check_host, choose_endpoint, has_console
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
 from zenml_vertex.cloud.secrets import SecretManager
@@ -28,6 +28,8 @@ class Connection:
     logs: VertexLogs
     secrets: SecretManager
     region: str
+    # Whether Google's console shows the jobs.
+    has_console: bool = True
 
     @property
     def parent(self) -> str:
@@ -70,4 +72,5 @@ def connect(
         logs=VertexLogs(identity, endpoint),
         secrets=SecretManager(identity, endpoint),
         region=region,
+        has_console=has_console(endpoint, lambda: find_universe(identity.credentials)),
     )

@@ -135,6 +135,19 @@ def check_host(
     )
 
 
+def has_console(endpoint: Endpoint, find_universe: Callable[[], str]) -> bool:
+    """Whether Google's console shows what is at an address: not what an emulator has.
+
+    Args:
+        endpoint: The address; one that is allowed beside Google's is taken for a way to Google.
+        find_universe: As for `check_host`: another universe has a console of its own.
+    """
+    host = endpoint.host
+    if endpoint.is_emulator or is_loopback(host):
+        return False
+    return is_within(host, GOOGLE) or not is_within(host, find_universe())
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine by its name alone; no name is looked up."""
     host = host.strip("[]")

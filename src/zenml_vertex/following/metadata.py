@@ -24,11 +24,11 @@ def build_job_metadata(name: JobName) -> dict[str, Any]:
 
     It is for people to read too; `Submission` believes none of it without reading the job.
     """
+    links = {CONSOLE_URL_KEY: name.console_url, LOGS_URL_KEY: name.logs_url}
     return {
         JOB_NAME_KEY: str(name),
         BUILTIN_JOB_NAME_KEY: str(name),
-        CONSOLE_URL_KEY: name.console_url,
-        LOGS_URL_KEY: name.logs_url,
+        **{key: url for key, url in links.items() if url},
     }
 
 

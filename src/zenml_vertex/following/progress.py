@@ -168,7 +168,8 @@ class JobLog:
 
     def log_submitted(self) -> None:
         """Vertex AI has the job. The only line with its whole name and the link to it."""
-        logger.info("%s: submitted as %s: %s", self, self.name, self.name.console_url)
+        link = f": {url}" if (url := self.name.console_url) else "."
+        logger.info("%s: submitted as %s%s", self, self.name, link)
 
     def log_reported(
         self,

@@ -73,6 +73,8 @@ class Submission:
     find_run_name: Callable[[], str]
     # What is recorded with the intent: who follows the job.
     sign: Callable[[], Mapping[str, Any]] = dict
+    # Whether Google's console shows its jobs.
+    has_console: bool = True
     # Name of the job that was created or found, until the step run has it.
     _created: JobName | None = field(default=None, init=False)
     # Whether a create may have had an effect that nobody has seen.
@@ -222,7 +224,7 @@ class Submission:
         return self._read_name(job)
 
     def _read_name(self, job: JobJson) -> JobName:
-        return JobName.parse(job["name"]).created_in(self.parent)
+        return JobName.parse(job["name"]).created_in(self.parent, has_console=self.has_console)
 
     def _create(self, job: JobJson) -> JobJson:
         """Create the job once; if it is unclear whether that worked, search before the next try."""

@@ -56,8 +56,8 @@ class Diagnosis:
             f"Vertex AI job {name.job_id} {self.what}",
             *([f"Why: {why}"] if why else []),
             f"Next: {self.cure}",
-            f"Logs: {name.logs_url}",
-            f"      {name.stream_logs_command}",
+            *([f"Logs: {url}"] if (url := name.logs_url) else []),
+            f"{'      ' if url else 'Logs: '}{name.stream_logs_command}",
             f"Job:  {name}",
         ]
         return "\n".join(lines)

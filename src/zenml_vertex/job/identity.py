@@ -96,12 +96,14 @@ class JobName:
         job_id: The numeric ID that the service chose.
         project_id: ID of the project, if known. Vertex AI puts its number into names, and
             some commands of gcloud take the ID only.
+        has_console: Whether Google's console shows it, which it does not for an emulator's.
     """
 
     project: str
     location: str
     job_id: str
     project_id: str = field(default="", compare=False)
+    has_console: bool = field(default=True, compare=False)
 
     @classmethod
     def parse(cls, name: str) -> "JobName":
@@ -116,19 +118,21 @@ class JobName:
                 f"{name[:200]!r} is not the name of a Vertex AI job: expected "
                 "`projects/P/locations/L/customJobs/ID`."
             )
-        return cls(*match.groups())
+        return cls(match[1], match[2], match[3])
 
     def __str__(self) -> str:
         return f"{self.parent}/customJobs/{self.job_id}"
 
-    def created_in(self, parent: object) -> "JobName":
+    def created_in(self, parent: object, *, has_console: bool = True) -> "JobName":
         """The same name, and the ID of the project if the job was created by it.
 
         Args:
             parent: `projects/P/locations/L`, as the create named it; anything else is ignored.
+            has_console: Whether Google's console shows the job.
         """
         match = _PARENT.fullmatch(str(parent))
-        return replace(self, project_id=match[1]) if match else self
+        project_id = match[1] if match else self.project_id
+        return replace(self, project_id=project_id, has_console=has_console)
 
     @property
     def parent(self) -> str:
@@ -137,7 +141,12 @@ class JobName:
 
     @property
     def console_url(self) -> str:
-        """The job's page in the Google Cloud console, as google-cloud-aiplatform 2.7 prints it."""
+        """The job's page in the Google Cloud console, as google-cloud-aiplatform 2.7 prints it.
+
+        Empty if it has none.
+        """
+        if not self.has_console:
+            return ""
         return (
             "https://console.cloud.google.com/agent-platform/locations/"
             f"{self.location}/training/{self.job_id}?project={self.project}"
@@ -145,7 +154,9 @@ class JobName:
 
     @property
     def logs_url(self) -> str:
-        """The job's log lines in Cloud Logging."""
+        """The job's log lines in the Google Cloud console; empty if it has none."""
+        if not self.has_console:
+            return ""
         query = f'resource.type="ml_job"\nresource.labels.job_id="{self.job_id}"'
         return (
             "https://console.cloud.google.com/logs/query;query="

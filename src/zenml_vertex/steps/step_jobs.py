@@ -44,6 +44,7 @@ def open_submission(
         open_log(step_run),
         partial(step_runs.read_run_name, step_run.pipeline_run_id),
         sign,
+        connection.has_console,
     )
 
 

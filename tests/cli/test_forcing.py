@@ -56,9 +56,11 @@ class World:
         monkeypatch.setattr(settling, "settle", lambda _, __, steps, ___: self._see(steps))
         monkeypatch.setattr(attaching.Attachment, "follow", lambda _, steps: self._see(steps))
 
-    def call(self, *arguments: str) -> str:
+    def call(self, *arguments: str, exits: int = 0) -> str:
         """Run a command."""
-        return CliRunner().invoke(main, ["jobs", *arguments]).output
+        result = CliRunner().invoke(main, ["jobs", *arguments])
+        assert result.exit_code == exits, result.output
+        return result.output
 
     def _see(self, steps: Iterable[OpenStep]) -> Iterator[tuple[OpenStep, str]]:
         for step in steps:
@@ -102,8 +104,23 @@ def test_a_run_whose_steps_have_ended_is_ended_by_force(world: World) -> None:
     assert f"Run {RUN}  stopped\n" in world.call("settle", str(RUN), "--force")
 
 
+def test_attach_says_at_once_what_it_takes_over(world: World) -> None:
+    """It was silent until a job changed; and to find nothing to do was an error, unlike in settle.
+
+    What a living client follows is left to it, and said.
+    """
+    output = world.call("attach", str(RUN))
+    assert "There is nothing to attach to" in output
+    assert "taken over" not in output
+    output = world.call("attach", str(RUN), "--force")
+    line = f"step `train` of run {RUN}  "
+    assert output.index(f"{line}taken over\n") < output.index(f"{line}completed\n")
+
+
 @pytest.mark.parametrize("command", ["attach", "settle"])
 def test_force_needs_the_name_of_a_run(world: World, command: str) -> None:
     """Nobody overrides the leases of everybody."""
-    assert "--force goes with one pipeline run: name it." in world.call(command, "--all", "--force")
+    assert "--force goes with one pipeline run: name it." in world.call(
+        command, "--all", "--force", exits=2
+    )
     assert world.seen == []

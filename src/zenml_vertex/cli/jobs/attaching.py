@@ -19,15 +19,17 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
 
     RUN is the name or ID of a pipeline run. Steps whose client lives are left to it. Steps
     that have not been started are not: the pipeline run ends with the steps that have.
-    Ctrl-C leaves the jobs as they are. Exit status: 1 if a step has not completed.
+    Ctrl-C leaves the jobs as they are. Exit status: 0 if all steps have completed, or if there
+    is nothing to attach to; 1 if a step has not completed.
     """
     check_choice(run, all_runs=all_runs, force=force)
     with errors():
         operator, steps = find_steps(run, step_operator, is_forced=force)
         if not steps:
-            raise click.ClickException(
-                "There is nothing to attach to: no step is open that no client follows."
-            )
+            click.echo("There is nothing to attach to: no step is open that no client follows.")
+            return
+        for step in steps:
+            click.echo(f"{step}  taken over")
 
         from zenml_vertex.clock import SystemClock
         from zenml_vertex.steps.attaching import Attachment

@@ -44,6 +44,7 @@ _SUBMIT = _name(
         "clock.sleep",
         "get_store_info",
         "create_run_metadata",
+        "list_run_steps",
         "jobs.create",
         "jobs.list",
         "jobs.cancel",

@@ -198,11 +198,22 @@ class _CrowdClient:
         self, metadata: Mapping[str, Any], resources: Sequence[Any], **_: Any
     ) -> None:
         """Add metadata to a step run, or to the pipeline run."""
-        client = self._clients.get(resources[0].id, self._any)
-        client.create_run_metadata(metadata, resources)
+        for resource in resources:
+            client = self._clients.get(resource.id, self._any)
+            client.create_run_metadata(metadata, [resource])
 
-    def list_run_steps(self, *, status: str, **_: Any) -> Any:
-        """The step runs that have one of some statuses, as `oneof:` and a list."""
+    def list_run_steps(
+        self, *, status: str = "", run_metadata: Sequence[str] = (), **filters: Any
+    ) -> Any:
+        """The step runs that have one of some statuses, or of some IDs: `oneof:` and a list."""
+        if run_metadata:
+            pages = [
+                client.list_run_steps(run_metadata=run_metadata)
+                for step_run_id, client in self._clients.items()
+                if str(step_run_id) in filters["id"]
+            ]
+            signed = [step_run for page in pages for step_run in page.items]
+            return SimpleNamespace(items=signed, total_pages=1)
         found = [
             server.read() for server in self._servers.values() if server.status.value in status
         ]

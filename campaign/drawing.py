@@ -325,7 +325,7 @@ def _draw_server_outage(rng: Random, _: Step) -> ServerOutage:
 
 def _draw_server_hazard(rng: Random, _: Step) -> ServerHazard:
     return ServerHazard(
-        rng.choice(("create_run_metadata", "update_run_step", "get_run_step")),
+        rng.choice(("create_run_metadata", "list_run_steps", "update_run_step", "get_run_step")),
         rng.randint(1, 3),
         rng.choice(("request lost", "answer lost", "repeated")),
     )

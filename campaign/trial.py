@@ -85,7 +85,7 @@ class ServerHazard:
     """One call to the ZenML server fails."""
 
     # Method of ZenML's client or store.
-    call: Literal["create_run_metadata", "update_run_step", "get_run_step"]
+    call: Literal["create_run_metadata", "list_run_steps", "update_run_step", "get_run_step"]
     # Which call of the method, from 1.
     nth: int
     # `request lost`: it has no effect. `answer lost`: it takes effect, but no answer comes.

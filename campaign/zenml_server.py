@@ -4,6 +4,7 @@ https://github.com/zenml-io/zenml/blob/0.98.0/src/zenml/zen_stores/sql_zen_store
 `update_run_step` and `_verify_step_status_transition`.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +67,8 @@ class ZenMLServer:
     # Of the step run, in UTC without a time zone.
     end_time: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    # Key -> every value that was written, as JSON: the server keeps them all.
+    written: dict[str, list[str]] = field(default_factory=dict)
     # Of the pipeline run.
     run_metadata: dict[str, Any] = field(default_factory=dict)
     # Every attempt to change the step run's status.
@@ -238,7 +241,25 @@ class ZenMLClient:
             else value
             for key, value in metadata.items()
         }
-        self._serve("create_run_metadata", lambda: kept.update(joined))
+
+        def write() -> None:
+            kept.update(joined)
+            if is_of_step:
+                for key, value in metadata.items():
+                    self._server.written.setdefault(key, []).append(json.dumps(value))
+
+        self._serve("create_run_metadata", write)
+
+    def list_run_steps(self, *, run_metadata: Sequence[str], **_: Any) -> Any:
+        """The step run, if it has a value that lacks some text: `KEY:notcontains:TEXT`."""
+        (condition,) = run_metadata
+        key, _operation, text = condition.split(":", 2)
+
+        def find() -> Any:
+            lacks = any(text not in value for value in self._server.written.get(key, ()))
+            return SimpleNamespace(items=[self._server.read()] if lacks else [], total_pages=1)
+
+        return self._serve("list_run_steps", find)
 
     def update_run_step(self, step_run_id: UUID, step_run_update: Any) -> StepRunResponse:
         """Change the step run's status."""

@@ -98,6 +98,21 @@ def test_what_was_done_before_another_ctrl_c_is_not_named(
     assert "as running: Step `train`. Once" in steps
 
 
+def test_only_so_many_jobs_are_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    """A process that followed a thousand jobs does not use up the quota when it ends."""
+    world, looks = Watched(), []
+    get = world.jobs.get
+
+    def count(name: str) -> dict[str, object]:
+        looks.append(name)
+        return get(name)
+
+    world.jobs.get = count  # type: ignore[method-assign]
+    _leave(world, *(f"another's {number}" for number in range(60)))
+    assert len(looks) == 50
+    assert "60 Vertex AI jobs" in caplog.messages[-1]
+
+
 def test_a_call_is_waited_for_briefly() -> None:
     """A call that returns or raises does so where it is waited for, and one that hangs is left."""
     closed = threading.Event()

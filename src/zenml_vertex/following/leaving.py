@@ -27,6 +27,8 @@ SILENCE_SECONDS = 5.0
 # The same, when it looks once more at what it could not confirm.
 LOOK_SECONDS = 2.0
 _MOST_THREADS = 10
+# Each is a request to Vertex AI, whose quota other processes share.
+_MOST_JOBS_LOOKED_AT = 50
 
 
 @dataclass(slots=True)
@@ -112,10 +114,10 @@ def end_steps_left(left: Sequence[tuple[Jobs, JobFollower]], reason: str | None 
         requests.make(SILENCE_SECONDS)
     # A request whose answer was not waited for may have had its effect.
     looks = _Endings()
+    unsure = [one for one in left if one[1].step_run_id not in done.cancelled]
     looks.calls.extend(
         partial(done.look_at_job, jobs, follower)
-        for jobs, follower in left
-        if follower.step_run_id not in done.cancelled
+        for jobs, follower in unsure[:_MOST_JOBS_LOOKED_AT]
     )
     looks.calls.extend(
         partial(done.look_at_step, follower)

@@ -4,7 +4,7 @@ Only jobs and secrets labelled with the ID of this ZenML server are considered: 
 another server are unknown here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -117,18 +117,26 @@ def find_orphans(
         ServerUnreachable: If the ZenML server cannot be asked.
     """
     for job in live_jobs:
-        inspected = inspect_job(job, step_runs, now)
+        inspected = inspect_job(job, step_runs.find, now)
         if inspected.reason:
             step = job.get("labels", {}).get(STEP_LABEL, "")
             yield Orphan(JobName.parse(job["name"]), step, job["state"], inspected.reason)
 
 
-def inspect_job(job: JobJson, step_runs: StepRuns, now: datetime) -> InspectedJob:
+def name_step_runs(live_jobs: Iterable[JobJson]) -> list[str]:
+    """The IDs of step runs that jobs name, each once."""
+    named = (str(job.get("labels", {}).get(STEP_RUN_LABEL, "")) for job in live_jobs)
+    return sorted({each for each in named if _is_step_run_id(each)})
+
+
+def inspect_job(
+    job: JobJson, find: Callable[[str], StepRunRecord | None], now: datetime
+) -> InspectedJob:
     """Find out whether somebody follows a job.
 
     Args:
         job: A job of this ZenML server.
-        step_runs: The ZenML server.
+        find: Finds a step run by its ID; None if it does not exist.
         now: The time, with a time zone.
 
     Raises:
@@ -137,7 +145,7 @@ def inspect_job(job: JobJson, step_runs: StepRuns, now: datetime) -> InspectedJo
     step_run_id = job.get("labels", {}).get(STEP_RUN_LABEL, "")
     if not _is_step_run_id(step_run_id) or interpret(job["state"]).is_terminal:
         return InspectedJob(job, None, Following(), None)
-    record = step_runs.find(step_run_id)
+    record = find(step_run_id)
     if record is None:
         return InspectedJob(job, None, Following(), explain_orphan(None, now))
     creation = Creation(job["labels"].get(CLIENT_LABEL), JobTimes.read(job).created)

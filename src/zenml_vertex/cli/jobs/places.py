@@ -1,5 +1,8 @@
 """Where jobs are looked for: projects and regions, and a connection to each."""
 
+import itertools
+import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +65,8 @@ class Places:
 
         self.operator: VertexStepOperator = load_step_operator(where.step_operator)
         self._own = ""
-        self.connections = list(self._connect(where, names))
+        with _acting_said_once():
+            self.connections = list(self._connect(where, names))
 
     @property
     def described(self) -> str:
@@ -79,19 +83,21 @@ class Places:
         A place that cannot be asked is named, and the others count; if it is the only one,
         that is an error.
         """
-        from zenml_vertex.following.orphans import inspect_job, list_live_jobs
+        from zenml_vertex.following.orphans import inspect_job, list_live_jobs, name_step_runs
 
-        server_id = self.operator.step_runs.server_id
+        step_runs = self.operator.step_runs
         found: dict[str, tuple[Connection, JobJson]] = {}
-        for connection in self.connections:
-            with self._tolerated(connection.parent):
-                for job in list_live_jobs(connection.jobs, connection.parent, server_id):
-                    # Names have the project's number, however it is asked for.
-                    found.setdefault(str(job["name"]), (connection, job))
-        now = read_time()
+        with said_if_slow(f"Looking for jobs in {self.described} ..."):
+            for connection in self.connections:
+                with self._tolerated(connection.parent):
+                    parent = connection.parent
+                    for job in list_live_jobs(connection.jobs, parent, step_runs.server_id):
+                        # Names have the project's number, however it is asked for.
+                        found.setdefault(str(job["name"]), (connection, job))
+            now = read_time()
+            records = step_runs.find_many(name_step_runs(job for _, job in found.values()))
         return [
-            (connection, inspect_job(job, self.operator.step_runs, now))
-            for connection, job in found.values()
+            (connection, inspect_job(job, records.get, now)) for connection, job in found.values()
         ]
 
     def find_orphan_secrets(self) -> "Sequence[tuple[Connection, OrphanSecret]]":
@@ -175,6 +181,34 @@ class Places:
             if len(getattr(self, "connections", ())) == 1:
                 raise
             click.echo(f"Jobs in {parent} could not be listed: {error}", err=True)
+
+
+@contextmanager
+def said_if_slow(text: str, seconds: float = 2.0) -> Iterator[None]:
+    """Say what takes so long, if it does."""
+    timer = threading.Timer(seconds, click.echo, (text,), {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def _acting_said_once() -> Iterator[None]:
+    """Have who acts said for the first of many connections only: it is the same for all."""
+    log = logging.getLogger("zenml_vertex.cloud.connection")
+    said = itertools.count()
+
+    def is_first(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or next(said) == 0
+
+    log.addFilter(is_first)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_first)
 
 
 def _describe_parents(parents: Sequence[str]) -> str:

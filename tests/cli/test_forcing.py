@@ -14,6 +14,8 @@ from zenml.enums import ExecutionStatus, StackComponentType
 from zenml_vertex.cli import main
 from zenml_vertex.clock import read_time
 from zenml_vertex.following.clients import LEASE_PREFIX, Following, Lease
+from zenml_vertex.following.metadata import JOB_NAME_KEY
+from zenml_vertex.job.raised import Raised
 from zenml_vertex.processes import Process
 from zenml_vertex.steps import attaching, open_steps, settling
 from zenml_vertex.steps.open_steps import OpenStep
@@ -44,8 +46,13 @@ class World:
         )  # fmt: skip
         self.open = [OpenStep(cast("Any", self.step_run), cast("Any", self.run), Following(lease))]
         self.seen: list[OpenStep] = []
+        self.result = "completed"
+        self.raised: Raised | None = None
         monkeypatch.setitem(sys.modules, "zenml_vertex.cli.step_operators", SimpleNamespace(
-            load_step_operator=lambda _: SimpleNamespace(flavor="vertex")
+            load_step_operator=lambda _: SimpleNamespace(
+                flavor="vertex",
+                step_runs=SimpleNamespace(read_raised=lambda _: self.raised),
+            )
         ))  # fmt: skip
         monkeypatch.setattr(open_steps, "Client", lambda: SimpleNamespace(
             get_pipeline_run=lambda _: self.run
@@ -65,7 +72,7 @@ class World:
     def _see(self, steps: Iterable[OpenStep]) -> Iterator[tuple[OpenStep, str]]:
         for step in steps:
             self.seen.append(step)
-            yield step, "completed"
+            yield step, self.result
 
     def _end_run(self, _: UUID, status: ExecutionStatus, __: str) -> object:
         self.run.status = status
@@ -115,6 +122,17 @@ def test_attach_says_at_once_what_it_takes_over(world: World) -> None:
     output = world.call("attach", str(RUN), "--force")
     line = f"step `train` of run {RUN}  "
     assert output.index(f"{line}taken over\n") < output.index(f"{line}completed\n")
+
+
+def test_attach_names_the_job_and_why_its_step_failed(world: World) -> None:
+    """It said `failed` and no more, and the first client, which would have said why, is gone."""
+    world.result = "failed"
+    world.raised = Raised("ValueError", "no such column", "train.py, line 12")
+    world.step_run.run_metadata = {JOB_NAME_KEY: "projects/p/locations/r/customJobs/4"}
+    output = world.call("attach", str(RUN), "--force", exits=1)
+    line = f"step `train` of run {RUN}  "
+    assert f"{line}taken over, job projects/p/locations/r/customJobs/4\n" in output
+    assert f"{line}failed: ValueError: no such column (train.py, line 12).\n" in output
 
 
 @pytest.mark.parametrize("command", ["attach", "settle"])

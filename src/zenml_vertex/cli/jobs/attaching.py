@@ -1,5 +1,7 @@
 """`zenml-vertex jobs attach`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from zenml_vertex.cli.jobs.ends import finish_runs
@@ -7,6 +9,12 @@ from zenml_vertex.cli.jobs.places import errors, step_operator_option
 from zenml_vertex.cli.jobs.settling import check_choice, find_steps, force_option
 from zenml_vertex.cli.signals import INTERRUPTED
 from zenml_vertex.errors import VertexStepOperatorError
+from zenml_vertex.following.metadata import JOB_NAME_KEY
+from zenml_vertex.foreign_text import clean_line
+
+if TYPE_CHECKING:
+    from zenml_vertex.steps.open_steps import OpenStep
+    from zenml_vertex.steps.operator import VertexStepOperator
 
 
 @click.command(short_help="Follow jobs whose clients are gone, to their ends.")
@@ -29,7 +37,8 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
             click.echo("There is nothing to attach to: no step is open that no client follows.")
             return
         for step in steps:
-            click.echo(f"{step}  taken over")
+            job = step.step_run.run_metadata.get(JOB_NAME_KEY)
+            click.echo(f"{step}  taken over{f', job {clean_line(str(job))}' if job else ''}")
 
         from zenml_vertex.clock import SystemClock
         from zenml_vertex.steps.attaching import Attachment
@@ -41,7 +50,8 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
                 if isinstance(result, VertexStepOperatorError):
                     click.echo(f"{step}  is not followed: {result}", err=True)
                 else:
-                    click.echo(f"{step}  {result}")
+                    reason = "" if result == "completed" else _read_reason(operator, step)
+                    click.echo(f"{step}  {result}{reason}")
                 have_completed = have_completed and result == "completed"
         except KeyboardInterrupt:
             for step in attachment.leave():
@@ -53,3 +63,12 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
         runs = finish_runs({str(step.run.id) for step in steps}, is_forced=force)
     if not (have_completed and runs.are_told):
         raise SystemExit(1)
+
+
+def _read_reason(operator: "VertexStepOperator", step: "OpenStep") -> str:
+    """Why a step has not completed, as the ZenML server has it; nothing if it does not say."""
+    try:
+        raised = operator.step_runs.read_raised(step.step_run_id)
+    except VertexStepOperatorError:
+        return ""
+    return f": {raised}." if raised else ""

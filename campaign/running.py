@@ -47,7 +47,7 @@ _LINGERING_SECONDS = 300.0 + 50.0 + 60.0
 _LONG_SECONDS = 6 * 60 * 60.0
 # A person tries again while Vertex AI or the ZenML server cannot be reached.
 _SWEEPS = 4
-_MOST_SWEEPS = 12
+_MOST_SWEEPS = 16
 _BETWEEN_SWEEPS_SECONDS = 400.0
 _PASSING = {
     kind.__name__

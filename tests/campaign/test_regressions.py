@@ -86,6 +86,12 @@ TRIALS = {
         step=Step("reports", 5.0, ending=50.0),
         detaches=True,
     ),
+    "a run is stopped whose client is gone, and its command succeeds": _trial(
+        KILLED,
+        RunStops(60.0, ends_step=False),
+        step=Step("command", 100.0),
+        sequel="settle",
+    ),
     "the cancel after Ctrl-C gets a bad gateway": _trial(
         IN_THE_WAIT, ErrorAnswer("cancel", 502, body="html", count=4)
     ),

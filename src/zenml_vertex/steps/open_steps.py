@@ -189,6 +189,9 @@ def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
         raised = now.exception_info.message if now.exception_info else None
         reason = f"The step failed{f': {raised}' if raised else ''}".rstrip(". ")
         operator.step_runs.stop(step.step_run_id, f"{reason}. Nobody is left to retry it.")
+    elif interpret_status(now.status.value).is_ending:
+        # A command step does not notice that it was told to stop, and may have succeeded.
+        operator.step_runs.stop(step.step_run_id, "The run was stopped, and the job has ended.")
     operator.cleanup_step_submission(step.step_run)
     return operator.step_runs.status(step.step_run_id)
 

@@ -225,6 +225,10 @@ class InMemoryStepRuns:
         self._miss(step_run_id)
         return self.ended.get(step_run_id, self.initial)
 
+    def find_many(self, step_run_ids: Sequence[str]) -> Mapping[str, StepRunRecord | None]:
+        """Find several at once."""
+        return {step_run_id: self.find(step_run_id) for step_run_id in step_run_ids}
+
     def find(self, step_run_id: str) -> StepRunRecord | None:
         return self.found.get(step_run_id)
 

@@ -1,5 +1,6 @@
 """What `zenml-vertex jobs cancel` asks and does: jobs, secrets and the clock in memory."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -119,6 +120,23 @@ class World(InMemoryJobs):
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """Two jobs with secrets."""
     return World(monkeypatch)
+
+
+def test_jobs_of_clients_that_detached_are_shown_as_such_and_spared(world: World) -> None:
+    """A step could write that its client detached, and `list --orphans` did not show its job.
+
+    `cancel --orphans` still leaves such a job, and says so.
+    """
+    detached = {CLIENT_KEY: Lease.sign(read_time(), is_detached=True).to_metadata()}
+    record = StepRunRecord("running", "failed", None, metadata=detached)
+    world.step_runs.found[STEP_RUNS[0]] = record
+    shown = world.show("--orphans")
+    assert re.search(r"^1  RUNNING .* followed by nobody: .* detached$", shown, re.MULTILINE)
+    assert re.search(r"^2  RUNNING .* orphan: its step run no longer", shown, re.MULTILINE)
+    assert "`zenml-vertex jobs cancel --orphans --detached`" in shown
+    output = world.run("--orphans", "--yes").output
+    assert world.cancelled == [world.names[1]]
+    assert "1 job of clients that detached is left: `--detached` adds it." in output
 
 
 def test_the_question_tells_that_secrets_are_destroyed(world: World) -> None:

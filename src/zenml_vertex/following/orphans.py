@@ -70,6 +70,11 @@ class InspectedJob:
         return self.following.lease is not None and not self.following.is_over
 
     @property
+    def is_left(self) -> bool:
+        """Whether its client seems to have detached, which its step can write too."""
+        return self.is_open and not self.reason and self.following.is_detached
+
+    @property
     def is_open(self) -> bool:
         """Whether its step run has not finished."""
         record = self.record

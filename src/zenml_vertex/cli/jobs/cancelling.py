@@ -60,11 +60,12 @@ def cancel(
         raise click.UsageError("--detached goes with --orphans.")
     with errors():
         places = Places(Where(step_operator, regions, project, all_regions), job)
+        inspected = places.inspect()
         chosen = [
             (at, listed)
-            for at, listed in places.inspect()
+            for at, listed in inspected
             if (
-                listed.reason or (detached and listed.following.is_detached)
+                listed.reason or (detached and listed.is_left)
                 if orphans
                 else _find_names(listed.job, at) & {*job}
             )
@@ -74,6 +75,7 @@ def cancel(
             said = [_explain_missing(places, name) for name in sorted(missing)]
             raise click.ClickException("\n".join([*said, "No job was cancelled."]))
         secrets = places.find_orphan_secrets() if orphans else ()
+        _tell_left(inspected if orphans and not detached else ())
         if not chosen and not secrets:
             click.echo(f"No orphans in {places.described}.")
             return
@@ -107,6 +109,14 @@ def cancel(
         )
     if not all([*ended.values(), *are_gone, *are_told, runs.are_told]):
         raise SystemExit(1)
+
+
+def _tell_left(inspected: "Sequence[tuple[Connection, InspectedJob]]") -> None:
+    """Say how many jobs are left because their clients seem to have detached."""
+    left = sum(listed.is_left for _, listed in inspected)
+    if left:
+        are = "is left: `--detached` adds it" if left == 1 else "are left: `--detached` adds them"
+        click.echo(f"{_count(left, 'job')} of clients that detached {are}.")
 
 
 def _ask(question: str) -> None:

@@ -122,6 +122,8 @@ def test_invalid_settings_are_refused_before_a_build(
 def test_a_dynamic_step_without_an_image_says_how_to_build_one(tried: Tried) -> None:
     """The error names `depends_on`, unlike ZenML's "Missing build for snapshot"."""
     assert "name the step in `@pipeline(depends_on=[...])`" in tried.results["unbuilt"]
+    assert "ZenML has built no image for this pipeline run." in tried.results["unbuilt"]
+    assert "manually deleted" not in tried.results["unbuilt"]
 
 
 def test_a_dynamic_step_that_names_its_image_needs_no_build(tried: Tried) -> None:

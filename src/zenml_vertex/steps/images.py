@@ -122,7 +122,11 @@ def find_image(info: "StepRunInfo") -> str:
     try:
         return info.get_image(key=DOCKER_IMAGE_KEY)
     except (KeyError, RuntimeError) as error:
-        said = clean_sentence(str(error.args[0] if error.args else error))
+        if info.snapshot.build is None and info.snapshot.is_dynamic:
+            # ZenML says that the build was probably deleted.
+            said = "ZenML has built no image for this pipeline run."
+        else:
+            said = clean_sentence(str(error.args[0] if error.args else error))
         raise VertexStepOperatorError(
             f"No image for step `{info.pipeline_step_name}`: {said} In a dynamic pipeline, name "
             "the step in `@pipeline(depends_on=[...])` so that its image is built."

@@ -5,13 +5,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import docker
 import pytest
 import requests
 
 from tests.support.containers.services import ContainerServices
-from vertex_emulator import DockerError, DockerRuntime, Job, JobState, VertexEmulator
+from vertex_emulator import (
+    DockerError,
+    DockerRuntime,
+    Job,
+    JobState,
+    TemporaryFolder,
+    VertexEmulator,
+)
 from vertex_emulator.runtimes.docker_owner import describe_owner
 from zenml_vertex.job.diagnosis import diagnose
 
@@ -20,6 +28,7 @@ pytestmark = pytest.mark.docker
 Run = Callable[..., Job]
 Submit = Callable[..., str]
 _OWNER_LABEL = "zenml-vertex.emulator.owner"
+_FOLDER_LABEL = "zenml-vertex.emulator.folder"
 
 
 def lines_of(emulator: VertexEmulator, job: Job) -> list[tuple[str, str]]:
@@ -130,6 +139,8 @@ def test_a_cancelled_job_gets_sigterm_and_then_sigkill(
     job = emulator.wait_for_state(name)
     assert job.state is JobState.CANCELLED
     assert ("INFO", "told") in lines_of(emulator, job)
+    # It goes once the job's state is stored.
+    emulator.stop()
     assert engine.containers.list(all=True) == []
 
 
@@ -236,29 +247,39 @@ def test_a_missing_package_is_explained_by_the_log(
 
 
 def test_containers_of_a_dead_emulator_are_removed(
-    services: ContainerServices, engine: docker.DockerClient
+    services: ContainerServices, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """The next emulator removes them by their label, and keeps those of a running emulator."""
+    """The next emulator removes what nobody comes back for.
+
+    It keeps those of a running emulator, of another machine, and of a data folder that is there.
+    """
     code = "from vertex_emulator.runtimes.docker_owner import describe_owner as d; print(d())"
     dead = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
+    temporary = TemporaryFolder("vertex-emulator-")
+    labels = [
+        {_OWNER_LABEL: dead},
+        {_OWNER_LABEL: dead, _FOLDER_LABEL: str(tmp_path / "gone")},
+        {_OWNER_LABEL: dead, _FOLDER_LABEL: str(temporary.path)},
+        {_OWNER_LABEL: describe_owner()},
+        {_OWNER_LABEL: "elsewhere/1/2"},
+        {_OWNER_LABEL: dead, _FOLDER_LABEL: str(tmp_path)},
+    ]
     made = [
         engine.containers.create(
-            services.parent_image,
-            ["sleep", "infinity"],
-            labels={_OWNER_LABEL: owner},
-            network_mode="host",
+            services.parent_image, ["sleep", "infinity"], labels=one, network_mode="host"
         )
-        for owner in (dead, describe_owner(), "elsewhere/1/2")
+        for one in labels
     ]
     made[0].start()
     try:
         DockerRuntime({"DOCKER_HOST": services.docker_host}).close()
         left = {container.id for container in engine.containers.list(all=True)}
-        assert left == {made[1].id, made[2].id}
+        assert left == {container.id for container in made[3:]}
     finally:
-        for container in made[1:]:
+        temporary.remove()
+        for container in made[3:]:
             container.remove(force=True)
 
 

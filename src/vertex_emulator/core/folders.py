@@ -140,6 +140,17 @@ class TemporaryFolder:
             os.close(made)
 
 
+def is_temporary(folder: Path) -> bool:
+    """Whether a folder is, or is in, a `TemporaryFolder` that nobody keeps."""
+    for parent in (folder, *folder.parents):
+        with suppress(OSError):
+            status = parent.stat()
+            is_own = status.st_uid == os.geteuid() and not status.st_mode & _OPEN_TO_OTHERS
+            if is_own and (parent / _MADE).exists():
+                return True
+    return False
+
+
 def _remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove the temporary folders whose makers have ended, as far as they are this user's."""
     for folder in parent.glob(f"{prefix}*"):

@@ -8,31 +8,39 @@ named, so that the emulators on loopback can be reached from it; `docker_walls` 
 it lacks.
 """
 
-import contextlib
+import logging
 import os
 import re
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-from docker.utils.socket import STDERR, frames_iter
 from requests.exceptions import RequestException
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.core.folders import is_temporary
 from vertex_emulator.runtimes.contract import (
+    Adopted,
     Container,
-    Exit,
     ImageError,
     NeverStarted,
     OutputSink,
     Replica,
     find_unserved_pools,
 )
-from vertex_emulator.runtimes.docker_owner import describe_owner, is_gone
+from vertex_emulator.runtimes.docker_owner import OWNER, describe_owner, is_gone, lock_owner
 from vertex_emulator.runtimes.docker_probe import DEFAULT_HOST, is_answering
+from vertex_emulator.runtimes.docker_replica import (
+    DockerReplica,
+    close_output,
+    follow_log,
+    read_output,
+    remove_container,
+)
 from vertex_emulator.runtimes.docker_walls import (
     HOST_NETWORK,
     PROCESSES,
@@ -40,12 +48,20 @@ from vertex_emulator.runtimes.docker_walls import (
     build_walls,
     choose_user,
 )
-from vertex_emulator.runtimes.output import OutputLines
+
+logger = logging.getLogger(__name__)
 
 # How a container reaches the emulators that it should: addresses, no credentials.
 _PASSED_ON = ("STORAGE_EMULATOR_HOST",)
 _JOB_LABEL = "zenml-vertex.emulator.job-id"
 _OWNER_LABEL = "zenml-vertex.emulator.owner"
+# The folder of a start: a data folder, a job and an attempt.
+_FOLDER_LABEL = "zenml-vertex.emulator.folder"
+# The whole output is kept for the next emulator, whatever the engine's own settings are.
+_LOG = {
+    "Type": "json-file",
+    "Config": {"max-size": "1000g", "max-file": "1", "compress": "false", "mode": "blocking"},
+}
 # What the engine says of a command that its image cannot run.
 _START_ERROR = "OCI runtime create failed"
 # What registries and the engine say where credentials are missing or do not suffice.
@@ -118,6 +134,14 @@ class DockerRuntime:
         return pull_image(self._api, image_uri, architecture)
 
     def start(self, container: Container, sink: OutputSink) -> Replica:
+        owner = lock_owner(container.folder, is_new=True)
+        try:
+            return self._start(container, sink, owner)
+        except BaseException:
+            os.close(owner)
+            raise
+
+    def _start(self, container: Container, sink: OutputSink, owner: int) -> Replica:
         user = self._choose_user(container.image_uri)
         container_id = self._api.create_container(
             container.image_uri,
@@ -125,9 +149,13 @@ class DockerRuntime:
             command=list(container.args) or None,
             environment=self._build_environment(container),
             user=user,
-            labels={_JOB_LABEL: container.job_id, _OWNER_LABEL: self._owner},
+            labels={
+                _JOB_LABEL: container.job_id,
+                _OWNER_LABEL: self._owner,
+                _FOLDER_LABEL: str(container.folder.absolute()),
+            },
             host_config=self._api.create_host_config(
-                **self._walls, cap_add=list(WRITE_ALL) if user else None
+                **self._walls, cap_add=list(WRITE_ALL) if user else None, log_config=_LOG
             ),
         )["Id"]
         try:
@@ -146,12 +174,41 @@ class DockerRuntime:
             text = str(error.explanation or error)
             if _START_ERROR not in text:
                 raise
+            os.close(owner)
             return NeverStarted(f"failed to create containerd task: {text}")
         except BaseException:
             close_output(output)
             self._remove(container_id)
             raise
-        return _DockerReplica(self._api, container_id, output, sink, self._grace)
+        return self._replica(container_id, read_output(output), container, sink, owner)
+
+    def adopt(self, container: Container, sink: OutputSink) -> Adopted | None:
+        try:
+            owner = lock_owner(container.folder)
+        except OSError:
+            return None
+        found = self._list(f"{_FOLDER_LABEL}={container.folder.absolute()}")
+        # One that was created and not started has never run.
+        if not found or found[0]["State"] == "created":
+            os.close(owner)
+            return None
+        container_id = found[0]["Id"]
+        try:
+            output = follow_log(self._api, container_id)
+        except BaseException:
+            os.close(owner)
+            raise
+        replica = self._replica(container_id, output, container, sink, owner)
+        return Adopted(replica, has_ended=found[0]["State"] in {"exited", "dead"})
+
+    def forget(self, folder: Path) -> None:
+        try:
+            for found in self._list(f"{_FOLDER_LABEL}={folder.absolute()}"):
+                self._remove(found["Id"])
+        except (docker.errors.DockerException, RequestException) as error:
+            logger.warning("Could not remove the container of %s: %s", folder, error)
+        with suppress(OSError):
+            (folder / OWNER).unlink()
 
     def end_leftovers(self, job_id: str) -> None:
         for found in self._list(f"{_JOB_LABEL}={job_id}"):
@@ -159,6 +216,24 @@ class DockerRuntime:
 
     def close(self) -> None:
         self._api.close()
+
+    def _replica(
+        self,
+        container_id: str,
+        output: Iterator[tuple[int, bytes]],
+        container: Container,
+        sink: OutputSink,
+        owner: int,
+    ) -> DockerReplica:
+        return DockerReplica(
+            self._api,
+            container_id,
+            output=output,
+            sink=sink,
+            grace=self._grace,
+            folder=container.folder,
+            owner=owner,
+        )
 
     def _choose_user(self, image_uri: str) -> str | None:
         image_user = self._api.inspect_image(image_uri)["Config"].get("User") or ""
@@ -174,9 +249,13 @@ class DockerRuntime:
         }
 
     def _remove_abandoned(self) -> None:
-        """Remove the containers of emulators that ended without removing them."""
+        """Remove the containers of dead emulators that have no successor.
+
+        One with a data folder has: whoever starts on that folder.
+        """
         for found in self._list(_OWNER_LABEL):
-            if is_gone(found["Labels"][_OWNER_LABEL]):
+            folder = found["Labels"].get(_FOLDER_LABEL)
+            if is_gone(found["Labels"][_OWNER_LABEL]) and not (folder and _is_kept(Path(folder))):
                 self._remove(found["Id"])
 
     def _list(self, label: str) -> list[dict[str, Any]]:
@@ -187,67 +266,16 @@ class DockerRuntime:
         remove_container(self._api, container_id)
 
 
-class _DockerReplica:
-    def __init__(
-        self,
-        api: docker.APIClient,
-        container_id: str,
-        output: Any,
-        sink: OutputSink,
-        grace: int,
-    ) -> None:
-        self._api = api
-        self._id = container_id
-        self._grace = grace
-        self._lock = threading.Lock()
-        self._enders: dict[int, threading.Thread] = {}
-        self._is_abandoned = False
-        self._reader = threading.Thread(target=_read, args=(output, sink), daemon=True)
-        self._reader.start()
-
-    def wait(self) -> Exit:
-        try:
-            # None: a job may run for days.
-            self._api.wait(self._id, timeout=None)
-            self._reader.join()
-            state = self._api.inspect_container(self._id)["State"]
-        finally:
-            with self._lock:
-                enders = list(self._enders.values())
-                is_abandoned = self._is_abandoned
-            if not is_abandoned:
-                remove_container(self._api, self._id)
-            for ender in enders:
-                ender.join()
-        return Exit(int(state["ExitCode"]), is_out_of_memory=bool(state["OOMKilled"]))
-
-    def terminate(self) -> None:
-        self._stop(self._grace)
-
-    def kill(self) -> None:
-        self._stop(0)
-
-    def abandon(self) -> None:
-        with self._lock:
-            self._is_abandoned = True
-
-    def _stop(self, grace: int) -> None:
-        """Stop it, once for each grace, in a thread: the engine answers when it has exited."""
-        with self._lock:
-            # A container that is stopped from here is removed from here.
-            self._is_abandoned = False
-            if grace not in self._enders:
-                ender = threading.Thread(target=self._end, args=(grace,), daemon=True)
-                self._enders[grace] = ender
-                ender.start()
-
-    def _end(self, grace: int) -> None:
-        # A container that is gone has ended already.
-        with contextlib.suppress(docker.errors.APIError, RequestException):
-            if grace:
-                self._api.stop(self._id, timeout=grace)
-            else:
-                self._api.kill(self._id)
+def _is_kept(folder: Path) -> bool:
+    """Whether another emulator can come back for the container of a folder."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        # It is another user's.
+        return True
+    return not is_temporary(folder)
 
 
 def pull_image(api: docker.APIClient, image_uri: str, architecture: str) -> str:
@@ -319,33 +347,3 @@ def explain_pull(image_uri: str, text: str) -> ImageError:
     return ImageError(
         f"The image {image_uri} cannot be pulled: {text}", is_refused=bool(_REFUSED.search(text))
     )
-
-
-def remove_container(api: docker.APIClient, container_id: str) -> None:
-    """Remove a container, running or not, with its volumes, unless it is gone already."""
-    try:
-        api.remove_container(container_id, v=True, force=True)
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        # Another call is removing it.
-        if "is already in progress" not in str(error):
-            raise
-
-
-def close_output(output: Any) -> None:
-    """Close the connection of a container's output, which the package itself never does."""
-    connection = output._sock  # noqa: SLF001 - it hands out a file, and keeps the socket in it
-    output._response.close()  # noqa: SLF001 - as above
-    output.close()
-    connection.close()
-
-
-def _read(output: Any, sink: OutputSink) -> None:
-    lines = OutputLines(sink)
-    try:
-        for stream, data in frames_iter(output, tty=False):
-            lines.feed("stderr" if stream == STDERR else "stdout", data)
-    finally:
-        lines.finish()
-        close_output(output)

@@ -1,8 +1,44 @@
-"""Which emulator a container belongs to, so that another one can remove what a dead one left."""
+"""Which emulator a container belongs to, so that another one can follow or remove it."""
 
+import fcntl
 import os
 import socket
+import time
 from pathlib import Path
+
+OWNER = "owner"
+"""Name of the file in a container's folder that is locked by the emulator that follows it."""
+_POLL_SECONDS = 0.05
+
+
+def lock_owner(folder: Path, *, is_new: bool = False, seconds: float = 2.0) -> int:
+    """Lock a container for this emulator.
+
+    Args:
+        folder: The container's own.
+        is_new: Whether the container is about to be started.
+        seconds: How long another emulator of this process may take to let go.
+
+    Returns:
+        A descriptor, which holds the lock until it is closed.
+
+    Raises:
+        FileNotFoundError: If the container is not new, and has never been locked.
+        BlockingIOError: If another emulator follows it.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if is_new else 0)
+    descriptor = os.open(folder / OWNER, flags, 0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return descriptor
 
 
 def describe_owner() -> str:

@@ -147,19 +147,19 @@ def test_the_readme_agrees_with_the_metadata() -> None:
 
 def test_the_readme_shows_the_end_of_the_demo() -> None:
     """The README shows the summary that the demo prints for the same data."""
-    start = datetime(2026, 11, 25, 1, 6, 28, 896_000, tzinfo=timezone.utc)
+    start = datetime(2026, 11, 28, 7, 16, 31, 937_000, tzinfo=timezone.utc)
     summary = DemoSummary(
-        job_name="projects/510835001129/locations/europe-west4/customJobs/2030556020881204042",
+        job_name="projects/510835001129/locations/europe-west4/customJobs/7004440750033176404",
         history=[
             StateChange("QUEUED", start),
             StateChange("PENDING", start + timedelta(seconds=0.002)),
-            StateChange("RUNNING", start + timedelta(seconds=0.501)),
-            StateChange("SUCCEEDED", start + timedelta(seconds=6.048)),
+            StateChange("RUNNING", start + timedelta(seconds=0.202)),
+            StateChange("SUCCEEDED", start + timedelta(seconds=4.161)),
         ],
         accuracy=0.9917,
         test_images=360,
-        step_seconds={"load": 0.6, "train": 6.0, "evaluate": 0.2},
-        seconds={"servers": 5.8, "registration": 2.0, "pipeline": 12.9, "clean-up": 0.4},
+        step_seconds={"load": 0.6, "train": 3.4, "evaluate": 0.2},
+        seconds={"servers": 5.6, "registration": 1.3, "pipeline": 6.6, "clean-up": 0.5},
     )
     printed = "\n".join([*format_summary(summary), "", "Nothing is left running.", ""])
     assert printed in read_blocks(ROOT / "README.md", "")

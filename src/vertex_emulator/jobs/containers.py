@@ -184,7 +184,7 @@ class Containers:
     def forget(self, job: Job) -> None:
         """Drop what is kept of the last container of a job for another emulator."""
         if isinstance(self._runtime, AdoptingRuntime):
-            self._runtime.forget(self._folder_of(job, job.attempt))
+            self._runtime.forget(self._find_folder(job, job.attempt))
 
     def end(self, job_id: str, *, at_once: bool = False) -> bool:
         """Ask a job's container to end; returns at once.
@@ -306,11 +306,12 @@ class Containers:
         with self._lock:
             is_kept = self._is_abandoned and not running.must_end
         if not is_kept and isinstance(self._runtime, AdoptingRuntime):
-            self._runtime.forget(self._folder_of(running.job, running.attempt))
+            self._runtime.forget(self._find_folder(running.job, running.attempt))
 
     def _describe(self, job: Job, attempt: int) -> Container:
         environment = container_environment.build_environment(job)
-        folder = self._folder_of(job, attempt)
+        self._store.folder_of(job.name)
+        folder = self._find_folder(job, attempt)
         # There already if the container is adopted.
         folder.mkdir(mode=0o700, exist_ok=True)
         return Container(
@@ -324,8 +325,9 @@ class Containers:
             metadata_host=self._metadata_host,
         )
 
-    def _folder_of(self, job: Job, attempt: int) -> Path:
-        return self._store.folder_of(job.name) / f"attempt-{attempt}"
+    def _find_folder(self, job: Job, attempt: int) -> Path:
+        """Where a container's folder is, without making that of a job that was deleted again."""
+        return self._store.folder / job.name / f"attempt-{attempt}"
 
     def _sink_of(self, job: Job, attempt: int, seen: Mapping[str, int]) -> OutputSink:
         """Takes the output of a container.

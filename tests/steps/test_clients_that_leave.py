@@ -79,6 +79,7 @@ print("status:", status)
 # the second, processes for the first, while nothing is connected to Vertex AI.
 TWICE = """
     import multiprocessing
+    import os
     import threading
     from concurrent.futures import ThreadPoolExecutor
     from zenml import pipeline, step
@@ -111,7 +112,12 @@ TWICE = """
             barrier.wait()
             submit(operator, **arguments)
 
-        child = forking.Process(target=start)
+        def start_and_leave():
+            start()
+            # At the end of a process, its steps would end too.
+            os._exit(0)
+
+        child = forking.Process(target=start_and_leave)
         child.start()
         start()
         child.join()

@@ -1,7 +1,6 @@
 """Steps that have not ended when their process does."""
 
 import threading
-from unittest.mock import Mock
 
 import pytest
 
@@ -81,9 +80,16 @@ def test_what_was_done_before_another_ctrl_c_is_not_named(
     goes on all the same is named.
     """
     world = Watched()
+
     # The answers to both requests of each step are lost.
-    monkeypatch.setattr(world.jobs, "cancel", Mock(side_effect=ServiceUnavailable("lost")))
-    monkeypatch.setattr(world.step_runs, "stop", Mock(side_effect=ServerUnreachable("lost")))
+    def lose_cancel(name: str) -> None:
+        raise ServiceUnavailable(name)
+
+    def lose_stop(step_run_id: str, _: str) -> str:
+        raise ServerUnreachable(step_run_id)
+
+    monkeypatch.setattr(world.jobs, "cancel", lose_cancel)
+    monkeypatch.setattr(world.step_runs, "stop", lose_stop)
     done = world.follow(state, step_run_id="ours")
     lost = world.follow("JOB_STATE_RUNNING", step_run_id="ours too")
     for follower in (done, lost):

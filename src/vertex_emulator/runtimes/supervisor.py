@@ -159,7 +159,7 @@ class Supervisor:
 
     @staticmethod
     def _hand_over(data: bytes) -> None:
-        """Give the emulator what there is no room for; lost if it has gone."""
+        """Pass output that does not fit on the disk to the emulator; without one, it is lost."""
         os.set_blocking(1, True)
         try:
             while data:

@@ -23,11 +23,7 @@ from zenml_vertex.local_stack.views.pipelines import Completed
 from zenml_vertex.local_stack.views.zenml import StepRecord
 
 RUN_NAME = "r" * 200
-# ZenML builds one image for all steps with equal needs, and names it after the first.
-IMAGE = (
-    "europe-west4-docker.pkg.dev/demo-project/zenml/zenml"
-    ":EverysettingGre-as_before-vertex_step_operator"
-)
+IMAGE = "europe-west4-docker.pkg.dev/demo-project/zenml/zenml"
 # Fields that the service sets.
 NOT_REQUESTED = ("name", "state", "createTime", "startTime", "endTime", "updateTime")
 
@@ -57,9 +53,13 @@ class Loaded:
         return {variable["name"]: variable["value"] for variable in container["env"]}
 
     def request(self, name: str) -> dict[str, Any]:
-        """Return a step's job as requested, without the values of its environment."""
+        """Return a step's job as requested, without its environment and its image's digest."""
         job = {key: value for key, value in self.job(name).items() if key not in NOT_REQUESTED}
-        assert job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"].pop("env")
+        container = job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+        assert container.pop("env")
+        image, digest = container["imageUri"].split("@sha256:")
+        assert re.fullmatch("[0-9a-f]{64}", digest)
+        container["imageUri"] = image
         return job
 
     def labels(self, name: str) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """Runs a job's command as a process of this machine, with this Python.
 
-The image is not pulled: what would come from it (Python, its packages, PATH) is
-this machine's. Otherwise it is as in a container: a folder and an environment of its
-own, nothing of the emulator's environment, and when its first process exits, all that
-it has started is killed.
+The image is not pulled: what would come from it (Python, its packages, PATH) is this
+machine's, but for the variables and the files in `/app` of an image that was unpacked
+beforehand (see `unpacked_images`). Otherwise it is as in a container: a folder and an
+environment of its own, nothing of the emulator's environment, and when its first process
+exits, all that it has started is killed.
 
 A container is supervised by a process of its own, so that it outlives the emulator; one
 whose emulator no other will follow is tethered to it instead.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -32,6 +34,7 @@ from vertex_emulator.runtimes.contract import (
     find_unserved_pools,
 )
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
+from vertex_emulator.runtimes.shim import map_path
 from vertex_emulator.runtimes.supervised import (
     MARKER,
     adopt_supervised,
@@ -39,6 +42,7 @@ from vertex_emulator.runtimes.supervised import (
     remove_files,
     start_supervised,
 )
+from vertex_emulator.runtimes.unpacked_images import UnpackedImage, find_image
 
 # How a process of this machine reaches the emulators and proxies that it should:
 # addresses and certificates, no credentials.
@@ -60,16 +64,23 @@ class ProcessRuntime:
         grace: Seconds between SIGTERM and SIGKILL; at least 0.
         are_tethered: End the commands with this process, also where it is killed: for an
             emulator whose jobs no other one will find.
+        image_dir: Folder of unpacked images; None for none. What is there is run.
     """
 
     name = "process"
 
     def __init__(
-        self, environ: Mapping[str, str], grace: float = 5.0, *, are_tethered: bool = False
+        self,
+        environ: Mapping[str, str],
+        grace: float = 5.0,
+        *,
+        are_tethered: bool = False,
+        image_dir: Path | None = None,
     ) -> None:
         self._passed_on = {name: environ[name] for name in PASSED_ON if name in environ}
         self._grace = grace
         self._are_tethered = are_tethered
+        self._image_dir = image_dir
 
     def find_unserved(self, job_spec: Json) -> list[str]:
         unserved = find_unserved_pools(job_spec)
@@ -84,14 +95,24 @@ class ProcessRuntime:
     def start(self, container: Container, sink: OutputSink) -> Replica:
         app = container.folder / "app"
         home = container.folder / "home"
-        app.mkdir(mode=0o700)
         home.mkdir(mode=0o700)
+        try:
+            image = find_image(self._image_dir, container.image_uri)
+            if image:
+                image.copy_app(app)
+            else:
+                app.mkdir(mode=0o700)
+        except (OSError, ValueError) as exc:
+            return NeverStarted(
+                f"failed to create containerd task: the image cannot be read: {exc}"
+            )
         command = (*container.command, *container.args)
+        environment = self._build_environment(container, app, home, image)
         if not self._are_tethered:
             return start_supervised(
                 container,
                 adapt_command(command, app),
-                self._build_environment(container, home),
+                environment,
                 sink,
                 self._grace,
             )
@@ -99,7 +120,7 @@ class ProcessRuntime:
             process = subprocess.Popen(
                 adapt_command(command, app),
                 cwd=app,
-                env=self._build_environment(container, home),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -119,11 +140,16 @@ class ProcessRuntime:
     def end_leftovers(self, job_id: str) -> None:
         end_tree(f"{MARKER}={job_id}", None)
 
-    def _build_environment(self, container: Container, home: Path) -> dict[str, str]:
-        return {
-            "PATH": f"{Path(sys.executable).parent}:{_PATH}",
+    def _build_environment(
+        self, container: Container, app: Path, home: Path, image: UnpackedImage | None
+    ) -> dict[str, str]:
+        given = image.environment if image else {}
+        variables = {
             "HOME": str(home),
             "LANG": "C.UTF-8",
+            **given,
+            # This Python is none of the image's.
+            "PATH": f"{Path(sys.executable).parent}:{given.get('PATH', _PATH)}",
             # Google's libraries look here for the metadata server; on a Google
             # machine its address needs no variable.
             "GCE_METADATA_HOST": container.metadata_host,
@@ -131,6 +157,13 @@ class ProcessRuntime:
             **self._passed_on,
             **container.environment,
         }
+        return {name: map_paths(value, app) for name, value in variables.items()}
+
+
+def map_paths(value: str, app: Path) -> str:
+    """A variable's value with a folder in the place of `/app`, in a list of paths too."""
+    paths = value.split(os.pathsep)
+    return os.pathsep.join(map_path(path, str(app)) for path in paths)
 
 
 def adapt_command(command: tuple[str, ...], app: Path) -> list[str]:

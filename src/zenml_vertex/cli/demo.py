@@ -2,17 +2,15 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.failures import working_folder
 from zenml_vertex.cli.group import repeat_command
+from zenml_vertex.cli.image_options import plan_images
 from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
-
-if TYPE_CHECKING:
-    from zenml_vertex.local_stack.images import ImagePlan
 
 
 @click.command(short_help="Run a pipeline with a Vertex AI job, all on this machine.")
@@ -57,7 +55,7 @@ def demo(
     from zenml_vertex.local_stack.demo.summary import format_summary
     from zenml_vertex.local_stack.processes.servers import StartError
 
-    images = _plan_images(runtime, registry, parent_image)
+    images = plan_images(runtime, registry=registry, parent_image=parent_image)
     exit_cleanly_on_signals()
     start = time.monotonic()
 
@@ -78,15 +76,3 @@ def demo(
     for line in format_summary(summary):
         click.echo(line)
     click.echo(f"\nNothing is left running.{f' Logs: {folder}/stack/logs' if keep else ''}")
-
-
-def _plan_images(
-    runtime: str, registry: str | None, parent_image: str | None
-) -> "ImagePlan | None":
-    if runtime != "docker":
-        if registry or parent_image:
-            raise click.UsageError("--registry and --parent-image need --runtime docker.")
-        return None
-    from zenml_vertex.local_stack.images import ImagePlan
-
-    return ImagePlan(registry=registry or "", parent_image=parent_image or "")

@@ -60,6 +60,11 @@ class _Seconds(click.FloatRange):
     help="Folder that keeps jobs and logs. [default: a temporary one, gone at the end]",
 )  # fmt: skip
 @click.option(
+    "--image-dir", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of unpacked images: where it has a job's image, the process gets its variables "
+    "and its `/app`. [default: none]",
+)  # fmt: skip
+@click.option(
     "--provisioning-seconds", default=0.5, show_default=True, type=_Seconds(),
     help="Time in PENDING; mostly 3 to 6 minutes on Vertex AI.",
 )  # fmt: skip
@@ -82,6 +87,7 @@ def emulator(
     port: int,
     runtime: str,
     data_dir: Path | None,
+    image_dir: Path | None,
     provisioning_seconds: float,
     teardown_seconds: float,
     token_lifetime: float,
@@ -106,6 +112,8 @@ def emulator(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if runtime == "docker":
+        if image_dir:
+            raise click.UsageError("--image-dir needs --runtime process.")
         require_extra("docker", "`--runtime docker`")
     require_extra("emulator", "The emulator")
     from vertex_emulator import (
@@ -118,7 +126,9 @@ def emulator(
 
     try:
         vertex = VertexEmulator(
-            runtime=_make_docker_runtime() if runtime == "docker" else None,
+            runtime=_make_docker_runtime()
+            if runtime == "docker"
+            else _make_process_runtime(data_dir, image_dir),
             address=host,
             port=port,
             data_dir=data_dir,
@@ -145,6 +155,12 @@ def emulator(
         stop.wait()
     finally:
         vertex.stop()
+
+
+def _make_process_runtime(data_dir: Path | None, image_dir: Path | None) -> "Runtime":
+    from vertex_emulator import ProcessRuntime
+
+    return ProcessRuntime(os.environ, are_tethered=data_dir is None, image_dir=image_dir)
 
 
 def _make_docker_runtime() -> "Runtime":

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.failures import working_folder
+from zenml_vertex.cli.image_options import plan_images
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
@@ -37,15 +38,28 @@ def _complete_file(
     "--without-step-operator", is_flag=True,
     help="Do not register a step operator (default: one named `vertex`).",
 )  # fmt: skip
+@click.option(
+    "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),
+    help="docker builds step images with the Docker engine that answers, pushes them, pulls them "
+    "and runs them; process runs steps with this Python.",
+)  # fmt: skip
+@click.option(
+    "--registry", metavar="HOST:PORT",
+    help="Registry that images are pushed to, with --runtime docker. [default: one that is started "
+    "for the stack, from the image `registry:2`]",
+)  # fmt: skip
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete_file)
-def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
+def local_stack(
+    *, without_step_operator: bool, runtime: str, registry: str | None, command: Sequence[str]
+) -> None:
     """Open a shell on a whole ZenML stack on this machine.
 
     Starts a ZenML server, a Vertex AI emulator and a Cloud Storage emulator in a
     folder of their own. A COMMAND is run instead of a shell: `local-stack python
     pipeline.py`. The servers stop when the shell or the command ends, and what they hold
     is not kept. The shell is yours, with your home folder; your ZenML, gcloud and Docker
-    configuration is neither read nor changed.
+    configuration is neither read nor changed, but for which Docker engine you use, with
+    `--runtime docker`.
     """
     require_extra("demo", "The local stack")
     from zenml_vertex.local_stack.processes.servers import StartError
@@ -56,11 +70,14 @@ def local_stack(*, without_step_operator: bool, command: Sequence[str]) -> None:
     program = command or [_choose_shell()]
     if shutil.which(program[0], path=_build_path(os.environ)) is None:
         raise click.ClickException(f"Command not found: `{program[0]}`.")
+    images = plan_images(runtime, registry=registry)
     exit_cleanly_on_signals()
     stack_plan = StackPlan(step_operator="" if without_step_operator else "vertex")
     with working_folder("zenml-vertex-stack-") as folder:
         try:
-            with start_local_stack(folder / "stack", plan=stack_plan, progress=_say) as stack:
+            with start_local_stack(
+                folder / "stack", plan=stack_plan, progress=_say, images=images
+            ) as stack:
                 environment = {**stack.environment, "PATH": _build_path(stack.environment)}
                 if not command:
                     plan = plan_shell(program[0], environment, os.environ, folder / "shell")

@@ -79,6 +79,11 @@ class Layout:
         return self.folder / "vertex"
 
     @property
+    def images(self) -> Path:
+        """What images would carry that are not built."""
+        return self.folder / "images"
+
+    @property
     def zenml_server(self) -> Path:
         """Configuration and database of the ZenML server."""
         return self.folder / "zenml-server"
@@ -117,6 +122,7 @@ class Layout:
         """Make all folders, for their owner only."""
         for folder in (
             self.logs,
+            self.images,
             self.zenml_server,
             self.zenml_client,
             self.gcloud,

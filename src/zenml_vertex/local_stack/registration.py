@@ -6,7 +6,7 @@ send:
     zenml image-builder flavor register zenml_vertex.local_stack.image_builder...
     zenml artifact-store register gcs --flavor=gcp --path=gs://BUCKET
     zenml container-registry register gar --flavor=gcp --uri=...
-    zenml image-builder register no-image --flavor=no-image
+    zenml image-builder register no-image --flavor=no-image --folder=...
     zenml step-operator register vertex --flavor=vertex --project=... --region=...
     zenml stack register STACK -o default -a gcs -c gar -i no-image -s vertex
 
@@ -32,6 +32,7 @@ class StackPlan:
         step_operator: Name of the step operator; empty for a stack without one.
         registry_uri: Registry that images are pushed to; empty for none, where no
             image is built.
+        image_dir: Folder where the emulator finds what images would carry that are not built.
     """
 
     project: str = "demo-project"
@@ -39,6 +40,7 @@ class StackPlan:
     bucket: str = "demo-artifacts"
     step_operator: str = "vertex"
     registry_uri: str = ""
+    image_dir: str = ""
 
     @property
     def registry(self) -> str:
@@ -87,7 +89,7 @@ def register_stack(server: ZenMLRecords, plan: StackPlan) -> Registered:
         "name": _BUILDER,
         "type": "image_builder",
         "source": _BUILDER_SOURCE,
-        "config_schema": {"type": "object", "properties": {}},
+        "config_schema": {"type": "object", "properties": {"folder": {"type": "string"}}},
         "integration": "custom",
         "is_custom": True,
     }
@@ -96,8 +98,10 @@ def register_stack(server: ZenMLRecords, plan: StackPlan) -> Registered:
         ("artifact_store", "gcs", "gcp", {"path": f"gs://{plan.bucket}"}),
         ("container_registry", "gar", "gcp", {"uri": plan.registry}),
     ]
-    builder = "local" if plan.registry_uri else _BUILDER
-    components.append(("image_builder", builder, builder, {}))
+    if plan.registry_uri:
+        components.append(("image_builder", "local", "local", {}))
+    else:
+        components.append(("image_builder", _BUILDER, _BUILDER, {"folder": plan.image_dir}))
     if plan.step_operator:
         place = {"project": plan.project, "region": plan.region}
         components.append(("step_operator", plan.step_operator, "vertex", place))

@@ -92,6 +92,9 @@ def start_local_stack(
             base["DOCKER_HOST"] = services.docker_host
             plan = replace(plan, registry_uri=services.registry)
             emulator_options = ["--runtime", "docker", *emulator_options]
+        else:
+            plan = replace(plan, image_dir=str(layout.images))
+            emulator_options = ["--image-dir", str(layout.images), *emulator_options]
         phases.begin("servers")
         progress("Starting a ZenML server, a Vertex AI emulator and a Cloud Storage emulator.")
         storage = _start_storage(running, layout, base, plan.bucket)

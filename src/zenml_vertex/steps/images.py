@@ -42,16 +42,27 @@ _COMPILE_OPTIONS = {_COMPILE, f"no-{_COMPILE}", "compile", "no-compile"}
 _COMPILE_VARIABLES = {"UV_COMPILE_BYTECODE", "PYTHONDONTWRITEBYTECODE"}
 
 
-def build_configurations(steps: Mapping[str, "Step"]) -> list[BuildConfiguration]:
+def build_configurations(
+    steps: Mapping[str, "Step"], *, makes_images: bool = True
+) -> list[BuildConfiguration]:
     """One image per step, with this package in it.
 
     Args:
         steps: Name of a step -> its configuration.
+        makes_images: Whether the stack's image builder makes images.
     """
-    return [_build_one(name, step.config.docker_settings) for name, step in steps.items()]
+    return [
+        _build_one(name, step.config.docker_settings, makes_images=makes_images)
+        for name, step in steps.items()
+    ]
 
 
-def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
+def is_making_images() -> bool:
+    """Whether the active stack's image builder makes images; that of the local stack says no."""
+    return bool(getattr(Client().active_stack.image_builder, "makes_images", True))
+
+
+def _build_one(name: str, settings: DockerSettings, *, makes_images: bool) -> BuildConfiguration:
     replicated = settings.replicate_local_python_environment
     # ZenML takes a list of words as well, which is the user's own command.
     freeze = None if isinstance(replicated, list) else _FREEZES.get(replicated or False)
@@ -59,7 +70,8 @@ def _build_one(name: str, settings: DockerSettings) -> BuildConfiguration:
         settings = settings.model_copy(update={"replicate_local_python_environment": freeze})
     settings = _with_bytecode(settings)
     # Like the requirements: whoever installs none brings this package along.
-    has_package = settings.install_stack_requirements or freeze
+    # Where nothing is to be put into an image, ZenML has a container engine push its parent.
+    has_package = settings.install_stack_requirements or freeze or not makes_images
     return BuildConfiguration(
         key=DOCKER_IMAGE_KEY,
         settings=settings,

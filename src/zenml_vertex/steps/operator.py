@@ -28,7 +28,7 @@ from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
-from zenml_vertex.steps.images import build_configurations
+from zenml_vertex.steps.images import build_configurations, is_making_images
 from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
 from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
@@ -131,7 +131,7 @@ class VertexStepOperator(BaseStepOperator):
         }
         for name, step in steps.items():
             self._preflight.check_build(step, name)
-        builds = build_configurations(steps)
+        builds = build_configurations(steps, makes_images=is_making_images())
         if steps:
             # Last: a thread that imports slows down other code that reads many files.
             self._pool.prepare()

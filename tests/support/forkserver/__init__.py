@@ -136,7 +136,9 @@ class ForkServer:
                 original.process.wait()
 
     def _assignments(self) -> str:
-        return f"PYTHONPATH={_FRONT} FORKSERVER_SOCKET={self._socket}"
+        # A program with a search path of its own is none that a copy can run.
+        path = f"{_FRONT}${{PYTHONPATH:+:$PYTHONPATH}}"
+        return f'PYTHONPATH="{path}" FORKSERVER_SOCKET={self._socket}'
 
     def _accept(self) -> None:
         while True:

@@ -1,0 +1,3 @@
+"""The name of a model."""
+
+NAME = "model"

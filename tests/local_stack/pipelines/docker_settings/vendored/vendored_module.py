@@ -1,0 +1,3 @@
+"""A package that only a search path leads to."""
+
+NAME = "vendored"

@@ -12,6 +12,7 @@ import requests
 from tests.support.emulators import Json, call, error_of
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
 from vertex_emulator.core.errors import ApiError
+from vertex_emulator.faults import ErrorAnswer
 from vertex_emulator.secrets.service import Secrets
 
 SECRETS = "/v1/projects/my-project/secrets"
@@ -231,3 +232,20 @@ def test_versions_are_listed_the_newest_first_and_by_pages(emulator: VertexEmula
             break
     assert numbers == ["5", "4", "3", "2", "1"]
     assert error_of(call(emulator, "GET", f"{SECRETS}/t/versions"))["status"] == "NOT_FOUND"
+
+
+def test_a_fault_hits_the_secrets_with_its_labels(emulator: VertexEmulator) -> None:
+    """Of several secrets, a fault with labels hits one: as it is created, and by its name."""
+    planned = [
+        emulator.faults.plan(ErrorAnswer(method, 503, labels={"step": "train"}))
+        for method in ("create_secret", "add_secret_version", "delete_secret")
+    ]
+    assert create(emulator, "other", labels={"step": "load"}).status_code == 200
+    assert create(emulator, labels={"step": "train"}).status_code == 503
+    assert create(emulator, labels={"step": "train"}).status_code == 200
+    assert add(emulator, b"1", "other").status_code == 200
+    assert add(emulator, b"1").status_code == 503
+    assert call(emulator, "DELETE", f"{SECRETS}/other").status_code == 200
+    assert call(emulator, "DELETE", f"{SECRETS}/none").status_code == 404
+    assert call(emulator, "DELETE", f"{SECRETS}/s").status_code == 503
+    assert all(one.is_consumed for one in planned)

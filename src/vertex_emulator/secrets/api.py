@@ -109,8 +109,12 @@ class SecretApi(Api):
 
     def describe_target(self, request: ApiRequest) -> FaultTarget:
         project, secret = request.path.get("project", ""), request.path.get("secret")
-        resource = f"projects/{project}" + (f"/secrets/{secret}" if secret else "")
-        return FaultTarget(resource=resource)
+        if secret:
+            name = f"projects/{project}/secrets/{secret}"
+            return FaultTarget(resource=name, labels=self._secrets.find_labels(project, secret))
+        given = request.peek_json().get("labels")
+        labels = given if isinstance(given, dict) else {}
+        return FaultTarget(resource=f"projects/{project}", labels=labels)
 
     def reset(self) -> None:
         self._secrets.clear()

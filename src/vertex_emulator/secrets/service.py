@@ -94,6 +94,13 @@ class Secrets:
         secret: Json = self._find(parse_project(project), secret_id)["secret"]
         return secret
 
+    def find_labels(self, project: str, secret_id: str) -> Json:
+        """The labels of a secret, for the fault plan; none where there is no such secret."""
+        with suppress(ApiError):
+            labels: Json = self.get(project, secret_id).get("labels", {})
+            return labels
+        return {}
+
     def delete(self, project: str, secret_id: str) -> Json:
         """Delete a secret and all its versions."""
         number = parse_project(project)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zenml_vertex.container.claim import RENEWAL_SECONDS
 from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
@@ -182,15 +181,3 @@ def test_a_job_is_followed_beyond_its_tokens(
     assert (times[-1] - times[0]).total_seconds() > 8 * TOKEN_SECONDS
     assert {call["identity"] for call in mine} == {identity}
     assert ("gcloud login" in completed.output) is (source == "gcloud")
-
-
-@pytest.mark.timeout(420)
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_claim_is_renewed_without_an_environment(
-    finished: dict[str, "PipelineProcess"], source: str
-) -> None:
-    """A step that removes every environment variable keeps its claim, beyond its tokens too."""
-    completed = finished[source].wait(1)
-    renewals = completed.run.step("train").metadata["renewals"]
-    # One every 20 s.
-    assert int(str(renewals)) >= JOB_SECONDS // RENEWAL_SECONDS - 1

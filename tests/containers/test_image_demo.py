@@ -1,4 +1,4 @@
-"""`zenml-vertex demo --runtime docker`: an image is built, pushed, pulled and run."""
+"""`zenml-vertex demo` and `local-stack` with `--runtime docker`: images are built and run."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import docker
 import pytest
@@ -24,6 +25,39 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 # One minute on two idle cores.
 SECONDS = 400
+PIPELINE = """
+    import os
+    import sys
+    from importlib.metadata import version
+    from zenml import pipeline, step
+    from zenml.client import Client
+    from zenml.config import DockerSettings
+    from zenml.config.docker_settings import DockerBuildConfig, DockerBuildOptions
+
+    @step(enable_cache=False, step_operator="vertex")
+    def reads_variable() -> str:
+        return f"{os.environ['WHERE']} in {os.getcwd()}"
+
+    @pipeline
+    def with_image() -> None:
+        reads_variable()
+
+    if __name__ == "__main__":
+        docker = DockerSettings(
+            parent_image=sys.argv[1],
+            environment={"WHERE": "baked"},
+            requirements=[f"zenml=={version('zenml')}"],
+            build_config=DockerBuildConfig(
+                build_options=DockerBuildOptions.model_validate(
+                    {"network_mode": "host", "rm": True}
+                )
+            ),
+        )
+        run = with_image.with_options(settings={"docker": docker})()
+        said = run.steps["reads_variable"].output.load()
+        (image,) = Client().get_pipeline_run(run.id).build.images.values()
+        print(f"{said} of {image.image}")
+"""
 
 
 @pytest.fixture
@@ -34,14 +68,16 @@ def parent_image(services: ContainerServices, engine: docker.DockerClient) -> It
 
 
 @contextmanager
-def start(folder: Path, host: str | None, *command: str) -> Iterator["subprocess.Popen[str]"]:
+def start(
+    folder: Path, host: str | None, *command: str, cwd: Path = ROOT
+) -> Iterator["subprocess.Popen[str]"]:
     """Start a command of a user with their own Docker engine, or without one."""
     environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder)}
     environment.pop("DOCKER_HOST", None)
     if host:
         environment["DOCKER_HOST"] = host
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment,
+        command, cwd=cwd, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         try:
@@ -90,6 +126,27 @@ def test_the_step_runs_in_the_image_that_was_built_for_it(
     assert re.search(r"SUCCEEDED +[0-9:.]+ UTC", output)
     assert "Model accuracy  99" in output
     assert engine.ping()
+    assert find_traces(engine, registry[1]) == []
+    assert find_processes(tmp_path) == []
+
+
+def test_a_users_pipeline_runs_in_its_image_on_the_local_stack(
+    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
+) -> None:
+    """`local-stack --runtime docker`, which warnings of a stack without images name, builds it."""
+    script = tmp_path / "project" / "pipeline.py"
+    script.parent.mkdir()
+    script.write_text(dedent(PIPELINE), "utf-8")
+    stack = [COMMAND, "local-stack", "--runtime", "docker", sys.executable, str(script)]
+    with start(tmp_path, services.docker_host, *stack, parent_image, cwd=script.parent) as process:
+        output = process.communicate(timeout=SECONDS)[0]
+    assert process.returncode == 0, output
+    registry = re.search(r"Container registry: (\S+)\.\n", output)
+    assert registry
+    found = re.search(r"baked in (\S+) of (\S+)@sha256:[0-9a-f]{64}\n", output)
+    assert found, output
+    assert found.groups() == ("/app/code", f"{registry[1]}/zenml")
+    assert "No image is built" not in output
     assert find_traces(engine, registry[1]) == []
     assert find_processes(tmp_path) == []
 

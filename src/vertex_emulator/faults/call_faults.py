@@ -80,8 +80,8 @@ class RequestFault(FaultKind):
             hit on; more than 0, at most a year.
         identity: Owner of the token that the call bears.
         job_id: ID of the job that the call names.
-        labels: Labels that the job or secret has which the call names or creates.
-        display_name: Display name of that job.
+        labels: Labels of the job or secret that the call names or creates.
+        display_name: Display name of the job that the call names or creates.
         chance: Probability that a call that matches is hit, more than 0 and at most 1;
             drawn with the seed of the plan.
     """

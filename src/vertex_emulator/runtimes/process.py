@@ -100,12 +100,12 @@ class ProcessRuntime:
             image = find_image(self._image_dir, container.image_uri)
             if image:
                 image.copy_app(app)
-            else:
-                app.mkdir(mode=0o700)
         except (OSError, ValueError) as exc:
             return NeverStarted(
                 f"failed to create containerd task: the image cannot be read: {exc}"
             )
+        if image is None:
+            app.mkdir(mode=0o700)
         command = (*container.command, *container.args)
         environment = self._build_environment(container, app, home, image)
         if not self._are_tethered:
@@ -148,7 +148,7 @@ class ProcessRuntime:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             **given,
-            # This Python is none of the image's.
+            # The image does not bring this Python.
             "PATH": f"{Path(sys.executable).parent}:{given.get('PATH', _PATH)}",
             # Google's libraries look here for the metadata server; on a Google
             # machine its address needs no variable.

@@ -43,7 +43,7 @@ class UnpackedImage:
 
 
 def find_image(images: Path | None, image_uri: str) -> UnpackedImage | None:
-    """Find an image by the digest in its URI; None if there is none of it.
+    """The unpacked image that has the digest in a URI; None if the folder does not have it.
 
     Args:
         images: The folder of images.

@@ -95,7 +95,7 @@ class Secrets:
         return secret
 
     def find_labels(self, project: str, secret_id: str) -> Json:
-        """The labels of a secret, for the fault plan; none where there is no such secret."""
+        """The labels of a secret, for the fault plan; empty if the secret does not exist."""
         with suppress(ApiError):
             labels: Json = self.get(project, secret_id).get("labels", {})
             return labels

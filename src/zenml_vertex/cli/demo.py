@@ -9,25 +9,18 @@ import click
 from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.failures import working_folder
 from zenml_vertex.cli.group import repeat_command
-from zenml_vertex.cli.image_options import plan_images
+from zenml_vertex.cli.image_options import plan_images, registry_option, runtime_option
 from zenml_vertex.cli.signals import INTERRUPTED, exit_cleanly_on_signals
 
 
 @click.command(short_help="Run a pipeline with a Vertex AI job, all on this machine.")
 @click.option("--keep", is_flag=True, help="Keep the working folder, with the servers' logs.")
-@click.option(
-    "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),
-    help="docker builds the step's image, pushes it, pulls it and runs it.",
-)  # fmt: skip
+@runtime_option
 @click.option(
     "--operator", default="plugin", show_default=True, type=click.Choice(["plugin", "builtin"]),
     help="Whose step operator runs: this package's, or ZenML's own, to compare.",
 )  # fmt: skip
-@click.option(
-    "--registry", metavar="HOST:PORT",
-    help="Registry that the image is pushed to, with --runtime docker. [default: one that is "
-    "started for the demo, from the image `registry:2`]",
-)  # fmt: skip
+@registry_option
 @click.option(
     "--parent-image", metavar="IMAGE",
     help="Parent of the step's image, with --runtime docker. [default: ZenML's own choice, from "

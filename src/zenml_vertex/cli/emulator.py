@@ -61,8 +61,8 @@ class _Seconds(click.FloatRange):
 )  # fmt: skip
 @click.option(
     "--image-dir", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of unpacked images: where it has a job's image, the process gets its variables "
-    "and its `/app`. [default: none]",
+    help="Folder of unpacked images. A job whose image is there gets the image's variables and "
+    "its `/app`. [default: none]",
 )  # fmt: skip
 @click.option(
     "--provisioning-seconds", default=0.5, show_default=True, type=_Seconds(),

@@ -7,6 +7,17 @@ import click
 if TYPE_CHECKING:
     from zenml_vertex.local_stack.images import ImagePlan
 
+runtime_option = click.option(
+    "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),
+    help="docker builds step images with the Docker engine that answers, pushes them, pulls them "
+    "and runs them; process runs steps with this Python.",
+)  # fmt: skip
+registry_option = click.option(
+    "--registry", metavar="HOST:PORT",
+    help="Registry that images are pushed to, with --runtime docker. [default: one that is started "
+    "for the stack, from the image `registry:2`]",
+)  # fmt: skip
+
 
 def plan_images(runtime: str, **given: str | None) -> "ImagePlan | None":
     """What the user names of the services that images need; None where no image is built.

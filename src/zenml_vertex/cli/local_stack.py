@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from zenml_vertex.cli.extras import require_extra
 from zenml_vertex.cli.failures import working_folder
-from zenml_vertex.cli.image_options import plan_images
+from zenml_vertex.cli.image_options import plan_images, registry_option, runtime_option
 from zenml_vertex.cli.signals import INTERRUPTED, SIGNAL_BASE, exit_cleanly_on_signals
 
 # A pipeline that is told to stop cancels its job and waits until it has ended.
@@ -38,16 +38,8 @@ def _complete_file(
     "--without-step-operator", is_flag=True,
     help="Do not register a step operator (default: one named `vertex`).",
 )  # fmt: skip
-@click.option(
-    "--runtime", default="process", show_default=True, type=click.Choice(["process", "docker"]),
-    help="docker builds step images with the Docker engine that answers, pushes them, pulls them "
-    "and runs them; process runs steps with this Python.",
-)  # fmt: skip
-@click.option(
-    "--registry", metavar="HOST:PORT",
-    help="Registry that images are pushed to, with --runtime docker. [default: one that is started "
-    "for the stack, from the image `registry:2`]",
-)  # fmt: skip
+@runtime_option
+@registry_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete_file)
 def local_stack(
     *, without_step_operator: bool, runtime: str, registry: str | None, command: Sequence[str]
@@ -58,8 +50,8 @@ def local_stack(
     folder of their own. A COMMAND is run instead of a shell: `local-stack python
     pipeline.py`. The servers stop when the shell or the command ends, and what they hold
     is not kept. The shell is yours, with your home folder; your ZenML, gcloud and Docker
-    configuration is neither read nor changed, but for which Docker engine you use, with
-    `--runtime docker`.
+    configuration is not changed, and only `--runtime docker` reads any of it: which Docker
+    engine you use.
     """
     require_extra("demo", "The local stack")
     from zenml_vertex.local_stack.processes.servers import StartError

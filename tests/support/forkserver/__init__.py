@@ -136,7 +136,7 @@ class ForkServer:
                 original.process.wait()
 
     def _assignments(self) -> str:
-        # A program with a search path of its own is none that a copy can run.
+        # A copy cannot run a program that has a search path of its own.
         path = f"{_FRONT}${{PYTHONPATH:+:$PYTHONPATH}}"
         return f'PYTHONPATH="{path}" FORKSERVER_SOCKET={self._socket}'
 

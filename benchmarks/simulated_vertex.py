@@ -64,6 +64,9 @@ class SilentStepRuns:
     def read_raised(self, step_run_id: str) -> None:
         raise NotImplementedError(step_run_id)
 
+    def find_many(self, step_run_ids: Sequence[str]) -> Mapping[str, StepRunRecord | None]:
+        raise NotImplementedError(step_run_ids)
+
     def find(self, step_run_id: str) -> StepRunRecord | None:
         raise NotImplementedError(step_run_id)
 

@@ -104,11 +104,13 @@ class PluginSubject:
         step = _find_open(client)
         if step.is_awaited:
             return None
-        results: Iterator[tuple[OpenStep, str | VertexStepOperatorError | None]] = (
-            Attachment(operator, process).follow([step])
-            if waits
-            else settle(operator, process, [step])
-        )
+        results: Iterator[tuple[OpenStep, str | VertexStepOperatorError | None]]
+        if waits:
+            attachment = Attachment(operator, process)
+            attachment.claim([step])
+            results = attachment.follow([step])
+        else:
+            results = settle(operator, process, [step])
         # The job is looked after in the background.
         _, result = next(results)
         if isinstance(result, VertexStepOperatorError):

@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 
 import zenml_vertex.clock
 import zenml_vertex.following.clients
+import zenml_vertex.following.takeover
 import zenml_vertex.steps.job_builder
 from campaign.process import Process
 from campaign.world import World
@@ -106,6 +107,7 @@ def patched_into(world: World) -> Iterator[CurrentProcess]:
             (google.auth._helpers, "utcnow", lambda: world.now().replace(tzinfo=None)),
             (zenml_vertex.clock, "datetime", WorldDatetime),
             (zenml_vertex.following.clients, "find_this_process", current.identify),
+            (zenml_vertex.following.takeover, "find_this_process", current.identify),
             (zenml_vertex.steps.job_builder, "find_this_process", current.identify),
             (retry_base, "time", time_module),
             (retry_unary, "time", time_module),

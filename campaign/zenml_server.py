@@ -228,6 +228,10 @@ class ZenMLClient:
             ),
         )
 
+    def list_pipeline_runs(self, **_: Any) -> Any:
+        """The pipeline run."""
+        return SimpleNamespace(items=[self.get_pipeline_run(RUN_ID)], total_pages=1)
+
     def create_run_metadata(
         self, metadata: Mapping[str, Any], resources: Sequence[Any], **_: Any
     ) -> None:
@@ -250,14 +254,16 @@ class ZenMLClient:
 
         self._serve("create_run_metadata", write)
 
-    def list_run_steps(self, *, run_metadata: Sequence[str], **_: Any) -> Any:
-        """The step run, if it has a value that lacks some text: `KEY:notcontains:TEXT`."""
-        (condition,) = run_metadata
-        key, _operation, text = condition.split(":", 2)
+    def list_run_steps(self, *, run_metadata: Sequence[str] = (), **_: Any) -> Any:
+        """The step run, if a value lacks the text of each `KEY:notcontains:TEXT`."""
+
+        def lacks(condition: str) -> bool:
+            key, _operation, text = condition.split(":", 2)
+            return any(text not in value for value in self._server.written.get(key, ()))
 
         def find() -> Any:
-            lacks = any(text not in value for value in self._server.written.get(key, ()))
-            return SimpleNamespace(items=[self._server.read()] if lacks else [], total_pages=1)
+            is_found = all(map(lacks, run_metadata))
+            return SimpleNamespace(items=[self._server.read()] if is_found else [], total_pages=1)
 
         return self._serve("list_run_steps", find)
 

@@ -59,6 +59,7 @@ _SLOW = (
     "tests/docs/test_documented_page.py",
     "tests/local_stack/test_demo.py",
     "tests/cli/test_jobs.py",
+    "tests/cli/test_retrying.py",
     "tests/cli/test_zenml_commands.py",
     "tests/cli/test_shells.py",
     "tests/cli/test_step_operators.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gate import Gate, Stop
-from tests.support.pipelines import StartPipeline
+from tests.support.pipelines import StartPipeline, wait_until
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
@@ -120,12 +120,25 @@ def _expect(stack: LocalStack, run_id: str, step: str, status: str, of_run: str)
     return f"{body.get('status_reason')}\n{run.step(step).error}"
 
 
+def _attach_twice(jobs: Jobs, run_id: str) -> tuple[subprocess.Popen[str], str]:
+    """Of two that attach at once, one follows: it, and how the other names it, which leaves."""
+    both = [jobs.start("attach", run_id) for _ in range(2)]
+    wait_until(lambda: any(one.poll() is not None for one in both))
+    (left,) = (one for one in both if one.poll() is not None)
+    (follows,) = (one for one in both if one is not left)
+    output, _ = left.communicate(timeout=60)
+    named = re.search(r"step `trains` .* (process \d+ on \S+), ", output)
+    assert named, output
+    assert ("taken over" in output, left.returncode) == (False, 0)
+    return follows, named[1]
+
+
 def _attach_and_leave(jobs: Jobs, run_id: str) -> None:
     """Ctrl-C leaves a job that was attached to as it is, and it can be attached to again."""
-    attaching = jobs.start("attach", run_id)
+    attaching, named = _attach_twice(jobs, run_id)
     said = "".join(_read_until(attaching, r"\(job \d+\): RUNNING"))
     _, output = jobs.run("list")
-    assert re.search(rf"run {run_id}, .*followed by process \d+ on \S+, seen ", output), output
+    assert re.search(rf"run {run_id}, .*followed by {named}, seen ", output), output
     attaching.send_signal(signal.SIGINT)
     rest, _ = attaching.communicate(timeout=60)
     assert attaching.returncode == 130, said + rest

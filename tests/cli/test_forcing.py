@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +18,7 @@ from zenml_vertex.following.clients import LEASE_PREFIX, Following, Lease
 from zenml_vertex.following.metadata import JOB_NAME_KEY
 from zenml_vertex.job.raised import Raised
 from zenml_vertex.processes import Process
-from zenml_vertex.steps import attaching, open_steps, settling
+from zenml_vertex.steps import attaching, leftover_notes, open_steps, settling
 from zenml_vertex.steps.open_steps import OpenStep
 
 RUN = UUID(int=5)
@@ -42,12 +43,16 @@ class World:
         )  # fmt: skip
         self.step_run: Any = SimpleNamespace(
             id=UUID(int=6), name="train", status=ExecutionStatus.STOPPED, end_time=None,
-            run_metadata={},
+            run_metadata={}, created=now.replace(tzinfo=None),
         )  # fmt: skip
         self.open = [OpenStep(cast("Any", self.step_run), cast("Any", self.run), Following(lease))]
         self.seen: list[OpenStep] = []
         self.result = "completed"
         self.raised: Raised | None = None
+        # Who gets the steps in place of this process.
+        self.winner: Lease | None = None
+        # Runs that are over -> how many notes they have.
+        self.notes: dict[str, int] = {}
         monkeypatch.setitem(sys.modules, "zenml_vertex.cli.step_operators", SimpleNamespace(
             load_step_operator=lambda _: SimpleNamespace(
                 flavor="vertex",
@@ -59,9 +64,17 @@ class World:
         ))  # fmt: skip
         monkeypatch.setattr(open_steps, "iter_step_runs", lambda **_: [self.step_run])
         monkeypatch.setattr(open_steps, "iter_open", lambda *_: self.open)
+        monkeypatch.setattr(open_steps, "iter_open_runs", list)
         monkeypatch.setattr(open_steps, "publish_pipeline_run_status_update", self._end_run)
         monkeypatch.setattr(settling, "settle", lambda _, __, steps, ___: self._see(steps))
         monkeypatch.setattr(attaching.Attachment, "follow", lambda _, steps: self._see(steps))
+        monkeypatch.setattr(
+            attaching.Attachment, "claim", lambda _, steps: [(step, self.winner) for step in steps]
+        )
+        monkeypatch.setattr(
+            leftover_notes, "remove_notes", lambda run_id: self.notes.pop(run_id, 0)
+        )
+        monkeypatch.setattr(leftover_notes, "find_ended_runs", lambda: list(self.notes))
 
     def call(self, *arguments: str, exits: int = 0) -> str:
         """Run a command."""
@@ -142,3 +155,90 @@ def test_force_needs_the_name_of_a_run(world: World, command: str) -> None:
         command, "--all", "--force", exits=2
     )
     assert world.seen == []
+
+
+@pytest.mark.parametrize("command", ["attach", "settle"])
+def test_what_is_left_to_living_clients_is_named(world: World, command: str) -> None:
+    """`--all` said that there was nothing to do, and not of whom.
+
+    A step that nobody has submitted yet is not said to be of an earlier version.
+    """
+    fresh = replace(world.open[0], following=Following())
+    world.open += [replace(world.open[0])] * 5 + [fresh]
+    output = world.call(command, "--all")
+    step = f"step `train` of run {RUN}"
+    assert (
+        f"Left to their clients: {step}, {step}, {step}, {step}, 2 more "
+        "(followed by process 7 on laptop, seen "
+    ) in output
+    assert f"; {step} (followed by a client that has not submitted it yet).\n" in output
+    assert world.seen == []
+
+
+def test_a_step_that_another_attach_gets_is_left_to_it(world: World) -> None:
+    """Whoever comes second says who follows, and leaves; that is no failure."""
+    world.winner = world.open[0].following.lease
+    output = world.call("attach", str(RUN), "--force")
+    line = (
+        f"step `train` of run {RUN}  left to process 7 on laptop, which has just attached to it\n"
+    )
+    assert line in output
+    assert (world.seen, world.run.status) == ([], ExecutionStatus.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_dynamic", "status", "following"),
+    [
+        (
+            ExecutionStatus.FAILED,
+            True,
+            "failed",
+            f"To have its results: `zenml pipeline runs retry {RUN}` runs",
+        ),
+        (
+            ExecutionStatus.STOPPED,
+            True,
+            "stopped",
+            "To have its results, start the pipeline again:",
+        ),
+        (ExecutionStatus.FAILED, False, "failed", "To have its results, start the pipeline again:"),
+    ],
+)
+def test_what_comes_after_a_run_that_has_ended_is_said(
+    world: World, step: ExecutionStatus, is_dynamic: bool, status: str, following: str
+) -> None:
+    """`Run ... failed` was the last word. ZenML retries failed runs, and only dynamic ones."""
+    world.step_run.status = step
+    world.run.snapshot = SimpleNamespace(is_dynamic=is_dynamic)
+    output = world.call("settle", str(RUN), "--force")
+    assert f"Run {RUN}  {status}\n{following}" in output
+    world.open, world.run.status = [], ExecutionStatus.RUNNING
+    assert f"Run {RUN}  {status}\n{following}" in world.call("settle", str(RUN), "--force")
+
+
+def test_nothing_comes_after_a_run_that_has_completed(world: World) -> None:
+    """Whoever has the results needs no advice."""
+    world.run.status = ExecutionStatus.COMPLETED
+    assert "results" not in world.call("settle", str(RUN), "--force")
+
+
+def test_notes_of_runs_that_are_over_are_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stayed in the bucket after each client that was killed.
+
+    Those of a run that goes on are left; an artifact store that cannot be asked is no failure.
+    """
+    world.notes = {str(RUN): 3}
+    assert "removed" not in world.call("settle", str(RUN))
+    assert "3 notes were removed" in world.call("settle", str(RUN), "--force")
+    world.notes = {"another": 1}
+    assert "1 note was removed" in world.call("settle", "--all")
+
+    def fail() -> None:
+        raise OSError("s3cret")
+
+    monkeypatch.setattr(leftover_notes, "find_ended_runs", fail)
+    output = world.call("settle", "--all")
+    assert "Notes in the artifact store could not be removed (OSError)." in output
+    assert "s3cret" not in output

@@ -12,6 +12,10 @@ import requests
 from tests.emulator.test_adoption import lines_of
 from tests.emulator.test_command import Process, begin, wait_for_line, wait_for_state
 from tests.support.containers.services import ContainerServices
+from tests.support.emulators import NO_WAITING
+from tests.support.pipelines import wait_until
+from vertex_emulator import DockerRuntime, JobState, ManualClock, VertexEmulator
+from vertex_emulator.jobs.transitions import DEFAULT_TIMEOUT
 
 __all__ = ["begin"]
 pytestmark = pytest.mark.docker
@@ -98,3 +102,49 @@ def test_a_killed_emulator_leads_its_containers_as_before(
         assert lines.count("warning") == 2
     assert third.end(signal.SIGTERM) == 0
     assert engine.containers.list(all=True) == []
+
+
+def _messages_of(emulator: VertexEmulator, name: str) -> list[str]:
+    return [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["runs on", "has ended"])
+def test_a_timeout_that_passed_without_an_emulator_ends_what_runs(
+    services: ContainerServices,
+    engine: docker.DockerClient,
+    submit: Callable[..., str],
+    tmp_path: Path,
+    has_ended: bool,
+) -> None:
+    """The next emulator ends the container of a job whose timeout has passed meanwhile.
+
+    A container that had ended by itself ends its job as if it had been seen. Both emulators are in
+    one process.
+    """
+    clock = ManualClock()
+
+    def begin() -> VertexEmulator:
+        runtime = DockerRuntime({"DOCKER_HOST": services.docker_host}, grace=1)
+        folder = tmp_path / "data"
+        return VertexEmulator(data_dir=folder, clock=clock, timings=NO_WAITING, runtime=runtime)
+
+    with begin() as first:
+        name = submit("python", "-c", CODE, "0", to=first)
+        wait_until(
+            lambda: "up" in [one["jsonPayload"]["message"] for one in first.log_entries(name)]
+        )
+        (container,) = engine.containers.list()
+        first.crash()
+        if has_ended:
+            for word in ("one", "two"):
+                container.kill("SIGUSR1")
+                for piece in container.logs(stream=True, follow=True):
+                    if f"end of {word}".encode() in piece:
+                        break
+            container.wait(timeout=30)
+        clock.advance(DEFAULT_TIMEOUT.total_seconds() + 1)
+        with begin() as second:
+            clock.settle()
+            job = second.wait_for_state(name, seconds=60)
+            assert job.state is (JobState.SUCCEEDED if has_ended else JobState.CANCELLED)
+            assert engine.containers.list(all=True) == []

@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.fakes import PARENT, InMemoryStepRuns
+from tests.support.fakes import PARENT, CreateFault, InMemoryStepRuns
 from tests.support.pipelines import wait_until
 from tests.support.worlds import JOB, LABELS, STEP_RUN, Submitted
-from zenml_vertex.errors import ServerUnreachable, StepRunNotFound, VertexStepOperatorError
+from zenml_vertex.errors import (
+    QuotaExceeded,
+    ServerUnreachable,
+    StepRunNotFound,
+    VertexStepOperatorError,
+)
 from zenml_vertex.following.intents import Intent, Intents
+from zenml_vertex.following.metadata import CLIENT_KEY
+from zenml_vertex.job.request import JobJson
 
 
 class _Server:
@@ -33,8 +40,10 @@ class _Server:
         if self.error and "gone" in step_run_ids:
             raise self.error
 
-    def _find_others(self, step_run_ids: Sequence[str], mark: str) -> Collection[str]:
-        del mark
+    def _find_others(
+        self, step_run_ids: Sequence[str], mark: str, zenml_project: str | None
+    ) -> Collection[str]:
+        del mark, zenml_project
         return [name for name in step_run_ids if name == "contested"]
 
     def announce(self, *names: str) -> list[Future[bool]]:
@@ -88,10 +97,10 @@ def test_a_failed_request_does_not_make_a_submission_its_own_rival() -> None:
     world = Submitted()
     find, failures = world.step_runs._find_signed, [ServerUnreachable("down")]
 
-    def find_later(step_run_ids: Sequence[str], mark: str) -> list[str]:
+    def find_later(step_run_ids: Sequence[str], mark: str, zenml_project: str | None) -> list[str]:
         if failures:
             raise failures.pop()
-        return find(step_run_ids, mark)
+        return find(step_run_ids, mark, zenml_project)
 
     world.step_runs._find_signed = find_later  # type: ignore[method-assign]
     world.submit()
@@ -130,3 +139,32 @@ def test_whoever_submits_after_one_that_died_creates_the_job() -> None:
     world = Submitted()
     world.step_runs.record(STEP_RUN, {"zenml_vertex.client": {"submission of another": True}})
     assert [world.submit().job_id, world.jobs.created] == ["1", [JOB]]
+
+
+def test_a_create_that_comes_late_is_signed_for_again() -> None:
+    """From the signature others tell when a job of a client that was killed would be listed.
+
+    A quota of calls is waited out for minutes.
+    """
+    quota = CreateFault(QuotaExceeded("slow down", code=429), has_effect=False)
+    world = Submitted(*[quota] * 6)
+    signed: list[float] = []
+    late: list[float] = []
+    create = world.jobs.create
+
+    def sign() -> Mapping[str, Any]:
+        signed.append(world.clock.now)
+        return {CLIENT_KEY: {"seen": world.clock.now}}
+
+    def note(parent: str, job: JobJson) -> JobJson:
+        late.append(world.clock.now - world.recorded[CLIENT_KEY]["seen"])
+        return create(parent, job)
+
+    world.jobs.create = note  # type: ignore[method-assign]
+    submission = world.open()
+    submission.sign = sign
+    submission.submit(lambda: JOB, {})
+    assert len(late) == 7
+    assert max(late) < 30.0
+    # Not before each of them.
+    assert len(signed) < len(late)

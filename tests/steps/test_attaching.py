@@ -1,7 +1,7 @@
 """Following in place of a client that is gone: servers that fail, and leaving again."""
 
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -18,7 +18,7 @@ from zenml_vertex.errors import (
     StepRunNotFound,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.clients import Following, Lease, find_following
+from zenml_vertex.following.clients import Following, Lease, find_bids, find_following
 from zenml_vertex.following.metadata import CLIENT_KEY, PARENT_KEY
 from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
 from zenml_vertex.following.watcher import Watcher
@@ -65,9 +65,11 @@ class World:
         assert lease
         return lease
 
-    def open_step(self, step_run_id: str) -> OpenStep:
+    def open_step(self, step_run_id: str, signed: Lease | None = None) -> OpenStep:
         """A step that was about to get a job."""
-        metadata = {PARENT_KEY: PARENT}
+        metadata: dict[str, Any] = {PARENT_KEY: PARENT}
+        if signed:
+            metadata[CLIENT_KEY] = signed.to_metadata()
         step_run = SimpleNamespace(id=step_run_id, name="train", run_metadata=metadata)
         run = SimpleNamespace(id=UUID(int=1))
         return OpenStep(
@@ -81,6 +83,8 @@ class World:
 
     def attach(self, *steps: OpenStep) -> dict[str, str | Exception]:
         """Attach to steps: the result of each."""
+        taken = self.attachment.claim([*steps])
+        assert [winner for _, winner in taken] == [None] * len(steps)
         return {step.step_run_id: result for step, result in self.attachment.follow([*steps])}
 
     def _take_over(self, step_run: Any) -> Watcher | None:
@@ -127,10 +131,12 @@ def test_what_is_left_goes_on(world: World) -> None:
     world.attachment._clock = world.watched.clock = Interrupting()
     world.watched.watcher.clock = world.watched.clock
     world.watched.follow("JOB_STATE_RUNNING")
+    assert world.attachment.claim([world.step]) == [(world.step, None)]
     with pytest.raises(KeyboardInterrupt):
         list(world.attachment.follow([world.step]))
     assert world.attachment.leave() == [world.step]
     assert world.read_lease().is_detached
+    assert find_following(world.step_runs.metadata[STEP], {}, read_time()).is_detached
     assert (world.watched.watcher.left, world.watched.jobs.cancelled) == ([], [])
 
 
@@ -173,7 +179,7 @@ def test_a_step_that_cannot_be_followed_keeps_no_other_from_it(
     world.watched.follow("JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED", reports_itself=False)
     bad = world.open_step("bad")
     assert world.attach(bad, world.step) == {"bad": error, STEP: "completed"}
-    assert "bad" not in world.step_runs.metadata
+    assert find_bids(world.step_runs.metadata["bad"]) == []
     assert world.settle(bad, world.step) == {"bad": error, STEP: "completed"}
 
 
@@ -198,7 +204,7 @@ def test_jobs_that_may_not_be_listed_yet_are_waited_for_once(world: World, numbe
     world.unlisted = {f"step {n}" for n in range(number)}
     steps = [world.open_step(name) for name in sorted(world.unlisted)]
     assert world.settle(*steps) == dict.fromkeys(world.unlisted, "failed")
-    assert world.watched.elapsed == LISTED_AFTER_SECONDS
+    assert world.watched.elapsed == pytest.approx(LISTED_AFTER_SECONDS, abs=0.1)
     assert world.attach(*steps) == dict.fromkeys(world.unlisted, "failed")
     assert 2 * LISTED_AFTER_SECONDS <= world.watched.elapsed < 2 * LISTED_AFTER_SECONDS + 15.0
 
@@ -211,3 +217,38 @@ def test_others_are_followed_while_a_job_may_not_be_listed_yet(world: World) -> 
     assert next(followed) == (world.step, "completed")
     assert world.watched.elapsed < 10.0
     assert [status for _, status in followed] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_here", "seconds"),
+    [(0, True, LISTED_AFTER_SECONDS), (2, True, 30.0), (3, True, 0.0), (3, False, 60.0),
+     (13, False, 0.0), (-5, True, LISTED_AFTER_SECONDS)],
+    ids=["just now", "a moment ago", "before", "by another clock", "elsewhere, before", "ahead"],
+)  # fmt: skip
+def test_a_job_that_would_be_listed_by_now_is_not_waited_for(
+    world: World, minutes: float, is_here: bool, seconds: float
+) -> None:
+    """`settle` waited for a real minute each time, however long ago the client was killed.
+
+    The client has signed at most half a minute before it asked for the job, by its own clock.
+    """
+    world.unlisted = {"unlisted"}
+    lease = Lease.sign(read_time() - timedelta(minutes=minutes))
+    if not is_here:
+        lease = replace(lease, process=replace(lease.process, table="of another machine"))
+    step = world.open_step("unlisted", lease)
+    for follow in (world.settle, world.attach):
+        begun = world.watched.clock.now
+        assert follow(step) == {"unlisted": "failed"}
+        # A bid takes two seconds.
+        assert world.watched.clock.now - begun == pytest.approx(seconds, abs=4.0)
+
+
+def test_a_step_that_another_process_takes_is_left_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second in the same second is told who follows."""
+    rival = Lease.sign(read_time())
+    monkeypatch.setattr(attaching, "find_winners", lambda *_: {"theirs": rival})
+    ours, theirs = world.open_step("ours"), world.open_step("theirs")
+    assert world.attachment.claim([ours, theirs]) == [(ours, None), (theirs, rival)]

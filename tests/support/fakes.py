@@ -226,11 +226,13 @@ class InMemoryStepRuns:
         return self.ended.get(step_run_id, self.initial)
 
     def find_many(self, step_run_ids: Sequence[str]) -> Mapping[str, StepRunRecord | None]:
-        """Find several at once."""
         return {step_run_id: self.find(step_run_id) for step_run_id in step_run_ids}
 
     def find(self, step_run_id: str) -> StepRunRecord | None:
-        return self.found.get(step_run_id)
+        if step_run_id in self.found or step_run_id not in self.metadata:
+            return self.found.get(step_run_id)
+        recorded = dict(self.metadata[step_run_id])
+        return StepRunRecord(self.status(step_run_id), "running", None, metadata=recorded)
 
     def record(self, step_run_id: str, metadata: Mapping[str, Any]) -> None:
         if self.record_errors and (error := self.record_errors.pop(0)):
@@ -250,7 +252,10 @@ class InMemoryStepRuns:
         for step_run_id in step_run_ids:
             self.record(step_run_id, metadata)
 
-    def _find_signed(self, step_run_ids: Sequence[str], mark: str) -> list[str]:
+    def _find_signed(
+        self, step_run_ids: Sequence[str], mark: str, zenml_project: str | None
+    ) -> list[str]:
+        del zenml_project
         clients = {each: self.metadata[each]["zenml_vertex.client"] for each in step_run_ids}
         return [each for each, client in clients.items() if set(client) != {mark}]
 

@@ -36,7 +36,7 @@ def leave_note(store: "BaseArtifactStore", run_id: str, attempt: Attempt) -> Non
         run_id: The pipeline run.
         attempt: The attempt that has reported.
     """
-    folder = _name_folder(store, run_id)
+    folder = name_folder(store, run_id)
     path = f"{folder}/{_name_note(attempt)}"
     filesystem = _find_filesystem(store)
     if filesystem is not None:
@@ -68,7 +68,7 @@ class StoredNotes:
         store = self._stores[run_id]
         if store.config.is_local:
             raise OutOfReach
-        folder = _name_folder(store, run_id)
+        folder = name_folder(store, run_id)
         found: set[Attempt] = set()
         try:
             found = set(_iter_found(store, folder, attempts))
@@ -140,7 +140,8 @@ def _say_what_to_grant(store: "BaseArtifactStore") -> str:
     )
 
 
-def _name_folder(store: "BaseArtifactStore", run_id: str) -> str:
+def name_folder(store: "BaseArtifactStore", run_id: str) -> str:
+    """Where the notes of a pipeline run are."""
     return f"{store.path.rstrip('/')}/{FOLDER}/{run_id}"
 
 

@@ -22,6 +22,8 @@ from zenml_vertex.processes import Process, find_this_process
 
 # On a pipeline run, followed by the ID of the client.
 LEASE_PREFIX = "zenml_vertex.client_"
+# In the signature of a step run, followed by the ID of a client that bids for it, see `takeover`.
+BID_PREFIX = "bid "
 
 # A renewal is one write to the ZenML server, which keeps each of them.
 RENEWAL = timedelta(minutes=5)
@@ -220,6 +222,9 @@ def find_following(
         leases += [lease for lease in (signed, own) if lease]
     elif signed and creation.is_by(signed):
         leases = []
+    # Who has signed since has said more than by its bid.
+    own_id = signed.process.client_id if signed else None
+    leases += [bid for bid in find_bids(recorded) if bid.process.client_id != own_id]
     alive = [lease for lease in leases if creation.find_death(lease, now) is None]
     if alive:
         return Following(max(alive, key=lambda lease: lease.seen))
@@ -233,6 +238,18 @@ def find_following(
         return Following(absence=_UNREADABLE if is_overwritten else None)
     latest = max(leases, key=lambda lease: lease.seen)
     return Following(latest, creation.find_death(latest, now))
+
+
+def find_bids(recorded: Mapping[str, Any]) -> list[Lease]:
+    """The bids for a step run that have not been taken back, in their order.
+
+    Args:
+        recorded: Metadata of the step run.
+    """
+    client = recorded.get(CLIENT_KEY)
+    items = client.items() if isinstance(client, Mapping) else ()
+    found = (Lease.read(value) for key, value in items if str(key).startswith(BID_PREFIX))
+    return [lease for lease in found if lease]
 
 
 def sign() -> dict[str, Any]:

@@ -27,10 +27,17 @@ class Intent:
     step_run_id: str
     # Project and region, as the API names them.
     parent: str
+    # The ZenML project of the step run, by its ID; None for the active one.
+    zenml_project: str | None = None
     # Who follows the job.
     sign: Callable[[], Mapping[str, Any]] = dict
     # Under which it was recorded, or may have been if a request has failed.
     marks: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """What intents have in common that go into one request."""
+        return self.parent, self.zenml_project
 
     def build_metadata(self, mark: str) -> dict[str, Any]:
         """What the step run gets."""
@@ -78,13 +85,14 @@ class Intents:
 
     Args:
         record: Writes the same metadata to step runs.
-        find_others: Of step runs, those that somebody has signed without this mark.
+        find_others: Of step runs of a ZenML project, those that somebody has signed without this
+            mark.
     """
 
     def __init__(
         self,
         record: Callable[[Sequence[str], Mapping[str, Any]], None],
-        find_others: Callable[[Sequence[str], str], Collection[str]],
+        find_others: Callable[[Sequence[str], str, str | None], Collection[str]],
     ) -> None:
         self._record = record
         self._find_others = find_others
@@ -125,7 +133,7 @@ class Intents:
                 return []
             taken = {first.intent.step_run_id: first}
             for other in self._queue:
-                if other.intent.parent == first.intent.parent:
+                if other.intent.place == first.intent.place:
                     taken.setdefault(other.intent.step_run_id, other)
             together = list(taken.values())
             self._queue = [one for one in self._queue if one not in together]
@@ -142,7 +150,7 @@ class Intents:
         ids = [one.intent.step_run_id for one in together]
         try:
             self._record(ids, together[0].intent.build_metadata(mark))
-            contested = self._find_others(ids, mark)
+            contested = self._find_others(ids, mark, together[0].intent.zenml_project)
         except ServerUnreachable as error:
             for one in together:
                 one.unreachable = error

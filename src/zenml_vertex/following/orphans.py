@@ -181,6 +181,7 @@ def find_orphan_secrets(
     Raises:
         ServerUnreachable: If the ZenML server cannot be asked.
     """
+    ours: list[tuple[SecretName, Attempt, str]] = []
     for secret in listed:
         labels = secret.get("labels") or {}
         attempt = Attempt.read(labels)
@@ -190,9 +191,12 @@ def find_orphan_secrets(
         is_named = str(secret.get("name", "")).endswith(f"/secrets/{name.secret_id}")
         if not is_named or not _is_step_run_id(attempt.step_run_id):
             continue
+        ours.append((name, attempt, labels.get(STEP_LABEL, "")))
+    records = step_runs.find_many(sorted({attempt.step_run_id for _, attempt, _ in ours}))
+    for name, attempt, step in ours:
         # Not of a client that was killed: its job may still read it, and has it destroyed.
-        if reason := explain_end(step_runs.find(attempt.step_run_id), now):
-            yield OrphanSecret(name, labels.get(STEP_LABEL, ""), reason)
+        if reason := explain_end(records[attempt.step_run_id], now):
+            yield OrphanSecret(name, step, reason)
 
 
 def _is_step_run_id(text: str) -> bool:

@@ -142,6 +142,10 @@ class StepRuns(Protocol):
         """A step run as it is now; None if it does not exist."""
         ...
 
+    def find_many(self, step_run_ids: Sequence[str]) -> Mapping[str, StepRunRecord | None]:
+        """Many step runs as they are now, in few requests; None for those that do not exist."""
+        ...
+
     def read_metadata(self, step_run_id: str) -> Mapping[str, Any]:
         """The metadata of a step run as it is now; objects under one key are joined."""
         ...

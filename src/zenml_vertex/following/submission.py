@@ -49,6 +49,12 @@ T = TypeVar("T")
 # waits before each search, in seconds; together a minute.
 SETTLE_SECONDS = (0.0, 1.0, 3.0, 8.0, 18.0, 30.0)
 LISTED_AFTER_SECONDS = sum(SETTLE_SECONDS)
+# A create that is later than that after the signature signs again, and its response is waited for
+# so long.
+_SIGNED_AGAIN_SECONDS = 30.0
+_CREATE_SECONDS = 60.0
+# After the signature of a client that was killed, so that nobody has to wait for its job.
+LISTED_AFTER_SIGNATURE_SECONDS = _SIGNED_AGAIN_SECONDS + _CREATE_SECONDS + LISTED_AFTER_SECONDS
 # A client that is leaving, mostly because of a Ctrl-C, searches for half a minute.
 LEAVING_SECONDS = sum(SETTLE_SECONDS[:-1])
 _SEARCH_PAUSE_SECONDS = 20.0
@@ -75,10 +81,14 @@ class Submission:
     sign: Callable[[], Mapping[str, Any]] = dict
     # Whether Google's console shows its jobs.
     has_console: bool = True
+    # The ZenML project of the step run, by its ID; None for the active one.
+    zenml_project: str | None = None
     # Name of the job that was created or found, until the step run has it.
     _created: JobName | None = field(default=None, init=False)
     # Whether a create may have had an effect that nobody has seen.
     _is_open: bool = field(default=False, init=False)
+    # When the intent was signed last, by the clock.
+    _signed_at: float = field(default=0.0, init=False)
 
     def submit(
         self,
@@ -138,7 +148,8 @@ class Submission:
             recorded: What was known before, whose submissions have left no job.
         """
         step_run_id = self.attempt.step_run_id
-        intent = Intent(step_run_id, self.parent, self.sign)
+        intent = Intent(step_run_id, self.parent, self.zenml_project, self.sign)
+        self._signed_at = self.clock.monotonic()
         if not self._ask_server(lambda: self.step_runs.announce(intent)):
             return None
         now = self._ask_server(lambda: self.step_runs.read_metadata(step_run_id))
@@ -254,6 +265,7 @@ class Submission:
             return created
 
     def _create_once(self, job: JobJson) -> JobJson:
+        self._sign_again()
         try:
             created = self.jobs.create(self.parent, job)
         except BaseException as error:
@@ -264,6 +276,15 @@ class Submission:
             raise
         self._created = self._read_name(created)
         return created
+
+    def _sign_again(self) -> None:
+        """Sign again before a create that comes late: others go by the time of the signature."""
+        now = self.clock.monotonic()
+        if now - self._signed_at < _SIGNED_AGAIN_SECONDS:
+            return
+        if signed := self.sign():
+            self._record(signed)
+        self._signed_at = now
 
     def _search(
         self, patience_seconds: float | None = None, settle_seconds: float | None = None

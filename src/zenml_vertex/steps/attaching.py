@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zenml_vertex.clock import Clock
+from zenml_vertex.clock import Clock, read_time
 from zenml_vertex.errors import (
     CredentialsError,
     PermissionDenied,
     StepRunNotFound,
     VertexStepOperatorError,
 )
-from zenml_vertex.following.clients import sign_off
+from zenml_vertex.following.clients import Lease, sign_off
 from zenml_vertex.following.outages import OutageLog
 from zenml_vertex.following.patience import FailureRuns, Task, choose_patience
-from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
+from zenml_vertex.following.takeover import find_winners, withdraw
 from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.open_steps import OpenStep, close
 from zenml_vertex.steps.step_jobs import fail_without_job
@@ -41,14 +41,29 @@ class Attachment:
         self._outages = OutageLog()
         self._waiting: dict[str, OpenStep] = {}
         self._watchers: dict[str, Watcher] = {}
-        # When a step was first seen to have no job.
+        # Until when a step that has no job may have one that is not listed yet.
         self._unlisted: dict[str, float] = {}
         self._failures: dict[str, FailureRuns] = {}
+
+    def claim(self, steps: list[OpenStep]) -> list[tuple[OpenStep, Lease | None]]:
+        """Ask for steps that other processes may ask for at the same moment.
+
+        Takes two seconds.
+
+        Returns:
+            Each with the process that has it; None if this one has.
+
+        Raises:
+            ServerUnreachable: If the ZenML server does not respond.
+        """
+        wanted = {step.step_run_id: step.step_run.run_metadata for step in steps}
+        winners = find_winners(self._operator.step_runs, self._clock, wanted)
+        return [(step, winners.get(step.step_run_id)) for step in steps]
 
     def follow(
         self, steps: list[OpenStep]
     ) -> Iterator[tuple[OpenStep, str | VertexStepOperatorError]]:
-        """Follow steps until all of them have ended.
+        """Follow steps that were claimed until all of them have ended.
 
         Returns:
             Each with its status as it ends, or with the error for which it cannot be followed.
@@ -74,6 +89,7 @@ class Attachment:
             if watcher := self._watchers.get(step.step_run_id):
                 watcher.forget(step.step_run_id)
             sign_off(self._operator.step_runs, step.step_run_id)
+            withdraw(self._operator.step_runs, step.step_run_id)
         return left
 
     def _try(self, step: OpenStep) -> str | VertexStepOperatorError | None:
@@ -87,6 +103,7 @@ class Attachment:
             # The end of the process must not cancel its job.
             if watcher := self._watchers.pop(step.step_run_id, None):
                 watcher.forget(step.step_run_id)
+            withdraw(self._operator.step_runs, step.step_run_id)
             return error
         self._failures.pop(step.step_run_id, None)
         return status
@@ -95,11 +112,10 @@ class Attachment:
         """The status of a step, if it has ended."""
         step_run_id = step.step_run_id
         if step_run_id not in self._watchers:
+            asked_at, listed_at = self._clock.monotonic(), self._find_listed_at(step)
             watcher = self._operator.take_over(step.step_run)
             if watcher is None:
-                since = self._unlisted.setdefault(step_run_id, self._clock.monotonic())
-                waited = self._clock.monotonic() - since
-                if step.may_have_job and waited < LISTED_AFTER_SECONDS:
+                if asked_at < listed_at:
                     return None
                 fail_without_job(step.step_run, self._operator.step_runs)
                 return close(self._operator, step, "failed")
@@ -108,6 +124,14 @@ class Attachment:
         if interpret_status(status).is_finished:
             return close(self._operator, step, status)
         return None
+
+    def _find_listed_at(self, step: OpenStep) -> float:
+        """When a job of a step would be listed if there is one, by the clock."""
+        step_run_id = step.step_run_id
+        if step_run_id not in self._unlisted:
+            seconds = step.count_unlisted_seconds(read_time())
+            self._unlisted[step_run_id] = self._clock.monotonic() + seconds
+        return self._unlisted[step_run_id]
 
     def _is_final(self, step_run_id: str, error: VertexStepOperatorError) -> bool:
         """Whether it is no use to try again.

@@ -23,6 +23,7 @@ from zenml.orchestrators.publish_utils import (
 from zenml_vertex.clock import read_time
 from zenml_vertex.errors import StepRunNotFound
 from zenml_vertex.following.clients import (
+    CLOCK_DIFFERENCE,
     LEASE_PREFIX,
     Following,
     Lease,
@@ -33,6 +34,10 @@ from zenml_vertex.following.metadata import (
     CLIENT_KEY,
     PARENT_KEY,
     is_submitted_here,
+)
+from zenml_vertex.following.submission import (
+    LISTED_AFTER_SECONDS,
+    LISTED_AFTER_SIGNATURE_SECONDS,
 )
 from zenml_vertex.job.step_status import STATUSES, interpret_status
 from zenml_vertex.processes import find_this_process
@@ -79,13 +84,49 @@ class OpenStep:
         created = self.step_run.created.replace(tzinfo=timezone.utc)
         return is_queued or read_time() - created < UNSIGNED
 
-    @property
-    def may_have_job(self) -> bool:
-        """Whether its client has come as far as the intent to create a job."""
-        return is_submitted_here(self.step_run.run_metadata)
+    def describe_client(self, now: datetime) -> str:
+        """Who follows it or may do so, for people.
+
+        Args:
+            now: The time.
+        """
+        if self.following.lease or is_submitted_here(self.step_run.run_metadata):
+            return self.following.describe(now)
+        if BUILTIN_JOB_NAME_KEY in self.step_run.run_metadata:
+            return "the client that submitted it with ZenML's own step operator"
+        return "a client that has not submitted it yet"
+
+    def count_unlisted_seconds(self, now: datetime) -> float:
+        """For how many seconds more its job may exist and not be listed; 0 if it cannot.
+
+        Args:
+            now: The time.
+        """
+        recorded = self.step_run.run_metadata
+        if not is_submitted_here(recorded):
+            # Its client has not come as far as the intent to create a job.
+            return 0.0
+        signed = Lease.read(recorded.get(CLIENT_KEY))
+        if signed is None:
+            return LISTED_AFTER_SECONDS
+        age = now - signed.seen
+        if not signed.process.is_here():
+            age -= CLOCK_DIFFERENCE
+        left = LISTED_AFTER_SIGNATURE_SECONDS - age.total_seconds()
+        return min(max(0.0, left), LISTED_AFTER_SECONDS)
 
     def __str__(self) -> str:
         return f"step `{self.step_run.name}` of run {self.run.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A pipeline run that has ended."""
+
+    # ZenML's status.
+    status: str
+    # Whether ZenML can run those of its steps again that have not completed.
+    can_be_retried: bool = False
 
 
 def find_run(name_or_id: str) -> "PipelineRunResponse":
@@ -196,7 +237,7 @@ def close(operator: "VertexStepOperator", step: OpenStep, status: str) -> str:
     return operator.step_runs.status(step.step_run_id)
 
 
-def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> str | None:
+def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> EndedRun | None:
     """End a pipeline run whose steps have all ended and whose client is gone.
 
     ZenML's server computes the status of a static run from its steps, and waits for steps
@@ -211,7 +252,7 @@ def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> 
         is_forced: Whether a person says that the client is gone, whatever it has signed.
 
     Returns:
-        The status of the run if it has ended, now or before; None if it has not.
+        How the run has ended, now or before; None if it has not.
 
     Raises:
         StepRunNotFound: If the run does not exist.
@@ -223,7 +264,7 @@ def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> 
         except KeyError as error:
             raise StepRunNotFound("It does not exist on the ZenML server any more.") from error
         if run.status.is_finished:
-            return run.status.value
+            return _read_end(run, run.status)
         steps = list(iter_step_runs(pipeline_run_id=run_id, project=run.project_id, hydrate=True))
         if not _is_local(run) or not all(one.status.is_finished for one in steps):
             return None
@@ -250,7 +291,13 @@ def finish_run(run_id: UUID, *, is_abandoned: bool, is_forced: bool = False) -> 
             )
         except IllegalOperationError:
             ended = Client().get_pipeline_run(run_id, hydrate=False)
-    return ended.status.value
+    return _read_end(run, ended.status)
+
+
+def _read_end(run: "PipelineRunResponse", status: ExecutionStatus) -> EndedRun:
+    # ZenML retries no static run, and none that was stopped.
+    is_dynamic = run.snapshot is not None and run.snapshot.is_dynamic
+    return EndedRun(status.value, is_dynamic and status == ExecutionStatus.FAILED)
 
 
 def _find_quiet(run: "PipelineRunResponse", steps: "list[StepRunResponse]") -> datetime | None:

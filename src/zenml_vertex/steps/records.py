@@ -103,7 +103,6 @@ class ZenMLStepRuns:
         return _read_record(step_run, run)
 
     def find_many(self, step_run_ids: Sequence[str]) -> Mapping[str, StepRunRecord | None]:
-        """Many step runs as they are now, in few requests; None for those that do not exist."""
         found: dict[str, StepRunRecord | None] = {}
         for start in range(0, len(step_run_ids), _FOUND_AT_ONCE):
             ids = step_run_ids[start : start + _FOUND_AT_ONCE]
@@ -174,14 +173,15 @@ class ZenMLStepRuns:
         return _end(step_run_id, ExecutionStatus.STOPPED, message)
 
 
-def _find_signed_by_others(step_run_ids: Sequence[str], mark: str) -> set[str]:
-    """Those of some step runs that have been signed without a mark; mostly there is none.
+def _find_signed_by_others(step_run_ids: Sequence[str], mark: str, project: str | None) -> set[str]:
+    """Those of some step runs of a project that have been signed without a mark; mostly none.
 
     A list without entries costs the server half of what reading one step run does.
     """
     with server_errors():
         found = iter_step_runs(
             id=f"oneof:{json.dumps(step_run_ids)}",
+            project=project,
             run_metadata=[f"{CLIENT_KEY}:notcontains:{mark}"],
         )
         return {str(step_run.id) for step_run in found}

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from zenml_vertex.clock import Clock
+from zenml_vertex.clock import Clock, read_time
 from zenml_vertex.errors import VertexStepOperatorError
-from zenml_vertex.following.submission import LISTED_AFTER_SECONDS
 from zenml_vertex.steps.open_steps import OpenStep, close
 from zenml_vertex.steps.step_jobs import fail_without_job
 
@@ -21,32 +20,36 @@ def settle(
     operator: "VertexStepOperator",
     clock: Clock,
     steps: Iterable[OpenStep],
-    announce: Callable[[int], None] = lambda _: None,
+    announce: Callable[[int, float], None] = lambda _, __: None,
 ) -> Iterator[tuple[OpenStep, str | VertexStepOperatorError | None]]:
     """End the step runs whose jobs are over, or which have none.
 
-    Looks once, and once more for steps whose job may not be listed yet, a minute later.
+    Looks once, and once more for steps whose job may not be listed yet: at most a minute later.
 
     Args:
         operator: The step operator of the command.
         clock: Where time comes from.
         steps: The steps.
-        announce: Is told how many steps are looked at again, before the wait.
+        announce: Is told how many steps are looked at again, and in how many seconds.
 
     Returns:
         Each step with its status, with None if its job goes on, or with the error because of
         which it could not be ended.
     """
     unlisted = []
+    listed_at = 0.0
     for step in steps:
-        result = _settle(operator, step, is_last=not step.may_have_job)
+        seconds = step.count_unlisted_seconds(read_time())
+        result = _settle(operator, step, is_last=not seconds)
         if isinstance(result, _Unlisted):
             unlisted.append(step)
+            listed_at = max(listed_at, clock.monotonic() + seconds)
         else:
             yield step, result
     if unlisted:
-        announce(len(unlisted))
-        clock.sleep(LISTED_AFTER_SECONDS)
+        seconds = max(0.0, listed_at - clock.monotonic())
+        announce(len(unlisted), seconds)
+        clock.sleep(seconds)
     for step in unlisted:
         yield step, _settle(operator, step, is_last=True)
 

@@ -45,6 +45,7 @@ def open_submission(
         partial(step_runs.read_run_name, step_run.pipeline_run_id),
         sign,
         connection.has_console,
+        str(step_run.project_id),
     )
 
 

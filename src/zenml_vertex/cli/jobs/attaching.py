@@ -13,6 +13,7 @@ from zenml_vertex.following.metadata import JOB_NAME_KEY
 from zenml_vertex.foreign_text import clean_line
 
 if TYPE_CHECKING:
+    from zenml_vertex.steps.attaching import Attachment
     from zenml_vertex.steps.open_steps import OpenStep
     from zenml_vertex.steps.operator import VertexStepOperator
 
@@ -36,9 +37,6 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
         if not steps:
             click.echo("There is nothing to attach to: no step is open that no client follows.")
             return
-        for step in steps:
-            job = step.step_run.run_metadata.get(JOB_NAME_KEY)
-            click.echo(f"{step}  taken over{f', job {clean_line(str(job))}' if job else ''}")
 
         from zenml_vertex.clock import SystemClock
         from zenml_vertex.steps.attaching import Attachment
@@ -46,6 +44,7 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
         attachment = Attachment(operator, SystemClock())
         have_completed = True
         try:
+            steps = _claim(attachment, steps)
             for step, result in attachment.follow(steps):
                 if isinstance(result, VertexStepOperatorError):
                     click.echo(f"{step}  is not followed: {result}", err=True)
@@ -63,6 +62,19 @@ def attach(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
         runs = finish_runs({str(step.run.id) for step in steps}, is_forced=force)
     if not (have_completed and runs.are_told):
         raise SystemExit(1)
+
+
+def _claim(attachment: "Attachment", steps: "list[OpenStep]") -> "list[OpenStep]":
+    """Take steps over, and say so; without those that another process takes at this moment."""
+    taken = []
+    for step, winner in attachment.claim(steps):
+        if winner:
+            click.echo(f"{step}  left to {winner.process}, which has just attached to it")
+            continue
+        job = step.step_run.run_metadata.get(JOB_NAME_KEY)
+        click.echo(f"{step}  taken over{f', job {clean_line(str(job))}' if job else ''}")
+        taken.append(step)
+    return taken
 
 
 def _read_reason(operator: "VertexStepOperator", step: "OpenStep") -> str:

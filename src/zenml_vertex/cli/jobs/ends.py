@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
 from zenml_vertex.errors import StepRunNotFound, VertexStepOperatorError
+
+if TYPE_CHECKING:
+    from zenml_vertex.steps.open_steps import EndedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,11 @@ def finish_runs(run_ids: Iterable[str], *, is_forced: bool = False) -> Ends:
     from zenml_vertex.steps.open_steps import finish_run
 
     statuses: list[str | None] = []
+    nexts: list[str] = []
     are_told = True
     for run_id in sorted({*run_ids} - {""}):
         try:
-            status = finish_run(UUID(run_id), is_abandoned=True, is_forced=is_forced)
+            ended = finish_run(UUID(run_id), is_abandoned=True, is_forced=is_forced)
         except VertexStepOperatorError as error:
             cure = f" When the server answers, `zenml-vertex jobs settle {run_id}` ends it."
             click.echo(
@@ -41,8 +46,10 @@ def finish_runs(run_ids: Iterable[str], *, is_forced: bool = False) -> Ends:
             )
             are_told = False
             continue
-        statuses.append(status)
-        click.echo(f"Run {run_id}  {status}" if status else _describe_open(run_id))
+        statuses.append(ended.status if ended else None)
+        click.echo(f"Run {run_id}  {ended.status}" if ended else _describe_open(run_id))
+        nexts += _find_next(run_id, ended)
+    _tell_next(nexts)
     return Ends(are_told and all(status == "completed" for status in statuses), are_told)
 
 
@@ -64,17 +71,39 @@ def finish_left_runs(run: str | None, but: set[str], *, is_forced: bool = False)
         run_ids = [] if found.status.is_finished else [found.id]
     else:
         run_ids = list(iter_open_runs())
-    ended = False
+    nexts: list[str] = []
+    has_ended = False
     for run_id in run_ids:
         if str(run_id) in but:
             continue
         # It may have been deleted since.
         with suppress(StepRunNotFound):
-            status = finish_run(run_id, is_abandoned=False, is_forced=is_forced)
-            if status:
-                click.echo(f"Run {run_id}  {status}")
-                ended = True
-    return ended
+            if ended := finish_run(run_id, is_abandoned=False, is_forced=is_forced):
+                click.echo(f"Run {run_id}  {ended.status}")
+                nexts += _find_next(str(run_id), ended)
+                has_ended = True
+    _tell_next(nexts)
+    return has_ended
+
+
+def _find_next(run_id: str, ended: "EndedRun | None") -> list[str]:
+    """What whoever wants the results of a run does next; nothing if it has them, or will."""
+    if ended is None or ended.status == "completed":
+        return []
+    if ended.can_be_retried:
+        return [
+            f"To have its results: `zenml pipeline runs retry {run_id}` runs what has not "
+            "completed."
+        ]
+    return [
+        "To have its results, start the pipeline again: what has completed comes from the cache, "
+        "if that is on."
+    ]
+
+
+def _tell_next(nexts: Iterable[str]) -> None:
+    for text in dict.fromkeys(nexts):
+        click.echo(text)
 
 
 def _describe_open(run_id: str) -> str:

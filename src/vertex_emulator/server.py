@@ -33,6 +33,7 @@ from vertex_emulator.jobs.service import JobService
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.logs.log_store import LogStore
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
 from vertex_emulator.secrets.api import SecretApi
@@ -104,7 +105,8 @@ class VertexEmulator:
         self._runtime = runtime or ProcessRuntime(os.environ, are_tethered=is_temporary)
         self.faults = faults or FaultPlan(seed or 0)
         self._timer = Timer(self.clock)
-        self._logs = JobLogs(self.clock)
+        self._log_store = LogStore()
+        self._logs = JobLogs(self.clock, self._log_store)
         self._calls = Calls()
         self._outage: Planned | None = None
         self._is_started = False
@@ -161,7 +163,7 @@ class VertexEmulator:
         return (
             JobApi(jobs, self._operations),
             *(service(foundation) for service in services),
-            LogApi(self._logs),
+            LogApi(self._log_store),
             SecretApi(Secrets(self._store, self.clock)),
             TokenApi(tokens),
             MetadataApi(tokens),

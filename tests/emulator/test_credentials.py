@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
 from vertex_emulator import JobState, ManualClock, VertexEmulator
+from vertex_emulator.http.callers import UNKNOWN_TOKEN, Caller
 from vertex_emulator.identity.tokens import Tokens, read_claims
 
 Json = dict[str, Any]
@@ -125,6 +127,42 @@ def test_tokens_are_not_in_reprs() -> None:
     assert token.text not in repr(token)
     assert tokens.identify(f"Bearer {token.text}").identity == "me"
     assert tokens.identify(f"Basic {token.text}").identity == "anonymous"
+
+
+def test_tokens_take_up_no_memory() -> None:
+    """However many tokens are issued, the first is known, expires in time, and none is kept."""
+    clock = ManualClock()
+    tokens = Tokens(clock, lifetime=60)
+    first = f"Bearer {tokens.issue('me').text}"
+    tracemalloc.start()
+    for number in range(2000):
+        tokens.issue(f"somebody {number}")
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 20_000
+    assert tokens.identify(first) == Caller("me", is_expired=False)
+    clock.advance(60)
+    assert tokens.identify(first) == Caller("me", is_expired=True)
+
+
+def test_a_token_that_was_changed_is_unknown() -> None:
+    """A token is known as it was issued, by whoever issued it, and until everything is reset."""
+    tokens = Tokens(ManualClock())
+    token = tokens.issue("me").text
+    for other in (
+        token[:-4],
+        f"{token[:-4]}AAAA",
+        f"{token}?",
+        "ya29.emulator-",
+        "ya29.emulator-\xff",
+    ):
+        assert tokens.identify(f"Bearer {other}").identity != "me"
+    assert Tokens(ManualClock()).identify(f"Bearer {token}").identity == UNKNOWN_TOKEN
+    tokens.expire()
+    assert tokens.identify(f"Bearer {token}").is_expired
+    assert not tokens.identify(f"Bearer {tokens.issue('me').text}").is_expired
+    tokens.clear()
+    assert tokens.identify(f"Bearer {token}").identity == UNKNOWN_TOKEN
     assert read_claims("not.a.jwt") is None
 
 

@@ -290,7 +290,7 @@ def test_waiting_times_out(emulator: VertexEmulator, submit: Submit, job_of: Job
 
 
 def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
-    """A half-written log line or job document does no harm."""
+    """A half-written log line or job document does no harm; entries are in the order of time."""
     with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
         name = submit(emulator, job_of("python", "-c", "print('x')"))["name"]
         job = emulator.wait_for_state(name)
@@ -305,7 +305,7 @@ def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps(entries[0]) + "\n")
     with VertexEmulator(data_dir=tmp_path) as again:
-        assert again.log_entries(name) == [*entries, entries[0]]
+        assert again.log_entries(name) == [entries[0], *entries]
 
 
 def test_the_repr_of_a_job_has_no_environment(

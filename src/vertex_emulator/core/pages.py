@@ -6,12 +6,14 @@ the query, since the API wants the same query for every page.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from vertex_emulator.core.errors import invalid_argument
 
+T = TypeVar("T")
 Position = tuple[str, str]
 
 
@@ -28,6 +30,26 @@ def read_page_size(value: Any, default: int, most: int) -> int:
     if size < 0 or isinstance(value, bool):
         raise invalid_argument("The page size must be a number that is not negative.")
     return min(size, most) or default
+
+
+def take_page(
+    items: Iterable[T], size: int, position_of: Callable[[T], Position], *query: str
+) -> tuple[list[T], str]:
+    """The next page of a list, which is read no further than that, and the token of the one after.
+
+    Args:
+        items: What is left of the list.
+        size: How many a page has, at least 1.
+        position_of: Where an item is in the list.
+        query: What every page has to ask for.
+
+    Returns:
+        The page, and the token; an empty one for the last page.
+    """
+    rest = iter(items)
+    page = list(islice(rest, size))
+    is_last = next(rest, None) is None
+    return page, "" if is_last else write_page_token(position_of(page[-1]), *query)
 
 
 def write_page_token(position: Position, *query: str) -> str:

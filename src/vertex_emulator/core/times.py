@@ -9,6 +9,8 @@ _TIME = re.compile(
 )
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _MICROSECONDS = 6
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def format_time(moment: datetime) -> str:
@@ -39,6 +41,18 @@ def parse_time(text: str) -> datetime:
         return moment.astimezone(timezone.utc)
     except OverflowError as exc:
         raise ValueError(f"out of range: {text!r}") from exc
+
+
+def parse_nanoseconds(text: str) -> int:
+    """Read RFC 3339 as nanoseconds since 1970, with every digit that is written.
+
+    Raises:
+        ValueError: If the text is not a time.
+    """
+    microseconds = (parse_time(text) - _EPOCH) // _MICROSECOND
+    match = _TIME.fullmatch(text.strip())
+    digits = (match[3] or "") if match else ""
+    return microseconds * 1000 + int(digits[_MICROSECONDS:].ljust(3, "0"))
 
 
 def parse_duration(text: str) -> timedelta:

@@ -1,18 +1,20 @@
 """The OAuth token endpoint, and whose token a request bears.
 
-Nothing is verified: the emulator protects nothing. It remembers who got which token,
-so that a test can see who called, and refuses its own tokens once they have expired.
+Nothing is verified: the emulator protects nothing. Its tokens say who got them, so that a test
+can see who called, and until when they are valid, so that they are refused once they have expired.
+Nothing of them is kept: however many are issued, they take up no memory.
 https://developers.google.com/identity/protocols/oauth2/service-account
 """
 
 import base64
 import binascii
+import hmac
 import json
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from vertex_emulator.core.clock import Clock
 from vertex_emulator.core.errors import Json
@@ -25,6 +27,8 @@ _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _JWT_PARTS = 3
 _MAX_IDENTITY_CHARACTERS = 320
+_PREFIX = "ya29.emulator-"
+_DIGEST_BYTES = 32
 
 
 class OAuthError(Exception):
@@ -47,8 +51,17 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
+    """What a token says.
+
+    Args:
+        identity: Whose it is.
+        number: How many were issued before it.
+        expires: POSIX time.
+    """
+
     identity: str
-    expires: datetime
+    number: int
+    expires: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +96,21 @@ class Tokens:
         self._clock = clock
         self._lifetime = lifetime
         self._user_identities = dict(user_identities or {})
-        self._grants: dict[str, _Grant] = {}
         self._lock = threading.Lock()
+        self._key = secrets.token_bytes()
+        self._issued = 0
+        # The first so many tokens have expired.
+        self._expired = 0
 
     def issue(self, identity: str) -> AccessToken:
         """A new access token for somebody."""
-        text = f"ya29.emulator-{secrets.token_urlsafe(32)}"
-        expires = self._clock.now() + timedelta(seconds=self._lifetime)
+        expires = (self._clock.now() + timedelta(seconds=self._lifetime)).timestamp()
         with self._lock:
-            self._grants[text] = _Grant(identity, expires)
+            number = self._issued
+            self._issued += 1
+            text = _write_token(
+                _Grant(identity[:_MAX_IDENTITY_CHARACTERS], number, expires), self._key
+            )
         return AccessToken(text, max(1, int(self._lifetime)))
 
     def issue_id_token(self, identity: str, audience: str) -> str:
@@ -158,29 +177,28 @@ class Tokens:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             return Caller()
+        now = self._clock.now().timestamp()
         with self._lock:
-            grant = self._grants.get(token)
-        now = self._clock.now()
-        if grant is not None:
-            return Caller(grant.identity, grant.expires <= now)
+            grant = _read_token(token, self._key)
+            if grant is not None:
+                is_expired = grant.number < self._expired or grant.expires <= now
+                return Caller(grant.identity, is_expired)
         claims = read_claims(token) or {}
         if not isinstance(claims.get("iss"), str):
             return Caller(UNKNOWN_TOKEN)
         expires = claims.get("exp")
-        is_expired = isinstance(expires, int | float) and expires <= now.timestamp()
+        is_expired = isinstance(expires, int | float) and expires <= now
         return Caller(claims["iss"][:_MAX_IDENTITY_CHARACTERS], is_expired)
 
     def expire(self) -> None:
         """Let every token issued so far expire now."""
-        now = self._clock.now()
         with self._lock:
-            for text, grant in self._grants.items():
-                self._grants[text] = replace(grant, expires=min(grant.expires, now))
+            self._expired = self._issued
 
     def clear(self) -> None:
         """Forget every token."""
         with self._lock:
-            self._grants.clear()
+            self._key = secrets.token_bytes()
 
     def _answer(self, identity: str) -> Json:
         token = self.issue(identity)
@@ -189,6 +207,26 @@ class Tokens:
             "expires_in": token.expires_in,
             "token_type": "Bearer",
         }
+
+
+def _write_token(grant: _Grant, key: bytes) -> str:
+    content = json.dumps([grant.identity, grant.number, grant.expires]).encode()
+    signed = hmac.digest(key, content, "sha256") + content
+    return _PREFIX + base64.urlsafe_b64encode(signed).decode()
+
+
+def _read_token(token: str, key: bytes) -> _Grant | None:
+    """What a token says; None for one that was not signed with this key."""
+    if not token.startswith(_PREFIX):
+        return None
+    try:
+        signed = base64.b64decode(token.removeprefix(_PREFIX), b"-_", validate=True)
+    except ValueError:
+        return None
+    digest, content = signed[:_DIGEST_BYTES], signed[_DIGEST_BYTES:]
+    if not hmac.compare_digest(digest, hmac.digest(key, content, "sha256")):
+        return None
+    return _Grant(*json.loads(content))
 
 
 def read_claims(jwt: str) -> Json | None:

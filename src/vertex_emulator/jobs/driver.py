@@ -7,7 +7,7 @@ One timer serves all jobs; each running container has a thread. A job changes in
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,9 +15,11 @@ from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.folders import DataDirError
 from vertex_emulator.core.names import Parent
+from vertex_emulator.core.pages import Position
 from vertex_emulator.core.timer import Timer
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.containers import Containers
+from vertex_emulator.jobs.creation_order import CreationOrder, position_of
 from vertex_emulator.jobs.events import (
     Act,
     CancelRequested,
@@ -47,6 +49,8 @@ _FIRST_ID = 10**18
 _IDS = 8 * 10**18
 # A disk that is full may have room again.
 _KEEP_AGAIN = timedelta(seconds=5)
+# How many jobs of a list are looked at without letting others in.
+_LISTED_AT_ONCE = 100
 
 
 def _no_script(job: Job) -> tuple[Act, ...]:
@@ -100,6 +104,7 @@ class Driver:
         self._scripts = scripts
         self._ids = ids
         self._jobs: dict[str, Job] = {}
+        self._order = CreationOrder()
         self._changed = threading.Condition(threading.RLock())
         # IDs of the jobs whose last change is not in the store.
         self._unsaved: set[str] = set()
@@ -127,6 +132,8 @@ class Driver:
         with self._changed:
             jobs = [self._load(*item) for item in self._store.items(COLLECTION)]
             self._jobs = {job.job_id: job for job in jobs}
+            for job in jobs:
+                self._order.add(job)
         for job in jobs:
             self._open_log(job)
             self._resume(job)
@@ -184,6 +191,7 @@ class Driver:
             for job in jobs:
                 self._timer.cancel(job.job_id)
             self._jobs.clear()
+            self._order.clear()
         self._containers.end_all()
         with self._changed:
             for job in jobs:
@@ -224,8 +232,23 @@ class Driver:
     def all(self) -> list[Job]:
         """Every job, the newest first."""
         with self._changed:
-            jobs = list(self._jobs.values())
-        return sorted(jobs, key=lambda job: (job.create_time, job.job_id), reverse=True)
+            return [self._jobs[job_id] for job_id in self._order.all()]
+
+    def iter_newest(self, parent: str, before: Position | None = None) -> Iterator[Job]:
+        """The jobs of a project and region, the newest first; what is not asked for is not read.
+
+        Args:
+            parent: Its resource name.
+            before: They are older than what is there; None for all.
+        """
+        while True:
+            with self._changed:
+                job_ids = self._order.before(parent, before, _LISTED_AT_ONCE)
+                jobs = [self._jobs[job_id] for job_id in job_ids]
+            if not jobs:
+                return
+            yield from jobs
+            before = position_of(jobs[-1])
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; returns before it has ended."""
@@ -240,6 +263,8 @@ class Driver:
         with self._changed:
             job = self._jobs.pop(job_id, None)
             self._timer.cancel(job_id)
+            if job:
+                self._order.remove(job)
             if job and not self._containers.end(job_id):
                 self._remove(job)
 
@@ -296,6 +321,8 @@ class Driver:
         else:
             self._unsaved.discard(job.job_id)
         self._jobs[job.job_id] = job
+        if before is None:
+            self._order.add(job)
         if before is None or before.state is not job.state:
             logger.info("%s is %s", job.name, job.state.value)
         self._changed.notify_all()

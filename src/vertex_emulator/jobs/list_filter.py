@@ -8,15 +8,15 @@ wildcards), `state` (=, !=), `create_time` (every comparison), `labels.key=value
 from collections.abc import Callable
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any
 
+from vertex_emulator.core.errors import invalid_argument
 from vertex_emulator.core.filter_language import (
     ORDERED,
     Comparison,
-    Text,
-    evaluate,
-    invalid_filter,
-    leaves,
+    FilterError,
+    Function,
+    Leaf,
+    combine,
     parse_filter,
 )
 from vertex_emulator.core.proto_json import snake_case
@@ -39,38 +39,38 @@ def compile_filter(text: str) -> Callable[[Job], bool]:
         ApiError: INVALID_ARGUMENT for a filter that cannot be read, or with a field,
             operator or time that does not exist.
     """
-    node = parse_filter(text)
-    for leaf in leaves(node):
-        _check(leaf)
-    return lambda job: evaluate(node, lambda leaf: _holds(leaf, job))
+    try:
+        return combine(parse_filter(text), _compile)
+    except FilterError as error:
+        raise invalid_argument(f"Invalid filter: {error.reason}.") from error
 
 
-def _check(leaf: Comparison | Text) -> None:
-    if isinstance(leaf, Text):
-        raise invalid_filter(f"`{leaf.value}` is not a comparison")
-    field, written = snake_case(leaf.path[0]) if leaf.path else "", ".".join(leaf.path)
+def _compile(leaf: Leaf) -> Callable[[Job], bool]:
+    if not isinstance(leaf, Comparison):
+        written = f"{leaf.name}(...)" if isinstance(leaf, Function) else leaf.value
+        raise FilterError(f"`{written}` is not a comparison")
+    field, written = snake_case(leaf.path[0]), ".".join(leaf.path)
     parts = _LABEL_PATH_PARTS if field == "labels" else 1
     if field not in _OPERATORS or len(leaf.path) != parts:
-        raise invalid_filter(f"unknown field `{written}`")
+        raise FilterError(f"unknown field `{written}`")
     if leaf.operator not in _OPERATORS[field]:
-        raise invalid_filter(f"`{written}` has no operator `{leaf.operator}`")
+        raise FilterError(f"`{written}` has no operator `{leaf.operator}`")
     if field == "create_time":
-        _read_time(leaf.value)
+        moment, holds = _read_time(leaf.value), ORDERED[leaf.operator]
+        return lambda job: holds(job.create_time, moment)
+    return lambda job: _matches(_read_field(job, field, leaf.path[-1]), leaf)
 
 
-def _holds(leaf: Comparison | Text, job: Job) -> bool:
-    if isinstance(leaf, Text):
-        return False
-    field = snake_case(leaf.path[0])
-    value: Any
-    if field == "create_time":
-        return ORDERED[leaf.operator](job.create_time, _read_time(leaf.value))
+def _read_field(job: Job, field: str, key: str) -> str | None:
     if field == "labels":
-        value = job.labels.get(leaf.path[1])
-    elif field == "state":
-        value = job.shown_state
-    else:
-        value = job.request["displayName"]
+        return job.labels.get(key)
+    if field == "state":
+        return str(job.shown_state)
+    name: str = job.request["displayName"]
+    return name
+
+
+def _matches(value: str | None, leaf: Comparison) -> bool:
     if leaf.operator == ":":
         return value is not None and _has(value, leaf.value)
     return (value == leaf.value) is (leaf.operator == "=")
@@ -87,4 +87,4 @@ def _read_time(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as exc:
-        raise invalid_filter(f"`{text}` is not an RFC 3339 time") from exc
+        raise FilterError(f"`{text}` is not an RFC 3339 time") from exc

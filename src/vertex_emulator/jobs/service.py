@@ -10,10 +10,10 @@ from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_ar
 from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.names import Parent, parse_id
 from vertex_emulator.core.operations import EMPTY, Operations
-from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
+from vertex_emulator.core.pages import read_page_size, read_page_token, take_page
 from vertex_emulator.core.proto_json import mask_message
-from vertex_emulator.core.times import format_time
 from vertex_emulator.jobs import outcome
+from vertex_emulator.jobs.creation_order import position_of
 from vertex_emulator.jobs.driver import Driver
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
@@ -90,21 +90,17 @@ class JobService:
         matches = compile_filter(text)
         size = read_page_size(asked.get("pageSize") or 0, MAX_PAGE_SIZE, MAX_PAGE_SIZE)
         last = read_page_token(asked.get("pageToken", ""), str(parent), text)
-        chosen = [
+        chosen = (
             job
-            for job in self.driver.all()
-            if job.parent == str(parent)
-            and matches(job)
-            and (last is None or _position(job) < last)
-        ]
-        unlisted = self.find_unlisted(chosen)
-        chosen = [job for job in chosen if job.job_id not in unlisted]
-        page = chosen[:size]
+            for job in self.driver.iter_newest(str(parent), last)
+            if matches(job) and not self.find_unlisted([job])
+        )
+        page, token = take_page(chosen, size, position_of, str(parent), text)
         answer: Json = {}
         if page:
             answer["customJobs"] = [mask_message(job.to_json(), mask) for job in page]
-        if len(chosen) > size:
-            answer["nextPageToken"] = write_page_token(_position(page[-1]), str(parent), text)
+        if token:
+            answer["nextPageToken"] = token
         return answer
 
     def cancel(self, parent: Parent, job_id: str) -> Json:
@@ -205,7 +201,3 @@ def read_list_query(query: Mapping[str, str]) -> dict[str, str]:
                 "parameter."
             )
     return asked
-
-
-def _position(job: Job) -> tuple[str, str]:
-    return format_time(job.create_time), job.job_id

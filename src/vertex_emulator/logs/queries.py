@@ -4,40 +4,33 @@ https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list,
 https://cloud.google.com/logging/docs/view/logging-query-language
 """
 
-from collections.abc import Iterable
-from datetime import datetime
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-import re2
-
-from vertex_emulator.core.errors import Json, invalid_argument
+from vertex_emulator.core.errors import ApiError, Json, invalid_argument
 from vertex_emulator.core.filter_language import (
-    ORDERED,
     And,
     Comparison,
+    FilterError,
     Node,
-    Text,
-    evaluate,
-    invalid_filter,
-    leaves,
+    Or,
+    combine,
     parse_filter,
 )
-from vertex_emulator.core.pages import read_page_size, read_page_token, write_page_token
-from vertex_emulator.core.times import parse_time
-from vertex_emulator.logs.entries import SEVERITIES
+from vertex_emulator.core.names import parse_project
+from vertex_emulator.core.pages import Position, read_page_size, read_page_token, take_page
+from vertex_emulator.logs.conditions import Condition, compile_condition, read_time
+from vertex_emulator.logs.log_store import Window
 
 # https://cloud.google.com/logging/quotas
 MAX_FILTER_CHARACTERS = 20_000
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 50
 
-# Cloud Logging's regular expressions are RE2's, whose time grows with the length of the text
-# alone. These bound it: what a pattern may become, in bytes, and how much of a text is searched.
-_MAX_PATTERN_BYTES = 64 * 1024
-_MAX_SEARCHED_CHARACTERS = 10_000
+Timed = tuple[int, Json]
+"""An entry with its time in nanoseconds since 1970."""
 
-_TIMES = {"timestamp", "receiveTimestamp"}
+_JOB_ID = ("resource", "labels", "job_id")
 _FIELDS = {
     "filter": "filter",
     "orderBy": "order_by",
@@ -70,122 +63,132 @@ def read_query(body: Json) -> Json:
     return query
 
 
-def list_entries(entries: Iterable[Json], query: Json) -> Json:
-    """A page of the entries that a query selects.
+def read_projects(query: Json) -> frozenset[str]:
+    """The numbers of the projects whose entries a query is about.
 
     Args:
-        entries: The entries to select from.
         query: As `read_query` returns it.
 
     Raises:
-        ApiError: INVALID_ARGUMENT for an invalid filter, order, page size or page token.
+        ApiError: INVALID_ARGUMENT if there is none, or for a resource that is no project.
+    """
+    names = [
+        *query.get("resourceNames", ()),
+        *(f"projects/{project}" for project in query.get("projectIds", ())),
+    ]
+    if not names:
+        raise invalid_argument("The `resourceNames` of the request are empty.")
+    numbers = set()
+    for name in names:
+        collection, _, rest = name.partition("/")
+        if collection != "projects" or not rest:
+            raise invalid_argument(
+                f"Invalid resource name `{name}`: the emulator has projects only, `projects/ID`."
+            )
+        numbers.add(parse_project(rest.partition("/")[0]))
+    return frozenset(numbers)
+
+
+def list_entries(select: Callable[[Window], Iterator[Timed]], query: Json) -> Json:
+    """A page of the entries that a query selects. No more are read than that takes.
+
+    Args:
+        select: Gives the entries of a window in order, as `LogStore.select` does.
+        query: As `read_query` returns it.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for an invalid filter, order, page size, page token or
+            resource name.
     """
     text = query.get("filter", "")
     if len(text) > MAX_FILTER_CHARACTERS:
         raise invalid_argument(f"A filter has at most {MAX_FILTER_CHARACTERS} characters.")
-    node = parse_filter(text)
-    _check(node)
     order = " ".join(query.get("orderBy", "").split()) or "timestamp asc"
     if order not in {"timestamp", "timestamp asc", "timestamp desc"}:
         raise invalid_argument(f"Invalid order: `{order}`.")
-    descending = order.endswith("desc")
+    is_descending = order.endswith("desc")
     size = read_page_size(query.get("pageSize", 0), DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     last = read_page_token(query.get("pageToken", ""), text, order)
-
-    chosen = sorted(
-        (entry for entry in entries if evaluate(node, partial(_holds, entry))),
-        key=_position,
-        reverse=descending,
-    )
-    if last is not None:
-        chosen = [
-            entry
-            for entry in chosen
-            if (_position(entry) < last if descending else _position(entry) > last)
-        ]
-    page = chosen[:size]
-    answer: Json = {"entries": page} if page else {}
-    if len(chosen) > size:
-        answer["nextPageToken"] = write_page_token(_position(page[-1]), text, order)
+    matches, window = compile_query(text)
+    window = replace(window, numbers=read_projects(query), is_descending=is_descending)
+    entries = (item for item in _go_on(select, window, last) if matches(item[1]))
+    page, token = take_page(entries, size, _position, text, order)
+    answer: Json = {"entries": [entry for _, entry in page]} if page else {}
+    if token:
+        answer["nextPageToken"] = token
     return answer
 
 
-def wanted_job_ids(filter_text: str) -> set[str] | None:
-    """The IDs of the jobs that a filter is limited to by its outermost ANDs; None for all."""
-    node = parse_filter(filter_text)
+def compile_query(text: str) -> tuple[Condition, Window]:
+    """A filter as a predicate, and where its outermost ANDs alone confine it to.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for a filter that cannot be read.
+    """
+    try:
+        node = parse_filter(text, has_comments=True)
+        return combine(node, compile_condition), _confine(node)
+    except FilterError as error:
+        raise _unparseable(error) from error
+
+
+def _unparseable(error: FilterError) -> ApiError:
+    # Public reports: `Unparseable filter: syntax error at line 1, column 200, token ":"`.
+    place = f'syntax error at line {error.line}, column {error.column}, token "{error.token}": '
+    return invalid_argument(f"Unparseable filter: {place if error.line else ''}{error.reason}.")
+
+
+def _confine(node: Node) -> Window:
+    job_ids: frozenset[str] | None = None
+    since: int | None = None
+    until: int | None = None
     for term in node.terms if isinstance(node, And) else (node,):
-        if (
-            isinstance(term, Comparison)
-            and term.path == ("resource", "labels", "job_id")
-            and term.operator == "="
-        ):
-            return {term.value}
+        wanted = _wanted_job_ids(term)
+        if wanted is not None:
+            job_ids = wanted if job_ids is None else job_ids & wanted
+        if isinstance(term, Comparison) and term.path == ("timestamp",):
+            moment = read_time(term.value)
+            if moment is not None and term.operator in {"=", ">", ">="}:
+                since = moment if since is None else max(since, moment)
+            if moment is not None and term.operator in {"=", "<", "<="}:
+                until = moment if until is None else min(until, moment)
+    return Window((), job_ids, since, until)
+
+
+def _wanted_job_ids(node: Node) -> frozenset[str] | None:
+    """The IDs of the jobs that a term is limited to; None if it is not."""
+    if isinstance(node, Or):
+        found = [_wanted_job_ids(term) for term in node.terms]
+        known = [ids for ids in found if ids is not None]
+        return frozenset().union(*known) if len(known) == len(found) else None
+    if isinstance(node, Comparison) and (node.path, node.operator) == (_JOB_ID, "="):
+        return frozenset({node.value})
     return None
 
 
-def _position(entry: Json) -> tuple[str, str]:
-    return entry["timestamp"], entry["resource"]["labels"]["job_id"] + entry["insertId"]
-
-
-def _check(node: Node) -> None:
-    for leaf in leaves(node):
-        if isinstance(leaf, Text):
-            continue
-        if leaf.path[:1] and leaf.path[0] in _TIMES:
-            if leaf.operator not in ORDERED:
-                raise invalid_filter(f"a time has no operator `{leaf.operator}`")
-            _read_time(leaf.value)
-        if leaf.path == ("severity",) and leaf.value.upper() not in SEVERITIES:
-            raise invalid_filter(f"`{leaf.value}` is not a severity")
-        if leaf.operator in {"=~", "!~"}:
-            _read_pattern(leaf.value)
-
-
-def _holds(entry: Json, leaf: Comparison | Text) -> bool:
-    if isinstance(leaf, Text):
-        return leaf.value.lower() in str(entry.get("jsonPayload", "")).lower()
-    value: Any = entry
-    for part in leaf.path:
-        value = value.get(part) if isinstance(value, dict) else None
-    if value is None:
-        # Of a missing field only `!=` and `!~` are true.
-        return leaf.operator in {"!=", "!~"}
-    return _compare(leaf, value)
-
-
-def _compare(leaf: Comparison, value: Any) -> bool:
-    operator, wanted = leaf.operator, leaf.value
-    if leaf.path[0] in _TIMES:
-        return ORDERED[operator](parse_time(value), _read_time(wanted))
-    if leaf.path == ("severity",) and operator in ORDERED:
-        return ORDERED[operator](SEVERITIES[value], SEVERITIES[wanted.upper()])
-    text = str(value)
-    if operator == ":":
-        return wanted == "*" or wanted.lower() in text.lower()
-    if operator in {"=~", "!~"}:
-        searched = _encode(text[:_MAX_SEARCHED_CHARACTERS])
-        return bool(_read_pattern(wanted).search(searched)) is (operator == "=~")
-    return ORDERED[operator](text, wanted)
-
-
-def _read_time(text: str) -> datetime:
+def _go_on(
+    select: Callable[[Window], Iterator[Timed]], window: Window, last: Position | None
+) -> Iterator[Timed]:
+    """The entries of a window behind a position, or all of them."""
+    if last is None:
+        yield from select(window)
+        return
     try:
-        return parse_time(text)
+        moment = int(last[0])
     except ValueError as exc:
-        raise invalid_filter(f"`{text}` is not an RFC 3339 time") from exc
+        raise invalid_argument("The page token is invalid.") from exc
+    if window.is_descending:
+        until = moment if window.until is None else min(window.until, moment)
+        window = replace(window, until=until)
+    else:
+        since = moment if window.since is None else max(window.since, moment)
+        window = replace(window, since=since)
+    mark = (moment, last[1])
+    for item in select(window):
+        position = (item[0], str(item[1]["insertId"]))
+        if position < mark if window.is_descending else position > mark:
+            yield item
 
 
-@lru_cache(maxsize=100)
-def _read_pattern(text: str) -> Any:
-    options = re2.Options()
-    options.max_mem = _MAX_PATTERN_BYTES
-    options.log_errors = False
-    try:
-        return re2.compile(_encode(text), options)
-    except re2.error as exc:
-        reason = exc.args[0].decode(errors="replace") if exc.args else "invalid"
-        raise invalid_filter(f"`{text}` is not a regular expression: {reason}") from exc
-
-
-def _encode(text: str) -> bytes:
-    return text.encode(errors="replace")
+def _position(item: Timed) -> Position:
+    return str(item[0]), str(item[1]["insertId"])

@@ -28,7 +28,8 @@ def render() -> str:
     parts = {
         "versions": _wrap(
             f"Every version of a path is served: {' and '.join(f'`{one}`' for one in VERSIONS)}. "
-            "A route that is not in this table is answered with 501 UNIMPLEMENTED, which names it."
+            "A route that is not in this table is answered with 404 and the status UNIMPLEMENTED, "
+            "and the message names it."
         ),
         "routes": "\n".join(
             f"| `{route.method} {route.path}` | {route.service.name} | {route.support} | "
@@ -38,7 +39,7 @@ def render() -> str:
         "request_fields": _wrap(f"Every one has {_list(of_requests)}."),
         "methods": _wrap(
             f"`method` is one of {_list([*methods, EVERY_METHOD])}. `{EVERY_METHOD}` is each one "
-            "of the JobService and of Logging. With `count` 0, calls are hit until the fault is "
+            "of Google's APIs. With `count` 0, calls are hit until the fault is "
             "withdrawn; with `lasts`, for so many seconds from the first."
         ),
         "request_faults": "\n".join(

@@ -1,7 +1,7 @@
 """HTTP requests to calls of handlers, and their answers back to HTTP."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,20 +13,18 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vertex_emulator.core.clock import Clock
-from vertex_emulator.core.errors import ApiError, invalid_argument
+from vertex_emulator.core.errors import ApiError, unserved
 from vertex_emulator.core.folders import DataDirError
+from vertex_emulator.http.bodies import read_body, refuse_forms
 from vertex_emulator.http.callers import Caller
 from vertex_emulator.http.calls import CallRecord, Calls, shorten
 from vertex_emulator.http.guard import find_objection
-from vertex_emulator.http.messages import ApiRequest, render, render_error
+from vertex_emulator.http.messages import ApiRequest, add_google_headers, render, render_error
+from vertex_emulator.http.method_override import MethodOverride
+from vertex_emulator.http.parameters import AnswerForm, read_parameters
 from vertex_emulator.http.routes import EMULATOR, VERSIONS, Handler, Route
 
 logger = logging.getLogger(__name__)
-
-# Far above any job; Google's own limit for a request is not documented.
-MAX_BODY_BYTES = 10 * 1024 * 1024
-
-_JSON = "application/json"
 
 
 class Injector(Protocol):
@@ -50,7 +48,7 @@ def build_app(
     """The ASGI application of an emulator.
 
     Args:
-        routes: What it serves; everything else is answered with UNIMPLEMENTED.
+        routes: What it serves; everything else is answered with 404.
         injector: Calls the handlers.
         identify: Gives the caller by the header `Authorization`.
         calls: Record each call, except those of the emulator's own routes.
@@ -60,23 +58,27 @@ def build_app(
     def build_endpoint(
         route: Route | None, version: str = ""
     ) -> Callable[[Request], Awaitable[Response]]:
+        is_googles = route is not None and route.service.host is not None
+
         async def endpoint(request: Request) -> Response:
             moment = clock.now()
             # `request.url` cannot be read if the header Host is invalid.
             method, path = shorten(request.method), shorten(str(request.scope["path"]))
             caller = Caller()
             try:
-                body = await _read_body(request)
+                body = await read_body(request)
                 if route is not None and route.service.takes_json:
-                    _refuse_forms(request, body)
-                if route is None or route.service.host is not None:
+                    refuse_forms(request.headers, body)
+                if route is None or is_googles:
                     caller = identify(request.headers.get("authorization"))
+                query, form = _read_query(request, route)
                 call = ApiRequest(
                     path={**request.path_params, "version": version, "method": request.method},
-                    query=dict(request.query_params),
+                    query=query,
                     headers=request.headers,
                     body=body,
                     caller=caller,
+                    form=form,
                 )
                 if route is None:
                     reply = _perform(_refuse_route, call)
@@ -88,6 +90,8 @@ def build_app(
                 reply = render_error(error)
             except ClientDisconnect:
                 reply = Response(status_code=499)
+            if is_googles:
+                add_google_headers(reply)
             logger.debug("%s %s: %s", method, path, reply.status_code)
             if route is None or route.service is not EMULATOR:
                 calls.add(
@@ -118,7 +122,7 @@ def build_app(
     ]
     app = Starlette(routes=[*(route for route, _ in served), _Rest(build_endpoint(None))])
     app.router.redirect_slashes = False
-    return _Gate(app, [(route, names) for route, names in served if names])
+    return _Gate(MethodOverride(app), [(route, names) for route, names in served if names])
 
 
 class _Rest(BaseRoute):
@@ -170,7 +174,7 @@ class _Gate:
 def _perform(handler: Handler, request: ApiRequest) -> Response:
     try:
         request.caller.refuse_expired()
-        return render(handler(request))
+        return render(handler(request), request.form)
     except ApiError as error:
         return render_error(error)
     except DataDirError as error:
@@ -181,34 +185,17 @@ def _perform(handler: Handler, request: ApiRequest) -> Response:
         return render_error(ApiError("INTERNAL", "Internal error encountered."))
 
 
-def _refuse_route(request: ApiRequest) -> Any:
-    route = f"{request.path['method']} /{request.path['path']}"
-    raise ApiError("UNIMPLEMENTED", f"The emulator does not serve {route}.")
-
-
-def _refuse_forms(request: Request, body: bytes) -> None:
-    """Refuse a body that is not declared as JSON: what a page can send is a form or plain text.
+def _read_query(request: Request, route: Route | None) -> tuple[Mapping[str, str], AnswerForm]:
+    """The parameters of a call, and how its answer is wanted.
 
     Raises:
-        ApiError: INVALID_ARGUMENT.
+        ApiError: INVALID_ARGUMENT for what the method of one of Google's APIs does not have.
     """
-    declared = request.headers.get("content-type", "")
-    if (declared or body) and declared.partition(";")[0].strip().lower() != _JSON:
-        raise invalid_argument(
-            f"The body must be JSON, with the header `Content-Type: {_JSON}`"
-            + (f"; it is `{declared}`." if declared else ".")
-        )
+    if route is None or route.service.host is None:
+        return dict(request.query_params), AnswerForm()
+    sent = request.query_params.multi_items()
+    return read_parameters(sent, request.headers, route.parameters, route.answer)
 
 
-async def _read_body(request: Request) -> bytes:
-    """The whole body; one that is too large is read to its end, but not kept."""
-    body = bytearray()
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:
-            body += chunk
-    if size > MAX_BODY_BYTES:
-        text = f"Request payload size exceeds the limit: {MAX_BODY_BYTES} bytes."
-        raise ApiError("INVALID_ARGUMENT", text)
-    return bytes(body)
+def _refuse_route(request: ApiRequest) -> Any:
+    raise unserved(request.path["method"], f"/{request.path['path']}")

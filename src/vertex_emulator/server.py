@@ -34,6 +34,7 @@ from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.log_store import LogStore
+from vertex_emulator.operations import OperationApi
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
 from vertex_emulator.secrets.api import SecretApi
@@ -49,7 +50,7 @@ class Foundation:
 
     # Keeps the resources.
     store: DocumentStore
-    # Long-running operations, which are read by the routes of the JobService.
+    # Long-running operations, which have routes of their own.
     operations: Operations
     # Where time comes from, and what calls back when it has come.
     timer: Timer
@@ -120,7 +121,7 @@ class VertexEmulator:
             self._owns_store = store is None
             if self._owns_store:
                 opened.callback(self._store.close)
-            self._operations = Operations(self._store, self.clock)
+            self._operations = Operations(self._store, self._timer)
             self._driver = Driver(
                 store=self._store,
                 logs=self._logs,
@@ -161,10 +162,11 @@ class VertexEmulator:
         )
         # One line for each service; `foundation` is all that a kind of resource needs.
         return (
-            JobApi(jobs, self._operations),
+            JobApi(jobs),
             *(service(foundation) for service in services),
             LogApi(self._log_store),
             SecretApi(Secrets(self._store, self.clock)),
+            OperationApi(self._operations),
             TokenApi(tokens),
             MetadataApi(tokens),
             ControlApi(self._calls, self.reset),
@@ -198,7 +200,7 @@ class VertexEmulator:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The routes that it serves; every other one is answered with 501."""
+        """The routes that it serves; every other one is answered with 404."""
         return tuple(route for api in self._apis for route in api.routes)
 
     @property
@@ -277,7 +279,6 @@ class VertexEmulator:
         self._outage = None
         for api in self._apis:
             api.reset()
-        self._operations.clear()
 
     def start(self) -> "Self":
         """Start serving; returns when clients can connect.
@@ -336,6 +337,7 @@ class VertexEmulator:
         atexit.unregister(self.stop)
         if self._is_started:
             self._injector.release()
+            self._operations.release()
             self._server.end()
             self._timer.stop()
             for api in self._apis:

@@ -205,11 +205,12 @@ def test_leftovers_are_ended_before_a_job_runs_again(
 
 
 def test_a_field_that_the_runtime_does_not_serve_is_refused(job_of: JobOf) -> None:
-    """A job with a field that the runtime does not serve gets 501 and is not created."""
+    """A job with a field that the runtime does not serve is UNIMPLEMENTED and not created."""
     with VertexEmulator(runtime=LastingRuntime([])) as emulator:
         job = job_of("true", network="projects/1/global/networks/n")
         answer = requests.post(f"{emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=10)
-        assert answer.status_code == 501
+        assert answer.status_code == 400
+        assert answer.json()["error"]["status"] == "UNIMPLEMENTED"
         assert "job_spec.network: no" in answer.json()["error"]["message"]
         assert emulator.jobs == ()
 

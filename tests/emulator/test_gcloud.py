@@ -191,3 +191,42 @@ def test_gcloud_streams_logs(streaming: "subprocess.Popen[str]", created: str) -
     ]
     assert lines[-1][2:] == ["service", "Job completed successfully."]
     assert created
+
+
+def test_gcloud_is_told_at_once_what_is_not_served(gcloud: Gcloud) -> None:
+    """What the emulator does not have ends the command with its message, after one request.
+
+    Gcloud tried again for half a minute, and then blamed the network.
+    """
+    for arguments, text in (
+        (("hp-tuning-jobs", "list"), "The emulator does not serve GET /v1/projects/my-project/"),
+        (
+            (
+                "custom-jobs", "create", "--display-name=x",
+                "--worker-pool-spec=machine-type=n1-standard-4,container-image-uri=i",
+            ),
+            "The emulator's process runtime does not serve "
+            "job_spec.worker_pool_specs[0].container_spec.command",
+        ),
+    ):  # fmt: skip
+        gcloud.emulator.forget_calls()
+        process = gcloud.start("ai", *arguments, "--region=us-central1")
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert text in errors
+        refused = [item for item in gcloud.emulator.calls if item.status in {400, 404}]
+        assert len(refused) == 1
+
+
+def test_gcloud_reads_an_operation(
+    gcloud: Gcloud, job_of: Callable[..., Json], submit: Callable[[VertexEmulator, Json], Json]
+) -> None:
+    """`operations describe` reads what a delete has begun."""
+    name = submit(gcloud.emulator, job_of("true"))["name"]
+    gcloud.emulator.wait_for_state(name)
+    deleted = call(gcloud.emulator, "DELETE", f"/v1/{name}").json()
+    operation_id = deleted["name"].rsplit("/", 1)[-1]
+    shown = gcloud.run(
+        "ai", "operations", "describe", operation_id, "--region=us-central1", "--format=json"
+    )
+    assert json.loads(shown) == deleted

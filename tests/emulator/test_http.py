@@ -90,14 +90,15 @@ def test_an_invalid_job_gets_all_violations(emulator: VertexEmulator, job_of: Jo
 def test_a_job_that_cannot_be_run_here_is_unimplemented(
     emulator: VertexEmulator, job_of: JobOf, spec: Json, named: str
 ) -> None:
-    """A valid job that the emulator cannot run gets 501 that names the field."""
+    """A valid job that the emulator cannot run gets 400 UNIMPLEMENTED that names the field."""
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job_of(**spec))
-    assert answer.status_code == 501
-    assert named in error_of(answer)["message"]
+    error = error_of(answer)
+    assert (error["code"], error["status"]) == (400, "UNIMPLEMENTED")
+    assert named in error["message"]
 
 
 def test_several_replicas_are_unimplemented(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """A second worker pool gets 501, and so does a Python package."""
+    """A second worker pool is UNIMPLEMENTED, and so is a Python package."""
     job = job_of("true")
     job["jobSpec"]["workerPoolSpecs"].append(job["jobSpec"]["workerPoolSpecs"][0])
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
@@ -108,8 +109,9 @@ def test_several_replicas_are_unimplemented(emulator: VertexEmulator, job_of: Jo
     del pool["containerSpec"]
     pool["pythonPackageSpec"] = package
     answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
-    assert answer.status_code == 501
-    assert "python_package_spec" in error_of(answer)["message"]
+    error = error_of(answer)
+    assert (error["code"], error["status"]) == (400, "UNIMPLEMENTED")
+    assert "python_package_spec" in error["message"]
 
 
 def test_lists_are_filtered_paged_and_masked(
@@ -247,7 +249,7 @@ def test_calls_are_recorded_without_secrets(
     assert [(item["method"], item["path"], item["identity"], item["status"]) for item in calls] == [
         ("POST", f"/v1/{PARENT}/customJobs", "anonymous", 200),
         ("GET", f"/v1/{PARENT}/customJobs", "unknown token", 200),
-        ("GET", "/v1/nothing", "anonymous", 501),
+        ("GET", "/v1/nothing", "anonymous", 404),
     ]
     assert [item.method for item in emulator.calls] == ["POST", "GET", "GET"]
     assert "s3cret" not in json.dumps(calls)

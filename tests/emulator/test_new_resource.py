@@ -1,93 +1,16 @@
-"""A kind of resource that the emulator does not serve, defined here: what a new one needs."""
+"""A kind of resource that the emulator does not serve: what a new one needs."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 
+from tests.support.emulators import PARENT
+from tests.support.toys import SECONDS_TO_BUILD, ToyApi
 from vertex_emulator import ManualClock, MemoryStore, ScriptedRuntime, VertexEmulator
-from vertex_emulator.core.errors import ApiError, Json
-from vertex_emulator.core.names import parse_parent
-from vertex_emulator.core.operations import EMPTY
+from vertex_emulator.core.errors import Json
 from vertex_emulator.faults import ErrorAnswer, FaultError, FaultPlan, PermissionWithdrawn
-from vertex_emulator.http.messages import ApiRequest
-from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
-from vertex_emulator.server import Foundation
-
-PARENT = "projects/my-project/locations/us-central1"
-SECONDS_TO_BUILD = 60
-_TOYS = f"{LOCATION}/toys"
-
-
-class ToyApi(Api):
-    """Toys: creating one takes a minute, deleting one no time."""
-
-    service = Service("Toys", host="toys.example")
-
-    def __init__(self, foundation: Foundation) -> None:
-        self._store = foundation.store
-        self._operations = foundation.operations
-        self._timer = foundation.timer
-
-    @route("POST", _TOYS, fault_method="create_toy", permission="toys.toys.create")
-    def create_toy(self, request: ApiRequest) -> Json:
-        parent = str(parse_parent(request.path["project"], request.path["location"]))
-        operation = self._operations.begin(parent, "example.CreateToyOperationMetadata")
-        toy = {
-            "name": f"{parent}/toys/{request.query['toyId']}",
-            "colour": request.read_json()["colour"],
-            "state": "BUILDING",
-            "operation": operation["name"],
-        }
-        self._store.put(toy["name"], toy)
-        self._await(toy)
-        return operation
-
-    @route("GET", f"{_TOYS}/{{toy}}", fault_method="get_toy", permission="toys.toys.get")
-    def get_toy(self, request: ApiRequest) -> Json:
-        return self._find(request)
-
-    @route("DELETE", f"{_TOYS}/{{toy}}")
-    def delete_toy(self, request: ApiRequest) -> Json:
-        name = self._find(request)["name"]
-        operation = self._operations.begin(name.partition("/toys/")[0], "example.DeleteToy")
-        self._store.remove(name)
-        return self._operations.finish(operation["name"], EMPTY)
-
-    def describe_target(self, request: ApiRequest) -> FaultTarget:
-        return FaultTarget(resource=f"toys/{request.path.get('toy', '')}")
-
-    def start(self) -> None:
-        for _, toy in self._store.items("toys"):
-            if toy["state"] == "BUILDING":
-                self._await(toy)
-
-    def reset(self) -> None:
-        for name, _ in list(self._store.items("toys")):
-            self._store.remove(name)
-
-    def _await(self, toy: Json) -> None:
-        moment = self._timer.now() + timedelta(seconds=SECONDS_TO_BUILD)
-        self._timer.set(toy["name"], moment, lambda: self._end(toy))
-
-    def _end(self, toy: Json) -> None:
-        if toy["colour"] == "none":
-            error = {"code": 3, "message": "A toy needs a colour."}
-            self._operations.fail(toy["operation"], error)
-            self._store.put(toy["name"], {**toy, "state": "ERROR"})
-            return
-        built = {**toy, "state": "READY"}
-        self._store.put(toy["name"], built)
-        self._operations.finish(toy["operation"], {"@type": "example/Toy", **built})
-
-    def _find(self, request: ApiRequest) -> Json:
-        parent = parse_parent(request.path["project"], request.path["location"])
-        toy = self._store.get(f"{parent}/toys/{request.path['toy']}")
-        if toy is None:
-            raise ApiError("NOT_FOUND", f"The Toy {request.path['toy']} does not exist.")
-        return toy
 
 
 @pytest.fixture
@@ -121,7 +44,7 @@ def create(emulator: VertexEmulator, toy_id: str, colour: str = "red") -> Json:
 def test_an_operation_is_done_when_its_resource_is(
     emulator: VertexEmulator, clock: ManualClock
 ) -> None:
-    """A create returns an operation, which the JobService's route reads until it is done."""
+    """A create returns an operation, which the route of all operations reads until it is done."""
     operation = create(emulator, "one")
     assert "done" not in operation
     assert call(emulator, "GET", operation["name"]).json() == operation

@@ -156,7 +156,7 @@ def test_no_path_and_no_method_leads_around_the_guard(
     page = send_raw(emulator, f"{head}Origin: https://evil.example\r\n\r\n")
     assert page.startswith(b"HTTP/1.1 403 ")
     assert b"does not answer browsers" in page
-    assert send_raw(emulator, f"{head}\r\n").startswith(b"HTTP/1.1 501 ")
+    assert send_raw(emulator, f"{head}\r\n").startswith(b"HTTP/1.1 404 ")
 
 
 def connect(client: socket.socket, address: str, listener: socket.socket) -> socket.socket:

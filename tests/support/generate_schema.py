@@ -70,10 +70,12 @@ class _Schema:
         lines = []
         for field in beta.fields:
             twin = stable_fields.get(field.name)
-            if field.name in set_by_service:
+            is_output = field.name in set_by_service
+            if is_output and field.type != _ENUM:
                 arguments = ['"output"']
             else:
                 arguments = [self._describe_type(twin, field), *_describe_options(field)]
+                arguments += ["is_output=True"] * is_output
             if stable and twin is None:
                 arguments.append("beta_only=True")
             lines.append(f'        "{field.json_name}": Field({", ".join(arguments)}),\n')

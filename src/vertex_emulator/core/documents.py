@@ -68,6 +68,10 @@ class DocumentStore(Protocol):
         """
         ...
 
+    def names(self, collection: str) -> Iterator[str]:
+        """The names of a collection, such as `operations`, whatever the documents are."""
+        ...
+
     def get(self, name: str) -> Json | None:
         """The document of a resource; None if there is none.
 
@@ -149,13 +153,14 @@ class FileStore:
         return self._folder
 
     def items(self, collection: str) -> Iterator[tuple[str, Json]]:
-        pattern = f"projects/*/locations/*/{collection}/*/{DOCUMENT}"
-        for file in sorted(self._folder.glob(pattern)):
-            name = file.parent.relative_to(self._folder).as_posix()
+        for file, name in self._files(collection):
             if not _is_name(name):
                 raise unreadable(file, "its folder is not named after a resource")
             if (document := _read_file(file)) is not None:
                 yield name, document
+
+    def names(self, collection: str) -> Iterator[str]:
+        return (name for _, name in self._files(collection) if _is_name(name))
 
     def get(self, name: str) -> Json | None:
         return _read_file(self._folder / _split(name) / DOCUMENT)
@@ -180,6 +185,12 @@ class FileStore:
     def file_of(self, name: str, file_name: str) -> Path:
         # Where there is no room for its folder, the document beside it cannot be put either.
         return self._folder / _split(name) / file_name
+
+    def _files(self, collection: str) -> Iterator[tuple[Path, str]]:
+        """The documents of a collection, and the names that their folders stand for."""
+        pattern = f"projects/*/locations/*/{collection}/*/{DOCUMENT}"
+        for file in sorted(self._folder.glob(pattern)):
+            yield file, file.parent.relative_to(self._folder).as_posix()
 
     def release(self) -> None:
         # A crash in the middle of a call releases it in another thread than `close`.
@@ -214,6 +225,9 @@ class MemoryStore:
         for name, document in list(self._documents.items()):
             if name.split("/")[-2] == collection:
                 yield name, document
+
+    def names(self, collection: str) -> Iterator[str]:
+        return (name for name, _ in self.items(collection))
 
     def get(self, name: str) -> Json | None:
         return self._documents.get(name)

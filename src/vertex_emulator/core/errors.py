@@ -16,8 +16,11 @@ _HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
     "INTERNAL": 500,
-    "UNIMPLEMENTED": 501,
+    # Google's own is 501, which gcloud takes for a server that is out of order for a moment: it
+    # tries again for half a minute, and then blames the network.
+    "UNIMPLEMENTED": 400,
 }
 
 
@@ -26,7 +29,8 @@ class Violation:
     """One thing that is wrong with a request; a `FieldViolation` of `google.rpc.BadRequest`.
 
     Args:
-        field: Path of the field in snake_case, as the service writes it.
+        field: Path of the field in snake_case, as the service writes it; empty for a query
+            parameter, which it does not name.
         description: What is wrong.
     """
 
@@ -45,6 +49,7 @@ class ApiError(Exception):
         domain: Of that detail.
         metadata: Of that detail.
         http_status: Where it is not the one of `status`.
+        details: Further details, each with its `@type`.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class ApiError(Exception):
         domain: str = "googleapis.com",
         metadata: Mapping[str, str] | None = None,
         http_status: int | None = None,
+        details: Sequence[Json] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -66,6 +72,7 @@ class ApiError(Exception):
         self.domain = domain
         self.metadata = dict(metadata or {})
         self.http_status = http_status or _HTTP_STATUS[status]
+        self.details = tuple(details)
 
     def to_json(self) -> Json:
         """The body of the answer."""
@@ -83,10 +90,13 @@ class ApiError(Exception):
                     "@type": "type.googleapis.com/google.rpc.BadRequest",
                     "fieldViolations": [
                         {"field": item.field, "description": item.description}
+                        if item.field
+                        else {"description": item.description}
                         for item in self.violations
                     ],
                 }
             )
+        details += self.details
         error: Json = {"code": self.http_status, "message": self.message, "status": self.status}
         if details:
             error["details"] = details
@@ -115,3 +125,13 @@ def unreadable_json(violations: Sequence[Violation]) -> ApiError:
     """A body that does not fit the message it should be; texts of Google's JSON transcoding."""
     text = "\n".join(item.description for item in violations)
     return ApiError("INVALID_ARGUMENT", text, violations=violations)
+
+
+def unserved(method: str, path: str) -> ApiError:
+    """A call of something that the emulator does not have.
+
+    Google answers an address that it does not have with 404 too, though with a page; and no
+    client tries that again.
+    """
+    text = f"The emulator does not serve {method} {path}."
+    return ApiError("UNIMPLEMENTED", text, http_status=404)

@@ -29,6 +29,8 @@ class Field:
     """Name of the oneof that it belongs to."""
     beta_only: bool = False
     """Whether v1 does not have it."""
+    is_output: bool = False
+    """Whether the service sets it, though its type is known: it is dropped from a request too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,7 +115,7 @@ def _resolve_path(path: str, root: Message) -> list[str]:
     message: Message | None = root
     parts = []
     for written in path.split("."):
-        name = _names_of(message).get(written) if message else None
+        name = names_of(message).get(written) if message else None
         if message is None or name is None:
             raise invalid_argument(f"Invalid field mask: `{path}` is not a path of a {root.name}.")
         field = message.fields[name]
@@ -130,7 +130,7 @@ def _refuse_constant(text: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _names_of(message: Message) -> Mapping[str, str]:
+def names_of(message: Message) -> Mapping[str, str]:
     """Either spelling of a field's name -> its name."""
     return {written: name for name in message.fields for written in (snake_case(name), name)}
 
@@ -148,7 +148,7 @@ class _Reader:
         read: Json = {}
         oneofs: dict[str, str] = {}
         for name, field, written, item in self._known_items(value, message, path):
-            if field.type == "output" or item is None:
+            if field.type == "output" or field.is_output or item is None:
                 continue
             if field.oneof and field.oneof in oneofs:
                 self._add(
@@ -166,7 +166,7 @@ class _Reader:
     def _known_items(
         self, value: Mapping[Any, Any], message: Message, path: str
     ) -> Iterator[tuple[str, Field, str, Any]]:
-        names = _names_of(message)
+        names = names_of(message)
         for written, item in value.items():
             name = names.get(written)
             if name is None or (message.fields[name].beta_only and not self._beta):
@@ -212,7 +212,7 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool):
             # proto3 enums are open: a number without a name travels as it is.
             return next((member for member, number in numbers.items() if number == value), value)
-        return self._refuse(path, f"type.googleapis.com/{name}", value)
+        return self._refuse(path, f"type.googleapis.com/{self._versioned(name)}", value)
 
     def _read_map(self, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
@@ -241,6 +241,10 @@ class _Reader:
         except ValueError:
             return self._refuse(path, _PROTO_TYPE["duration"], value)
         return value
+
+    def _versioned(self, name: str) -> str:
+        """The full name of an enum in the API's version that was asked; names are those of v1."""
+        return name.replace(".v1.", ".v1beta1.") if self._beta else name
 
     def _refuse(self, path: str, kind: str, value: Any) -> None:
         """A value that does not fit; shown only if it cannot hold an environment variable."""

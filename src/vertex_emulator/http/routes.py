@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar
 
+from vertex_emulator.core.messages import Message
 from vertex_emulator.http.messages import ApiRequest
 
 VERSIONS = ("v1", "v1beta1")
@@ -76,6 +77,10 @@ class Route:
     fault_method: str | None
     # IAM permission that the call needs, which a planned 403 names.
     permission: str | None
+    # Its query parameters in lowerCamelCase, for one of Google's APIs.
+    parameters: tuple[str, ...]
+    # Message that it answers; None if that is not described.
+    answer: Message | None
     service: Service
     handler: Handler
     describe: Callable[[ApiRequest], FaultTarget]
@@ -100,6 +105,8 @@ def route(
     *,
     fault_method: str | None = None,
     permission: str | None = None,
+    parameters: tuple[str, ...] = (),
+    answer: Message | None = None,
 ) -> Callable[[_AnyHandler], _AnyHandler]:
     """Declare that a method of an `Api` answers a route; the arguments are `Route`'s fields.
 
@@ -113,6 +120,8 @@ def route(
         note=note,
         fault_method=fault_method,
         permission=permission,
+        parameters=parameters,
+        answer=answer,
     )
 
     def declare(handler: _AnyHandler) -> _AnyHandler:

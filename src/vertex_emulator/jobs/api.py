@@ -2,14 +2,20 @@
 
 from typing import Any
 
+from vertex_emulator.core.messages import Field, Message
 from vertex_emulator.core.names import Parent, parse_parent
-from vertex_emulator.core.operations import Operations
+from vertex_emulator.core.operation_documents import EMPTY_MESSAGE, OPERATION
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
+from vertex_emulator.jobs.schema import CUSTOM_JOB
 from vertex_emulator.jobs.service import JobService
 
 _JOBS = f"{LOCATION}/customJobs"
 _JOB = f"{_JOBS}/{{job}}"
+_PAGE = Message(
+    "google.cloud.aiplatform.v1.ListCustomJobsResponse",
+    {"customJobs": Field(CUSTOM_JOB, repeated=True), "nextPageToken": Field("string")},
+)
 
 
 class JobApi(Api):
@@ -17,14 +23,12 @@ class JobApi(Api):
 
     Args:
         jobs: What each call does.
-        operations: The long-running operations.
     """
 
     service = Service("Vertex AI JobService", host="aiplatform.googleapis.com")
 
-    def __init__(self, jobs: JobService, operations: Operations) -> None:
+    def __init__(self, jobs: JobService) -> None:
         self._jobs = jobs
-        self._operations = operations
 
     @route(
         "POST",
@@ -32,6 +36,7 @@ class JobApi(Api):
         note="Every documented rule, all violations at once; then the command really runs.",
         fault_method="create",
         permission="aiplatform.customJobs.create",
+        answer=CUSTOM_JOB,
     )
     def create_job(self, request: ApiRequest) -> Any:
         """Create a job."""
@@ -46,12 +51,20 @@ class JobApi(Api):
         "Newest first. A job is in the list at once; whether Google's is, is not documented.",
         fault_method="list",
         permission="aiplatform.customJobs.list",
+        parameters=("filter", "pageSize", "pageToken", "readMask"),
+        answer=_PAGE,
     )
     def list_jobs(self, request: ApiRequest) -> Any:
         """A page of jobs."""
         return self._jobs.list(_parent(request), request.query)
 
-    @route("GET", _JOB, fault_method="get", permission="aiplatform.customJobs.get")
+    @route(
+        "GET",
+        _JOB,
+        fault_method="get",
+        permission="aiplatform.customJobs.get",
+        answer=CUSTOM_JOB,
+    )
     def get_job(self, request: ApiRequest) -> Any:
         """A job."""
         return self._jobs.get(_parent(request), request.path["job"])
@@ -62,6 +75,7 @@ class JobApi(Api):
         note="Asynchronous. For a job that has ended: FAILED_PRECONDITION, which is an assumption.",
         fault_method="cancel",
         permission="aiplatform.customJobs.cancel",
+        answer=EMPTY_MESSAGE,
     )
     def cancel_job(self, request: ApiRequest) -> Any:
         """Ask a job to end."""
@@ -76,35 +90,13 @@ class JobApi(Api):
         "is an assumption.",
         fault_method="delete",
         permission="aiplatform.customJobs.delete",
+        answer=OPERATION,
     )
     def delete_job(self, request: ApiRequest) -> Any:
         """Delete a job; a long-running operation."""
         return self._jobs.delete(
             _parent(request), request.path["job"], version=request.path["version"]
         )
-
-    @route(
-        "GET",
-        f"{LOCATION}/operations/{{operation}}",
-        fault_method="operation",
-        permission="aiplatform.customJobs.get",
-    )
-    @route(
-        "GET",
-        f"{_JOB}/operations/{{operation}}",
-        fault_method="operation",
-        permission="aiplatform.customJobs.get",
-    )
-    @route(
-        "GET",
-        "/ui/projects/{project}/locations/{location}/operations/{operation}",
-        note="Where Google's REST clients read operations.",
-        fault_method="operation",
-        permission="aiplatform.customJobs.get",
-    )
-    def get_operation(self, request: ApiRequest) -> Any:
-        """A long-running operation, of whatever kind of resource."""
-        return self._operations.get(str(_parent(request)), request.path["operation"])
 
     def describe_target(self, request: ApiRequest) -> FaultTarget:
         job_id = request.path.get("job")

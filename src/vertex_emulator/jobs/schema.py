@@ -201,6 +201,24 @@ CUSTOM_JOB_SPEC = Message(
     },
 )
 
+JOB_STATE = Enum(
+    "google.cloud.aiplatform.v1.JobState",
+    {
+        "JOB_STATE_UNSPECIFIED": 0,
+        "JOB_STATE_QUEUED": 1,
+        "JOB_STATE_PENDING": 2,
+        "JOB_STATE_RUNNING": 3,
+        "JOB_STATE_SUCCEEDED": 4,
+        "JOB_STATE_FAILED": 5,
+        "JOB_STATE_CANCELLING": 6,
+        "JOB_STATE_CANCELLED": 7,
+        "JOB_STATE_PAUSED": 8,
+        "JOB_STATE_EXPIRED": 9,
+        "JOB_STATE_UPDATING": 10,
+        "JOB_STATE_PARTIALLY_SUCCEEDED": 11,
+    },
+)
+
 ENCRYPTION_SPEC = Message(
     "google.cloud.aiplatform.v1.EncryptionSpec",
     {
@@ -214,7 +232,7 @@ CUSTOM_JOB = Message(
         "name": Field("output"),
         "displayName": Field("string"),
         "jobSpec": Field(CUSTOM_JOB_SPEC),
-        "state": Field("output"),
+        "state": Field(JOB_STATE, is_output=True),
         "createTime": Field("output"),
         "startTime": Field("output"),
         "endTime": Field("output"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_argument
 from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.names import Parent, parse_id
-from vertex_emulator.core.operations import EMPTY, Operations
+from vertex_emulator.core.operation_documents import EMPTY
+from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.pages import read_page_size, read_page_token, take_page
 from vertex_emulator.core.proto_json import mask_message
 from vertex_emulator.jobs import outcome
@@ -23,21 +24,6 @@ from vertex_emulator.runtimes.contract import AnyRuntime, ImageError, ImageRunti
 
 # Not documented; what public clients ask for.
 MAX_PAGE_SIZE = 100
-
-_LIST_PARAMETERS = {
-    "filter": "filter",
-    "pageSize": "page_size",
-    "pageToken": "page_token",
-    "readMask": "read_mask",
-}
-# https://cloud.google.com/apis/docs/system-parameters
-_SYSTEM_PARAMETERS = frozenset(
-    {
-        *("$alt", "alt", "$callback", "callback", "$fields", "fields", "$key", "key"),
-        *("$prettyPrint", "prettyPrint", "access_token", "oauth_token", "quotaUser"),
-        *("$.xgafv", "upload_protocol", "uploadType"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +71,10 @@ class JobService:
         Raises:
             ApiError: INVALID_ARGUMENT for an invalid filter, page size, page token or mask.
         """
-        asked = read_list_query(query)
-        text, mask = asked.get("filter", ""), read_mask(asked.get("readMask", ""))
+        text, mask = query.get("filter", ""), read_mask(query.get("readMask", ""))
         matches = compile_filter(text)
-        size = read_page_size(asked.get("pageSize") or 0, MAX_PAGE_SIZE, MAX_PAGE_SIZE)
-        last = read_page_token(asked.get("pageToken", ""), str(parent), text)
+        size = read_page_size(query.get("pageSize") or 0, MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+        last = read_page_token(query.get("pageToken", ""), str(parent), text)
         chosen = (
             job
             for job in self.driver.iter_newest(str(parent), last)
@@ -182,22 +167,3 @@ def fill_defaults(request: Json) -> Json:
         }
         pools.append(filled if pool else pool)
     return {**request, "jobSpec": {**request["jobSpec"], "workerPoolSpecs": pools}}
-
-
-def read_list_query(query: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of a list call in lowerCamelCase.
-
-    Raises:
-        ApiError: INVALID_ARGUMENT for a parameter that does not exist.
-    """
-    names = {written: name for name, snake in _LIST_PARAMETERS.items() for written in (name, snake)}
-    asked: dict[str, str] = {}
-    for written, value in query.items():
-        if written in names:
-            asked[names[written]] = value
-        elif written not in _SYSTEM_PARAMETERS:
-            raise invalid_argument(
-                f'Invalid JSON payload received. Unknown name "{written}": Cannot bind query '
-                "parameter."
-            )
-    return asked

@@ -5,6 +5,7 @@ from typing import Any
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import Api, FaultTarget, Service, route
 from vertex_emulator.logs.log_store import LogStore
+from vertex_emulator.logs.messages import ENTRIES_PAGE
 from vertex_emulator.logs.queries import list_entries, read_query
 
 
@@ -27,6 +28,7 @@ class LogApi(Api):
         "refused. Entries are there at once: no figure for Google's delay is documented.",
         fault_method="entries:list",
         permission="logging.logEntries.list",
+        answer=ENTRIES_PAGE,
     )
     def list_entries(self, request: ApiRequest) -> Any:
         """A page of log entries."""

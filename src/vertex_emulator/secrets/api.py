@@ -3,9 +3,17 @@
 from typing import Any
 
 from vertex_emulator.core.errors import ApiError
+from vertex_emulator.core.operation_documents import EMPTY_MESSAGE
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import Api, FaultTarget, Service, route
 from vertex_emulator.identity.metadata_server import SERVICE_ACCOUNT
+from vertex_emulator.secrets.messages import (
+    ACCESS,
+    SECRET,
+    SECRETS_PAGE,
+    VERSION,
+    VERSIONS_PAGE,
+)
 from vertex_emulator.secrets.service import Secrets
 
 _SECRETS = "/v1/projects/{project}/secrets"
@@ -31,6 +39,8 @@ class SecretApi(Api):
         "`replication`, `labels`, `ttl` or `expireTime`.",
         fault_method="create_secret",
         permission="secretmanager.secrets.create",
+        parameters=("secretId",),
+        answer=SECRET,
     )
     def create_secret(self, request: ApiRequest) -> Any:
         """Create a secret."""
@@ -44,18 +54,31 @@ class SecretApi(Api):
         "`filter` with a part of the name alone (`name:PART`), `pageSize`, `pageToken`.",
         fault_method="list_secrets",
         permission="secretmanager.secrets.list",
+        parameters=("filter", "pageSize", "pageToken"),
+        answer=SECRETS_PAGE,
     )
     def list_secrets(self, request: ApiRequest) -> Any:
         """A page of secrets."""
         return self._secrets.list(request.path["project"], request.query)
 
-    @route("GET", _SECRET, fault_method="get_secret", permission="secretmanager.secrets.get")
+    @route(
+        "GET",
+        _SECRET,
+        fault_method="get_secret",
+        permission="secretmanager.secrets.get",
+        answer=SECRET,
+    )
     def get_secret(self, request: ApiRequest) -> Any:
         """A secret without its payload."""
         return self._secrets.get(request.path["project"], request.path["secret"])
 
     @route(
-        "DELETE", _SECRET, fault_method="delete_secret", permission="secretmanager.secrets.delete"
+        "DELETE",
+        _SECRET,
+        fault_method="delete_secret",
+        permission="secretmanager.secrets.delete",
+        parameters=("etag",),
+        answer=EMPTY_MESSAGE,
     )
     def delete_secret(self, request: ApiRequest) -> Any:
         """Delete a secret with all its versions."""
@@ -67,6 +90,7 @@ class SecretApi(Api):
         note="At most 64 KiB.",
         fault_method="add_secret_version",
         permission="secretmanager.versions.add",
+        answer=VERSION,
     )
     def add_version(self, request: ApiRequest) -> Any:
         """Add a version."""
@@ -80,6 +104,8 @@ class SecretApi(Api):
         "`pageSize`, `pageToken`; `gcloud secrets delete` counts them.",
         fault_method="list_secret_versions",
         permission="secretmanager.versions.list",
+        parameters=("filter", "pageSize", "pageToken"),
+        answer=VERSIONS_PAGE,
     )
     def list_versions(self, request: ApiRequest) -> Any:
         """A page of the versions of a secret."""
@@ -94,6 +120,7 @@ class SecretApi(Api):
         "read secrets.",
         fault_method="access_secret_version",
         permission="secretmanager.versions.access",
+        answer=ACCESS,
     )
     def access_version(self, request: ApiRequest) -> Any:
         """The payload of a version."""

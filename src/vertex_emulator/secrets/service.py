@@ -59,9 +59,7 @@ class Secrets:
             secret["expireTime"] = format_time(now + _read_ttl(body["ttl"]))
         with self._lock:
             if self._read(number, secret_id) is not None:
-                raise ApiError(
-                    "ALREADY_EXISTS", f"Secret [{secret['name']}] already exists.", http_status=409
-                )
+                raise ApiError("ALREADY_EXISTS", f"Secret [{secret['name']}] already exists.")
             self._store.put(_key(number, secret_id), {"secret": secret, "versions": []})
         return secret
 

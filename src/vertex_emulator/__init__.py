@@ -22,9 +22,10 @@ with extra_required("emulator"):
     from vertex_emulator.http.guard import find_objection
     from vertex_emulator.http.peers import find_stranger
     from vertex_emulator.http.server import ListenError, NotLoopbackError
-    from vertex_emulator.jobs.job import Job, Timings
+    from vertex_emulator.jobs.job import Job
     from vertex_emulator.jobs.kept import job_from_json
     from vertex_emulator.jobs.states import JobState
+    from vertex_emulator.jobs.timings import SecondStart, Timings, TimingsOf, recorded_timings
     from vertex_emulator.runtimes.contract import Container, Runtime
     from vertex_emulator.runtimes.process import ProcessRuntime
     from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
@@ -53,14 +54,17 @@ __all__ = [
     "Runtime",
     "Script",
     "ScriptedRuntime",
+    "SecondStart",
     "SystemClock",
     "TemporaryFolder",
     "Timings",
+    "TimingsOf",
     "VertexEmulator",
     "faults",
     "find_objection",
     "find_stranger",
     "job_from_json",
+    "recorded_timings",
 ]
 
 

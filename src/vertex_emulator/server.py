@@ -28,9 +28,10 @@ from vertex_emulator.identity.api import MetadataApi, TokenApi
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 from vertex_emulator.jobs.api import JobApi
 from vertex_emulator.jobs.driver import Driver, Scripts
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.service import JobService
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
+from vertex_emulator.jobs.timings import Timings, TimingsOf
 from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.log_store import LogStore
@@ -67,7 +68,8 @@ class VertexEmulator:
         port: Port to listen on; 0 takes a free one.
         data_dir: Folder that keeps jobs and logs; None takes a temporary one, which is
             gone at the end.
-        timings: How long the phases of jobs last.
+        timings: How long the phases of jobs last, or a function that says so of each job, such
+            as `recorded_timings`.
         clock: Where time comes from; the machine's own by default.
         runtime: Runs containers; processes of this machine by default.
         token_lifetime: Seconds that an access token lasts; more than 0.
@@ -91,7 +93,7 @@ class VertexEmulator:
         address: str = "127.0.0.1",
         port: int = 0,
         data_dir: Path | str | None = None,
-        timings: Timings | None = None,
+        timings: Timings | TimingsOf | None = None,
         clock: Clock | None = None,
         runtime: AnyRuntime | None = None,
         token_lifetime: float = DEFAULT_LIFETIME_SECONDS,
@@ -127,7 +129,7 @@ class VertexEmulator:
                 logs=self._logs,
                 runtime=self._runtime,
                 timer=self._timer,
-                timings=timings or Timings(),
+                timings=_timings_of(timings or Timings()),
                 metadata_host=self.host,
                 scripts=Scripts(self.faults.script_of, self.faults.happened),
                 ids=random.Random(seed),  # noqa: S311 - IDs are not secret
@@ -358,3 +360,7 @@ class VertexEmulator:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _timings_of(timings: Timings | TimingsOf) -> TimingsOf:
+    return (lambda _: timings) if isinstance(timings, Timings) else timings

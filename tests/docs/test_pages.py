@@ -151,10 +151,9 @@ def test_the_readme_shows_the_end_of_the_demo() -> None:
     summary = DemoSummary(
         job_name="projects/510835001129/locations/europe-west4/customJobs/7004440750033176404",
         history=[
-            StateChange("QUEUED", start),
-            StateChange("PENDING", start + timedelta(seconds=0.002)),
-            StateChange("RUNNING", start + timedelta(seconds=0.202)),
-            StateChange("SUCCEEDED", start + timedelta(seconds=4.161)),
+            StateChange("PENDING", start),
+            StateChange("RUNNING", start + timedelta(seconds=0.063)),
+            StateChange("SUCCEEDED", start + timedelta(seconds=4.063)),
         ],
         accuracy=0.9917,
         test_images=360,

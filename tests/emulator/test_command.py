@@ -268,6 +268,7 @@ def test_no_secret_is_written(begin: Callable[..., Process], job_of: Callable[..
         (["--port=70000"], "65535"),
         (["--data-dir=/etc/hosts"], "is a file"),
         (["--runtime=magic"], "magic"),
+        (["--recorded-timings", "--teardown-seconds=1"], "cannot be used together"),
         (["--provisioning-seconds=-1"], "-1"),
         (["--token-lifetime=0"], "0"),
         *(

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -41,9 +42,11 @@ def test_the_environment_is_vertex_ais() -> None:
         "A": "1",
         "EMPTY": "",
     }
-    assert cluster["task"] == {"type": "workerpool0", "index": 0, "trial": ""}
+    assert cluster["task"] == {"type": "workerpool0", "index": 0}
     assert cluster["environment"] == "cloud"
-    assert json.loads(cluster["job"]) == {"workerPoolSpecs": [{"containerSpec": {}}]}
+    assert cluster["job"] == '{"python_module":"","package_uris":[],"job_args":[]}'
+    (host,) = cluster["cluster"]["workerpool0"]
+    assert re.fullmatch(r"cmle-training-workerpool0-[0-9a-f]{10}-0:2222", host)
     directed = job({}, baseOutputDirectory={"outputUriPrefix": "gs://b/out/"})
     environment = build_environment(directed)
     assert environment["AIP_MODEL_DIR"] == "gs://b/out/model/"

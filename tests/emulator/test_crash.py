@@ -83,7 +83,7 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
             go.write_text("the end")
             assert again.wait_for_state(name).state is JobState.SUCCEEDED
             assert [state.name for state, _ in again.job(name).history] == [
-                "QUEUED", "PENDING", "RUNNING", "SUCCEEDED",
+                "PENDING", "RUNNING", "SUCCEEDED",
             ]  # fmt: skip
             lines = [entry["jsonPayload"]["message"] for entry in again.log_entries(name)]
             assert (lines.count(f"pid {pid}"), lines.count("the end")) == (1, 1)

@@ -13,6 +13,7 @@ import requests
 from tests.support.emulators import PARENT, PATIENCE
 from vertex_emulator import JobState, ManualClock, Timings, VertexEmulator
 from vertex_emulator.core.folders import DataDirInUseError
+from vertex_emulator.faults import Deleted
 from vertex_emulator.runtimes.contract import Container, Exit, OutputSink, Replica
 
 Json = dict[str, Any]
@@ -47,9 +48,9 @@ def test_time_is_the_emulators_clock(submit: Submit, job_of: JobOf) -> None:
         clock.advance(55)
         job = emulator.wait_for_state(name)
     shown = job.to_json()
-    assert shown["createTime"] == "2026-03-01T00:00:00.000000Z"
-    assert shown["startTime"] == "2026-03-01T00:03:25.000000Z"
-    assert shown["endTime"] == "2026-03-01T00:04:20.000000Z"
+    assert shown["createTime"] == "2026-03-01T00:00:00Z"
+    assert shown["startTime"] == shown["endTime"] == "2026-03-01T00:03:25Z"
+    assert shown["updateTime"] == "2026-03-01T00:04:20Z"
 
 
 def test_a_timeout_ends_the_program(submit: Submit, job_of: JobOf) -> None:
@@ -113,7 +114,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
     submit: Submit, job_of: JobOf, tmp_path: Path
 ) -> None:
     """A restart keeps finished jobs and logs, and starts a job that was running again."""
-    timings = Timings(queueing=0, provisioning=0, teardown=0)
+    timings = Timings(queueing=0, provisioning=0, teardown=0, cleanup=0)
     starts = tmp_path / "starts"
     code = (
         "import pathlib, signal, sys\n"
@@ -135,7 +136,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
         job = emulator.wait_for_state(running, seconds=PATIENCE)
         assert job.state is JobState.SUCCEEDED
         assert [state.name for state, _ in job.history] == [
-            "QUEUED", "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
+            "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
         ]  # fmt: skip
         lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(running)]
         assert "Internal error occurred for the current attempt." in lines
@@ -261,13 +262,16 @@ def test_a_stop_ends_everything(submit: Submit, job_of: JobOf) -> None:
 def test_a_deleted_job_leaves_nothing(
     emulator: VertexEmulator, submit: Submit, job_of: JobOf
 ) -> None:
-    """Deleting a running job ends its program and removes its folder."""
+    """A job that someone deletes while it runs has its program ended and its folder removed."""
     code = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause()"
     name = submit(emulator, job_of("python", "-c", code))["name"]
     emulator.wait_for_line(name, "pid ")
     pid = int(replica_lines(emulator, name)[0].split()[1])
     folder = emulator.data_dir / name
-    assert requests.delete(f"{emulator.url}/v1/{name}", timeout=10).json()["done"] is True
+    refused = requests.delete(f"{emulator.url}/v1/{name}", timeout=10).json()["error"]
+    assert refused["status"] == "FAILED_PRECONDITION"
+    emulator.faults.plan(Deleted(job_id=name.rsplit("/", 1)[-1]))
+    emulator.wait_for(lambda: not emulator.jobs)
     assert requests.get(f"{emulator.url}/v1/{name}", timeout=10).status_code == 404
     emulator.wait_for(lambda: not folder.exists())
     with pytest.raises(ProcessLookupError):
@@ -292,7 +296,7 @@ def test_waiting_times_out(emulator: VertexEmulator, submit: Submit, job_of: Job
 
 def test_a_stored_job_is_whole_after_a_crash(submit: Submit, job_of: JobOf, tmp_path: Path) -> None:
     """A half-written log line or job document does no harm; entries are in the order of time."""
-    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0)) as emulator:
+    with VertexEmulator(data_dir=tmp_path, timings=Timings(0, 0, 0, 0)) as emulator:
         name = submit(emulator, job_of("python", "-c", "print('x')"))["name"]
         job = emulator.wait_for_state(name)
         entries = emulator.log_entries(name)

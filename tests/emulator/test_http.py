@@ -40,7 +40,7 @@ def test_a_created_job_is_shown_as_the_service_shows_it(
                 }
             ]
         },
-        "state": "JOB_STATE_QUEUED",
+        "state": "JOB_STATE_PENDING",
     }
 
 

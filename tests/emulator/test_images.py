@@ -89,7 +89,7 @@ def test_a_job_is_pending_until_its_image_is_pulled(submit: Submit, job_of: JobO
         assert emulator.job(name).state is JobState.PENDING
         runtime.may_go_on.set()
         job = emulator.wait_for_state(name)
-    assert [state.name for state, _ in job.history] == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    assert [state.name for state, _ in job.history] == ["PENDING", "RUNNING", "SUCCEEDED"]
     assert [container.image_uri for container in runtime.started] == [
         "registry.example/image:1@amd64"
     ]

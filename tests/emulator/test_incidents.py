@@ -22,14 +22,15 @@ from vertex_emulator.jobs.events import (
     ReplicaEnded,
     StartReplica,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
+from vertex_emulator.jobs.timings import Timings
 from vertex_emulator.runtimes.contract import Exit
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)
+TIMINGS = Timings(queueing=10, provisioning=180, teardown=60, cleanup=30)
 STAGES = ("queued", "provisioning", "running", "tearing_down", "over")
 MAY_FOLLOW = {
     "QUEUED": {"PENDING", "CANCELLING", "PAUSED", "EXPIRED", "FAILED"},
@@ -71,6 +72,7 @@ incidents = st.one_of(
     st.builds(events.Delete),
     st.builds(events.Hold, seconds),
     st.builds(events.HideExit, seconds),
+    st.builds(events.StartAgain, st.sampled_from([0.0, 20.0, 100.0]), st.sampled_from([0.0, 50.0])),
 )
 acts = st.builds(
     Act,
@@ -112,6 +114,7 @@ class Life:
         self.is_deleted = False
         self.container: int | None = None
         self.must_end = False
+        self.is_again = False
         self.starts: list[int] = []
         self.happened = 0
         self.job, effects = begin(job, TIMINGS)
@@ -131,12 +134,20 @@ class Life:
 
     def do(self, effects: tuple[events.Effect, ...]) -> None:
         for effect in effects:
-            if isinstance(effect, StartReplica):
+            if isinstance(effect, StartReplica) and effect.start > 1:
                 assert self.container is None, "two containers at once"
+                assert effect.attempt == self.starts[-1]
+                self.is_again = True
+            elif isinstance(effect, StartReplica):
+                assert self.container is None, "two containers at once"
+                assert not self.is_again, "the second start of another attempt runs"
                 self.container, self.must_end = effect.attempt, False
                 self.starts.append(effect.attempt)
             elif isinstance(effect, EndReplica):
                 self.must_end = True
+                if self.is_again:
+                    self.is_again = False
+                    self.tell(ReplicaEnded(self.job.attempt, Exit(143), start=2))
             elif isinstance(effect, ForgetJob):
                 self.is_deleted = True
             elif isinstance(effect, FaultHappened):
@@ -151,6 +162,9 @@ class Life:
         """Lose the emulator and its container, and let another emulator resume the job."""
         self.container = None
         self.job = job_from_json(job_to_json(self.job))
+        if self.is_again:
+            self.is_again = False
+            self.tell(ReplicaEnded(self.job.attempt, Exit(137), start=2))
         if not self.job.is_terminal:
             self.tell(InternalError())
 
@@ -224,10 +238,20 @@ def test_every_event_can_be_stored() -> None:
             events.Delete(),
             events.Hold(1.5),
             events.HideExit(None),
+            events.StartAgain(1.5, 2.5),
         )
     ]
     assert {type(act.incident) for act in script} == set(get_args(events.Incident))
     job = Life(script, no_retries=False).job
-    later = tuple(Later(START, event) for event in (events.UpdateOver("t"), events.ShowState()))
+    later_events = (
+        events.UpdateOver("t"),
+        events.ShowState(),
+        events.LineDue("l"),
+        events.RunningSeen(1),
+        events.SecondStartDue(1, 2.5),
+        events.SecondEndDue(1),
+    )
+    assert {type(event) for event in later_events} == set(get_args(events.LaterEvent))
+    later = tuple(Later(START, event) for event in later_events)
     job = replace(job, eviction=events.Pause(3.0), stage="evicting", later=later)
     assert job_from_json(json.loads(json.dumps(job_to_json(job)))) == job

@@ -47,12 +47,12 @@ def test_the_life_of_a_job(
         )
     )  # fmt: skip
     created = client.create_custom_job(parent=PARENT, custom_job=job, timeout=10)
-    assert created.state is api.JobState.JOB_STATE_QUEUED
+    assert created.state is api.JobState.JOB_STATE_PENDING
     assert created.job_spec.scheduling.strategy is api.Scheduling.Strategy.SPOT
     emulator.wait_for_state(created.name)
     done = client.get_custom_job(name=created.name, timeout=10)
     assert done.state is api.JobState.JOB_STATE_SUCCEEDED
-    assert created.create_time <= done.start_time <= done.end_time == done.update_time
+    assert created.create_time <= done.start_time <= done.end_time <= done.update_time
     assert "error" not in done
     listed = list(
         client.list_custom_jobs(
@@ -69,9 +69,12 @@ def test_the_life_of_a_job(
         client.get_custom_job(name=created.name, timeout=10)
 
 
-def test_operations_can_be_read(client: api.JobServiceClient, job_of: JobOf) -> None:
+def test_operations_can_be_read(
+    emulator: VertexEmulator, client: api.JobServiceClient, job_of: JobOf
+) -> None:
     """The client's `get_operation` reads the operation of a delete."""
     created = client.create_custom_job(parent=PARENT, custom_job=job_from(job_of()), timeout=10)
+    emulator.wait_for_state(created.name)
     operation = client.delete_custom_job(name=created.name, timeout=10).operation
     assert client.get_operation({"name": operation.name}).done
 
@@ -126,7 +129,7 @@ def test_a_job_is_cancelled(
     cancelled = client.get_custom_job(name=created.name, timeout=10)
     assert cancelled.state is api.JobState.JOB_STATE_CANCELLED
     assert cancelled.error.code == 1
-    with pytest.raises(exceptions.BadRequest, match="cannot be cancelled"):
+    with pytest.raises(exceptions.BadRequest, match="cannot be canceled"):
         client.cancel_custom_job(name=created.name, timeout=10)
 
 

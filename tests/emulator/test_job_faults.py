@@ -184,7 +184,7 @@ def test_a_job_expires(simulation: Any, at: Any, seconds: float, states: list[st
     assert job.state.name == "JOB_STATE_EXPIRED"
     assert "error" not in job
     assert job.end_time is None
-    with pytest.raises(exceptions.BadRequest, match="cannot be cancelled"):
+    with pytest.raises(exceptions.BadRequest, match="cannot be canceled"):
         simulation.client.cancel_custom_job(name=name, timeout=10)
 
 

@@ -16,15 +16,16 @@ from vertex_emulator.jobs.events import (
     StartReplica,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.jobs.timings import Timings
 from vertex_emulator.jobs.transitions import IllegalTransition
 from vertex_emulator.runtimes.contract import Exit
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-TIMINGS = Timings(queueing=10, provisioning=180, teardown=60)
+TIMINGS = Timings(queueing=10, provisioning=180, teardown=60, cleanup=30)
 # Vertex AI docs, "Understanding the custom training service", and JobState.
 DOCUMENTED = {
     "QUEUED": {"PENDING", "CANCELLING"},
@@ -94,7 +95,10 @@ def running(**scheduling: Any) -> Life:
 
 
 def test_a_job_that_succeeds() -> None:
-    """A job is QUEUED, PENDING, RUNNING and SUCCEEDED, with the service's times and lines."""
+    """A job is QUEUED, PENDING, RUNNING and SUCCEEDED, with the service's times and lines.
+
+    Its end is that of its container, and the teardown goes on after the terminal state.
+    """
     life = running()
     life.now += timedelta(seconds=100)
     life.end(0)
@@ -102,16 +106,21 @@ def test_a_job_that_succeeds() -> None:
     life.wait(60)
     assert life.states == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
     shown = life.job.to_json()
-    assert shown["createTime"] == "2026-01-01T00:00:00.000000Z"
-    assert shown["startTime"] == "2026-01-01T00:03:10.000000Z"
-    assert shown["endTime"] == shown["updateTime"] == "2026-01-01T00:05:50.000000Z"
+    assert shown["createTime"] == "2026-01-01T00:00:00Z"
+    assert shown["startTime"] == "2026-01-01T00:03:10Z"
+    assert shown["endTime"] == "2026-01-01T00:04:50Z"
+    assert shown["updateTime"] == "2026-01-01T00:05:50Z"
     assert "error" not in shown
+    assert life.lines[-1] == "Tearing down training program."
+    life.wait(30)
+    assert life.job.to_json() == shown
     assert life.lines == [
         "Waiting for job to be provisioned.",
         "Vertex AI is provisioning job running framework. First time usage might take couple of "
         "minutes, and subsequent runs can be much faster.",
         "Vertex AI is setting up this job.",
         "Waiting for training program to start.",
+        "Job is preparing.",
         "Job is running.",
         "Tearing down training program.",
         "Finished tearing down training program.",
@@ -127,6 +136,7 @@ def test_a_job_whose_program_fails(status: int) -> None:
     assert "error" not in life.job.to_json()
     life.wait(60)
     error = life.job.to_json()["error"]
+    life.wait(30)
     assert life.states[-1] == "FAILED"
     assert error["code"] == 3
     assert error["message"] == (
@@ -244,7 +254,10 @@ def test_a_running_job_is_cancelled() -> None:
 
 @pytest.mark.parametrize("seconds", [[], [10]])
 def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
-    """A queued or pending job that is cancelled starts no container and has no startTime."""
+    """A queued or pending job that is cancelled starts no container.
+
+    As recorded, its `startTime` is a moment after its creation all the same.
+    """
     life = Life()
     for wait in seconds:
         life.wait(wait)
@@ -253,8 +266,10 @@ def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
     life.wait(0)
     assert life.states[-2:] == ["CANCELLING", "CANCELLED"]
     assert life.starts == []
-    assert "startTime" not in life.job.to_json()
-    assert "endTime" in life.job.to_json()
+    shown = life.job.to_json()
+    assert life.job.start_time is None
+    assert shown["startTime"] == "2026-01-01T00:00:00" + (".115Z" if seconds else "Z")
+    assert shown["endTime"] == shown["updateTime"]
 
 
 @pytest.mark.parametrize(("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED")])
@@ -330,7 +345,7 @@ def test_any_events_give_a_documented_job(story: list[tuple[str, float]], no_ret
         else:
             life.tell(CancelRequested() if kind == "cancel" else InternalError())
         if job.is_terminal:
-            assert life.job == job
+            assert life.job.to_json() == job.to_json()
         assert life.job.update_time >= job.update_time
         assert (life.job.end_time is not None) is life.job.is_terminal
         assert ("RUNNING" in life.states) is (life.job.start_time is not None)

@@ -44,7 +44,7 @@ def test_the_commands_that_the_log_prints_work(local_stack: LocalStack) -> None:
         text=True,
         timeout=60,
     )
-    assert "customJobs/404 does not exist" in done.stderr, done.stderr
+    assert "NOT_FOUND: The CustomJob does not exist." in done.stderr, done.stderr
     listed = subprocess.run(
         ["gcloud", "ai", "custom-jobs", "list", "--region=europe-west4"],
         env=dict(local_stack.environment),

@@ -68,7 +68,7 @@ def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline
     assert job["state"] == "JOB_STATE_SUCCEEDED"
     assert job in local_stack.jobs.fetch_all()
     states = [change.state for change in local_stack.jobs.fetch_history(step.job_name)]
-    assert states == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    assert states == ["PENDING", "RUNNING", "SUCCEEDED"]
     written = [
         entry["jsonPayload"]["message"]
         for entry in local_stack.jobs.fetch_log(step.job_name, "workerpool0-0")

@@ -1,47 +1,36 @@
-"""The states of a job, read from its record and the service's log."""
+"""The states of a job, read from its record."""
 
 from datetime import datetime, timezone
 
+import pytest
+
 from zenml_vertex.local_stack.views.vertex import StateChange, build_history, is_terminal, read_time
-
-
-def _entry(time: str, message: str) -> dict[str, object]:
-    return {"timestamp": time, "jsonPayload": {"message": message}}
 
 
 def _at(second: int) -> datetime:
     return datetime(2026, 1, 2, 3, 4, second, tzinfo=timezone.utc)
 
 
-def test_a_job_that_succeeded_has_four_states() -> None:
-    """QUEUED starts at the creation, PENDING at the service's line, RUNNING at the start time."""
+def test_a_job_that_succeeded_has_three_states() -> None:
+    """PENDING starts at the creation, RUNNING at the start time, and the end is the end time."""
     job = {
         "state": "JOB_STATE_SUCCEEDED",
         "createTime": "2026-01-02T03:04:00Z",
         "startTime": "2026-01-02T03:04:20Z",
         "endTime": "2026-01-02T03:04:50Z",
     }
-    log = [
-        _entry("2026-01-02T03:04:01Z", "Waiting for job to be provisioned."),
-        _entry(
-            "2026-01-02T03:04:02Z",
-            "Vertex AI is provisioning job running framework. First time usage might take "
-            "couple of minutes, and subsequent runs can be much faster.",
-        ),
-        _entry("2026-01-02T03:04:20Z", "Job is running."),
-    ]
-    assert build_history(job, log) == [
-        StateChange("QUEUED", _at(0)),
-        StateChange("PENDING", _at(2)),
+    assert build_history(job) == [
+        StateChange("PENDING", _at(0)),
         StateChange("RUNNING", _at(20)),
         StateChange("SUCCEEDED", _at(50)),
     ]
 
 
-def test_a_job_that_waits_has_no_end() -> None:
+@pytest.mark.parametrize("state", ["QUEUED", "PENDING"])
+def test_a_job_that_waits_has_no_end(state: str) -> None:
     """States that the job has not reached are not shown."""
-    job = {"state": "JOB_STATE_QUEUED", "createTime": "2026-01-02T03:04:00Z"}
-    assert build_history(job, []) == [StateChange("QUEUED", _at(0))]
+    job = {"state": f"JOB_STATE_{state}", "createTime": "2026-01-02T03:04:00Z"}
+    assert build_history(job) == [StateChange(state, _at(0))]
 
 
 def test_only_the_last_states_are_terminal() -> None:

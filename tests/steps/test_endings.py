@@ -48,7 +48,7 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def runs(local_stack: LocalStack, start_shared: StartShared) -> dict[str, Ended]:
-    """Both runs, at the same time; their sleeping jobs are deleted while they run."""
+    """Both runs, at the same time; their sleeping jobs vanish while they run."""
     processes = {
         name: start_shared("endings", name, ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL="1")
         for name in ("deleted", "dynamic", "static")
@@ -57,7 +57,13 @@ def runs(local_stack: LocalStack, start_shared: StartShared) -> dict[str, Ended]
         match = processes[name].wait_for_line(
             r"Step `is_deleted` .*: submitted as (projects/\S+)\."
         )
-        answer = send_request(f"{local_stack.emulator_url}/v1/{match[1]}", method="DELETE")
+        # Vertex AI refuses to delete a job that runs.
+        deleted = {"fault": "Deleted", "job_id": match[1].rsplit("/", 1)[-1]}
+        answer = send_request(
+            f"{local_stack.emulator_url}/emulator/faults",
+            method="POST",
+            body={"faults": [deleted]},
+        )
         assert answer.status == 200, answer
     over = {name: process.wait(SECONDS) for name, process in processes.items()}
     return {
@@ -181,7 +187,7 @@ def test_each_change_of_state_is_one_log_line(ended: Ended, name: str) -> None:
     lines = find_progress(ended.completed.output, job_id)
     assert lines
     states = [re.split(r"\W", line)[0] for line in lines]
-    known = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    known = ["PENDING", "RUNNING", "SUCCEEDED"]
     assert states == [state for state in known if state in states]
     assert states[-1] == "SUCCEEDED"
     started = r"started \d.* s after it was created"

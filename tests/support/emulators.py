@@ -11,7 +11,7 @@ Json = dict[str, Any]
 Submit = Callable[[VertexEmulator, Json], Json]
 JobOf = Callable[..., Json]
 
-NO_WAITING = Timings(queueing=0, provisioning=0, teardown=0)
+NO_WAITING = Timings(queueing=0, provisioning=0, teardown=0, cleanup=0)
 PARENT = "projects/my-project/locations/us-central1"
 AS_JSON = {"Content-Type": "application/json; charset=UTF-8"}
 # Seconds that a process may take to start on a busy machine.

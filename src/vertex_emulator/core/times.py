@@ -18,6 +18,17 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def format_timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with no, three or six digits of a second, as many as it has.
+
+    So JSON has a `google.protobuf.Timestamp`: https://protobuf.dev/programming-guides/json/
+    """
+    text = format_time(moment)
+    for zeros in ("000Z", ".000Z"):
+        text = f"{text.removesuffix(zeros)}Z" if text.endswith(zeros) else text
+    return text
+
+
 def parse_time(text: str) -> datetime:
     """Read RFC 3339; digits below a microsecond are cut.
 

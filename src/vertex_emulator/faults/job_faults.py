@@ -207,7 +207,7 @@ class OutOfMemory(JobFault):
     def build_incident(self, job: Job) -> Incident:
         del job
         error = outcome.memory_error(is_container_named=self.form == "exit")
-        return events.End(JobState.FAILED, error, at_once=True)
+        return events.End(JobState.FAILED, error, at_once=True, of_container=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +341,28 @@ class HangsAfterWork(_Lasting):
     def build_incident(self, job: Job) -> Incident:
         del job
         return events.HideExit(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartsAgain(JobFault):
+    """A container that fails is started a second time on its machine, and ended there.
+
+    Args:
+        wait: Seconds of the emulator's clock between the two, at least 0, at most a year.
+        seconds: Seconds until it is ended, unless it has exited; at least 0, at most a year.
+    """
+
+    wait: float = 10.0
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        JobFault.__post_init__(self)
+        require_seconds(self.wait, "wait")
+        require_seconds(self.seconds, "seconds")
+
+    def build_incident(self, job: Job) -> Incident:
+        del job
+        return events.StartAgain(self.wait, self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ class JobApi(Api):
     @route(
         "POST",
         f"{_JOB}:cancel",
-        note="Asynchronous. For a job that has ended: FAILED_PRECONDITION, which is an assumption.",
+        note="Asynchronous. For a job that has ended: FAILED_PRECONDITION, which is assumed.",
         fault_method="cancel",
         permission="aiplatform.customJobs.cancel",
         answer=EMPTY_MESSAGE,
@@ -86,8 +86,8 @@ class JobApi(Api):
         "DELETE",
         _JOB,
         "simplified",
-        "The operation is done at once. A job that is still active is ended and deleted, which "
-        "is an assumption.",
+        "The operation is done at once. For a job that has not ended: FAILED_PRECONDITION, which "
+        "is assumed.",
         fault_method="delete",
         permission="aiplatform.customJobs.delete",
         answer=OPERATION,

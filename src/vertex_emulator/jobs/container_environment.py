@@ -8,12 +8,14 @@ https://cloud.google.com/vertex-ai/docs/training/distributed-training and, for
 import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.jobs.job import Job
 
 _REFERENCE = re.compile(r"(\$?)(\$\(([A-Za-z_][A-Za-z0-9_]*)\))")
 _PORT = 2222
+_HOST_DIGITS = 10
 
 
 def container_of(job: Job) -> Json:
@@ -28,7 +30,7 @@ def build_environment(job: Job) -> dict[str, str]:
     environment = {
         "CLOUD_ML_PROJECT_ID": job.number,
         "CLOUD_ML_JOB_ID": job.job_id,
-        "CLUSTER_SPEC": json.dumps(_build_cluster_spec(job)),
+        "CLUSTER_SPEC": json.dumps(_build_cluster_spec(job), separators=(",", ":")),
     }
     if "baseOutputDirectory" in spec:
         prefix = spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
@@ -79,17 +81,17 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _build_cluster_spec(job: Job) -> Json:
-    # The job's own variables are left out: a variable that repeats them all would
-    # soon be longer than Linux lets a variable be.
-    pools = job.request["jobSpec"]["workerPoolSpecs"]
-    container = {key: value for key, value in container_of(job).items() if key != "env"}
-    spec = {
-        **job.request["jobSpec"],
-        "workerPoolSpecs": [{**pools[0], "containerSpec": container}, *pools[1:]],
-    }
+    """As recorded in containers of real jobs: the documentation's `task.trial` is absent.
+
+    `job` does not hold the job's spec, but JSON text with what a Python package would have
+    (Snapchat/GiGL, `gigl/common/utils/vertex_ai_context.py`, says so too). Ten hexadecimal
+    digits stand in the names of a job's hosts.
+    """
+    digits = sha256(job.job_id.encode()).hexdigest()[:_HOST_DIGITS]
+    package: Json = {"python_module": "", "package_uris": [], "job_args": []}
     return {
-        "cluster": {"workerpool0": [f"cmle-training-workerpool0-{job.job_id}-0:{_PORT}"]},
+        "cluster": {"workerpool0": [f"cmle-training-workerpool0-{digits}-0:{_PORT}"]},
         "environment": "cloud",
-        "task": {"type": "workerpool0", "index": 0, "trial": ""},
-        "job": json.dumps(spec),
+        "task": {"type": "workerpool0", "index": 0},
+        "job": json.dumps(package, separators=(",", ":")),
     }

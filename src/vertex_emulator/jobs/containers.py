@@ -20,6 +20,7 @@ from vertex_emulator.jobs.events import (
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.runtimes.contract import (
+    KILLED,
     TERMINATED,
     AdoptingRuntime,
     AdoptingTimedRuntime,
@@ -48,7 +49,8 @@ class _Running:
 
     Args:
         job: Its job, as it was when the container was started.
-        attempt: Number of its start.
+        attempt: Number of its attempt.
+        start: Which start on the same machine.
         thread: Waits for its end; None for a scripted one, which the timer ends.
         replica: None until it has started.
         must_end: Called with its replica as soon as that has started; None to let it run.
@@ -56,6 +58,7 @@ class _Running:
 
     job: Job
     attempt: int
+    start: int = 1
     thread: threading.Thread | None = None
     replica: Replica | TimedReplica | None = None
     must_end: Callable[[Replica | TimedReplica], None] | None = None
@@ -126,20 +129,24 @@ class Containers:
             )
         self._happened(job.job_id, event)
 
-    def start(self, job: Job, attempt: int) -> None:
-        """Start the container of a job that has none; returns at once."""
-        running = _Running(job, attempt)
+    def start(self, job: Job, attempt: int, start: int = 1) -> None:
+        """Start the container of a job that has none; returns at once.
+
+        Args:
+            job: The job.
+            attempt: Number of its attempt.
+            start: Which start on the same machine.
+        """
+        running = _Running(job, attempt, start)
         if isinstance(self._runtime, TimedRuntime):
             runtime = self._runtime
             with self._lock:
                 self._running[job.job_id] = running
-            self._timer.set(
-                running, self._timer.now(), lambda: self._play(runtime, job, attempt, running)
-            )
+            self._timer.set(running, self._timer.now(), lambda: self._play(runtime, running))
             return
         running.thread = threading.Thread(
             target=self._run,
-            args=(self._runtime, job, attempt, running),
+            args=(self._runtime, running),
             name=f"emulator-job-{job.job_id}",
         )
         # In one step: another thread that finds it may join its thread.
@@ -154,10 +161,10 @@ class Containers:
         One that has ended meanwhile is reported before this returns, unless it has written much.
         """
         running = _Running(job, job.attempt)
-        sink = self._sink_of(job, job.attempt, self._logs.count_lines(job.job_id, job.attempt))
+        sink = self._sink_of(running, self._logs.count_lines(job.job_id, job.attempt))
         if isinstance(self._runtime, AdoptingTimedRuntime):
             replica = self._runtime.resume(
-                self._describe(job, job.attempt), sink, self._timer, self._ender_of(running)
+                self._describe(running), sink, self._timer, self._ender_of(running)
             )
             if replica:
                 with self._lock:
@@ -166,7 +173,7 @@ class Containers:
             return replica is not None
         if not isinstance(self._runtime, AdoptingRuntime):
             return False
-        adopted = self._runtime.adopt(self._describe(job, job.attempt), sink)
+        adopted = self._runtime.adopt(self._describe(running), sink)
         if adopted is None:
             return False
         running.thread = threading.Thread(
@@ -184,7 +191,8 @@ class Containers:
     def forget(self, job: Job) -> None:
         """Drop what is kept of the last container of a job for another emulator."""
         if isinstance(self._runtime, AdoptingRuntime):
-            self._runtime.forget(self._find_folder(job, job.attempt))
+            for start in (1, 2) if job.is_running_again else (1,):
+                self._runtime.forget(self._find_folder(job, job.attempt, start))
 
     def end(self, job_id: str, *, at_once: bool = False) -> bool:
         """Ask a job's container to end; returns at once.
@@ -242,12 +250,12 @@ class Containers:
         if replica:
             replica.abandon()
         self._runtime.end_leftovers(running.job.job_id)
-        self._report_end(running, InternalError())
+        self._report_end(running, _lost(running))
 
     def _ender_of(self, running: _Running) -> Callable[[Exit], None]:
-        return lambda end: self._report_end(running, ReplicaEnded(running.attempt, end))
+        return lambda end: self._report_end(running, _ended(running, end))
 
-    def _play(self, runtime: TimedRuntime, job: Job, attempt: int, running: _Running) -> None:
+    def _play(self, runtime: TimedRuntime, running: _Running) -> None:
         ended = self._ender_of(running)
         if running.must_end:
             # Like a container that is ended while it starts.
@@ -255,30 +263,30 @@ class Containers:
             return
         try:
             replica = runtime.begin(
-                self._describe(job, attempt), self._sink_of(job, attempt, {}), self._timer, ended
+                self._describe(running), self._sink_of(running, {}), self._timer, ended
             )
         except Exception:
-            logger.exception("Could not run the container of %s", job.name)
-            self._report_end(running, InternalError())
+            logger.exception("Could not run the container of %s", running.job.name)
+            self._report_end(running, _lost(running))
             return
         self._started(running, replica)
 
-    def _run(self, runtime: Runtime, job: Job, attempt: int, running: _Running) -> None:
+    def _run(self, runtime: Runtime, running: _Running) -> None:
         try:
-            replica = runtime.start(self._describe(job, attempt), self._sink_of(job, attempt, {}))
+            replica = runtime.start(self._describe(running), self._sink_of(running, {}))
         except Exception:
-            logger.exception("Could not run the container of %s", job.name)
-            self._report_end(running, InternalError())
+            logger.exception("Could not run the container of %s", running.job.name)
+            self._report_end(running, _lost(running))
             with self._lock:
                 self._threads.discard(threading.current_thread())
         else:
             self._wait(replica, running)
 
     def _wait(self, replica: Replica, running: _Running) -> None:
-        event: Event = InternalError()
+        event = _lost(running)
         try:
             self._started(running, replica)
-            event = ReplicaEnded(running.attempt, replica.wait())
+            event = _ended(running, replica.wait())
         except DisownedError:
             running.must_end = None
         except Exception:
@@ -306,17 +314,19 @@ class Containers:
         with self._lock:
             is_kept = self._is_abandoned and not running.must_end
         if not is_kept and isinstance(self._runtime, AdoptingRuntime):
-            self._runtime.forget(self._find_folder(running.job, running.attempt))
+            self._runtime.forget(self._find_folder(running.job, running.attempt, running.start))
 
-    def _describe(self, job: Job, attempt: int) -> Container:
+    def _describe(self, running: _Running) -> Container:
+        job = running.job
         environment = container_environment.build_environment(job)
         self._store.folder_of(job.name)
-        folder = self._find_folder(job, attempt)
+        folder = self._find_folder(job, running.attempt, running.start)
         # There already if the container is adopted.
         folder.mkdir(mode=0o700, exist_ok=True)
         return Container(
             job_id=job.job_id,
-            attempt=attempt,
+            attempt=running.attempt,
+            start=running.start,
             image_uri=job.image or container_environment.container_of(job)["imageUri"],
             command=container_environment.build_command(job, environment),
             args=container_environment.build_args(job, environment),
@@ -325,16 +335,16 @@ class Containers:
             metadata_host=self._metadata_host,
         )
 
-    def _find_folder(self, job: Job, attempt: int) -> Path:
+    def _find_folder(self, job: Job, attempt: int, start: int) -> Path:
         """Where a container's folder is, without making that of a job that was deleted again."""
-        return self._store.folder / job.name / f"attempt-{attempt}"
+        name = f"attempt-{attempt}" if start == 1 else f"attempt-{attempt}-start-{start}"
+        return self._store.folder / job.name / name
 
-    def _sink_of(self, job: Job, attempt: int, seen: Mapping[str, int]) -> OutputSink:
+    def _sink_of(self, running: _Running, seen: Mapping[str, int]) -> OutputSink:
         """Takes the output of a container.
 
         Args:
-            job: Its job.
-            attempt: Number of its start.
+            running: The container.
             seen: How many lines of each stream are in the log already.
         """
         numbers: dict[str, int] = {}
@@ -342,10 +352,20 @@ class Containers:
         def write(stream: str, line: str) -> None:
             number = numbers[stream] = numbers.get(stream, 0) + 1
             if number > seen.get(stream, 0):
-                mark = (attempt, stream, number)
-                self._logs.write_output(job.job_id, outcome.REPLICA, stream, line, mark)
+                # No emulator follows a second start of another one.
+                mark = (running.attempt, stream, number) if running.start == 1 else None
+                self._logs.write_output(running.job.job_id, outcome.REPLICA, stream, line, mark)
 
         return write
+
+
+def _ended(running: _Running, end: Exit) -> Event:
+    return ReplicaEnded(running.attempt, end, running.start)
+
+
+def _lost(running: _Running) -> Event:
+    """What a container has ended in that the platform has lost, or could not start."""
+    return InternalError() if running.start == 1 else _ended(running, Exit(KILLED))
 
 
 def _terminate(replica: Replica | TimedReplica) -> None:

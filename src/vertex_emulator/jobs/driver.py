@@ -31,22 +31,23 @@ from vertex_emulator.jobs.events import (
     ForgetJob,
     InternalError,
     PullImage,
+    ReplicaEnded,
     Scripted,
     StartReplica,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.timings import TimingsOf
 from vertex_emulator.logs.entries import JobLogs
-from vertex_emulator.runtimes.contract import AnyRuntime
+from vertex_emulator.runtimes.contract import KILLED, AnyRuntime, Exit
 
 logger = logging.getLogger(__name__)
 
 COLLECTION = "customJobs"
-# IDs look like Google's: 19 digits.
-_FIRST_ID = 10**18
-_IDS = 8 * 10**18
+# Google's IDs have 18 or 19 digits, and fit into an int64.
+_FIRST_ID, _END_OF_IDS = 10**17, 2**63
 # A disk that is full may have room again.
 _KEEP_AGAIN = timedelta(seconds=5)
 # How many jobs of a list are looked at without letting others in.
@@ -79,7 +80,7 @@ class Driver:
         logs: Takes what jobs write.
         runtime: Runs their containers.
         timer: Where time comes from.
-        timings: How long phases last.
+        timings: How long the phases of each job last.
         metadata_host: `host:port` of the metadata server.
         scripts: Where planned incidents of jobs come from.
         ids: Draws the IDs of jobs.
@@ -92,7 +93,7 @@ class Driver:
         logs: JobLogs,
         runtime: AnyRuntime,
         timer: Timer,
-        timings: Timings,
+        timings: TimingsOf,
         metadata_host: str,
         scripts: Scripts,
         ids: random.Random,
@@ -155,6 +156,10 @@ class Driver:
             self._containers.end_leftovers(job.job_id)
             if not job.is_exit_hidden:
                 self._apply(job.job_id, InternalError())
+        elif job.is_running_again:
+            self._containers.end_leftovers(job.job_id)
+        if job.is_running_again:
+            self._apply(job.job_id, ReplicaEnded(job.attempt, Exit(KILLED), start=2))
 
     def _load(self, name: str, document: Json) -> Job:
         try:
@@ -206,7 +211,7 @@ class Driver:
         """
         now = self._timer.now()
         with self._changed:
-            job_id = str(_FIRST_ID + self._ids.randrange(_IDS))
+            job_id = str(self._ids.randrange(_FIRST_ID, _END_OF_IDS))
             job = Job(
                 project=parent.project,
                 number=parent.number,
@@ -217,11 +222,12 @@ class Driver:
                 update_time=now,
             )
             job = replace(job, script=self._scripts.write(job))
-            job, effects = begin(job, self._timings)
+            job, effects = begin(job, self._timings(job_id))
             self._open_log(job)
             self._keep(job)
             self._do(job, effects)
-            self._set_timer(job)
+            # The image may be awaited by now.
+            self._set_timer(self._jobs[job_id])
             return job
 
     def get(self, job_id: str) -> Job | None:
@@ -300,7 +306,7 @@ class Driver:
                 return
             if self._is_stopping and not isinstance(event, CancelRequested):
                 return
-            changed, effects = advance(job, event, self._timer.now(), self._timings)
+            changed, effects = advance(job, event, self._timer.now(), self._timings(job_id))
             if changed is not job:
                 self._keep(changed)
             self._do(changed, effects)
@@ -354,7 +360,7 @@ class Driver:
             elif isinstance(effect, PullImage):
                 self._containers.pull(job)
             elif isinstance(effect, StartReplica):
-                self._containers.start(job, effect.attempt)
+                self._containers.start(job, effect.attempt, effect.start)
             elif isinstance(effect, ForgetJob):
                 self.delete(job.job_id)
             elif isinstance(effect, FaultHappened):

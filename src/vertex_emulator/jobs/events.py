@@ -31,10 +31,17 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaEnded:
-    """The container of an attempt has exited, and every process that it had started."""
+    """The container of an attempt has exited, and every process that it had started.
+
+    Args:
+        attempt: Number of the attempt.
+        end: How.
+        start: Which start on the same machine; only the first decides how the job goes on.
+    """
 
     attempt: int
     end: Exit
+    start: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +103,15 @@ class End:
         at_once: Whether the container gets no grace period.
         instead_of: Replaces this ending of a job that is being torn down; None ends a
             job that is queued, provisioned or running.
+        of_container: Whether it is the container that fails, so that its machine may start it
+            again.
     """
 
     state: JobState
     error: Json | None = None
     at_once: bool = False
     instead_of: JobState | None = None
+    of_container: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,19 @@ class HideExit:
 
 
 @dataclass(frozen=True, slots=True)
+class StartAgain:
+    """A container that fails is started a second time on its machine.
+
+    Args:
+        after: Seconds from its end to its second start.
+        seconds: Seconds until the service ends it then.
+    """
+
+    after: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateOver:
     """The end of the update that began at a time."""
 
@@ -158,20 +181,50 @@ class ShowState:
 
 
 @dataclass(frozen=True, slots=True)
+class LineDue:
+    """A line of the service is due."""
+
+    text: str
+    severity: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSeen:
+    """The service sees that the container of an attempt runs."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStartDue:
+    """The container of an attempt, which has failed, is started again."""
+
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SecondEndDue:
+    """The service ends the second start of a container."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scripted:
     """More acts for the script of an existing job."""
 
     acts: "tuple[Act, ...]"
 
 
-Incident = Restart | End | Pause | Update | ShowNumber | Delete | Hold | HideExit
+Incident = Restart | End | Pause | Update | ShowNumber | Delete | Hold | HideExit | StartAgain
 """What a script can do to a job. A fault is one of these, with numbers and texts of its own."""
 
 Eviction = Restart | End | Pause
 """Those that stop a running container first."""
 
 ImageEvent = ImageAwaited | ImageReady | ImageUnavailable
-LaterEvent = UpdateOver | ShowState
+LaterEvent = UpdateOver | ShowState | LineDue | RunningSeen | SecondStartDue | SecondEndDue
 Event = (
     Due
     | CancelRequested
@@ -218,9 +271,15 @@ class PullImage:
 
 @dataclass(frozen=True, slots=True)
 class StartReplica:
-    """Start the container."""
+    """Start the container.
+
+    Args:
+        attempt: Number of the attempt.
+        start: Which start on the same machine.
+    """
 
     attempt: int
+    start: int = 1
 
 
 @dataclass(frozen=True, slots=True)

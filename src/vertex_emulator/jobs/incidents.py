@@ -27,11 +27,13 @@ from vertex_emulator.jobs.events import (
     UpdateOver,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.jobs.timings import Timings
 from vertex_emulator.jobs.transitions import (
     Step,
     add_later,
+    end_second,
     end_unstarted,
     enter,
     enter_stage,
@@ -62,7 +64,8 @@ def on_eviction(job: Job, event: Eviction, now: datetime, timings: Timings) -> S
         if isinstance(event, End) and not may_enter(running, event.state):
             return job, ()
         if running.is_exit_hidden:
-            return _follow(running, event, now, timings)
+            followed, effects = _follow(running, event, now, timings)
+            return followed, (*end_second(job), *effects)
         at_once = not isinstance(event, Pause) and event.at_once
         return evict(running, event, now, at_once=at_once)
     if job.stage not in _UNSTARTED:
@@ -78,12 +81,13 @@ def after_eviction(job: Job, now: datetime, timings: Timings) -> Step:
 
 def restart(job: Job, why: Restart, now: datetime, timings: Timings) -> Step:
     """Provision a job without a container again, or fail it after too many restarts."""
-    lines = [WriteLine(why.error["message"], "ERROR")]
+    reason = WriteLine(why.error["message"], "ERROR")
     before = job.restarts.get(why.cause, 0)
     if before < why.limit and (is_retried(job) or why.despite_disable_retries):
         again = replace(job, restarts={**job.restarts, why.cause: before + 1})
         job, effects = provision(again, now, timings)
-        return job, (*lines, *effects)
+        return job, (reason, *effects)
+    lines = [reason] if timings.at_end(JobState.FAILED).is_reason_logged else []
     if why.last_line is not None:
         lines.append(WriteLine(why.last_line, "ERROR"))
     if job.stage == "provisioning":
@@ -106,7 +110,8 @@ def _follow(job: Job, why: Eviction, now: datetime, timings: Timings) -> Step:
 def _end(job: Job, why: End, now: datetime, timings: Timings) -> Step:
     if not may_enter(job, why.state):
         return job, ()
-    lines = (WriteLine(why.error["message"], "ERROR"),) if why.error else ()
+    is_logged = timings.at_end(why.state).is_reason_logged
+    lines = (WriteLine(why.error["message"], "ERROR"),) if why.error and is_logged else ()
     if job.stage in _UNSTARTED:
         return end_unstarted(job, why.state, why.error, now), lines
     job, effects = tear_down(job, why.state, why.error, now, timings)

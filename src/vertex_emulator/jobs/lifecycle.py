@@ -15,6 +15,8 @@ from vertex_emulator.jobs.events import (
     Act,
     CancelRequested,
     Due,
+    Effect,
+    End,
     Event,
     FaultHappened,
     HideExit,
@@ -22,8 +24,10 @@ from vertex_emulator.jobs.events import (
     ImageReady,
     ImageUnavailable,
     InternalError,
+    LineDue,
     ReplicaEnded,
     Restart,
+    RunningSeen,
     Scripted,
     WriteLine,
 )
@@ -34,29 +38,59 @@ from vertex_emulator.jobs.incidents import (
     leave_update,
     restart,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
+from vertex_emulator.jobs.second_starts import SECOND_STARTS, plan_second_start
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.jobs.timings import Timings
 from vertex_emulator.jobs.transitions import (
     CANCELLED_ENDS,
     Step,
     add_later,
+    clean_up,
     end_unstarted,
     enter,
     enter_stage,
     finish,
     provision,
     run,
+    see_running,
     stop,
     tear_down,
+    without_act,
 )
+from vertex_emulator.runtimes.contract import KILLED, Exit
 
 
 def begin(job: Job, timings: Timings) -> Step:
-    """The first step of a job that was just created."""
+    """The first step of a job that was just created.
+
+    It is PENDING, as both recorded answers to a create have it, and QUEUED only where it waits
+    for quota.
+    """
     now = job.create_time
-    due = now + timedelta(seconds=timings.queueing)
-    started = replace(job, state=JobState.QUEUED, history=((JobState.QUEUED, now),))
-    return enter_stage(started, "queued", now, due), (WriteLine(outcome.WAITING),)
+    waiting = (WriteLine(outcome.WAITING),)
+    if timings.queueing or any(act.stage == "queued" for act in job.script):
+        due = now + timedelta(seconds=timings.queueing)
+        queued = replace(job, state=JobState.QUEUED, history=((JobState.QUEUED, now),))
+        return enter_stage(queued, "queued", now, due), waiting
+    pending = replace(job, state=JobState.PENDING, history=((JobState.PENDING, now),))
+    provisioned, effects = provision(pending, now, timings)
+    return _announce(provisioned, (*waiting, *effects), timings)
+
+
+def _announce(job: Job, effects: tuple[Effect, ...], timings: Timings) -> Step:
+    """Write the lines of a job's beginning when they are due."""
+    at_once = []
+    for effect in effects:
+        seconds = timings.announcing
+        if isinstance(effect, WriteLine) and effect.text == outcome.PREPARING:
+            seconds += timings.preparing
+        if seconds and isinstance(effect, WriteLine):
+            line = LineDue(effect.text, effect.severity)
+            job = add_later(job, line, job.create_time, seconds)
+        else:
+            at_once.append(effect)
+    return job, tuple(at_once)
 
 
 def advance(job: Job, event: Event, now: datetime, timings: Timings) -> Step:
@@ -90,27 +124,19 @@ def _leave_stage(job: Job, now: datetime, timings: Timings) -> Step:
     if job.stage in {"queued", "paused"}:
         return provision(job, now, timings)
     if job.stage == "provisioning":
-        return run(job, now)
+        return run(job, now, timings)
     if job.stage == "running":
         # The timeout. A job that ran for its seven days ended CANCELLED (tfx #6223).
         return stop(job, now, timings)
-    return finish(job, now)
+    return clean_up(job) if job.is_terminal else finish(job, now, timings)
 
 
 def _do_act(job: Job, act: Act, now: datetime, timings: Timings) -> Step:
-    rest = _without(job, act)
+    rest = without_act(job, act)
     changed, effects = advance(rest, act.incident, now, timings)
     if changed is rest:
         return changed, effects
     return changed, (FaultHappened(act.fault), *effects)
-
-
-def _without(job: Job, act: Act) -> Job:
-    """The job with an act done once, and so gone from its script or left for fewer times."""
-    script = list(job.script)
-    index = next(index for index, other in enumerate(script) if other is act)
-    script[index : index + 1] = [replace(act, times=act.times - 1)] if act.times > 1 else []
-    return replace(job, script=tuple(script))
 
 
 def _on_cancel(job: Job, event: CancelRequested, now: datetime, timings: Timings) -> Step:
@@ -131,17 +157,59 @@ def _on_cancel(job: Job, event: CancelRequested, now: datetime, timings: Timings
 def _on_replica_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> Step:
     if event.attempt != job.attempt:
         return job, ()
+    if event.start > 1:
+        return (replace(job, is_running_again=False) if job.is_running_again else job), ()
     if job.stage == "evicting":
-        return after_eviction(job, now, timings)
+        return _on_evicted(job, now, timings)
     if job.stage == "stopping":
         return tear_down(job, JobState.CANCELLED, None, now, timings)
     if job.stage != "running":
         return job, ()
+    return _on_program_ended(job, event, now, timings)
+
+
+def _on_program_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> Step:
+    """A container has exited by itself; the service notices at once, or later."""
+    is_new = not job.is_exit_hidden
+    effects: tuple[Effect, ...] = ()
+    if is_new:
+        job, seen = see_running(job, now)
+        job, planned = plan_second_start(job, event.end, now, timings)
+        effects = (*seen, *planned)
+    hidden = replace(job, is_exit_hidden=True, update_time=now)
     for act in job.script:
         if isinstance(act.incident, HideExit):
-            over = replace(_without(job, act), is_exit_hidden=True, update_time=now)
-            return add_later(over, event, now, act.incident.seconds), (FaultHappened(act.fault),)
-    return _on_exit(leave_update(job, now), event, now, timings)
+            over = add_later(without_act(hidden, act), event, now, act.incident.seconds)
+            return over, (*effects, FaultHappened(act.fault))
+    ending = JobState.SUCCEEDED if event.end.status == 0 else JobState.FAILED
+    noticing = timings.at_end(ending).noticing
+    if is_new and noticing:
+        return add_later(hidden, event, now, noticing), effects
+    job, more = _on_exit(leave_update(job, now), event, now, timings)
+    return job, (*effects, *more)
+
+
+def _on_evicted(job: Job, now: datetime, timings: Timings) -> Step:
+    """A container has exited because it was ended; the service sees one that failed as above."""
+    why = job.eviction
+    if not isinstance(why, End) or not why.of_container:
+        return after_eviction(job, now, timings)
+    job, effects = plan_second_start(job, Exit(KILLED), now, timings)
+    if noticing := timings.at_end(why.state).noticing:
+        hidden = replace(job, stage="running", eviction=None, is_exit_hidden=True)
+        return add_later(hidden, why, now, noticing), effects
+    job, more = after_eviction(job, now, timings)
+    return job, (*effects, *more)
+
+
+def _on_running_seen(job: Job, event: RunningSeen, now: datetime, timings: Timings) -> Step:
+    del timings
+    return see_running(job, now) if event.attempt == job.attempt else (job, ())
+
+
+def _on_line_due(job: Job, event: LineDue, now: datetime, timings: Timings) -> Step:
+    del now, timings
+    return job, () if job.is_terminal else (WriteLine(event.text, event.severity),)
 
 
 def _on_exit(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> Step:
@@ -201,5 +269,8 @@ _HANDLERS: dict[type, Callable[[Job, Any, datetime, Timings], Step]] = {
     ImageReady: _on_image,
     ImageUnavailable: _on_image,
     Scripted: _on_scripted,
+    RunningSeen: _on_running_seen,
+    LineDue: _on_line_due,
     **INCIDENTS,
+    **SECOND_STARTS,
 }

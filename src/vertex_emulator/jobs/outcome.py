@@ -28,6 +28,7 @@ PROVISIONING = (
 )
 SETTING_UP = "Vertex AI is setting up this job."
 STARTING = "Waiting for training program to start."
+PREPARING = "Job is preparing."
 RUNNING = "Job is running."
 TEARING_DOWN = "Tearing down training program."
 TORN_DOWN = "Finished tearing down training program."

@@ -52,7 +52,7 @@ def find_violations(job: Json, location: str) -> list[Violation]:
     """
     spec = job.get("jobSpec")
     found = [*_check_display_name(job), *_check_labels(job), *_check_key(job, location)]
-    if not spec:
+    if spec is None:
         return [*found, Violation("job_spec", REQUIRED)]
     return [
         *found,

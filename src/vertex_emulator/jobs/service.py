@@ -6,9 +6,15 @@ Vertex API reference, `projects.locations.customJobs`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vertex_emulator.core.errors import ApiError, Json, found_errors, invalid_argument
+from vertex_emulator.core.errors import (
+    ApiError,
+    Json,
+    Violation,
+    found_errors,
+    invalid_argument,
+)
 from vertex_emulator.core.machine_facts import load_facts
-from vertex_emulator.core.names import Parent, parse_id
+from vertex_emulator.core.names import Parent
 from vertex_emulator.core.operation_documents import EMPTY
 from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.pages import read_page_size, read_page_token, take_page
@@ -91,31 +97,32 @@ class JobService:
     def cancel(self, parent: Parent, job_id: str) -> Json:
         """Cancel a job; returns before it has ended.
 
-        What the service answers for a job that has ended is not documented; here it is
-        FAILED_PRECONDITION.
+        A job that has ended is refused in the words that were reported for a training
+        pipeline (GoogleCloudPlatform/java-docs-samples #9281).
 
         Raises:
             ApiError: NOT_FOUND, or FAILED_PRECONDITION.
         """
         job = self._find(parent, job_id)
         if job.is_terminal:
-            raise ApiError(
-                "FAILED_PRECONDITION",
-                f"The CustomJob {job.name} is in state {job.state.value} and cannot be cancelled.",
-            )
+            raise _not_in_state(parent, job, "canceled")
         self.driver.cancel(job_id)
         return {}
 
     def delete(self, parent: Parent, job_id: str, *, version: str) -> Json:
         """Delete a job; the operation is already done.
 
-        What the service does with a job that is still active is not documented; here
-        the job is ended and deleted.
+        A job that has not ended is refused: Google's own samples cancel a job and wait for
+        its end before they delete it (googleapis/python-aiplatform,
+        `samples/snippets/job_service/create_custom_job_sample_test.py`). The words are those
+        of a refused cancel.
 
         Raises:
-            ApiError: NOT_FOUND.
+            ApiError: NOT_FOUND, or FAILED_PRECONDITION.
         """
-        self._find(parent, job_id)
+        job = self._find(parent, job_id)
+        if not job.is_terminal:
+            raise _not_in_state(parent, job, "deleted")
         metadata = f"google.cloud.aiplatform.{version}.DeleteOperationMetadata"
         operation = self.operations.begin(str(parent), metadata)
         self.driver.delete(job_id)
@@ -138,12 +145,23 @@ class JobService:
                 raise invalid_argument(refusal) from error
 
     def _find(self, parent: Parent, job_id: str) -> Job:
-        job = self.driver.get(parse_id(job_id, "CustomJob"))
+        if not (job_id.isascii() and job_id.isdigit()):
+            # Recorded, without the usual details (GoogleCloudPlatform/k8s-config-connector).
+            found = found_errors([Violation("name", "Invalid CustomJob resource name.")])
+            raise invalid_argument(found.message)
+        job = self.driver.get(job_id)
         if job is None or job.parent != str(parent):
-            raise ApiError(
-                "NOT_FOUND", f"The CustomJob {parent}/customJobs/{job_id} does not exist."
-            )
+            raise ApiError("NOT_FOUND", "The CustomJob does not exist.")
         return job
+
+
+def _not_in_state(parent: Parent, job: Job, done: str) -> ApiError:
+    # With the project as the caller wrote it, as in the report.
+    name = f"projects/{parent.project}/locations/{job.location}/customJobs/{job.job_id}"
+    return ApiError(
+        "FAILED_PRECONDITION",
+        f'The CustomJob "{name}" is in state {job.state.value} and cannot be {done}.',
+    )
 
 
 def fill_defaults(request: Json) -> Json:

@@ -1,13 +1,15 @@
 """The steps from one stage of a job to the next. Pure.
 
-QUEUED -> PENDING -> RUNNING -> SUCCEEDED or FAILED, and from each of the first three
-to CANCELLING -> CANCELLED, SUCCEEDED or FAILED. A restart leads from RUNNING back to
-PENDING. A script adds PAUSED, UPDATING, EXPIRED and PARTIALLY_SUCCEEDED.
+PENDING -> RUNNING -> SUCCEEDED or FAILED, and from each of the first two to CANCELLING ->
+CANCELLED, SUCCEEDED or FAILED. A job that waits for quota is QUEUED before it is PENDING. A
+restart leads from RUNNING back to PENDING. A script adds PAUSED, UPDATING, EXPIRED and
+PARTIALLY_SUCCEEDED.
 
 A state changes in `enter` and nowhere else. Vertex API reference, `JobState`;
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,18 +17,23 @@ from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import parse_duration
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.events import (
+    Act,
     Effect,
     EndReplica,
     Event,
     Eviction,
     Later,
     PullImage,
+    RunningSeen,
+    SecondEndDue,
+    SecondStartDue,
     Stage,
     StartReplica,
     WriteLine,
 )
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState, has_end_time
+from vertex_emulator.jobs.timings import Timings
 
 # Vertex API reference, Scheduling.timeout.
 DEFAULT_TIMEOUT = timedelta(days=7)
@@ -98,31 +105,43 @@ def provision(job: Job, now: datetime, timings: Timings) -> Step:
     return replace(enter_stage(job, "provisioning", now, due), image=None), (
         WriteLine(outcome.PROVISIONING),
         WriteLine(outcome.SETTING_UP),
+        WriteLine(outcome.STARTING),
+        WriteLine(outcome.PREPARING),
         PullImage(),
     )
 
 
-def run(job: Job, now: datetime) -> Step:
-    """Start the container."""
-    running = enter(job, JobState.RUNNING, now)
-    due = (running.start_time or now) + timeout_of(job)
-    running = replace(
-        enter_stage(running, "running", now, due),
+def run(job: Job, now: datetime, timings: Timings) -> Step:
+    """Start the container. The job is RUNNING at once, or once the service has seen it run."""
+    due = (job.start_time or now) + timeout_of(job)
+    started = replace(
+        enter_stage(job, "running", now, due),
         attempt=job.attempt + 1,
         is_exit_hidden=False,
     )
-    return running, (
-        WriteLine(outcome.STARTING),
-        WriteLine(outcome.RUNNING),
-        StartReplica(running.attempt),
-    )
+    start = StartReplica(started.attempt)
+    if timings.head_start:
+        seen = RunningSeen(started.attempt)
+        return add_later(started, seen, now, timings.head_start), (start,)
+    running, effects = see_running(started, now)
+    return running, (*effects, start)
+
+
+def see_running(job: Job, now: datetime) -> Step:
+    """Let a job whose container runs be RUNNING, if it is not yet."""
+    if job.stage != "running" or job.state is not JobState.PENDING:
+        return job, ()
+    running = enter(job, JobState.RUNNING, now)
+    due = (running.start_time or now) + timeout_of(job)
+    return replace(running, due=due), (WriteLine(outcome.RUNNING),)
 
 
 def stop(job: Job, now: datetime, timings: Timings) -> Step:
     """Cancel a job whose container runs."""
     cancelling = enter(job, JobState.CANCELLING, now)
     if job.is_exit_hidden:
-        return tear_down(cancelling, JobState.CANCELLED, None, now, timings)
+        done, effects = tear_down(cancelling, JobState.CANCELLED, None, now, timings)
+        return done, (*end_second(job), *effects)
     return enter_stage(cancelling, "stopping", now, None), (EndReplica(),)
 
 
@@ -136,7 +155,7 @@ def tear_down(
     job: Job, ending: JobState, error: Json | None, now: datetime, timings: Timings
 ) -> Step:
     """Begin the teardown after a container has exited."""
-    due = now + timedelta(seconds=timings.teardown)
+    due = now + timedelta(seconds=timings.at_end(ending).teardown)
     done = replace(enter_stage(job, "tearing_down", now, due), ending=ending, error=error)
     return done, (WriteLine(outcome.TEARING_DOWN),)
 
@@ -146,18 +165,55 @@ def end_unstarted(job: Job, ending: JobState, error: Json | None, now: datetime)
     return replace(enter_stage(job, "tearing_down", now, now), ending=ending, error=error)
 
 
-def finish(job: Job, now: datetime) -> Step:
-    """Take the terminal state."""
+def finish(job: Job, now: datetime, timings: Timings) -> Step:
+    """Take the terminal state; the teardown goes on after it.
+
+    The `endTime` of a cancelled job is that entry, as recorded, and of others the time when
+    their containers had exited.
+    """
     if job.ending is None:
         raise IllegalTransition(f"{job.name} ends, but how was not decided")
     error = outcome.cancelled_error() if job.ending is JobState.CANCELLED else job.error
-    over = enter_stage(enter(job, job.ending, now), "over", now, None)
+    over = enter(job, job.ending, now)
+    if over.end_time is not None and job.ending is not JobState.CANCELLED:
+        over = replace(over, end_time=job.stage_time)
+    over = replace(enter_stage(over, "over", now, now), error=error)
+    due = now + timedelta(seconds=timings.at_end(job.ending).cleanup)
+    if job.ending is JobState.FAILED:
+        due = max([due, *_second_ends(job)])
+    return (replace(over, due=due), ()) if due > now else clean_up(over)
+
+
+def clean_up(job: Job) -> Step:
+    """End the teardown of a job that has its terminal state already."""
     effects = [WriteLine(outcome.TORN_DOWN)] if job.attempt else []
-    if job.ending is JobState.SUCCEEDED:
+    if job.state is JobState.SUCCEEDED:
         effects.append(WriteLine(outcome.SUCCEEDED))
-    elif job.ending is JobState.FAILED:
+    elif job.state is JobState.FAILED:
         effects.append(WriteLine(outcome.FAILED, "ERROR"))
-    return replace(over, error=error), tuple(effects)
+    return replace(job, due=None), tuple(effects)
+
+
+def end_second(job: Job) -> tuple[EndReplica, ...]:
+    """End the container that was started a second time, if there is one."""
+    return (EndReplica(at_once=True),) if job.is_running_again else ()
+
+
+def _second_ends(job: Job) -> Iterator[datetime]:
+    """When a second start of the container is over, at the latest."""
+    for item in job.later:
+        if isinstance(item.event, SecondStartDue):
+            yield item.moment + timedelta(seconds=item.event.seconds)
+        elif isinstance(item.event, SecondEndDue):
+            yield item.moment
+
+
+def without_act(job: Job, act: Act) -> Job:
+    """The job with an act done once, and so gone from its script or left for fewer times."""
+    script = list(job.script)
+    index = next(index for index, other in enumerate(script) if other is act)
+    script[index : index + 1] = [replace(act, times=act.times - 1)] if act.times > 1 else []
+    return replace(job, script=tuple(script))
 
 
 def add_later(job: Job, event: Event, now: datetime, seconds: float | None) -> Job:

@@ -42,7 +42,7 @@ class Container:
 
     Args:
         job_id: Numeric ID of the job.
-        attempt: Number of the start, from 1.
+        attempt: Number of the attempt, from 1; each has a machine of its own.
         image_uri: Image of the container.
         command: What replaces the image's entrypoint; empty for the image's own.
         environment: Variables of Vertex AI and of the job; kept out of reprs, since
@@ -50,6 +50,7 @@ class Container:
         folder: A folder for this start alone; it exists.
         metadata_host: `host:port` of the metadata server.
         args: Arguments of the command.
+        start: Which start on this machine, from 1.
     """
 
     job_id: str
@@ -60,6 +61,7 @@ class Container:
     folder: Path
     metadata_host: str
     args: tuple[str, ...] = ()
+    start: int = 1
 
 
 class ImageError(Exception):

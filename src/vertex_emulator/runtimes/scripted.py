@@ -33,6 +33,8 @@ class Script:
         actions: Seconds from its start, and a function that is called then if the
             container still runs. An action at the moment of its exit comes before it.
         grace: Seconds from SIGTERM to its exit.
+        is_out_of_memory: Whether it is killed for running out of memory in the end.
+        later_lines: Seconds from its start, and a line that it writes then.
     """
 
     seconds: float | None = 0.0
@@ -40,6 +42,8 @@ class Script:
     lines: tuple[str, ...] = ()
     actions: tuple[tuple[float, Action], ...] = ()
     grace: float = 0.0
+    is_out_of_memory: bool = False
+    later_lines: tuple[tuple[float, str], ...] = ()
 
 
 Play = Callable[[Container], Script]
@@ -76,20 +80,17 @@ class ScriptedRuntime:
         self, container: Container, sink: OutputSink, timer: Timer, ended: Callable[[Exit], None]
     ) -> "_Played":
         script = self._play(container)
-        for line in script.lines:
-            sink("stdout", line)
         key = (container.job_id, container.attempt)
         played = _Played(script, lambda played: self._left.update({key: played}))
-        played.go_on(timer, ended)
+        played.go_on(timer, sink, ended)
         return played
 
     def resume(
         self, container: Container, sink: OutputSink, timer: Timer, ended: Callable[[Exit], None]
     ) -> "_Played | None":
-        del sink
         played = self._left.pop((container.job_id, container.attempt), None)
         if played:
-            played.go_on(timer, ended)
+            played.go_on(timer, sink, ended)
         return played
 
     def end_leftovers(self, job_id: str) -> None:
@@ -107,8 +108,12 @@ class _Played:
 
     def __init__(self, script: Script, left: "Callable[[_Played], None]") -> None:
         self._script = script
+        # Its lines come before the actions of the same moment.
+        lines = [(seconds, partial(self._write, line)) for seconds, line in script.later_lines]
+        self._acts: tuple[tuple[float, Action], ...] = (*lines, *script.actions)
         self._left = left
         self._timer: Timer
+        self._sink: OutputSink
         self._ended: Callable[[Exit], None]
         # Index of each action to come -> its moment; None before the start.
         self._moments: dict[int, datetime] | None = None
@@ -116,22 +121,29 @@ class _Played:
         self._is_ending = False
         self._has_exited = False
 
-    def go_on(self, timer: Timer, ended: Callable[[Exit], None]) -> None:
+    def go_on(self, timer: Timer, sink: OutputSink, ended: Callable[[Exit], None]) -> None:
         """Play what is still to come, from the beginning or after a crash.
 
         Args:
             timer: Where time comes from now.
+            sink: Takes its output.
             ended: Called by it when the container has exited.
         """
-        self._timer, self._ended = timer, ended
+        self._timer, self._sink, self._ended = timer, sink, ended
+        # A sink takes the output from the beginning.
+        for line in self._script.lines:
+            self._write(line)
         if self._moments is None:
             start = timer.now()
             self._moments = {
                 index: start + timedelta(seconds=seconds)
-                for index, (seconds, _) in enumerate(self._script.actions)
+                for index, (seconds, _) in enumerate(self._acts)
             }
             if self._script.seconds is not None:
                 self._end = start + timedelta(seconds=self._script.seconds), self._script.status
+        for index, (_, line) in enumerate(self._script.later_lines):
+            if index not in self._moments:
+                self._write(line)
         for index, moment in self._moments.items():
             timer.set((self, index), moment, partial(self._act, index))
         if self._end:
@@ -156,10 +168,13 @@ class _Played:
         # Before the action, which may crash the emulator.
         if self._moments:
             del self._moments[index]
-        self._script.actions[index][1]()
+        self._acts[index][1]()
+
+    def _write(self, line: str) -> None:
+        self._sink("stdout", line)
 
     def _drop(self) -> None:
-        for index in range(len(self._script.actions)):
+        for index in range(len(self._acts)):
             self._timer.cancel((self, index))
         self._timer.cancel(self)
 
@@ -170,4 +185,6 @@ class _Played:
     def _exit(self, status: int) -> None:
         self._has_exited = True
         self._drop()
-        self._ended(Exit(status))
+        is_by_itself = status == self._script.status and not self._is_ending
+        is_out_of_memory = self._script.is_out_of_memory and is_by_itself
+        self._ended(Exit(status, is_out_of_memory=is_out_of_memory))

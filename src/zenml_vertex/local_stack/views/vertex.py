@@ -4,7 +4,7 @@ Shares no code with the operator: what shows that a job ran should not be what r
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,6 @@ TERMINAL_STATES = frozenset(
     f"JOB_STATE_{state}"
     for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 )
-# The job itself does not say when it became PENDING; the service's log does, in the
-# line that Vertex AI writes when it begins to set a job up.
-_PENDING_LINE = "Vertex AI is provisioning job running framework."
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ class VertexJobsView:
             JobsError: If the API refuses.
             OSError: If it does not answer.
         """
-        return build_history(self.fetch(name), self.fetch_log(name, "service"))
+        return build_history(self.fetch(name))
 
     def _ask(self, path: str, body: Json | None = None) -> Json:
         method = "GET" if body is None else "POST"
@@ -133,21 +130,17 @@ class VertexJobsView:
         return content
 
 
-def build_history(
-    job: Mapping[str, Any], service_log: Sequence[Mapping[str, Any]]
-) -> list[StateChange]:
-    """The states of a job, from what the job and the service's log say.
+def build_history(job: Mapping[str, Any]) -> list[StateChange]:
+    """The states of a job, from what the job itself says.
 
-    A job is created QUEUED. CANCELLING is left out: nothing says when it began.
+    A job is created PENDING. QUEUED is there only while a job waits for quota, and CANCELLING
+    is left out: nothing says when they began or ended.
 
     Args:
         job: The CustomJob.
-        service_log: Entries of its task `service`, the oldest first.
     """
-    changes = [StateChange("QUEUED", read_time(job["createTime"]))]
-    pending = next((entry for entry in service_log if _says_pending(entry)), None)
-    if pending:
-        changes.append(StateChange("PENDING", read_time(pending["timestamp"])))
+    first = "QUEUED" if short_state(job) == "QUEUED" else "PENDING"
+    changes = [StateChange(first, read_time(job["createTime"]))]
     if "startTime" in job:
         changes.append(StateChange("RUNNING", read_time(job["startTime"])))
     if "endTime" in job:
@@ -173,8 +166,3 @@ def read_time(text: str) -> datetime:
         digits, plus, zone = rest.partition("+")
         plain = f"{head}.{digits[:6].ljust(6, '0')}{plus}{zone}"
     return datetime.fromisoformat(plain)
-
-
-def _says_pending(entry: Mapping[str, Any]) -> bool:
-    payload = entry.get("jsonPayload") or {}
-    return str(payload.get("message", "")).startswith(_PENDING_LINE)

@@ -47,10 +47,7 @@ def measure_container_requests(harness: Harness, wanted: Collection[str]) -> Map
         for each in CONTENDERS:
             variables = {_COUNTS_VARIABLE: str(_COUNTING)}
             name = run_pipeline(harness.stacks, each, emulator, variables)
-            lines = [
-                str(entry.get("jsonPayload", {}).get("message"))
-                for entry in emulator.log_entries(name)
-            ]
+            lines = emulator.log_lines(name)
             before, in_all = (_read(pattern, lines) for pattern in (_BEFORE, _IN_ALL))
             harness.say(f"{each}: {before} requests before user code, {in_all} in all")
             found[each] = {

@@ -11,7 +11,7 @@ from benchmarks.rows import MEDIAN_OF_5, Row, measures, near_floor
 from benchmarks.samples import CONTENDERS, Contender, Samples
 from benchmarks.stacks import PIPELINE, Stacks, open_emulator
 from vertex_emulator import VertexEmulator
-from zenml_vertex.local_stack.views.vertex import read_time
+from zenml_vertex.local_stack.views.vertex import read_text, read_time
 
 _FIRST_LINE = "first line of user code"
 _SECONDS = 120.0
@@ -122,9 +122,9 @@ def _run(
     line = next(
         entry
         for entry in emulator.log_entries(name)
-        if _FIRST_LINE in str(entry.get("jsonPayload", {}).get("message"))
+        if _FIRST_LINE in read_text(entry)
     )
-    clients = re.search(r"with (\[.*\]) loaded", line["jsonPayload"]["message"])
+    clients = re.search(r"with (\[.*\]) loaded", read_text(line))
     return Launch(
         launch=job.create_time.timestamp() - begun[0],
         container=(read_time(line["timestamp"]) - job.start_time).total_seconds(),

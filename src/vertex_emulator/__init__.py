@@ -26,6 +26,7 @@ with extra_required("emulator"):
     from vertex_emulator.jobs.kept import job_from_json
     from vertex_emulator.jobs.states import JobState
     from vertex_emulator.jobs.timings import SecondStart, Timings, TimingsOf, recorded_timings
+    from vertex_emulator.logs.shapes import LogShape, LogStyle
     from vertex_emulator.runtimes.contract import Container, Runtime
     from vertex_emulator.runtimes.process import ProcessRuntime
     from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
@@ -47,6 +48,8 @@ __all__ = [
     "Job",
     "JobState",
     "ListenError",
+    "LogShape",
+    "LogStyle",
     "ManualClock",
     "MemoryStore",
     "NotLoopbackError",

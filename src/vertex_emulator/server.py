@@ -35,6 +35,7 @@ from vertex_emulator.jobs.timings import Timings, TimingsOf
 from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.log_store import LogStore
+from vertex_emulator.logs.shapes import LogStyle, read_text
 from vertex_emulator.operations import OperationApi
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
@@ -77,6 +78,7 @@ class VertexEmulator:
         store: Keeps jobs and operations, instead of `data_dir`; closed at the end.
         faults: The fault plan; an empty one by default.
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
+        log_style: How the log entries of jobs look; as recorded by default.
         services: Build the APIs of further kinds of resources.
 
     Raises:
@@ -101,6 +103,7 @@ class VertexEmulator:
         store: DocumentStore | None = None,
         faults: FaultPlan | None = None,
         seed: int | None = None,
+        log_style: LogStyle | None = None,
         services: Iterable[Callable[[Foundation], Api]] = (),
     ) -> None:
         self.clock = clock or SystemClock()
@@ -109,7 +112,7 @@ class VertexEmulator:
         self.faults = faults or FaultPlan(seed or 0)
         self._timer = Timer(self.clock)
         self._log_store = LogStore()
-        self._logs = JobLogs(self.clock, self._log_store)
+        self._logs = JobLogs(self.clock, self._log_store, log_style)
         self._calls = Calls()
         self._outage: Planned | None = None
         self._is_started = False
@@ -228,6 +231,22 @@ class VertexEmulator:
             KeyError: If the job does not exist.
         """
         return self._logs.entries_of(self.job(name).job_id)
+
+    def log_lines(self, name: str, task: str | None = None) -> list[str]:
+        """What the log of a job says, in whichever shape, the oldest line first.
+
+        Args:
+            name: Resource name or numeric ID.
+            task: `service`, or a replica such as `workerpool0-0`; None for all.
+
+        Raises:
+            KeyError: If the job does not exist.
+        """
+        return [
+            read_text(entry)
+            for entry in self.log_entries(name)
+            if task in {None, entry["resource"]["labels"]["task_name"]}
+        ]
 
     def wait_for(self, predicate: Callable[[], bool], *, seconds: float = 30.0) -> None:
         """Wait until a condition is true; it is checked whenever a job changes.

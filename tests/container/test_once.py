@@ -68,8 +68,7 @@ def _plan(stack: LocalStack, **fault: object) -> None:
 
 
 def _read_log(stack: LocalStack, job_name: str) -> list[str]:
-    entries = stack.jobs.fetch_log(job_name, "workerpool0-0")
-    return [str(entry["jsonPayload"]["message"]) for entry in entries]
+    return stack.jobs.fetch_lines(job_name, "workerpool0-0")
 
 
 def test_a_second_start_after_the_step_has_reported_runs_nothing(

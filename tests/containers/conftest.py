@@ -18,7 +18,7 @@ import requests
 
 from tests.support.containers.services import CACHE, ContainerServices, open_container_services
 from tests.support.emulators import NO_WAITING
-from vertex_emulator import DockerRuntime, Job, VertexEmulator
+from vertex_emulator import DockerRuntime, Job, LogStyle, VertexEmulator
 from zenml_vertex.local_stack.processes.servers import ToolsMissingError
 
 
@@ -57,7 +57,10 @@ def emulator(services: ContainerServices, engine: docker.DockerClient) -> Iterat
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1",
         "SECRET_OF_THE_EMULATOR": "s3cret",
     }
-    with VertexEmulator(timings=NO_WAITING, runtime=DockerRuntime(environ, grace=1)) as emulator:
+    runtime = DockerRuntime(environ, grace=1)
+    # Its entries tell the streams apart.
+    style = LogStyle("structured")
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime, log_style=style) as emulator:
         yield emulator
 
 

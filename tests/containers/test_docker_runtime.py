@@ -114,12 +114,14 @@ def test_a_command_that_the_image_lacks_is_a_start_error(run: Run) -> None:
 def test_a_container_that_runs_out_of_memory(
     services: ContainerServices, engine: docker.DockerClient, run: Run
 ) -> None:
-    """The error of a container killed for its memory says so, beside its exit status."""
+    """The error of a container killed for its memory says so, as recorded, with code 8."""
     del engine
     limited = DockerRuntime({"DOCKER_HOST": services.docker_host}, memory_bytes=64 * 2**20)
     with VertexEmulator(runtime=limited) as emulator:
         job = run("python", "-c", "x = bytearray(512 * 2**20)", to=emulator)
-    assert "ran out of memory" in str(error_of(job)["message"])
+    error = error_of(job)
+    assert error["code"] == 8
+    assert "low on memory" in str(error["message"])
 
 
 @pytest.mark.parametrize("reaction", ["sys.exit(0)", "None"])

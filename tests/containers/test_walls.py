@@ -80,10 +80,9 @@ except OSError:
 
 def lines_of(emulator: VertexEmulator, job: Job) -> list[str]:
     """Return the lines that a job, which has succeeded, has printed."""
-    entries = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(job.name)
-               if entry["resource"]["labels"]["task_name"] == "workerpool0-0"]  # fmt: skip
-    assert job.state is JobState.SUCCEEDED, entries
-    return entries
+    lines = emulator.log_lines(job.name, "workerpool0-0")
+    assert job.state is JobState.SUCCEEDED, lines
+    return lines
 
 
 def test_root_in_a_container_can_do_nothing_that_root_can(

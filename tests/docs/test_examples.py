@@ -108,8 +108,8 @@ def test_command_step(local_stack: LocalStack, run_pipeline: RunPipeline) -> Non
         "print('trained without ZenML')",
     ]
     assert job_name is not None
-    log = local_stack.jobs.fetch_log(job_name, "workerpool0-0")
-    assert "trained without ZenML" in [entry["jsonPayload"]["message"] for entry in log]
+    lines = local_stack.jobs.fetch_lines(job_name, "workerpool0-0")
+    assert "trained without ZenML" in lines
 
 
 def test_inject_faults(capsys: pytest.CaptureFixture[str]) -> None:

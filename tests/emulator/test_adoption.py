@@ -44,9 +44,9 @@ def lines_of(process: Process, name: str) -> list[str]:
     }
     answer = requests.post(f"{process.url}/v2/entries:list", json=body, timeout=10).json()
     return [
-        entry["jsonPayload"]["message"]
+        entry["textPayload"]
         for entry in answer["entries"]
-        if entry["labels"]["ml.googleapis.com/task_name"] != "service"
+        if entry["resource"]["labels"]["task_name"] != "service"
     ]
 
 

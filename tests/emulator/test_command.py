@@ -100,7 +100,7 @@ def wait_for_line(process: Process, job_id: str, text: str) -> None:
     """Wait until a job has written a line."""
     body = {
         "resourceNames": ["projects/my-project"],
-        "filter": f'resource.labels.job_id="{job_id}" AND jsonPayload.message="{text}"',
+        "filter": f'resource.labels.job_id="{job_id}" AND textPayload="{text}"',
     }
     pause = threading.Event()
     for _ in range(500):

@@ -30,7 +30,7 @@ TIMINGS = Timings(queueing=5, provisioning=180, teardown=50)
 
 def pids_of(emulator: VertexEmulator, name: str) -> list[int]:
     """Return the process IDs that a job's programs have printed."""
-    lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+    lines = emulator.log_lines(name)
     return [int(line.split()[1]) for line in lines if line.startswith("pid ")]
 
 
@@ -85,7 +85,7 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
             assert [state.name for state, _ in again.job(name).history] == [
                 "PENDING", "RUNNING", "SUCCEEDED",
             ]  # fmt: skip
-            lines = [entry["jsonPayload"]["message"] for entry in again.log_entries(name)]
+            lines = again.log_lines(name)
             assert (lines.count(f"pid {pid}"), lines.count("the end")) == (1, 1)
             folder = again.data_dir / name / "attempt-1"
             assert sorted(file.name for file in folder.iterdir()) == ["app", "home"]

@@ -228,7 +228,7 @@ def test_gcsfs_in_a_job_finds_credentials_at_once(
     """In a job, gcsfs finds credentials without the 15 s that it loses where no server answers."""
     name = submit(emulator, job_of("python", "-W", "ignore", "-c", GCSFS))["name"]
     job = emulator.wait_for_state(name)
-    lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+    lines = emulator.log_lines(name)
     assert job.state is JobState.SUCCEEDED, lines
     assert any("google.auth.compute_engine.credentials" in line for line in lines), lines
     paths = {call.path for call in emulator.calls}

@@ -24,11 +24,7 @@ REAL = Timings(queueing=5, provisioning=200, teardown=55)
 
 def replica_lines(emulator: VertexEmulator, name: str) -> list[str]:
     """Return what the program of a job has written."""
-    return [
-        entry["jsonPayload"]["message"]
-        for entry in emulator.log_entries(name)
-        if entry["resource"]["labels"]["task_name"] == "workerpool0-0"
-    ]
+    return emulator.log_lines(name, "workerpool0-0")
 
 
 def test_time_is_the_emulators_clock(submit: Submit, job_of: JobOf) -> None:
@@ -138,7 +134,7 @@ def test_jobs_survive_a_restart_of_the_emulator(
         assert [state.name for state, _ in job.history] == [
             "PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED",
         ]  # fmt: skip
-        lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(running)]
+        lines = emulator.log_lines(running)
         assert "Internal error occurred for the current attempt." in lines
         assert lines.count("it runs") == 2
 

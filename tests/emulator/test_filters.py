@@ -21,7 +21,6 @@ from vertex_emulator.core.filter_language import (
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
 from vertex_emulator.jobs.states import JobState
-from vertex_emulator.logs.entries import parse_output
 
 MAY = datetime(2021, 5, 18, 12, tzinfo=timezone.utc)
 JOB = Job(
@@ -190,22 +189,3 @@ def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
         assert error.status == "INVALID_ARGUMENT"  # noqa: PT017 - either outcome is right
 
 
-@pytest.mark.parametrize(
-    ("stream", "line", "severity", "payload"),
-    [
-        ("stdout", "hello", "INFO", {"message": "hello"}),
-        ("stderr", "oh", "ERROR", {"message": "oh"}),
-        ("stdout", '{"severity": "warning", "message": "m", "epoch": 3}', "WARNING",
-         {"message": "m", "epoch": 3}),
-        ("stderr", '{"message": "m"}', "ERROR", {"message": "m"}),
-        ("stdout", '{"severity": "LOUD", "message": "m"}', "INFO", {"message": "m"}),
-        ("stdout", '{"not json', "INFO", {"message": '{"not json'}),
-        ("stdout", "[1]", "INFO", {"message": "[1]"}),
-        ("stdout", "x" * 70_000, "INFO", {"message": "x" * 60_000}),
-    ],
-)  # fmt: skip
-def test_output_becomes_entries(
-    stream: str, line: str, severity: str, payload: dict[str, Any]
-) -> None:
-    """Stdout is INFO, stderr is ERROR, a JSON object is parsed, and other text is kept as it is."""
-    assert parse_output(stream, line) == (severity, payload)

@@ -186,10 +186,11 @@ def test_gcloud_streams_logs(streaming: "subprocess.Popen[str]", created: str) -
     output, errors = streaming.communicate(timeout=60)
     assert streaming.returncode == 0, errors
     lines = [line.split("\t") for line in output.splitlines()]
-    assert ["INFO", "workerpool0-0", "hello from the job"] in [
+    assert ["DEFAULT", "workerpool0-0", "hello from the job"] in [
         [severity, task, text] for severity, _, task, text in lines
     ]
-    assert lines[-1][2:] == ["service", "Job completed successfully."]
+    assert lines[-1][::2] == ["INFO", "service"]
+    assert lines[-1][3] == "Job completed successfully."
     assert created
 
 

@@ -197,7 +197,7 @@ def test_text_in_any_script_is_preserved(
     assert emulator.wait_for_state(name).state is JobState.SUCCEEDED
     shown = call(emulator, "GET", f"/v1/{name}").json()
     assert shown["displayName"] == text
-    lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+    lines = emulator.log_lines(name)
     assert text in lines
 
 
@@ -216,14 +216,18 @@ def test_logs_are_read_by_their_labels(
         "orderBy": "timestamp asc",
     }
     entries = call(emulator, "POST", "/v2/entries:list", json=body).json()["entries"]
-    assert [(entry["severity"], entry["jsonPayload"]["message"]) for entry in entries] == [
-        ("INFO", "out"),
-        ("WARNING", "w"),
-    ]
-    assert entries[0]["resource"] == {
+    written, printed = entries
+    assert (written.get("severity"), written["textPayload"]) == (None, "out")
+    assert (printed["severity"], printed["jsonPayload"]) == ("WARNING", {"message": "w"})
+    assert written["resource"] == {
         "type": "ml_job",
-        "labels": {"job_id": job_id, "project_id": "my-project", "task_name": "workerpool0-0"},
+        "labels": {
+            "job_id": job_id,
+            "project_id": emulator.job(name).number,
+            "task_name": "workerpool0-0",
+        },
     }
+    assert entries == emulator.log_entries(name)[6:8]
     body["resourceNames"] = ["projects/other"]
     assert call(emulator, "POST", "/v2/entries:list", json=body).json() == {}
     wrongs: tuple[Json, ...] = (

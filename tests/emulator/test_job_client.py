@@ -94,7 +94,7 @@ def test_violations_are_in_the_details(client: api.JobServiceClient, job_of: Job
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        (["python", "-c", "raise SystemExit(1)"], "exited with a non-zero status of 1. To find"),
+        (["python", "-c", "raise SystemExit(1)"], "exited with a non-zero status of 1. Terminat"),
         (["bash", "-c", "no-such-command"], "exited with a non-zero status of 127. "),
         (["no-such-command"], "exited with a non-zero status of 128. Termination reason: StartEr"),
         (["bash", "-c", "kill -9 $$"], "exited with a non-zero status of 137. "),
@@ -128,7 +128,7 @@ def test_a_job_is_cancelled(
     emulator.wait_for_state(created.name)
     cancelled = client.get_custom_job(name=created.name, timeout=10)
     assert cancelled.state is api.JobState.JOB_STATE_CANCELLED
-    assert cancelled.error.code == 1
+    assert (cancelled.error.code, cancelled.error.message) == (1, "CANCELED")
     with pytest.raises(exceptions.BadRequest, match="cannot be canceled"):
         client.cancel_custom_job(name=created.name, timeout=10)
 

@@ -140,13 +140,20 @@ def test_a_job_whose_program_fails(status: int) -> None:
     assert life.states[-1] == "FAILED"
     assert error["code"] == 3
     assert error["message"] == (
-        f"The replica workerpool0-0 exited with a non-zero status of {status}. To find out more "
-        "about why your job exited please check the logs: "
+        f"The replica workerpool0-0 exited with a non-zero status of {status}. Termination reason: "
+        "Error. To find out more about why your job exited please check the logs: "
         "https://console.cloud.google.com/logs/viewer?project=1&resource=ml_job%2Fjob_id%2F2"
         "&advancedFilter=resource.type%3D%22ml_job%22%0Aresource.labels.job_id%3D%222%22"
     )
-    assert life.lines[-1] == "Job failed."
-    assert error["message"] in life.lines
+    # Of failing jobs, no tearing down is announced.
+    assert life.lines[-4:] == [
+        "Job is running.",
+        error["message"],
+        "Finished tearing down training program.",
+        "Job failed.",
+    ]
+    severities = [one.severity for one in life.effects if isinstance(one, WriteLine)]
+    assert severities[-4:] == ["INFO", "ERROR", "INFO", "INFO"]
 
 
 def test_a_command_that_cannot_be_started() -> None:
@@ -248,8 +255,14 @@ def test_a_running_job_is_cancelled() -> None:
     life.end(143)
     life.wait(60)
     assert life.states[-2:] == ["CANCELLING", "CANCELLED"]
-    assert (life.job.error or {})["code"] == 1
+    assert life.job.error == {"code": 1, "message": "CANCELED"}
     assert life.job.end_time == life.now
+    life.wait(30)
+    assert life.lines[-3:] == [
+        "Job is running.",
+        "Finished tearing down training program.",
+        "Job cancelled.",
+    ]
 
 
 @pytest.mark.parametrize("seconds", [[], [10]])
@@ -270,6 +283,8 @@ def test_a_job_is_cancelled_before_it_runs(seconds: list[float]) -> None:
     assert life.job.start_time is None
     assert shown["startTime"] == "2026-01-01T00:00:00" + (".115Z" if seconds else "Z")
     assert shown["endTime"] == shown["updateTime"]
+    life.wait(30)
+    assert life.lines[-1] == "Job cancelled."
 
 
 @pytest.mark.parametrize(("status", "state"), [(0, "SUCCEEDED"), (1, "FAILED")])

@@ -28,7 +28,7 @@ def test_a_container_ends_as_scripted(simulation: Any, status: int, state: str) 
     simulation.clock.advance(4000)
     assert simulation.state(name) == state
     assert len(simulation.starts) == (4 if status == 139 else 1)
-    lines = [entry["jsonPayload"]["message"] for entry in simulation.emulator.log_entries(name)]
+    lines = simulation.emulator.log_lines(name)
     assert lines.count("hello") == len(simulation.starts)
 
 

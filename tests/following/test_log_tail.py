@@ -1,5 +1,7 @@
 """The end of a failed job's log explains what the service's message does not."""
 
+from datetime import datetime, timezone
+
 import pytest
 
 from tests.support.fakes import PARENT, InMemoryLogs, InMemoryStepRuns, ManualClock
@@ -45,6 +47,18 @@ def test_the_log_of_a_failed_job_explains_it() -> None:
     assert follower.status == "failed"
     assert "zenml-vertex is not in its image" in read_message(follower)
     assert logs.reads == 1
+    assert logs.created is None
+
+
+def test_the_log_is_read_from_the_creation_on() -> None:
+    """The search begins at the job's `createTime`, and is without bound if that cannot be read."""
+    for text, created in (
+        ("2026-02-19T12:58:05.025482Z", datetime(2026, 2, 19, 12, 58, 5, 25482, tzinfo=timezone.utc)),
+        ("' OR severity>=DEFAULT", None),
+    ):
+        logs = InMemoryLogs([])
+        follow(logs).see_job({**build_failed_job("status of 1."), "createTime": text})
+        assert logs.created == created
 
 
 def test_a_log_that_cannot_be_read_hides_nothing() -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -32,7 +32,12 @@ def test_each_cause_reads_as_a_sentence(cause: Cause) -> None:
         ("Resources are insufficient in region: us-central1.", "stockout"),
         ("The following quota metrics exceed quota limits: t4_gpus", "quota"),
         ("Quota exceeded for metric cpus.", "quota"),
-        ("Replica workerpool0-0 is low on memory.", "memory"),
+        (
+            "Replicas low on memory: workerpool0. Specify a machine with larger memory and try again.",
+            "memory",
+        ),
+        ("The replica workerpool0-0 ran out of memory and exited with a non-zero status of 137.",
+         "memory"),
         ("Replica exited with a non-zero status of 137.", "memory"),
         ("Replica exited with a non-zero status of 127.", "command"),
         ("Replica exited with a non-zero status of 139.", "crash"),
@@ -63,6 +68,13 @@ def test_a_failed_job_has_its_category(message: str, category: Category) -> None
 
 NO_ZENML = "ModuleNotFoundError: No module named 'zenml'"
 NO_DATA = "FileNotFoundError: [Errno 2] No such file or directory: '/data/x.csv'"
+# How the service goes on after the status: as recorded, of pipeline components, and not at all.
+FORMS = (
+    "Termination reason: Error. To find out more about why your job exited please check the logs: "
+    "https://console.cloud.google.com/logs/viewer?project=1&resource=ml_job%2Fjob_id%2F2",
+    "To find out more about why your job exited please check the logs: https://x.example",
+    "",
+)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +110,12 @@ def test_a_log_explains_a_status_by_the_error_that_ended_the_container(
 ) -> None:
     """An error after which the program went on explains nothing, nor does any what is certain."""
     message = f"The replica workerpool0-0 exited with a non-zero status of {status}."
-    job = {"state": "JOB_STATE_FAILED", "error": {"code": 3, "message": message}}
-    assert diagnose(job, log).category == category
+    job: dict[str, Any] = {"state": "JOB_STATE_FAILED"}
+    for form in FORMS:
+        job["error"] = {"code": 3, "message": f"{message} {form}"}
+        found = diagnose(job, log)
+        assert found.category == category
+        assert found.why.startswith(message)
     job["error"] = {"message": f"{message} Termination reason: Error. \n" + "\n".join(log)}
     assert diagnose(job).category == category
 

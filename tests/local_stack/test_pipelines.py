@@ -69,10 +69,7 @@ def test_a_step_runs_as_a_job(local_stack: LocalStack, run_pipeline: RunPipeline
     assert job in local_stack.jobs.fetch_all()
     states = [change.state for change in local_stack.jobs.fetch_history(step.job_name)]
     assert states == ["PENDING", "RUNNING", "SUCCEEDED"]
-    written = [
-        entry["jsonPayload"]["message"]
-        for entry in local_stack.jobs.fetch_log(step.job_name, "workerpool0-0")
-    ]
+    written = local_stack.jobs.fetch_lines(step.job_name, "workerpool0-0")
     assert any("in the container" in line for line in written), written
     logs = [log.read_text("utf-8") for log in (local_stack.folder / "logs").iterdir()]
     for secret in local_stack.secrets:

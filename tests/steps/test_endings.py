@@ -42,8 +42,7 @@ class Ended:
 
     def log(self, name: str) -> str:
         """Return what the container of a step wrote."""
-        entries = self.stack.jobs.fetch_log(self.job(name)["name"], "workerpool0-0")
-        return "\n".join(str(entry["jsonPayload"]["message"]) for entry in entries)
+        return "\n".join(self.stack.jobs.fetch_lines(self.job(name)["name"], "workerpool0-0"))
 
 
 @pytest.fixture(scope="module")

@@ -215,8 +215,8 @@ def test_a_component_without_a_project_uses_that_of_its_credentials(loaded: Load
 
 def test_a_variable_reference_is_not_expanded(loaded: Loaded) -> None:
     """`$(NAME)` is escaped, so that Vertex AI does not expand the API token into the log."""
-    entries = loaded.stack.jobs.fetch_log(str(loaded.step("plain").job_name), "workerpool0-0")
-    written = [entry["jsonPayload"]["message"] for entry in entries]
+    job_name = str(loaded.step("plain").job_name)
+    written = loaded.stack.jobs.fetch_lines(job_name, "workerpool0-0")
     assert written == ["it costs $(ZENML_STORE_API_TOKEN)"]
     assert loaded.environment("train")["GREETING"] == "$$(ZENML_STORE_URL)"
 

@@ -36,8 +36,7 @@ class Secured:
         """Return the log of a step's container."""
         name = self.completed.run.step(step).job_name
         assert name
-        entries = self.stack.jobs.fetch_log(name, "workerpool0-0")
-        return "\n".join(str(entry["jsonPayload"]["message"]) for entry in entries)
+        return "\n".join(self.stack.jobs.fetch_lines(name, "workerpool0-0"))
 
     def list_secrets(self) -> list[dict[str, Any]]:
         """Return the secrets of the run."""

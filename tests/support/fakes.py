@@ -156,10 +156,13 @@ class InMemoryLogs:
     def __init__(self, tail: list[str] | Exception) -> None:
         self.tail = tail
         self.reads = 0
+        # What was asked for last.
+        self.created: datetime | None = None
 
-    def fetch_tail(self, name: str, task_name: str) -> list[str]:
+    def fetch_tail(self, name: str, task_name: str, created: datetime | None = None) -> list[str]:
         """Return the lines, whatever the job."""
         del name, task_name
+        self.created = created
         self.reads += 1
         if isinstance(self.tail, Exception):
             raise self.tail

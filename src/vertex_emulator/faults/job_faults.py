@@ -198,11 +198,11 @@ class OutOfMemory(JobFault):
     """The container is killed for running out of memory, and the job is FAILED.
 
     Args:
-        form: `exit`, the documented text with status 137; or `replicas`, the text of
-            public reports, with code 8.
+        form: `replicas`, the recorded text with code 8; or `exit`, the documented text
+            with status 137.
     """
 
-    form: Literal["exit", "replicas"] = "exit"
+    form: Literal["replicas", "exit"] = "replicas"
 
     def build_incident(self, job: Job) -> Incident:
         del job

@@ -19,6 +19,7 @@ from vertex_emulator.jobs.events import (
 )
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.logs.shapes import OutputLine, Writer
 from vertex_emulator.runtimes.contract import (
     KILLED,
     TERMINATED,
@@ -347,6 +348,8 @@ class Containers:
             running: The container.
             seen: How many lines of each stream are in the log already.
         """
+        # Each attempt has a machine of its own.
+        writer = Writer(outcome.REPLICA, node=running.attempt, restarts=running.start - 1)
         numbers: dict[str, int] = {}
 
         def write(stream: str, line: str) -> None:
@@ -354,7 +357,7 @@ class Containers:
             if number > seen.get(stream, 0):
                 # No emulator follows a second start of another one.
                 mark = (running.attempt, stream, number) if running.start == 1 else None
-                self._logs.write_output(running.job.job_id, outcome.REPLICA, stream, line, mark)
+                self._logs.write(running.job.job_id, OutputLine(writer, stream, line), mark)
 
         return write
 

@@ -41,6 +41,7 @@ from vertex_emulator.jobs.kept import job_from_json, job_to_json
 from vertex_emulator.jobs.lifecycle import advance, begin
 from vertex_emulator.jobs.timings import TimingsOf
 from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.logs.shapes import LoggedJob, ServiceLine
 from vertex_emulator.runtimes.contract import KILLED, AnyRuntime, Exit
 
 logger = logging.getLogger(__name__)
@@ -352,9 +353,8 @@ class Driver:
     def _do(self, job: Job, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, WriteLine):
-                self._logs.write_line(
-                    job.job_id, outcome.SERVICE_TASK, effect.text, effect.severity
-                )
+                state = outcome.ANNOUNCED.get(effect.text)
+                self._logs.write(job.job_id, ServiceLine(effect.text, effect.severity, state))
             elif isinstance(effect, EndReplica):
                 self._containers.end(job.job_id, at_once=effect.at_once)
             elif isinstance(effect, PullImage):
@@ -377,7 +377,7 @@ class Driver:
 
     def _open_log(self, job: Job) -> None:
         file = self._store.file_of(job.name, "log.jsonl")
-        self._logs.open(job.job_id, project=job.project, number=job.number, file=file)
+        self._logs.open(LoggedJob(job.job_id, job.project, job.number), file)
 
     def _remove(self, job: Job) -> None:
         self._unsaved.discard(job.job_id)

@@ -1,7 +1,8 @@
 """What the service says of a job: errors, log lines, limits of restarts. Pure.
 
-Texts and codes: https://cloud.google.com/vertex-ai/docs/general/troubleshooting and
-public reports. Restarts:
+Texts and codes: recorded jobs (the public history of `gretjia/omega`, folder
+`archive/audit/v62`), https://cloud.google.com/vertex-ai/docs/general/troubleshooting
+and public reports. Restarts:
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service
 """
 
@@ -12,7 +13,6 @@ from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes.contract import KILLED, Exit
 
 REPLICA = "workerpool0-0"
-SERVICE_TASK = "service"
 
 # SIGABRT and SIGSEGV, as a program and as a shell report them: "may be transient".
 TRANSIENT_EXIT_STATUSES = frozenset({6, 11, 134, 139})
@@ -34,8 +34,18 @@ TEARING_DOWN = "Tearing down training program."
 TORN_DOWN = "Finished tearing down training program."
 SUCCEEDED = "Job completed successfully."
 FAILED = "Job failed."
+CANCELLED = "Job cancelled."
 INTERNAL_ERROR = "Internal error occurred for the current attempt."
 NOT_RETRIED = "Job will not be retried, max error retry attempts reached."
+# Lines -> the state that each announces, in a label of its own.
+ANNOUNCED = {
+    WAITING: "QUEUED",
+    PREPARING: "PREPARING",
+    RUNNING: "RUNNING",
+    SUCCEEDED: "SUCCEEDED",
+    FAILED: "FAILED",
+    CANCELLED: "CANCELLED",
+}
 
 # google.rpc.Code
 _CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
@@ -46,14 +56,14 @@ _ARTIFACT_REGISTRY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/@]+)
 def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
     """The `google.rpc.Status` of a job whose container ended with a status other than 0."""
     if end.is_out_of_memory:
-        return memory_error(is_container_named=True)
+        return memory_error()
     text = f"The replica {REPLICA} exited with a non-zero status of {end.status}. "
     if end.start_error is not None:
         text += f"Termination reason: StartError. Termination log message: {end.start_error}"
     else:
         text += (
-            "To find out more about why your job exited please check the logs: "
-            f"{logs_url(number, job_id)}"
+            "Termination reason: Error. To find out more about why your job exited please check "
+            f"the logs: {logs_url(number, job_id)}"
         )
     return {"code": _INVALID_ARGUMENT, "message": text}
 
@@ -61,10 +71,10 @@ def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
 def cancelled_error() -> Json:
     """The `google.rpc.Status` of a job that was cancelled or ran into its timeout.
 
-    The code is documented. The text is not documented for either case, so both have
-    the same one, and no test can come to rely on a difference.
+    Recorded of cancelled jobs. What a timeout says is not known, so that it says the
+    same, and no test can come to rely on a difference.
     """
-    return {"code": _CANCELLED, "message": "The job was cancelled."}
+    return {"code": _CANCELLED, "message": "CANCELED"}
 
 
 def internal_error() -> Json:
@@ -81,12 +91,12 @@ def stockout_error(location: str) -> Json:
     }
 
 
-def memory_error(*, is_container_named: bool) -> Json:
+def memory_error(*, is_container_named: bool = False) -> Json:
     """The `google.rpc.Status` of a job that has used up its memory.
 
     Args:
         is_container_named: The text of the documentation, whose code is not documented;
-            here it is that of any exit status. Else the text and code of public reports.
+            here it is that of any exit status. Else the recorded text and code.
     """
     if is_container_named:
         return {

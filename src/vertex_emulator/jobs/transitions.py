@@ -61,6 +61,14 @@ _NEXT: dict[JobState, frozenset[JobState]] = {
 }
 
 
+# What is not known of other ends is left out.
+_LAST_LINES = {
+    JobState.SUCCEEDED: outcome.SUCCEEDED,
+    JobState.FAILED: outcome.FAILED,
+    JobState.CANCELLED: outcome.CANCELLED,
+}
+
+
 class IllegalTransition(Exception):
     """A change of state that Vertex AI never makes."""
 
@@ -157,7 +165,9 @@ def tear_down(
     """Begin the teardown after a container has exited."""
     due = now + timedelta(seconds=timings.at_end(ending).teardown)
     done = replace(enter_stage(job, "tearing_down", now, due), ending=ending, error=error)
-    return done, (WriteLine(outcome.TEARING_DOWN),)
+    # As recorded: jobs that fail or are cancelled do not say it.
+    says_so = ending is JobState.SUCCEEDED
+    return done, (WriteLine(outcome.TEARING_DOWN),) if says_so else ()
 
 
 def end_unstarted(job: Job, ending: JobState, error: Json | None, now: datetime) -> Job:
@@ -187,10 +197,8 @@ def finish(job: Job, now: datetime, timings: Timings) -> Step:
 def clean_up(job: Job) -> Step:
     """End the teardown of a job that has its terminal state already."""
     effects = [WriteLine(outcome.TORN_DOWN)] if job.attempt else []
-    if job.state is JobState.SUCCEEDED:
-        effects.append(WriteLine(outcome.SUCCEEDED))
-    elif job.state is JobState.FAILED:
-        effects.append(WriteLine(outcome.FAILED, "ERROR"))
+    if job.state in _LAST_LINES:
+        effects.append(WriteLine(_LAST_LINES[job.state]))
     return replace(job, due=None), tuple(effects)
 
 

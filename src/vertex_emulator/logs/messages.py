@@ -5,7 +5,7 @@ https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list
 """
 
 from vertex_emulator.core.messages import Enum, Field, Message
-from vertex_emulator.logs.entries import SEVERITIES
+from vertex_emulator.logs.shapes import SEVERITIES
 
 _OUTPUT = Field("output")
 

@@ -13,7 +13,7 @@ OutputSink = Callable[[str, str], None]
 called from any thread until `Replica.wait` returns."""
 
 POOLS_PATH = "job_spec.worker_pool_specs"
-# A line of output without an end is cut into pieces of this size.
+# A line of output that is longer comes as several, none of them longer than this.
 LINE_BYTES = 200_000
 # SIGKILL and SIGTERM, as a shell reports them.
 KILLED, TERMINATED = 137, 143

@@ -23,7 +23,6 @@ from typing import IO
 from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes import process_tree
 from vertex_emulator.runtimes.contract import (
-    LINE_BYTES,
     POOLS_PATH,
     Adopted,
     Container,
@@ -33,6 +32,7 @@ from vertex_emulator.runtimes.contract import (
     Replica,
     find_unserved_pools,
 )
+from vertex_emulator.runtimes.output import OutputLines
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
 from vertex_emulator.runtimes.shim import map_path
 from vertex_emulator.runtimes.supervised import (
@@ -50,6 +50,7 @@ PASSED_ON = ("STORAGE_EMULATOR_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 # What an image of Python would set.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIGNAL_BASE = 128
+_CHUNK_BYTES = 65536
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _SHIM = Path(__file__).with_name("shim.py")
 # Interpreter options of Python that take a value of their own.
@@ -284,6 +285,9 @@ class _Process:
 
 
 def _read_lines(stream: IO[bytes], name: str, sink: OutputSink) -> None:
+    lines = OutputLines(sink)
+    descriptor = stream.fileno()
     with stream:
-        while line := stream.readline(LINE_BYTES):
-            sink(name, line.decode("utf-8", "replace").rstrip("\r\n"))
+        while data := os.read(descriptor, _CHUNK_BYTES):
+            lines.feed(name, data)
+    lines.finish()

@@ -18,7 +18,7 @@ from zenml_vertex.cli.group import repeat_command
 from zenml_vertex.cli.signals import ending_signals
 
 if TYPE_CHECKING:
-    from vertex_emulator import Runtime, Timings, TimingsOf
+    from vertex_emulator import LogShape, Runtime, Timings, TimingsOf
 
 
 # A year: more than anybody waits for, and far below what a date can hold.
@@ -83,6 +83,12 @@ class _Seconds(click.FloatRange):
     help="Seconds that an access token lasts.",
 )  # fmt: skip
 @click.option(
+    "--log-shape", default="text", show_default=True,
+    type=click.Choice(["text", "structured"]),
+    help="What containers write in Cloud Logging: their text without a severity, or a message with "
+    "one. Vertex AI has both.",
+)  # fmt: skip
+@click.option(
     "--log-level", default="warning", show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What is written to stderr: info shows every change of a job's state.",
@@ -98,6 +104,7 @@ def emulator(
     teardown_seconds: float,
     recorded_timings: bool,
     token_lifetime: float,
+    log_shape: "LogShape",
     log_level: str,
 ) -> None:
     """Run a Vertex AI on this machine, until Ctrl-C or SIGTERM.
@@ -126,6 +133,7 @@ def emulator(
     from vertex_emulator import (
         DataDirError,
         ListenError,
+        LogStyle,
         NotLoopbackError,
         VertexEmulator,
     )
@@ -142,6 +150,7 @@ def emulator(
                 provisioning_seconds, teardown_seconds, are_recorded=recorded_timings
             ),
             token_lifetime=token_lifetime,
+            log_style=LogStyle(log_shape),
         ).start()
     except NotLoopbackError as exc:
         raise click.BadParameter(str(exc), param_hint="'--host'") from exc

@@ -36,7 +36,7 @@ from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret, is_known
 from zenml_vertex.job.step_status import interpret_status
-from zenml_vertex.job.times import find_reached_timeout
+from zenml_vertex.job.times import JobTimes, find_reached_timeout
 
 # How long a step that was told to stop may take before its job is cancelled.
 STOP_PATIENCE_SECONDS = 5 * 60.0
@@ -176,7 +176,7 @@ class JobFollower:
         if status == "stopped" and not self._is_timed_out(job, reported):
             text = diagnose(job).describe(self.name)
             return interpret_status(self.step_runs.stop(self.step_run_id, text)).outcome or status
-        return self._fail(diagnose(job, self._fetch_tail()))
+        return self._fail(diagnose(job, self._fetch_tail(job)))
 
     @staticmethod
     def _is_timed_out(job: JobJson, reported: str) -> bool:
@@ -193,11 +193,13 @@ class JobFollower:
                 raised = self.step_runs.read_raised(self.step_run_id)
         self.log.log_reported(outcome, seconds, raised, is_terminal=is_terminal)
 
-    def _fetch_tail(self) -> list[str]:
+    def _fetch_tail(self, job: JobJson) -> list[str]:
         """The end of the job's log; empty if it cannot be read."""
+        if self.logs is None:
+            return []
+        task_name, created = self.attempt.primary.task_name, JobTimes.read(job).created
         try:
-            task_name = self.attempt.primary.task_name
-            return self.logs.fetch_tail(str(self.name), task_name) if self.logs else []
+            return self.logs.fetch_tail(str(self.name), task_name, created)
         except VertexStepOperatorError as error:
             self.log.log_unreadable(error)
             return []

@@ -72,12 +72,13 @@ class Secrets(Protocol):
 class Logs(Protocol):
     """The part of Cloud Logging that is needed."""
 
-    def fetch_tail(self, name: str, task_name: str) -> list[str]:
-        """The last lines of a job's replica, the oldest first.
+    def fetch_tail(self, name: str, task_name: str, created: datetime | None = None) -> list[str]:
+        """The last lines of a job's replica, of its container's first start, the oldest first.
 
         Args:
             name: Resource name of the job.
             task_name: The replica, such as `workerpool0-0`.
+            created: When the job was created; None if not known.
 
         Raises an error of the `VertexStepOperatorError` family.
         """

@@ -12,8 +12,10 @@ from zenml_vertex.job.states import short_name
 from zenml_vertex.job.times import find_reached_timeout, format_duration
 
 _EXIT_CODE = re.compile(r"non-zero status of (\d{1,9})")
-# What may follow it: the end of the log.
-_BEGIN_OF_LOG = re.compile(r"\n|Termination reason: Error\b")
+# What may follow it, after the service's own words: the end of the log.
+_BEGIN_OF_LOG = re.compile(
+    r"\n|Termination reason: Error\b\.?(?: To find out more about why your job exited[^\n]*)?"
+)
 
 # How a line begins that says why a program ended: an exception, Python, Linux, or this package.
 _IS_REASON = re.compile(

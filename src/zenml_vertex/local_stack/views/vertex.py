@@ -112,6 +112,15 @@ class VertexJobsView:
         entries: list[Json] = self._ask("/v2/entries:list", query).get("entries", [])
         return entries
 
+    def fetch_lines(self, name: str, task: str) -> list[str]:
+        """What the log of a job says, the oldest line first; the arguments are `fetch_log`'s.
+
+        Raises:
+            JobsError: If the API refuses.
+            OSError: If it does not answer.
+        """
+        return [read_text(entry) for entry in self.fetch_log(name, task)]
+
     def fetch_history(self, name: str) -> list[StateChange]:
         """The states of a job with the times when it took them.
 
@@ -156,6 +165,12 @@ def short_state(job: Mapping[str, Any]) -> str:
 def is_terminal(job: Mapping[str, Any]) -> bool:
     """Whether a job can no longer change."""
     return job.get("state") in TERMINAL_STATES
+
+
+def read_text(entry: Mapping[str, Any]) -> str:
+    """What a log entry says, whether it is a text or an object with a message."""
+    payload = entry.get("jsonPayload") or {}
+    return str(payload.get("message", payload) if payload else entry.get("textPayload", ""))
 
 
 def read_time(text: str) -> datetime:

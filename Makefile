@@ -28,7 +28,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak check lint types contract docs picture wheel installs oldest generate constraints format clean
+.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak compare record check lint types contract docs picture wheel installs oldest generate constraints format clean
 
 .DEFAULT_GOAL := demo
 
@@ -68,6 +68,14 @@ test: $(STAMP) ## The suite, without the few modules that take minutes each
 
 test-all: $(STAMP) ## The whole suite
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+compare: $(STAMP) ## What the emulator does otherwise than recorded jobs, or RECORDING=FILE
+	@$(BIN)/python -m tests.support.recordings.compare $(or $(RECORDING),tests/emulator/recordings/*.json)
+
+record: $(STAMP) ## A job on Google Cloud as a recording, without its words: JOB=NAME RECORDING=FILE
+	@test -n '$(JOB)' -a -n '$(RECORDING)' || { echo "make record JOB=projects/P/locations/L/customJobs/ID RECORDING=FILE"; exit 2; }
+	@$(BIN)/python -m tests.support.recordings.recorder '$(JOB)' > '$(RECORDING).new' || { rm '$(RECORDING).new'; exit 1; }
+	@mv '$(RECORDING).new' '$(RECORDING)'
 
 # `make faults TRIALS=100 SEED=7` runs a shorter one, and the same trials each time.
 TRIALS ?= 1000

@@ -119,11 +119,7 @@ def _run(
     job = emulator.job(name)
     if job.start_time is None:
         raise RuntimeError(f"{name} did not start")
-    line = next(
-        entry
-        for entry in emulator.log_entries(name)
-        if _FIRST_LINE in read_text(entry)
-    )
+    line = next(entry for entry in emulator.log_entries(name) if _FIRST_LINE in read_text(entry))
     clients = re.search(r"with (\[.*\]) loaded", read_text(line))
     return Launch(
         launch=job.create_time.timestamp() - begun[0],

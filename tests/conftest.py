@@ -94,6 +94,7 @@ _SLOW = (
     "tests/emulator/test_credentials.py",
     "tests/docs/test_site.py::test_a_broken_link_stops_the_build",
     "tests/emulator/test_crash.py",
+    "tests/emulator/test_output.py::test_a_job_prints_long_lines",
     "tests/emulator/test_second_starts.py::test_a_second_start_ends_with_its_emulator",
     "tests/emulator/test_emulator.py",
     "tests/emulator/test_http.py::test_text_in_any_script_is_preserved",

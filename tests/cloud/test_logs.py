@@ -101,7 +101,9 @@ def test_every_shape_of_an_entry_is_read() -> None:
     assert [read_line(entry) for entry in said.values()] == list(said)
 
 
-def build_entry(text: str, start: str = "0.log", node: str = "gk3-cml-node-09") -> dict[str, object]:
+def build_entry(
+    text: str, start: str = "0.log", node: str = "gk3-cml-node-09"
+) -> dict[str, object]:
     """Build an entry of a replica, as recorded."""
     labels = {
         "compute.googleapis.com/resource_name": node,

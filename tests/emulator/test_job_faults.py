@@ -32,7 +32,8 @@ STOCKOUT = (
 
 def lines_of(simulation: Any, name: str) -> list[str]:
     """Return the lines that a job has written."""
-    return simulation.emulator.log_lines(name)
+    lines: list[str] = simulation.emulator.log_lines(name)
+    return lines
 
 
 def test_a_job_without_faults(simulation: Any) -> None:

@@ -53,7 +53,10 @@ def test_the_log_of_a_failed_job_explains_it() -> None:
 def test_the_log_is_read_from_the_creation_on() -> None:
     """The search begins at the job's `createTime`, and is without bound if that cannot be read."""
     for text, created in (
-        ("2026-02-19T12:58:05.025482Z", datetime(2026, 2, 19, 12, 58, 5, 25482, tzinfo=timezone.utc)),
+        (
+            "2026-02-19T12:58:05.025482Z",
+            datetime(2026, 2, 19, 12, 58, 5, 25482, tzinfo=timezone.utc),
+        ),
         ("' OR severity>=DEFAULT", None),
     ):
         logs = InMemoryLogs([])

@@ -33,11 +33,14 @@ def test_each_cause_reads_as_a_sentence(cause: Cause) -> None:
         ("The following quota metrics exceed quota limits: t4_gpus", "quota"),
         ("Quota exceeded for metric cpus.", "quota"),
         (
-            "Replicas low on memory: workerpool0. Specify a machine with larger memory and try again.",
+            "Replicas low on memory: workerpool0. Specify a machine with larger memory and try "
+            "again.",
             "memory",
         ),
-        ("The replica workerpool0-0 ran out of memory and exited with a non-zero status of 137.",
-         "memory"),
+        (
+            "The replica workerpool0-0 ran out of memory and exited with a non-zero status of 137.",
+            "memory",
+        ),
         ("Replica exited with a non-zero status of 137.", "memory"),
         ("Replica exited with a non-zero status of 127.", "command"),
         ("Replica exited with a non-zero status of 139.", "crash"),

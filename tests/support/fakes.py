@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from zenml_vertex.errors import JobNotFound, RequestRejected, StepRunNotFound
 from zenml_vertex.following.intents import Intent, Intents
@@ -12,9 +13,6 @@ from zenml_vertex.job.identity import Attempt
 from zenml_vertex.job.raised import Raised
 from zenml_vertex.job.request import JobJson
 from zenml_vertex.job.states import interpret
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 PARENT = "projects/123/locations/europe-west4"
 SERVER = "b2a0c0f2"

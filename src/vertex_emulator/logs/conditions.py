@@ -23,9 +23,9 @@ from vertex_emulator.core.filter_language import (
     Leaf,
 )
 from vertex_emulator.core.times import parse_nanoseconds
-from vertex_emulator.logs.shapes import SEVERITIES
 from vertex_emulator.logs.entry_fields import EntryField, Kind, find_field
 from vertex_emulator.logs.functions import compile_function
+from vertex_emulator.logs.shapes import SEVERITIES
 from vertex_emulator.logs.texts import fold, read_scalars
 
 Condition = Callable[[Json], bool]

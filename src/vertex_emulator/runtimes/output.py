@@ -4,6 +4,7 @@ from vertex_emulator.runtimes.contract import LINE_BYTES, OutputSink
 
 # Bytes of a character in UTF-8 behind its first one.
 _MOST_CONTINUATIONS = 3
+_CONTINUATION_MASK, _CONTINUATION = 0xC0, 0x80
 _REPLACEMENT = "\ufffd"
 
 
@@ -57,6 +58,6 @@ class OutputLines:
 def _find_cut(line: bytes) -> int:
     """Where a line that is too long is cut: between two characters."""
     for end in range(LINE_BYTES, LINE_BYTES - _MOST_CONTINUATIONS - 1, -1):
-        if line[end] & 0xC0 != 0x80:
+        if line[end] & _CONTINUATION_MASK != _CONTINUATION:
             return end
     return LINE_BYTES

@@ -27,7 +27,9 @@ MAX_LINES = 200
 _FIRST_START = "0.log"
 _NODE, _START = "compute.googleapis.com/resource_name", "log.file.name"
 # What Google's agent has sent of an empty line: the container runtime's header alone.
-_RUNTIME_HEADER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z (?:stdout|stderr) [FP]")
+_RUNTIME_HEADER = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z (?:stdout|stderr) [FP]"
+)
 
 Entry = Mapping[str, Any]
 

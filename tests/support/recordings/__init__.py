@@ -1,0 +1,1 @@
+"""Recordings of jobs of the real service: made, played again by the emulator, and compared."""

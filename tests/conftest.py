@@ -44,6 +44,7 @@ def pytest_configure() -> None:
 # Every other test is `quick`.
 _SLOW = (
     "tests/containers/test_image_demo.py",
+    "tests/clients",
     "tests/steps/test_interruptions.py",
     "tests/cli/test_dead_clients.py",
     "tests/steps/test_clients_that_leave.py",
@@ -82,6 +83,7 @@ _SLOW = (
     "tests/docs/test_other_commands.py",
     "tests/docs/test_reproductions.py",
     "tests/emulator/test_command.py",
+    "tests/emulator/test_as_google_command.py",
     "tests/emulator/test_adoption.py",
     "tests/emulator/test_process_runtime.py",
     "tests/emulator/test_unpacked_images.py",
@@ -106,9 +108,11 @@ _SLOW = (
 )
 
 
-# What `make test` leaves to `make check`, and so to CI: users' ways from end to end, real
-# images, and waits that last minutes. Less of each is among the other tests.
+# What `make test` leaves to `make check`, and so to CI: users' ways from end to end, other
+# people's programs, real images, and waits that last minutes. Less of each is among the
+# other tests.
 _ONLY_IN_CHECK = (
+    "tests/clients",
     "tests/containers",
     "tests/docs/test_examples.py",
     "tests/docs/test_tutorial.py",

@@ -9,6 +9,7 @@ not. Imports nothing of the step operator: an emulator that shared its code woul
 confirm its mistakes.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vertex_emulator.extras import extra_required
@@ -33,6 +34,8 @@ with extra_required("emulator"):
     from vertex_emulator.server import VertexEmulator
 
 if TYPE_CHECKING:
+    from vertex_emulator.as_google.environment import write_exports
+    from vertex_emulator.identity.keys import build_key, write_key_file
     from vertex_emulator.runtimes.docker import DockerError, DockerRuntime
 
 __all__ = [
@@ -63,19 +66,30 @@ __all__ = [
     "Timings",
     "TimingsOf",
     "VertexEmulator",
+    "build_key",
     "faults",
     "find_objection",
     "find_stranger",
     "job_from_json",
     "recorded_timings",
+    "write_exports",
+    "write_key_file",
 ]
+
+# What needs another extra, or is seldom needed -> the extra, and its module.
+_LOADED_LATER = {
+    "DockerError": ("docker", "vertex_emulator.runtimes.docker"),
+    "DockerRuntime": ("docker", "vertex_emulator.runtimes.docker"),
+    "build_key": ("as-google", "vertex_emulator.identity.keys"),
+    "write_exports": ("as-google", "vertex_emulator.as_google.environment"),
+    "write_key_file": ("as-google", "vertex_emulator.identity.keys"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs the extra `docker` when it is first used (PEP 562)."""
-    if name not in {"DockerError", "DockerRuntime"}:
+    """Load what needs a further extra when it is first used (PEP 562)."""
+    if name not in _LOADED_LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with extra_required("docker"):
-        from vertex_emulator.runtimes import docker
-
-    return getattr(docker, name)
+    extra, module = _LOADED_LATER[name]
+    with extra_required(extra):
+        return getattr(import_module(module), name)

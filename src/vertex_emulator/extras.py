@@ -6,6 +6,10 @@ from contextlib import contextmanager
 # Extra -> the command that says what installs it here, and the packages that it installs.
 _EXTRAS = {
     "emulator": ("zenml-vertex emulator", {"re2", "starlette", "uvicorn"}),
+    "as-google": (
+        "zenml-vertex emulator --as-google",
+        {"certifi", "cryptography", "google", "grpc"},
+    ),
     "docker": ("zenml-vertex emulator --runtime docker", {"docker"}),
 }
 

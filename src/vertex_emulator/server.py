@@ -17,6 +17,7 @@ from vertex_emulator.core.documents import DocumentStore, FileStore
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.timer import Timer
+from vertex_emulator.extras import extra_required
 from vertex_emulator.faults.api import FaultApi
 from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestLost
 from vertex_emulator.faults.injection import FaultInjector
@@ -43,7 +44,10 @@ from vertex_emulator.secrets.api import SecretApi
 from vertex_emulator.secrets.service import Secrets
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
     from typing_extensions import Self
+
+    from vertex_emulator.as_google.front import GoogleFront
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class VertexEmulator:
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
         log_style: How the log entries of jobs look; as recorded by default.
         services: Build the APIs of further kinds of resources.
+        as_google: Serve it under Google's own host names as well, over REST and gRPC, to clients
+            with the variables of `google_environment`.
 
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
@@ -87,6 +93,7 @@ class VertexEmulator:
         NotLoopbackError: If others could reach `address`; a ValueError.
         ListenError: If the port is taken; an OSError.
         FaultError: If `faults` has a fault of a method that no route has.
+        ModuleNotFoundError: If `as_google` needs a package that is not installed.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class VertexEmulator:
         seed: int | None = None,
         log_style: LogStyle | None = None,
         services: Iterable[Callable[[Foundation], Api]] = (),
+        as_google: bool = False,
     ) -> None:
         self.clock = clock or SystemClock()
         is_temporary = data_dir is None and store is None
@@ -153,7 +161,14 @@ class VertexEmulator:
                 clock=self.clock,
             )
             self._server = HttpServer(app, self._socket)
+            self._google = self._open_front(app) if as_google else None
             opened.pop_all()
+
+    def _open_front(self, app: "ASGIApp") -> "GoogleFront":
+        with extra_required("as-google"):
+            from vertex_emulator.as_google.front import GoogleFront
+
+        return GoogleFront(app, self._address, self.port)
 
     def _build_apis(
         self, tokens: Tokens, services: Iterable[Callable[[Foundation], Api]]
@@ -188,6 +203,11 @@ class VertexEmulator:
     def url(self) -> str:
         """Its address with the scheme, without a slash at the end."""
         return f"http://{self.host}"
+
+    @property
+    def google_environment(self) -> Mapping[str, str]:
+        """The variables that lead unmodified clients of Google here; none without `as_google`."""
+        return self._google.environment if self._google else {}
 
     @property
     def data_dir(self) -> Path:
@@ -318,6 +338,8 @@ class VertexEmulator:
         self._is_started = True
         self._timer.start()
         self._server.begin()
+        if self._google:
+            self._google.start()
         atexit.register(self.stop)
         return self
 
@@ -347,6 +369,8 @@ class VertexEmulator:
         self._timer.stop()
         self._logs.close()
         self._server.crash()
+        if self._google:
+            self._google.crash()
         self._injector.release()
         self._store.release()
 
@@ -363,6 +387,8 @@ class VertexEmulator:
             self._timer.stop()
             for api in self._apis:
                 api.stop()
+        if self._google:
+            self._google.stop()
         if isinstance(self._runtime, ImageRuntime):
             self._runtime.close()
         self._socket.close()

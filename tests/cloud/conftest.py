@@ -8,12 +8,11 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 
 from tests.support.fake_gcloud import FakeGcloud
-from vertex_emulator import Timings, VertexEmulator
+from vertex_emulator import Timings, VertexEmulator, build_key
 from zenml_vertex.cloud.connection import Connection, connect
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import Timeouts, VertexJobs
-from zenml_vertex.local_stack.credentials import build_key
 
 _OF_THE_PERSON = (
     "GOOGLE_APPLICATION_CREDENTIALS",

@@ -9,8 +9,8 @@ import pytest
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
+from vertex_emulator import write_key_file
 from zenml_vertex.job.identity import JobName
-from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.stack import LocalStack
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]

@@ -17,6 +17,8 @@ from zenml_vertex.local_stack.environment import (
     build_emulator_environment,
     build_server_environment,
     choose_flavor_source,
+    lead_to_google,
+    read_exports,
 )
 from zenml_vertex.local_stack.processes.servers import StartError
 
@@ -99,8 +101,30 @@ def test_the_server_has_its_own_database_and_no_client() -> None:
 
 def test_the_emulator_gets_no_credentials() -> None:
     """The emulator passes the storage's address to its jobs, and no credentials."""
-    environment = build_emulator_environment({"PATH": "/usr/bin"}, storage_url="http://127.0.0.1:2")
-    assert environment == {"PATH": "/usr/bin", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2"}
+    environment = build_emulator_environment(
+        {"PATH": "/usr/bin"}, project="p", storage_url="http://127.0.0.1:2"
+    )
+    assert environment == {
+        "PATH": "/usr/bin",
+        "GOOGLE_CLOUD_PROJECT": "p",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:2",
+    }
+
+
+def test_clients_are_led_by_what_the_emulator_prints() -> None:
+    """Under Google's names, no variable points a client at the emulator, and all else is kept."""
+    printed = "# Type this:\nexport HTTPS_PROXY=http://127.0.0.1:1\nexport A='b c'\nlistening\n"
+    given = {
+        "AIPLATFORM_EMULATOR_HOST": "127.0.0.1:2",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM": "http://127.0.0.1:2/",
+        "HTTPS_PROXY": "http://proxy.example",
+        "ZENML_STORE_URL": "http://127.0.0.1:3",
+    }
+    assert lead_to_google(given, read_exports(printed)) == {
+        "A": "b c",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+        "ZENML_STORE_URL": "http://127.0.0.1:3",
+    }
 
 
 def test_clients_find_the_three_servers() -> None:

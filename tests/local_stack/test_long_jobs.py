@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zenml_vertex.local_stack.credentials import write_key_file
+from vertex_emulator import write_key_file
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.start import start_local_stack

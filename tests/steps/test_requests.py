@@ -13,10 +13,10 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.pipelines import StartShared
+from vertex_emulator import write_key_file
 from zenml_vertex import __version__
 from zenml_vertex.following.clients import Lease
 from zenml_vertex.following.metadata import CLIENT_KEY
-from zenml_vertex.local_stack.credentials import write_key_file
 from zenml_vertex.local_stack.processes.loopback import send_request
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.pipelines import Completed

@@ -7,7 +7,8 @@ import os
 import socket
 import struct
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,7 +58,7 @@ class Connection:
         self._transport.close()
 
 
-class _Protocol(H11Protocol):
+class HttpProtocol(H11Protocol):
     """Gives each request access to its connection, and hangs up on strangers."""
 
     connection: Connection
@@ -110,7 +111,12 @@ def _refuse(stranger: str) -> bytes:
         f"The emulator answers its own user, {owner}, and root; this request comes from "
         f"{stranger}. Run the client as that user, or an emulator of your own."
     )
-    refusal = render_error(ApiError("PERMISSION_DENIED", text))
+    return spell_refusal(ApiError("PERMISSION_DENIED", text))
+
+
+def spell_refusal(error: ApiError) -> bytes:
+    """An answer of 403 as a client reads it, after which the connection is closed."""
+    refusal = render_error(error)
     headers = [*refusal.raw_headers, (b"connection", b"close")]
     lines = [b"HTTP/1.1 403 Forbidden", *(b"%s: %s" % header for header in headers)]
     return b"\r\n".join([*lines, b"", bytes(refusal.body)])
@@ -122,15 +128,21 @@ class HttpServer(uvicorn.Server):
     Args:
         app: The application.
         listener: Its socket, which is listening; closed at the end.
+        protocol: Makes the protocol of a connection.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        protocol: Callable[..., asyncio.Protocol] = HttpProtocol,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 # uvloop starts processes from the main thread only.
                 loop="asyncio",
-                http=_Protocol,
+                http=cast("Any", protocol),
                 ws="none",
                 lifespan="off",
                 log_config=None,

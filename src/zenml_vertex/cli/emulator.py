@@ -18,7 +18,7 @@ from zenml_vertex.cli.group import repeat_command
 from zenml_vertex.cli.signals import ending_signals
 
 if TYPE_CHECKING:
-    from vertex_emulator import LogShape, Runtime, Timings, TimingsOf
+    from vertex_emulator import LogShape, Runtime, Timings, TimingsOf, VertexEmulator
 
 
 # A year: more than anybody waits for, and far below what a date can hold.
@@ -89,6 +89,11 @@ class _Seconds(click.FloatRange):
     "one. Vertex AI has both.",
 )  # fmt: skip
 @click.option(
+    "--as-google", is_flag=True,
+    help="Serve it under Google's own host names as well, over gRPC and REST, to clients of a "
+    "shell with the variables that are printed.",
+)  # fmt: skip
+@click.option(
     "--log-level", default="warning", show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What is written to stderr: info shows every change of a job's state.",
@@ -105,13 +110,16 @@ def emulator(
     recorded_timings: bool,
     token_lifetime: float,
     log_shape: "LogShape",
+    as_google: bool,
     log_level: str,
 ) -> None:
     """Run a Vertex AI on this machine, until Ctrl-C or SIGTERM.
 
     Point a client at the address that is printed when it is ready: the operator by
     AIPLATFORM_EMULATOR_HOST=HOST:PORT, gcloud by
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/.
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://HOST:PORT/. With --as-google, no
+    client needs to be pointed: the lines that are printed, typed into a shell, lead all
+    clients there to the emulator by themselves.
 
     SIGUSR1 takes Vertex AI down: it hangs up on every call, and jobs continue. SIGUSR2
     brings it back.
@@ -130,6 +138,8 @@ def emulator(
             raise click.UsageError("--image-dir needs --runtime process.")
         require_extra("docker", "`--runtime docker`")
     require_extra("emulator", "The emulator")
+    if as_google:
+        require_extra("as-google", "`--as-google`")
     from vertex_emulator import (
         DataDirError,
         ListenError,
@@ -151,6 +161,7 @@ def emulator(
             ),
             token_lifetime=token_lifetime,
             log_style=LogStyle(log_shape),
+            as_google=as_google,
         ).start()
     except NotLoopbackError as exc:
         raise click.BadParameter(str(exc), param_hint="'--host'") from exc
@@ -167,7 +178,8 @@ def emulator(
     signal.signal(signal.SIGUSR1, lambda *_: vertex.go_down())
     signal.signal(signal.SIGUSR2, lambda *_: vertex.come_back())
     try:
-        click.echo(f"Vertex AI emulator listening on {vertex.url}")
+        # At once: whoever has read the address has read the variables, too.
+        click.echo(f"{_describe_variables(vertex)}Vertex AI emulator listening on {vertex.url}")
         sys.stdout.flush()
         stop.wait()
     finally:
@@ -195,6 +207,18 @@ def _choose_timings(
                 f"`--recorded-timings` and `--{name}-seconds` cannot be used together."
             )
     return recorded_timings
+
+
+def _describe_variables(vertex: "VertexEmulator") -> str:
+    """Lines for a shell whose clients are to find the emulator under Google's own names."""
+    if not vertex.google_environment:
+        return ""
+    from vertex_emulator import write_exports
+
+    return (
+        "# Type this into a shell, and Google's clients there, as they are, find the emulator:\n"
+        f"{write_exports(vertex.google_environment)}"
+    )
 
 
 def _make_docker_runtime() -> "Runtime":

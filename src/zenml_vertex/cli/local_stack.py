@@ -38,11 +38,21 @@ def _complete_file(
     "--without-step-operator", is_flag=True,
     help="Do not register a step operator (default: one named `vertex`).",
 )  # fmt: skip
+@click.option(
+    "--as-google", is_flag=True,
+    help="Lead clients to the emulator under Google's own host names, over gRPC and REST, as "
+    "`emulator --as-google` does: also those that cannot be pointed at an emulator.",
+)  # fmt: skip
 @runtime_option
 @registry_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete_file)
 def local_stack(
-    *, without_step_operator: bool, runtime: str, registry: str | None, command: Sequence[str]
+    *,
+    without_step_operator: bool,
+    as_google: bool,
+    runtime: str,
+    registry: str | None,
+    command: Sequence[str],
 ) -> None:
     """Open a shell on a whole ZenML stack on this machine.
 
@@ -68,7 +78,11 @@ def local_stack(
     with working_folder("zenml-vertex-stack-") as folder:
         try:
             with start_local_stack(
-                folder / "stack", plan=stack_plan, progress=_say, images=images
+                folder / "stack",
+                plan=stack_plan,
+                progress=_say,
+                images=images,
+                as_google=as_google,
             ) as stack:
                 environment = {**stack.environment, "PATH": _build_path(stack.environment)}
                 if not command:

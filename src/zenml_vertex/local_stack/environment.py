@@ -1,5 +1,6 @@
 """The environments of the stack's processes: nothing of the user's ZenML or Google set-up. Pure."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ _DROPPED = (
 )
 # A proxy cannot reach this machine's loopback address.
 _LOOPBACK = "127.0.0.1,localhost"
+# The variables that point clients at the emulator.
+_NAME_THE_EMULATOR = ("AIPLATFORM_EMULATOR_HOST", "CLOUDSDK_API_ENDPOINT_OVERRIDES_")
 USER_NAME = "default"
 # Points the client of ZenML's own operator at the emulator.
 _BUILTIN = Path(__file__).parent / "programs" / "builtin"
@@ -207,20 +210,50 @@ def build_server_environment(
     }
 
 
-def build_emulator_environment(base: Mapping[str, str], *, storage_url: str) -> dict[str, str]:
-    """The environment of the Vertex AI emulator, which hands the address of the storage on."""
-    return {**base, "STORAGE_EMULATOR_HOST": storage_url}
+def build_emulator_environment(
+    base: Mapping[str, str], *, project: str, storage_url: str
+) -> dict[str, str]:
+    """The environment of the Vertex AI emulator.
+
+    It hands the address of the storage on to containers, and the project to the clients
+    that are led to it by Google's names.
+    """
+    return {**base, "GOOGLE_CLOUD_PROJECT": project, "STORAGE_EMULATOR_HOST": storage_url}
 
 
-def choose_operator(operator: Operator) -> dict[str, str]:
+def read_exports(output: str) -> dict[str, str]:
+    """The variables in the lines `export NAME=VALUE` that `emulator --as-google` prints."""
+    lines = (shlex.split(line) for line in output.splitlines() if line.startswith("export "))
+    return dict(words[1].split("=", 1) for words in lines)
+
+
+def lead_to_google(environment: Mapping[str, str], exports: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a client that finds the emulator under Google's own host names.
+
+    Args:
+        environment: As `build_client_environment` has it.
+        exports: What the emulator has printed.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_NAME_THE_EMULATOR)
+    }
+    return {**kept, **exports}
+
+
+def choose_operator(operator: Operator, *, as_google: bool = False) -> dict[str, str]:
     """What every process of a stack gets so that the flavor `vertex` is the one wanted.
 
     Args:
         operator: `plugin` for this package's, `builtin` for ZenML's own, unmodified.
+        as_google: Whether clients find the emulator under Google's own host names; otherwise,
+            that of ZenML's own operator must be pointed at it.
     """
     if operator == "plugin":
         return {}
-    return {"ZENML_VERTEX_DISABLE": "1", "PYTHONPATH": str(_BUILTIN)}
+    pointed = {} if as_google else {"PYTHONPATH": str(_BUILTIN)}
+    return {"ZENML_VERTEX_DISABLE": "1", **pointed}
 
 
 def choose_flavor_source(operator: Operator, recorded: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vertex_emulator import write_key_file
 from zenml_vertex.installation import has_init_hook, install_command, reinstall_command
-from zenml_vertex.local_stack.credentials import activate_in_gcloud, write_key_file
+from zenml_vertex.local_stack.credentials import activate_in_gcloud
 from zenml_vertex.local_stack.environment import (
     Layout,
     Operator,
@@ -20,13 +21,15 @@ from zenml_vertex.local_stack.environment import (
     build_server_environment,
     choose_flavor_source,
     choose_operator,
+    lead_to_google,
     log_in_with_token,
+    read_exports,
 )
 from zenml_vertex.local_stack.phases import Phases
 from zenml_vertex.local_stack.processes.early_python import EarlyPython
 from zenml_vertex.local_stack.processes.ending import hold_signals
 from zenml_vertex.local_stack.processes.loopback import open_listener
-from zenml_vertex.local_stack.processes.servers import Server, StartError
+from zenml_vertex.local_stack.processes.servers import Server, StartError, read_log
 from zenml_vertex.local_stack.registration import (
     STACK_NAME,
     Registered,
@@ -58,6 +61,7 @@ def start_local_stack(
     operator: Operator = "plugin",
     images: "ImagePlan | None" = None,
     early_imports: Sequence[str] = (),
+    as_google: bool = False,
 ) -> Iterator[LocalStack]:
     """Start a stack; every process of it is gone at the end, also after an exception.
 
@@ -72,6 +76,8 @@ def start_local_stack(
             Docker engine that answers; otherwise jobs are plain processes.
         early_imports: Modules that the process of the first pipeline imports while the servers
             start; without any, it starts when it is asked for.
+        as_google: Clients find the emulator under Google's own host names, and by no variable
+            that names it.
 
     Raises:
         StartError: If a part does not start, or another operator would run.
@@ -82,7 +88,7 @@ def start_local_stack(
     layout.make_folders()
     known = Secrets(password=secrets.token_urlsafe(24), jwt_key=secrets.token_urlsafe(48))
     base = build_base_environment(os.environ, layout)
-    base |= {**choose_operator(operator), **(variables or {})}
+    base |= {**choose_operator(operator, as_google=as_google), **(variables or {})}
     phases = Phases()
     with ExitStack() as running:
         services = None
@@ -99,7 +105,11 @@ def start_local_stack(
         progress("Starting a ZenML server, a Vertex AI emulator and a Cloud Storage emulator.")
         storage = _start_storage(running, layout, base, plan.bucket)
         zenml = _start_zenml(running, layout, base, known, storage_url=storage.url)
-        emulator = _start_emulator(running, layout, base, emulator_options, storage_url=storage.url)
+        if as_google:
+            emulator_options = ["--as-google", *emulator_options]
+        emulator = _start_emulator(
+            running, layout, base, emulator_options, project=plan.project, storage_url=storage.url
+        )
         early = None
         if early_imports:
             early = EarlyPython(early_imports, base)
@@ -116,6 +126,8 @@ def start_local_stack(
             storage_url=storage.url,
             emulator_url=emulator.url,
         )
+        if as_google:
+            environment = lead_to_google(environment, read_exports(read_log(emulator.log)))
         _wait_for(zenml, progress)
         phases.begin("registration")
         progress("Registering the stack.")
@@ -204,6 +216,7 @@ def _start_emulator(
     base: Mapping[str, str],
     options: Sequence[str],
     *,
+    project: str,
     storage_url: str,
 ) -> Server:
     with hold_signals():
@@ -211,7 +224,7 @@ def _start_emulator(
             "Vertex AI emulator",
             "zenml_vertex.cli:main",
             ["emulator", "--port", "0", "--data-dir", str(layout.emulator), *options],
-            environment=build_emulator_environment(base, storage_url=storage_url),
+            environment=build_emulator_environment(base, project=project, storage_url=storage_url),
             log=layout.logs / "vertex.log",
             health_path="/emulator/health",
         )

@@ -1,0 +1,1 @@
+"""Google's own host names on loopback, for clients that cannot be pointed elsewhere."""

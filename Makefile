@@ -133,6 +133,7 @@ generate: $(STAMP) ## Every file that a program writes; the tests check that eac
 	$(call generated,src/vertex_emulator/jobs/schema.py,-m tests.support.generate_schema)
 	$(call generated,src/vertex_emulator/as_google/methods.json,-m tests.support.generate_methods)
 	$(call generated,docs/reference/emulator-coverage.md,docs/reference/generate_emulator_coverage.py)
+	$(call generated,docs/reference/emulator-api.md,docs/reference/generate_emulator_api.py)
 	cp src/zenml_vertex/data/machine_accelerators.yaml src/vertex_emulator/data/
 
 # The versions that are installed, with a hash of each file. What is pinned stays, unless

@@ -22,9 +22,11 @@ from vertex_emulator.faults.api import FaultApi
 from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestLost
 from vertex_emulator.faults.injection import FaultInjector
 from vertex_emulator.faults.plan import FaultPlan, Planned
+from vertex_emulator.http.address import Address, AddressSecret
 from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.routes import Api, Route
-from vertex_emulator.http.server import HttpServer, listen
+from vertex_emulator.http.secret import SecretGate
+from vertex_emulator.http.server import HttpProtocol, HttpServer, SecretProtocol, listen
 from vertex_emulator.identity.api import MetadataApi, TokenApi
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 from vertex_emulator.jobs.api import JobApi
@@ -69,7 +71,8 @@ class VertexEmulator:
     their jobs are started again by the next emulator with the same folder.
 
     Args:
-        address: Loopback address to listen on, or `localhost`.
+        address: Loopback address to listen on, or `localhost`; with a secret, any address of this
+            machine, or `0.0.0.0` for all of them.
         port: Port to listen on; 0 takes a free one.
         data_dir: Folder that keeps jobs and logs; None takes a temporary one, which is
             gone at the end.
@@ -83,6 +86,9 @@ class VertexEmulator:
         faults: The fault plan; an empty one by default.
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
         log_style: How the log entries of jobs look; as recorded by default.
+        secret: What others must know, who can reach `address`: 22 to 256 letters, digits, `-` and
+            `_`. Its address is `http://HOST:PORT/secret=SECRET` then, and nothing is answered
+            without it, on loopback neither. It travels in clear text.
         services: Build the APIs of further kinds of resources.
         as_google: Serve it under Google's own host names as well, over REST and gRPC, to clients
             with the variables of `google_environment`.
@@ -90,7 +96,8 @@ class VertexEmulator:
     Raises:
         DataDirInUseError: If another emulator works in `data_dir`.
         DataDirError: If `data_dir` cannot be used.
-        NotLoopbackError: If others could reach `address`; a ValueError.
+        NotLoopbackError: If others could reach `address` without a secret; a ValueError.
+        WeakSecretError: If `secret` could be guessed; a ValueError.
         ListenError: If the port is taken; an OSError.
         FaultError: If `faults` has a fault of a method that no route has.
         ModuleNotFoundError: If `as_google` needs a package that is not installed.
@@ -111,6 +118,7 @@ class VertexEmulator:
         faults: FaultPlan | None = None,
         seed: int | None = None,
         log_style: LogStyle | None = None,
+        secret: str | None = None,
         services: Iterable[Callable[[Foundation], Api]] = (),
         as_google: bool = False,
     ) -> None:
@@ -126,10 +134,15 @@ class VertexEmulator:
         self._is_started = False
         self._is_crashed = False
         self._is_stopped = False
+        if as_google and secret is not None:
+            raise ValueError("Google's own host names have no secret: leave one of the two away.")
+        address_secret = None if secret is None else AddressSecret(secret)
         with ExitStack() as opened:
-            self._socket = opened.enter_context(listen(address, port))
-            self._address = self._socket.getsockname()[0]
-            self.port: int = self._socket.getsockname()[1]
+            self._socket = opened.enter_context(
+                listen(address, port, has_secret=secret is not None)
+            )
+            ip, port = self._socket.getsockname()[:2]
+            self._address = Address(ip, port, address_secret)
             self._store = store or FileStore(Path(data_dir) if data_dir else None)
             self._owns_store = store is None
             if self._owns_store:
@@ -141,7 +154,7 @@ class VertexEmulator:
                 runtime=self._runtime,
                 timer=self._timer,
                 timings=_timings_of(timings or Timings()),
-                metadata_host=self.host,
+                metadata_host=self._address.own_host,
                 scripts=Scripts(self.faults.script_of, self.faults.happened),
                 ids=random.Random(seed),  # noqa: S311 - IDs are not secret
             )
@@ -160,15 +173,18 @@ class VertexEmulator:
                 calls=self._calls,
                 clock=self.clock,
             )
-            self._server = HttpServer(app, self._socket)
-            self._google = self._open_front(app) if as_google else None
+            self._google = self._open_front(app, ip) if as_google else None
+            if address_secret:
+                app = SecretGate(app, address_secret)
+            protocol = SecretProtocol if address_secret else HttpProtocol
+            self._server = HttpServer(app, self._socket, protocol)
             opened.pop_all()
 
-    def _open_front(self, app: "ASGIApp") -> "GoogleFront":
+    def _open_front(self, app: "ASGIApp", ip: str) -> "GoogleFront":
         with extra_required("as-google"):
             from vertex_emulator.as_google.front import GoogleFront
 
-        return GoogleFront(app, self._address, self.port)
+        return GoogleFront(app, ip, self.port)
 
     def _build_apis(
         self, tokens: Tokens, services: Iterable[Callable[[Foundation], Api]]
@@ -195,9 +211,13 @@ class VertexEmulator:
 
     @property
     def host(self) -> str:
-        """`host:port`, the value for AIPLATFORM_EMULATOR_HOST."""
-        name = f"[{self._address}]" if ":" in self._address else self._address
-        return f"{name}:{self.port}"
+        """`host:port`, the value for AIPLATFORM_EMULATOR_HOST; with its secret, if it has one."""
+        return self._address.host
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._address.port
 
     @property
     def url(self) -> str:

@@ -195,3 +195,30 @@ def test_another_missing_module_is_reported_as_it_is() -> None:
     with pytest.raises(VertexStepOperatorError) as raised, client_required():
         import google.no_such_module  # noqa: F401
     assert str(raised.value).endswith(f"Run `{install_command('client')}`.")
+
+
+SECRET = "k3Vb-ZpQ_0aYwLx7RtEoUm4s"
+
+
+def test_an_emulator_behind_a_secret(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Jobs, logs and secrets are reached below it; neither log nor errors show it."""
+    caplog.set_level(logging.INFO, logger="zenml_vertex")
+    parent = "projects/my-project/locations/us-central1"
+    with VertexEmulator(secret=SECRET) as emulator:
+        monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", emulator.host)
+        connection = connected(project="my-project")
+        assert connection.jobs.list(parent, "").jobs == []
+        connection.logs.fetch_tail(f"{parent}/customJobs/1", "service")
+        assert {call.status for call in emulator.calls} == {200}
+    raised = []
+    for ask in (
+        lambda: connection.jobs.list(parent, ""),
+        lambda: connection.logs.fetch_tail(f"{parent}/customJobs/1", "service"),
+    ):
+        with pytest.raises(VertexStepOperatorError) as caught:
+            ask()
+        raised.append("".join(traceback.format_exception(caught.value)))
+    assert f"(http://127.0.0.1:{emulator.port}/secret=***)" in caplog.text
+    assert SECRET not in caplog.text + "".join(raised) + repr(connection)

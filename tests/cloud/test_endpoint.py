@@ -213,3 +213,37 @@ def test_the_path_of_an_endpoint_is_kept() -> None:
     """An endpoint may have a path, for example behind a gateway."""
     endpoint = choose_endpoint(region="r", api_endpoint="HTTPS://gw.example/vertex/", environ={})
     assert endpoint == Endpoint("https://gw.example/vertex")
+
+
+SECRET = "k3Vb-ZpQ_0aYwLx7RtEoUm4s"
+
+
+@pytest.mark.parametrize(
+    ("address", "setting"),
+    [
+        (f"vertex:8085/secret={SECRET}", None),
+        (f"http://vertex:8085/secret={SECRET}/", None),
+        ("", f"http://vertex:8085/secret={SECRET}"),
+        ("", f"https://vertex:8085/secret={SECRET}"),
+    ],
+)
+def test_the_secret_of_an_emulators_address_is_not_shown(address: str, setting: str | None) -> None:
+    """Whoever reads the error of a refused address could run commands at the emulator."""
+    environ = {"AIPLATFORM_EMULATOR_HOST": address}
+    with pytest.raises(ConfigurationError) as caught:
+        check_host(
+            choose_endpoint(region="r", api_endpoint=setting, environ=environ), lambda: "", {}
+        )
+    assert "vertex:8085/secret=***" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_the_secret_of_an_emulators_address_is_not_in_a_repr() -> None:
+    """Reprs get into logs, and into the errors of tests."""
+    endpoint = choose_endpoint(
+        region="r",
+        api_endpoint=None,
+        environ={"AIPLATFORM_EMULATOR_HOST": f"[::1]:1/secret={SECRET}"},
+    )
+    assert SECRET in endpoint.url
+    assert SECRET not in repr(endpoint)

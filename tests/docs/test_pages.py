@@ -106,6 +106,7 @@ def test_targets_of_make_exist(page: Path) -> None:
         ("generate_settings.py", "settings.md"),
         ("generate_cli.py", "cli.md"),
         ("generate_emulator_coverage.py", "emulator-coverage.md"),
+        ("generate_emulator_api.py", "emulator-api.md"),
     ],
 )
 def test_generated_pages_are_current(generator: str, page: str) -> None:

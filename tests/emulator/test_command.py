@@ -24,7 +24,7 @@ from tests.support.emulators import PARENT
 from zenml_vertex.cli import main
 
 Json = dict[str, Any]
-READY = re.compile(r"Vertex AI emulator listening on (http://127\.0\.0\.1:\d+)\n")
+READY = re.compile(r"Vertex AI emulator listening on (http://[\w.]+:\d+(?:/secret=\S+)?)\n")
 MAIN = "from zenml_vertex.cli import main; main(prog_name='zenml-vertex')"
 COMMAND = [sys.executable, "-c", MAIN, "emulator"]
 QUICK = ["--provisioning-seconds=0", "--teardown-seconds=0"]
@@ -35,10 +35,10 @@ SECRET = "t0ken-of-the-emulator"
 class Process:
     """A running `zenml-vertex emulator`."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, **variables: str) -> None:
         self._process = subprocess.Popen(
             [*COMMAND, *QUICK, "--log-level=debug", *options],
-            env={**os.environ, "ZENML_STORE_API_KEY": SECRET},
+            env={**os.environ, "ZENML_STORE_API_KEY": SECRET, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,8 +85,8 @@ def begin() -> Iterator[Callable[..., Process]]:
     """Start the command; every process that still runs is killed at the end."""
     started: list[Process] = []
 
-    def begin(*options: str) -> Process:
-        process = Process(*options)
+    def begin(*options: str, **variables: str) -> Process:
+        process = Process(*options, **variables)
         started.append(process)
         return process
 
@@ -375,7 +375,7 @@ def test_the_emulator_does_not_import_zenml_or_google() -> None:
     """The emulator starts quickly, because it imports neither ZenML nor Google's packages."""
     code = (
         "import sys; before = set(sys.modules)\n"
-        "import vertex_emulator, zenml_vertex.cli.emulator\n"
+        "import vertex_emulator.server, zenml_vertex.cli.emulator\n"
         "print([name for name in set(sys.modules) - before if name.split('.')[0] in "
         "{'zenml', 'google', 'grpc', 'requests', 'pydantic'}])"
     )

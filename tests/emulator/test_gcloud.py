@@ -163,6 +163,15 @@ def test_gcloud_shows_errors(gcloud: Gcloud, tmp_path: Path) -> None:
     assert "Both `accelerator_type` and `accelerator_count` should be specified or none." in errors
 
 
+def test_gcloud_is_led_behind_a_secret(gcloud: Gcloud) -> None:
+    """An override of gcloud's takes an address with a secret in its path."""
+    with VertexEmulator(secret="k3Vb-ZpQ_0aYwLx7RtEoUm4s") as emulator:
+        override = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{emulator.url}/"}
+        behind = Gcloud(emulator, gcloud.environment | override)
+        assert json.loads(behind.jobs("list", "--format=json")) == []
+        assert [call.status for call in emulator.calls] == [200]
+
+
 def test_gcloud_deletes_a_secret(gcloud: Gcloud) -> None:
     """The command that a message prints for a secret that was left destroys it."""
     name = SecretName("my-project", "left")

@@ -304,14 +304,23 @@ except ModuleNotFoundError as error:
 @pytest.mark.parametrize(
     ("missing", "statement", "command"),
     [
-        ("starlette", "import vertex_emulator", "`zenml-vertex emulator` says how."),
-        ("uvicorn", "import vertex_emulator", "`zenml-vertex emulator` says how."),
+        (
+            "starlette",
+            "from vertex_emulator import VertexEmulator",
+            "`zenml-vertex emulator` says how.",
+        ),
+        (
+            "uvicorn",
+            "from vertex_emulator import VertexEmulator",
+            "`zenml-vertex emulator` says how.",
+        ),
+        ("starlette", "import vertex_emulator.faults", "`zenml-vertex emulator` says how."),
         (
             "docker",
             "from vertex_emulator import DockerRuntime",
             "`zenml-vertex emulator --runtime docker` says how.",
         ),
-        ("h11", "import vertex_emulator", "No module named 'h11'"),
+        ("h11", "from vertex_emulator import VertexEmulator", "No module named 'h11'"),
     ],
 )
 def test_the_emulators_package_names_its_extra(missing: str, statement: str, command: str) -> None:

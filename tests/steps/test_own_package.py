@@ -77,6 +77,20 @@ def test_an_image_never_asks_an_index_for_this_package(kind: str, installed: Dis
     assert not [name for name in parts.files if "direct_url" in name or "__pycache__" in name]
 
 
+def test_an_image_has_no_plugin_of_pytest(installed: Distribution) -> None:
+    """An image has none, and a pytest there would end with an error if metadata named one."""
+    folder = Path(str(installed.locate_file(""))) / "zenml_vertex-0.2.0.dist-info"
+    (folder / "entry_points.txt").write_text(
+        "[console_scripts]\na = b:c\n\n[pytest11]\nd = e\nf = g\n\n[zenml.init_hooks]\nh = i:j\n",
+        "utf-8",
+    )
+    parts = choose_image_parts(installed, PACKAGE)
+    assert parts.files["zenml_vertex-0.2.0.dist-info/entry_points.txt"] == (
+        "[console_scripts]\na = b:c\n\n[zenml.init_hooks]\nh = i:j\n"
+    )
+    assert not [name for name in parts.files if "pytest_plugin" in name]
+
+
 @pytest.mark.parametrize("with_stack", [True, False])
 @pytest.mark.parametrize(
     "replicated",

@@ -5,13 +5,16 @@ registers itself (`kinds`). `plan` matches and counts, `injection` lets it happe
 what happens to a job is an act in its script, which the lifecycle plays.
 """
 
-# A fault is named where its class is, and nowhere else.
-from vertex_emulator.faults.call_faults import *  # noqa: F403
-from vertex_emulator.faults.job_faults import *  # noqa: F403
-from vertex_emulator.faults.kinds import FaultError as FaultError
-from vertex_emulator.faults.kinds import FaultKind as FaultKind
-from vertex_emulator.faults.kinds import find_kinds as find_kinds
-from vertex_emulator.faults.plan import Fault as Fault
-from vertex_emulator.faults.plan import FaultPlan as FaultPlan
-from vertex_emulator.faults.plan import Planned as Planned
-from vertex_emulator.faults.plan import UnconsumedFaultError as UnconsumedFaultError
+from vertex_emulator.extras import extra_required
+
+with extra_required("emulator"):
+    # A fault is named where its class is, and nowhere else.
+    from vertex_emulator.faults.call_faults import *  # noqa: F403
+    from vertex_emulator.faults.job_faults import *  # noqa: F403
+    from vertex_emulator.faults.kinds import FaultError as FaultError
+    from vertex_emulator.faults.kinds import FaultKind as FaultKind
+    from vertex_emulator.faults.kinds import find_kinds as find_kinds
+    from vertex_emulator.faults.plan import Fault as Fault
+    from vertex_emulator.faults.plan import FaultPlan as FaultPlan
+    from vertex_emulator.faults.plan import Planned as Planned
+    from vertex_emulator.faults.plan import UnconsumedFaultError as UnconsumedFaultError

@@ -15,12 +15,15 @@ _LOCALHOST = "localhost"
 _OF_BROWSERS = ("origin", "sec-fetch-")
 
 
-def find_objection(headers: Iterable[tuple[str, str]], names: Collection[str] = ()) -> str | None:
+def find_objection(
+    headers: Iterable[tuple[str, str]], names: Collection[str] = (), *, is_any_host: bool = False
+) -> str | None:
     """Why a request is refused, by its headers.
 
     Args:
         headers: Names, in any case, and values.
         names: Further names of the server than `localhost` and its loopback address.
+        is_any_host: Whether it may be called by any name, since whoever asks knows a secret.
 
     Returns:
         A sentence that names the header; None if there is nothing against it.
@@ -34,7 +37,7 @@ def find_objection(headers: Iterable[tuple[str, str]], names: Collection[str] = 
             )
         if header.lower() == "host":
             hosts.append(value)
-    for host in hosts or [""]:
+    for host in [] if is_any_host else hosts or [""]:
         if not _is_local(host, names):
             return "This server answers requests to this machine only; the header Host is " + (
                 f"`{host}`." if host else "empty or missing."
@@ -48,6 +51,15 @@ def is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(host: str, names: Collection[str]) -> bool:

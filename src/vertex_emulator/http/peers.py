@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from vertex_emulator.core.users import describe_user
+from vertex_emulator.http.guard import is_loopback
 
 _ROOT = 0
 # man 7 sock_diag, and linux/inet_diag.h: `inet_diag_sockid` is two ports, two addresses, an
@@ -34,23 +35,24 @@ _End = tuple[str, int]
 
 
 def find_stranger(connection: socket.socket) -> str | None:
-    """Who has the other end of a connection within this machine, if that is a stranger.
+    """Who has the other end of a connection, if that is a stranger.
 
-    Nobody but this process's own user and root is known. A process that has closed its end
-    already is a stranger, whoever it was: the kernel has forgotten its user by then.
+    Nobody but this process's own user and root is known, and nobody on another machine. A process
+    that has closed its end already is a stranger, whoever it was: the kernel has forgotten its
+    user by then.
 
     Args:
-        connection: A TCP connection that was accepted on a loopback address.
+        connection: A TCP connection that was accepted here.
 
     Returns:
-        The stranger, for people; None if it is no stranger, or this is not Linux.
+        The stranger, for people; None if it is no stranger, or, on loopback, if this is not Linux.
     """
-    if not sys.platform.startswith("linux"):
-        return None
     try:
         peer, own = connection.getpeername()[:2], connection.getsockname()[:2]
     except OSError:
         return "a process that has gone"
+    if not sys.platform.startswith("linux"):
+        return None if is_loopback(peer[0]) else "another machine"
     user = _find_user(peer, own)
     if user is None:
         return "a process that has gone"

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vertex_emulator.core.errors import ApiError
 from vertex_emulator.core.users import describe_user
-from vertex_emulator.http.guard import is_loopback
+from vertex_emulator.http.guard import is_address, is_loopback
 from vertex_emulator.http.messages import render_error
 from vertex_emulator.http.peers import find_stranger
 
@@ -29,6 +29,9 @@ _MOST_REFUSED = 16
 _REFUSAL_SECONDS = 1.0
 # No such address, and no such kind of address.
 _OF_THE_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+# How many connections may not have shown the secret yet, and for how many seconds.
+_MOST_UNPROVEN = 64
+_PROOF_SECONDS = 10.0
 # Discard what was not sent, and answer with RST: SO_LINGER of no time.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -41,10 +44,24 @@ class Connection:
 
     Args:
         transport: Its transport.
+        is_own: Whether the other end is a process of the emulator's own user, or root's.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, *, is_own: bool = True) -> None:
         self._transport = transport
+        self.is_own = is_own
+        # When it is cut if it has not shown the secret of the address; None for never.
+        self.deadline: asyncio.TimerHandle | None = None
+
+    def await_proof(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Reset it in a while, unless the secret of the address comes before."""
+        self.deadline = loop.call_later(_PROOF_SECONDS, self.reset)
+
+    def prove(self) -> None:
+        """Let it stay: a request has had the secret."""
+        if self.deadline:
+            self.deadline.cancel()
+            self.deadline = None
 
     def reset(self) -> None:
         """Cut it with RST, which clients see as a reset."""
@@ -62,14 +79,18 @@ class HttpProtocol(H11Protocol):
     """Gives each request access to its connection, and hangs up on strangers."""
 
     connection: Connection
+    # Whether strangers are heard: some of them may know the secret of the address.
+    _hears_strangers = False
     _is_refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         app: Any = self.app
-        self.connection = Connection(transport)
         stranger = find_stranger(transport.get_extra_info("socket"))
-        if stranger:
+        self.connection = Connection(transport, is_own=stranger is None)
+        if stranger and self._hears_strangers:
+            self._await_proof()
+        elif stranger:
             self._hang_up(stranger)
             return
 
@@ -99,9 +120,27 @@ class HttpProtocol(H11Protocol):
             self.transport.write_eof()
             self.loop.call_later(_REFUSAL_SECONDS, self.connection.reset)
 
+    def _await_proof(self) -> None:
+        """Give a stranger some time; of many, the one that has waited longest makes room."""
+        self.connection.await_proof(self.loop)
+        everybody: list[Any] = list(self.connections)
+        unproven = [one.connection for one in everybody if one.connection.deadline]
+        if len(unproven) > _MOST_UNPROVEN:
+            min(unproven, key=lambda one: one.deadline.when()).reset()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connection.prove()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         if not self._is_refused:
             super().data_received(data)
+
+
+class SecretProtocol(HttpProtocol):
+    """The same behind an address with a secret, which `secret.SecretGate` asks for."""
+
+    _hears_strangers = True
 
 
 def _refuse(stranger: str) -> bytes:
@@ -239,23 +278,24 @@ class NotLoopbackError(ValueError):
     def __init__(self, address: str) -> None:
         super().__init__(
             f"{address} is not a loopback address. Whoever can reach the emulator can run commands "
-            "on this machine, so it listens on loopback only."
+            "on this machine, so without a secret in its address it listens on loopback only."
         )
 
 
-def listen(address: str, port: int) -> socket.socket:
+def listen(address: str, port: int, *, has_secret: bool = False) -> socket.socket:
     """A socket that listens on a loopback address.
 
     Args:
         address: An IP address, or `localhost`.
         port: The port; 0 for a free one.
+        has_secret: Whether others may reach the address, since a secret is asked for.
 
     Raises:
         NotLoopbackError: If others could reach the address.
         ListenError: If the port is taken or not allowed, or the machine has no such address.
     """
     address = "127.0.0.1" if address == "localhost" else address
-    if not is_loopback(address):
+    if not (is_loopback(address) or (has_secret and is_address(address))):
         raise NotLoopbackError(address)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # A year: more than anybody waits for, and far below what a date can hold.
 _MOST_SECONDS = 365 * 24 * 3600
+# Where others are told the secret before this process starts, such as in a compose file.
+_VARIABLE = "VERTEX_EMULATOR_SECRET"
 
 
 class _Seconds(click.FloatRange):
@@ -44,7 +47,7 @@ class _Seconds(click.FloatRange):
 @click.command()
 @click.option(
     "--host", default="127.0.0.1", show_default=True,
-    help="Loopback address to listen on.",
+    help="Loopback address to listen on; any IP address with --secret-in-address.",
 )  # fmt: skip
 @click.option(
     "--port", default=0, show_default=True, type=click.IntRange(0, 65535),
@@ -79,6 +82,11 @@ class _Seconds(click.FloatRange):
     "mostly started a second time.",
 )  # fmt: skip
 @click.option(
+    "--secret-in-address", is_flag=True,
+    help="Answer at http://HOST:PORT/secret=SECRET only, for containers and other machines. The "
+    f"secret is the value of {_VARIABLE}; without it, one is drawn.",
+)  # fmt: skip
+@click.option(
     "--token-lifetime", default=3600.0, show_default=True, type=_Seconds(min_open=True),
     help="Seconds that an access token lasts.",
 )  # fmt: skip
@@ -108,6 +116,7 @@ def emulator(
     provisioning_seconds: float,
     teardown_seconds: float,
     recorded_timings: bool,
+    secret_in_address: bool,
     token_lifetime: float,
     log_shape: "LogShape",
     as_google: bool,
@@ -146,8 +155,16 @@ def emulator(
         LogStyle,
         NotLoopbackError,
         VertexEmulator,
+        WeakSecretError,
     )
 
+    if as_google and secret_in_address:
+        raise click.UsageError(
+            "`--as-google` and `--secret-in-address` cannot be used together: Google's own host "
+            "names have no secret."
+        )
+    known = os.environ.get(_VARIABLE) if secret_in_address else None
+    drawn = secrets.token_urlsafe(24) if secret_in_address else None
     try:
         vertex = VertexEmulator(
             runtime=_make_docker_runtime()
@@ -161,10 +178,13 @@ def emulator(
             ),
             token_lifetime=token_lifetime,
             log_style=LogStyle(log_shape),
+            secret=known or drawn,
             as_google=as_google,
         ).start()
     except NotLoopbackError as exc:
         raise click.BadParameter(str(exc), param_hint="'--host'") from exc
+    except WeakSecretError as exc:
+        raise click.ClickException(f"{_VARIABLE} cannot be the secret. {exc}") from None
     except ListenError as exc:
         if exc.is_of_address:
             cure = f"`{repeat_command(host='127.0.0.1')}` listens on one that every machine has."
@@ -179,7 +199,8 @@ def emulator(
     signal.signal(signal.SIGUSR2, lambda *_: vertex.come_back())
     try:
         # At once: whoever has read the address has read the variables, too.
-        click.echo(f"{_describe_variables(vertex)}Vertex AI emulator listening on {vertex.url}")
+        variables = _describe_variables(vertex)
+        click.echo(f"{variables}Vertex AI emulator listening on {_show(vertex.url, known)}")
         sys.stdout.flush()
         stop.wait()
     finally:
@@ -219,6 +240,11 @@ def _describe_variables(vertex: "VertexEmulator") -> str:
         "# Type this into a shell, and Google's clients there, as they are, find the emulator:\n"
         f"{write_exports(vertex.google_environment)}"
     )
+
+
+def _show(url: str, known: str | None) -> str:
+    """The address as it is printed: a secret that its user has chosen is kept out of CI's logs."""
+    return url.replace(known, f"${_VARIABLE}") if known else url
 
 
 def _make_docker_runtime() -> "Runtime":

@@ -64,7 +64,7 @@ def connect(
         identity.description,
         identity.project,
         region,
-        endpoint.url,
+        endpoint.shown,
     )
     return Connection(
         identity=identity,

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.foreign_text import clean_line
 from zenml_vertex.job.identity import is_region
 from zenml_vertex.job.readers import show_value
 
@@ -21,7 +22,7 @@ GOOGLE = "googleapis.com"
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?)://)?"
     r"(?P<host>[a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[\w.~-]+)*)/*",
+    r"(?P<path>(?:/[\w.~=-]+)*)/*",
     re.ASCII | re.IGNORECASE,
 )
 _LAST_PORT = 65535
@@ -31,10 +32,15 @@ _LAST_PORT = 65535
 class Endpoint:
     """An address of the API."""
 
-    # Host, or URL with a scheme.
-    url: str
+    # Host, or URL with a scheme; that of an emulator may have a secret in its path.
+    url: str = field(repr=False)
     # Whether it is that of an emulator, which gets no credentials.
     is_emulator: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown."""
+        return clean_line(self.url)
 
     @property
     def host(self) -> str:
@@ -76,10 +82,10 @@ def choose_endpoint(
     if api_endpoint and api_endpoint.strip():
         endpoint = Endpoint(_read_address(api_endpoint, "api_endpoint", default_scheme=""))
         if endpoint.url.startswith("http://") and not is_loopback(endpoint.host):
-            address = endpoint.url.removeprefix("http://")
+            address = endpoint.shown.removeprefix("http://")
             raise ConfigurationError(
                 [
-                    f"`api_endpoint` is `{endpoint.url}`, which would send credentials in clear "
+                    f"`api_endpoint` is `{endpoint.shown}`, which would send credentials in clear "
                     "text. Write https://, or, for an emulator on another machine, set "
                     f"{EMULATOR_VARIABLE}={address} instead."
                 ]
@@ -92,8 +98,8 @@ def choose_endpoint(
         if not is_loopback(endpoint.host) and endpoint.host not in _read_allowed(environ):
             raise ConfigurationError(
                 [
-                    f"`{EMULATOR_VARIABLE}` is `{url}`, which is not this machine, and jobs carry "
-                    f"the ZenML server's access token. {advise_consent(endpoint.host)}; "
+                    f"`{EMULATOR_VARIABLE}` is `{endpoint.shown}`, which is not this machine, and "
+                    f"jobs carry the ZenML server's access token. {advise_consent(endpoint.host)}; "
                     f"otherwise run `unset {EMULATOR_VARIABLE}`."
                 ]
             )
@@ -128,8 +134,8 @@ def check_host(
         return
     raise ConfigurationError(
         [
-            f"`api_endpoint` is `{endpoint.url}`, which is not Google's, and would get your access "
-            f"tokens. {advise_consent(host)}; otherwise run `zenml step-operator "
+            f"`api_endpoint` is `{endpoint.shown}`, which is not Google's, and would get your "
+            f"access tokens. {advise_consent(host)}; otherwise run `zenml step-operator "
             "remove-attribute NAME api_endpoint`."
         ]
     )

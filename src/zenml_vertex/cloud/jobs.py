@@ -56,7 +56,7 @@ class VertexJobs:
     ) -> None:
         self._who = identity.description
         self._timeouts = timeouts or Timeouts()
-        with translated(f"connecting to {endpoint.url}", self._who):
+        with translated(f"connecting to {endpoint.shown}", self._who):
             self._client = JobServiceClient(
                 credentials=identity.credentials,
                 transport="rest",

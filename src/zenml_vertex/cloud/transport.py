@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -141,7 +141,7 @@ class RestService:
     """
 
     name: str
-    url: str
+    url: str = field(repr=False)
     identity: Identity
 
     def call(

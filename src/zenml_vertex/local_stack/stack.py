@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenml_vertex.local_stack.processes.early_python import EarlyPython
-from zenml_vertex.local_stack.views.pipelines import PipelineProcess
+from zenml_vertex.local_stack.views.pipelines import Completed, PipelineProcess
 from zenml_vertex.local_stack.views.vertex import VertexJobsView
 from zenml_vertex.local_stack.views.zenml import ZenMLRecords
 
@@ -64,6 +64,29 @@ class LocalStack:
             records=self.records,
             early=self.early if self.early and self.early.is_waiting else None,
         )
+
+    def run_pipeline(
+        self,
+        script: Path | str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = 300.0,
+    ) -> Completed:
+        """Run a script that runs a pipeline to its end, in the script's own folder.
+
+        It has a process of its own, since ZenML's client keeps its state in the process.
+
+        Args:
+            script: The script.
+            arguments: Its arguments.
+            environment: More environment variables.
+            seconds: How long it may take.
+
+        Raises:
+            TimeoutError: If it takes longer; shows the output.
+        """
+        with self.start_pipeline(Path(script), *arguments, environment=environment) as process:
+            return process.wait(seconds)
 
 
 def make_project(parent: Path, name: str, *files: Path) -> Path:

@@ -7,6 +7,7 @@ anybody can put another one of this name there. `--find-links`, a private index 
 leave the same metadata, so that these could not tell which.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -39,6 +40,9 @@ _HOOK = "zenml_vertex_init_hook.py"
 # Of the metadata: what is read at run time (the version, and the hook that ZenML calls), and
 # what the licence wants to go with a copy.
 _METADATA_FILES = ("METADATA", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE")
+
+# A section of `entry_points.txt`.
+_PYTEST_PLUGINS = re.compile(r"^\[pytest11\]\n(?:(?!\[).*\n?)*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,19 @@ def choose_image_parts(installed: Distribution, package: Path) -> ImageParts:
     """
     folder = f"{NAME.replace('-', '_')}-{installed.version}.dist-info"
     metadata = {
-        f"{folder}/{name}": text
+        f"{folder}/{name}": drop_pytest_plugins(text)
         for name in _METADATA_FILES
         if (text := installed.read_text(name)) is not None
     }
     return ImageParts(frozenset(find_dependencies(installed)), {**read_files(package), **metadata})
+
+
+def drop_pytest_plugins(metadata: str) -> str:
+    """A file of metadata without the entry points for pytest, which are not in images.
+
+    pytest loads all that are named, and would end where one cannot be imported.
+    """
+    return _PYTEST_PLUGINS.sub("", metadata)
 
 
 def find_dependencies(installed: Distribution) -> set[str]:

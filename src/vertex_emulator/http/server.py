@@ -85,6 +85,8 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # The path has the secret, and a program that configures logging turns uvicorn's log on.
+        self.access_log = False
         app: Any = self.app
         stranger = find_stranger(transport.get_extra_info("socket"))
         self.connection = Connection(transport, is_own=stranger is None)

@@ -17,16 +17,13 @@ from vertex_emulator.core.documents import DocumentStore, FileStore
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.operations import Operations
 from vertex_emulator.core.timer import Timer
-from vertex_emulator.extras import extra_required
+from vertex_emulator.doors import Doors
 from vertex_emulator.faults.api import FaultApi
 from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestLost
 from vertex_emulator.faults.injection import FaultInjector
 from vertex_emulator.faults.plan import FaultPlan, Planned
-from vertex_emulator.http.address import Address, AddressSecret
 from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.routes import Api, Route
-from vertex_emulator.http.secret import SecretGate
-from vertex_emulator.http.server import HttpProtocol, HttpServer, SecretProtocol, listen
 from vertex_emulator.identity.api import MetadataApi, TokenApi
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
 from vertex_emulator.jobs.api import JobApi
@@ -34,7 +31,7 @@ from vertex_emulator.jobs.driver import Driver, Scripts
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.service import JobService
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
-from vertex_emulator.jobs.timings import Timings, TimingsOf
+from vertex_emulator.jobs.timings import Timings, TimingsOf, timings_of
 from vertex_emulator.logs.api import LogApi
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.log_store import LogStore
@@ -46,10 +43,7 @@ from vertex_emulator.secrets.api import SecretApi
 from vertex_emulator.secrets.service import Secrets
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
     from typing_extensions import Self
-
-    from vertex_emulator.as_google.front import GoogleFront
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +128,9 @@ class VertexEmulator:
         self._is_started = False
         self._is_crashed = False
         self._is_stopped = False
-        if as_google and secret is not None:
-            raise ValueError("Google's own host names have no secret: leave one of the two away.")
-        address_secret = None if secret is None else AddressSecret(secret)
         with ExitStack() as opened:
-            self._socket = opened.enter_context(
-                listen(address, port, has_secret=secret is not None)
-            )
-            ip, port = self._socket.getsockname()[:2]
-            self._address = Address(ip, port, address_secret)
+            self._doors = Doors(address, port, secret, as_google=as_google)
+            opened.callback(self._doors.stop)
             self._store = store or FileStore(Path(data_dir) if data_dir else None)
             self._owns_store = store is None
             if self._owns_store:
@@ -153,8 +141,8 @@ class VertexEmulator:
                 logs=self._logs,
                 runtime=self._runtime,
                 timer=self._timer,
-                timings=_timings_of(timings or Timings()),
-                metadata_host=self._address.own_host,
+                timings=timings_of(timings),
+                metadata_host=self._doors.address.own_host,
                 scripts=Scripts(self.faults.script_of, self.faults.happened),
                 ids=random.Random(seed),  # noqa: S311 - IDs are not secret
             )
@@ -173,18 +161,8 @@ class VertexEmulator:
                 calls=self._calls,
                 clock=self.clock,
             )
-            self._google = self._open_front(app, ip) if as_google else None
-            if address_secret:
-                app = SecretGate(app, address_secret)
-            protocol = SecretProtocol if address_secret else HttpProtocol
-            self._server = HttpServer(app, self._socket, protocol)
+            self._doors.furnish(app)
             opened.pop_all()
-
-    def _open_front(self, app: "ASGIApp", ip: str) -> "GoogleFront":
-        with extra_required("as-google"):
-            from vertex_emulator.as_google.front import GoogleFront
-
-        return GoogleFront(app, ip, self.port)
 
     def _build_apis(
         self, tokens: Tokens, services: Iterable[Callable[[Foundation], Api]]
@@ -212,12 +190,12 @@ class VertexEmulator:
     @property
     def host(self) -> str:
         """`host:port`, the value for AIPLATFORM_EMULATOR_HOST; with its secret, if it has one."""
-        return self._address.host
+        return self._doors.address.host
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return self._address.port
+        return self._doors.address.port
 
     @property
     def url(self) -> str:
@@ -227,7 +205,7 @@ class VertexEmulator:
     @property
     def google_environment(self) -> Mapping[str, str]:
         """The variables that lead unmodified clients of Google here; none without `as_google`."""
-        return self._google.environment if self._google else {}
+        return self._doors.google_environment
 
     @property
     def data_dir(self) -> Path:
@@ -357,9 +335,7 @@ class VertexEmulator:
             raise
         self._is_started = True
         self._timer.start()
-        self._server.begin()
-        if self._google:
-            self._google.start()
+        self._doors.start()
         atexit.register(self.stop)
         return self
 
@@ -388,9 +364,7 @@ class VertexEmulator:
             api.crash()
         self._timer.stop()
         self._logs.close()
-        self._server.crash()
-        if self._google:
-            self._google.crash()
+        self._doors.crash()
         self._injector.release()
         self._store.release()
 
@@ -403,15 +377,13 @@ class VertexEmulator:
         if self._is_started:
             self._injector.release()
             self._operations.release()
-            self._server.end()
+        self._doors.stop()
+        if self._is_started:
             self._timer.stop()
             for api in self._apis:
                 api.stop()
-        if self._google:
-            self._google.stop()
         if isinstance(self._runtime, ImageRuntime):
             self._runtime.close()
-        self._socket.close()
         if self._owns_store or not self._is_crashed:
             self._store.close()
 
@@ -425,7 +397,3 @@ class VertexEmulator:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _timings_of(timings: Timings | TimingsOf) -> TimingsOf:
-    return (lambda _: timings) if isinstance(timings, Timings) else timings

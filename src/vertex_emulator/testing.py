@@ -14,8 +14,10 @@ from vertex_emulator.core.documents import MemoryStore
 from vertex_emulator.core.errors import Json
 from vertex_emulator.faults.plan import FaultPlan, refuse_unconsumed
 from vertex_emulator.http.calls import CallRecord
-from vertex_emulator.jobs.job import Job, Timings
+from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.jobs.timings import Timings
+from vertex_emulator.logs.shapes import read_text
 from vertex_emulator.runtimes.contract import Container
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 from vertex_emulator.server import VertexEmulator
@@ -27,8 +29,8 @@ _OK = 200
 _SERVICE = "service"
 
 # For those who wait.
-AT_ONCE = Timings(queueing=0, provisioning=0, teardown=0)
-# For those who move the clock. Mostly 3 to 6 minutes, and 43 to 65 s, by public reports.
+AT_ONCE = Timings(queueing=0, provisioning=0, teardown=0, cleanup=0)
+# For those who move the clock. Mostly 3 to 6 minutes, and 7 to 65 s: recordings, public reports.
 AS_ON_VERTEX_AI = Timings(queueing=5, provisioning=180, teardown=50)
 
 
@@ -91,14 +93,14 @@ class EmulatedJob:
             replica: Only the lines of this one, such as `workerpool0-0`.
         """
         return [
-            read_line(entry)
+            read_text(entry)
             for entry in self.log_entries()
             if (task := _task_of(entry)) != _SERVICE and replica in {None, task}
         ]
 
     def service_logs(self) -> list[str]:
         """What the service itself has written about it so far."""
-        return [read_line(entry) for entry in self.log_entries() if _task_of(entry) == _SERVICE]
+        return self._emulator.log_lines(self._now().job_id, _SERVICE)
 
     def log_entries(self) -> list[Json]:
         """Its log entries, as Cloud Logging has them, the oldest first."""
@@ -293,13 +295,6 @@ def simulated_vertex() -> Iterator[SimulatedVertex]:
         opened.append(SimulatedVertex(emulator, clock))
         yield opened[0]
         _refuse_unconsumed(emulator)
-
-
-def read_line(entry: Json) -> str:
-    """The line of a log entry, whatever its shape."""
-    if "textPayload" in entry:
-        return str(entry["textPayload"])
-    return str(entry.get("jsonPayload", {}).get("message", ""))
 
 
 def _task_of(entry: Json) -> str:

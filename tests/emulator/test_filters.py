@@ -187,5 +187,3 @@ def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
         compile_filter(text)(JOB)
     except ApiError as error:
         assert error.status == "INVALID_ARGUMENT"  # noqa: PT017 - either outcome is right
-
-

@@ -69,7 +69,7 @@ def test_a_silent_pipeline_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     importing = "Waiting for the pipeline, which is importing ZenML: 0 s."
     waiting = "Waiting for the pipeline: 0 s."
     assert said == [importing, importing, "  | a", waiting, "  | b", "  | c"]
-    monkeypatch.setattr(demo, "_PIPELINE_SECONDS", 0.0)
+    monkeypatch.setattr(demo, "_SILENT_SECONDS", 0.0)
     process = Scripted("a", None)
-    with pytest.raises(demo.DemoError, match="has not ended after 0 s"):
+    with pytest.raises(demo.DemoError, match="has printed nothing for 0 s"):
         demo._follow(process, said.append)

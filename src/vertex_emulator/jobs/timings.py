@@ -72,6 +72,15 @@ class Timings:
 TimingsOf = Callable[[str], Timings]
 """Gives the timings of a job by its ID."""
 
+
+def timings_of(timings: Timings | TimingsOf | None) -> TimingsOf:
+    """The timings of each job: those that are given, the same for all, or the defaults."""
+    if callable(timings):
+        return timings
+    same = timings or Timings()
+    return lambda _: same
+
+
 # (first line, `Job is preparing.` after it, RUNNING, output before RUNNING), in seconds from the
 # creation or as said.
 _BEGINNINGS = (

@@ -142,13 +142,11 @@ def emulator(
         format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    if runtime == "docker":
-        if image_dir:
-            raise click.UsageError("--image-dir needs --runtime process.")
-        require_extra("docker", "`--runtime docker`")
-    require_extra("emulator", "The emulator")
-    if as_google:
-        require_extra("as-google", "`--as-google`")
+    if image_dir and runtime == "docker":
+        raise click.UsageError("--image-dir needs --runtime process.")
+    if as_google and secret_in_address:
+        raise click.UsageError("--as-google and --secret-in-address cannot be used together.")
+    _require_extras(runtime, as_google=as_google)
     from vertex_emulator import (
         DataDirError,
         ListenError,
@@ -158,11 +156,6 @@ def emulator(
         WeakSecretError,
     )
 
-    if as_google and secret_in_address:
-        raise click.UsageError(
-            "`--as-google` and `--secret-in-address` cannot be used together: Google's own host "
-            "names have no secret."
-        )
     known = os.environ.get(_VARIABLE) if secret_in_address else None
     drawn = secrets.token_urlsafe(24) if secret_in_address else None
     try:
@@ -205,6 +198,14 @@ def emulator(
         stop.wait()
     finally:
         vertex.stop()
+
+
+def _require_extras(runtime: str, *, as_google: bool) -> None:
+    if runtime == "docker":
+        require_extra("docker", "`--runtime docker`")
+    require_extra("emulator", "The emulator")
+    if as_google:
+        require_extra("as-google", "`--as-google`")
 
 
 def _make_process_runtime(data_dir: Path | None, image_dir: Path | None) -> "Runtime":

@@ -39,6 +39,14 @@ def below_share(share: float) -> Target:
     return Target(f"under {part}the built-in's", lambda each: each.ours < share * each.builtin)
 
 
+def above_builtin(limit: float, unit: str) -> Target:
+    """Less than so much more than the built-in operator's figure."""
+    return Target(
+        f"under {limit:g} {unit} more than the built-in's",
+        lambda figure: figure.ours - figure.builtin < limit,
+    )
+
+
 def near_floor() -> Target:
     """At most a tenth more than an operator that does nothing."""
     return Target(

@@ -3,6 +3,7 @@
 Run it as `python docs/reference/generate_emulator_api.py > docs/reference/emulator-api.md`.
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -10,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from itertools import pairwise
+from typing import Any, cast, get_origin
 
 from docstring_parser import Docstring, DocstringStyle, parse
 
@@ -89,7 +92,12 @@ def _show_fixtures(module: Any) -> Iterator[str]:
 
 
 def _show(name: str, value: Any) -> Iterator[str]:
-    """A class or a function."""
+    """A class, a function, or a name for a type."""
+    if get_origin(value):
+        yield f"### `{name}`\n"
+        yield f"```text\n{name} = {_shorten(inspect.formatannotation(value))}\n```\n"
+        yield _find_text(name) + "\n"
+        return
     if not inspect.isclass(value):
         yield f"### `{name}`\n"
         yield from _show_function(name, value)
@@ -118,6 +126,18 @@ def _show(name: str, value: Any) -> Iterator[str]:
         elif inspect.isfunction(found) and found.__doc__:
             yield f"#### `{name}.{member}()`\n"
             yield from _show_function(member, found)
+
+
+def _find_text(name: str) -> str:
+    """The text below the assignment of a name."""
+    home = vertex_emulator._HOME_OF[name]  # noqa: SLF001 - the package's own table
+    module = import_module(f"vertex_emulator.{home}")
+    statements = ast.parse(inspect.getsource(module)).body
+    for statement, text in pairwise(statements):
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if [getattr(target, "id", "") for target in targets] == [name]:
+            return inspect.cleandoc(ast.literal_eval(cast("ast.Expr", text).value))
+    raise LookupError(f"No text says what {name} is.")
 
 
 def _show_function(name: str, function: Callable[..., Any]) -> Iterator[str]:
@@ -184,6 +204,9 @@ def _write(text: Docstring) -> str:
     arguments = [one for one in text.params if one.args[0] == "param"]
     attributes = [one for one in text.params if one.args[0] == "attribute"]
     for listed in (attributes, arguments):
+        if listed is arguments and attributes and arguments:
+            # Two lists without anything between them would be one.
+            parts.append("It is made from:")
         rows = [f"- `{one.arg_name}`: {_squeeze(one.description)}" for one in listed]
         parts.append("\n".join(rows))
     if text.returns and text.returns.description:

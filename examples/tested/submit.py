@@ -44,3 +44,8 @@ def follow(
         sleep(60)
         waited += 60
     return str(state.name)
+
+
+if __name__ == "__main__":
+    aiplatform.init(location="europe-west4", staging_bucket="gs://my-bucket")
+    submit_training(epochs=3)

@@ -1,13 +1,19 @@
 """Tests of submit.py, which need no Google Cloud."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 
+import submit
 from submit import follow, submit_training
 from vertex_emulator import Script
 from vertex_emulator.faults import ErrorAnswer, Preemption
+from vertex_emulator.pytest_plugin import StartVertexEmulator
 from vertex_emulator.testing import EmulatedVertex, SimulatedVertex
 
 
@@ -63,3 +69,12 @@ def test_an_outage_leaves_no_job(vertex_simulation: SimulatedVertex) -> None:
     ):
         submit_training(epochs=3)
     assert vertex_simulation.jobs() == []
+
+
+def test_a_program_runs_as_it_is(start_vertex_emulator: StartVertexEmulator) -> None:
+    """A program that knows nothing of the emulator has its job run there."""
+    vertex = start_vertex_emulator(as_google=True)
+    environment = {**os.environ, **vertex.google_environment}
+    subprocess.run([sys.executable, submit.__file__], env=environment, check=True)
+    (job,) = vertex.jobs()
+    assert job.wait().state == "JOB_STATE_SUCCEEDED"

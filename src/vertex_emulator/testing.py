@@ -5,7 +5,7 @@ The fixtures of the pytest plugin are these objects; without pytest, `emulated_v
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +183,11 @@ class EmulatedVertex:
     def host(self) -> str:
         """Its address without the scheme, for AIPLATFORM_EMULATOR_HOST."""
         return self.emulator.host
+
+    @property
+    def google_environment(self) -> Mapping[str, str]:
+        """The variables that lead unmodified programs here; none without `as_google=True`."""
+        return self.emulator.google_environment
 
     @property
     def faults(self) -> FaultPlan:

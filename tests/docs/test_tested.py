@@ -46,7 +46,7 @@ def test_the_pages_show_the_example() -> None:
         DOCS / "how-to" / name for name in ("test-without-a-cloud.md", "test-a-pipeline-in-ci.md")
     )
     blocks = read_blocks(page, "python") + read_blocks(of_ci, "python")
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     assert [block for block in blocks if block not in code] == []
     assert read_blocks(of_ci, "yaml") == [(TESTED / "workflow.yaml").read_text("utf-8")]
 
@@ -54,7 +54,7 @@ def test_the_pages_show_the_example() -> None:
 def test_code_of_googles_sdk_is_tested(project: Path) -> None:
     """The tests of the submitting code pass, where nothing of the pipeline is asked for."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_submit.py"]
-    assert "4 passed" in run(command, project, read_environment())
+    assert "5 passed" in run(command, project, read_environment())
 
 
 @pytest.fixture(scope="session")
@@ -83,4 +83,4 @@ def test_the_workflow_runs_as_it_stands(project: Path, wheel: Path) -> None:
     )
     # As GitHub's runners do: https://docs.github.com/actions/reference/workflow-syntax
     output = run(["bash", "-e", "-c", script], project, environment)
-    assert "6 passed" in output
+    assert "7 passed" in output

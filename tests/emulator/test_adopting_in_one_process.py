@@ -28,7 +28,7 @@ TIMEOUT_SECONDS = 3600
 
 def messages_of(emulator: VertexEmulator, name: str) -> list[str]:
     """Return what a job's container has written."""
-    lines = [entry["jsonPayload"]["message"] for entry in emulator.log_entries(name)]
+    lines = emulator.log_lines(name)
     return [line for line in lines if line.startswith("alive")]
 
 

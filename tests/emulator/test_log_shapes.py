@@ -9,6 +9,7 @@ import pytest
 from vertex_emulator import ManualClock
 from vertex_emulator.core.times import parse_time
 from vertex_emulator.logs.entries import JobLogs
+from vertex_emulator.logs.log_store import LogStore
 from vertex_emulator.logs.shapes import (
     MAX_TEXT_BYTES,
     LoggedJob,
@@ -195,7 +196,7 @@ def test_entries_can_be_received_as_late_as_recorded() -> None:
 
 def test_no_two_entries_have_the_same_time() -> None:
     """On a clock that stands still too, lines are in order by their times alone."""
-    logs = JobLogs(ManualClock())
+    logs = JobLogs(ManualClock(), LogStore())
     logs.open(JOB, None)
     for number in range(100):
         logs.write(JOB.job_id, OutputLine(FIRST, "stdout", f"line {number}"))

@@ -220,6 +220,7 @@ def test_an_operation_is_found_by_its_resource_and_region(
         error = error_of(call(toys, "GET", wrong))
         assert (error["code"], error["status"]) == (404, "UNIMPLEMENTED")
     job = submit(emulator, job_of("true"))["name"]
+    emulator.wait_for_state(job)
     deleted = call(emulator, "DELETE", f"/v1/{job}").json()
     below = f"{job}/operations/{deleted['name'].rsplit('/', 1)[-1]}"
     for version in VERSIONS:

@@ -51,11 +51,11 @@ def test_many_processes_together_stay_below_the_quota(jobs_elsewhere: int) -> No
 
 
 def test_the_server_is_asked_seldom_where_notes_are_found() -> None:
-    """The ZenML server is asked every 15 s at first, and once a minute in the long run."""
+    """The ZenML server is asked every 20 s at first, and every 90 s in the long run."""
     intervals = [
         choose_server_interval(ServerContext(seconds)) for seconds in (0, 150, 300, 600, 99 * HOUR)
     ]
-    assert intervals == [15, 15, 30, 60, 60]
+    assert intervals == [20, 20, 37.5, 75, 90]
 
 
 def test_the_server_is_asked_more_often_where_no_note_can_be_found() -> None:
@@ -64,7 +64,7 @@ def test_the_server_is_asked_more_often_where_no_note_can_be_found() -> None:
         choose_server_interval(ServerContext(seconds + 600, seconds_running=seconds))
         for seconds in (0, 100, 1000, HOUR)
     ]
-    assert intervals == [1, 2, 20, 60]
+    assert intervals == [1, 2, 20, 72]
 
 
 def test_a_busy_server_is_asked_less() -> None:

@@ -63,7 +63,7 @@ def test_a_job_that_waits_for_its_machine_hardly_costs_the_server_anything() -> 
 def test_a_forged_note_costs_one_question(world: Watched, notes: InMemoryNotes) -> None:
     """A note of a step that is still running has the server asked once, and changes nothing."""
     world.follow("JOB_STATE_RUNNING")
-    _poll_for(world, 20)
+    _poll_for(world, 25)
     questions = world.step_runs.questions
     notes.left.add(STEP)
     _poll_for(world, 3)
@@ -184,7 +184,7 @@ def test_one_look_serves_all_steps_of_a_run(world: Watched, notes: InMemoryNotes
     for number in range(50):
         world.follow("JOB_STATE_RUNNING", step_run_id=f"step-{number}")
     world.follow("JOB_STATE_RUNNING")
-    _poll_for(world, 20)
+    _poll_for(world, 25)
     world.step_runs.statuses = note_question  # type: ignore[assignment, method-assign]
     looks = notes.looks
     notes.left.add("step-7")

@@ -70,8 +70,10 @@ class VertexLogs:
         ]
         entries = self._read(name, terms)
         first = choose_first_start(entries)
-        if len(entries) == MAX_LINES > len(first):
-            # Others have taken a part of the page.
+        if len(entries) == MAX_LINES and not (
+            len(first) == MAX_LINES and _is_of_first_start(first)
+        ):
+            # Others have taken a part of the page, or all of it.
             node = json.dumps(_read_label(first[0], _NODE))
             more = [f'labels."{_START}"="{_FIRST_START}"', f'labels."{_NODE}"={node}']
             first = self._read(name, [*terms, *more]) or first
@@ -116,6 +118,10 @@ def choose_first_start(entries: Sequence[Entry]) -> list[Entry]:
     starts = {_read_label(entry, _START) for entry in of_node}
     first = min(starts, key=lambda name: (len(name), name))
     return [entry for entry in of_node if _read_label(entry, _START) == first]
+
+
+def _is_of_first_start(entries: Sequence[Entry]) -> bool:
+    return _read_label(entries[0], _START) in {"", _FIRST_START}
 
 
 def read_line(entry: Entry) -> str:

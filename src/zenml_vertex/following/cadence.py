@@ -29,9 +29,9 @@ _STARTING_SECONDS = 10 * 60.0
 _SECONDS_PER_JOB_ELSEWHERE = 0.4
 
 # The ZenML server says that a step was told to stop, and that it has finished if no note says so.
-_SERVER_QUICKEST_SECONDS = 15.0
-_SERVER_SHARE_OF_WAITING = 1 / 10
-_SERVER_SLOWEST_SECONDS = 60.0
+_SERVER_QUICKEST_SECONDS = 20.0
+_SERVER_SHARE_OF_WAITING = 1 / 8
+_SERVER_SLOWEST_SECONDS = 90.0
 # Where notes cannot be looked for, the server alone says at once that a running step has finished.
 _SERVER_QUICKEST_UNNOTED_SECONDS = 1.0
 _SERVER_SHARE_OF_RUNNING = 1 / 50

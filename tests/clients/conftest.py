@@ -1,5 +1,6 @@
 """Programs that use Vertex AI, as they are, and an emulator that they take for it."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,7 +20,11 @@ ROOT = Path(__file__).parents[2]
 _KEPT = ("HOME", "LANG", "PATH", "TMPDIR")
 _INSTALL_SECONDS, _RUN_SECONDS = 280.0, 120.0
 
+# Those of other people whose job is to run Vertex AI's: one environment for all of them.
+PIPELINE_TOOLS = ("prefect-gcp[aiplatform]==0.6.22", "google-cloud-pipeline-components==2.22.0")
+
 Run = Callable[..., str]
+PythonWith = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -63,29 +68,52 @@ def run_python(variables: Mapping[str, str], tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def python_with() -> Callable[..., str]:
-    """Make an environment with packages, and return its Python; kept for the next run.
-
-    The test is skipped, visibly, where the packages cannot be installed: without a network.
-    """
+def python_with() -> PythonWith:
+    """Make an environment with packages, and return its Python."""
 
     def python_with(*packages: str) -> str:
-        digest = hashlib.sha256(" ".join([sys.version, *packages]).encode()).hexdigest()[:12]
-        folder = ROOT / ".cache" / "clients" / digest
-        python = folder / "bin" / "python"
-        if (folder / "installed").exists():
-            return str(python)
-        shutil.rmtree(folder, ignore_errors=True)
-        uv = str(Path(sys.executable).with_name("uv"))
-        commands = [
-            [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
-            [uv, "pip", "install", "--quiet", "--python", str(python), *packages],
-        ]
-        for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
-            if done.returncode:
-                pytest.skip(f"{' '.join(packages)} cannot be installed here: {done.stderr[-500:]}")
-        (folder / "installed").touch()
-        return str(python)
+        def install(folder: Path) -> list[list[str]]:
+            uv = str(Path(sys.executable).with_name("uv"))
+            python = str(folder / "bin" / "python")
+            return [
+                [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
+                [uv, "pip", "install", "--quiet", "--python", python, *packages],
+            ]
+
+        wanted = " ".join(packages)
+        return str(keep_environment(wanted, install) / "bin" / "python")
 
     return python_with
+
+
+def keep_environment(wanted: str, install: Callable[[Path], list[list[str]]]) -> Path:
+    """Install programs into a folder, or find them there from an earlier run.
+
+    The test is skipped, visibly, where they cannot be installed: without a network.
+
+    Args:
+        wanted: What is installed; another text is another folder.
+        install: The commands that install it into a folder.
+
+    Returns:
+        The folder.
+    """
+    digest = hashlib.sha256(f"{sys.version} {wanted}".encode()).hexdigest()[:12]
+    folder = ROOT / ".cache" / "clients" / digest
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{digest}.lock").open("w") as lock:
+        # Tests of several processes share it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "installed").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        for command in install(folder):
+            try:
+                subprocess.run(
+                    command, capture_output=True, text=True, check=True, timeout=_INSTALL_SECONDS
+                )
+            except subprocess.SubprocessError as error:
+                reason = getattr(error, "stderr", None) or error
+                pytest.skip(f"{wanted} cannot be installed here: {str(reason)[-500:]}")
+        (folder / "installed").touch()
+    return folder

@@ -11,10 +11,13 @@ from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_timestamp
 from vertex_emulator.jobs.events import Act, Eviction, HideExit, Later, Stage, StartAgain
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
+from vertex_emulator.jobs.web_access import build_web_access_uris
 
 # From `createTime` to the `startTime` of a job that was cancelled before it ran: 0.10 to 0.13 s
 # in six recorded ones.
 _NEVER_RAN = timedelta(milliseconds=115)
+# Stages in which a container runs, and so has a shell.
+_WITH_CONTAINER: frozenset[Stage] = frozenset({"running", "evicting", "stopping"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,10 @@ class Job:
         message |= {key: format_timestamp(moment) for key, moment in self._shown_times().items()}
         if self.error is not None and self.is_terminal:
             message["error"] = self.error
+        if self.stage in _WITH_CONTAINER:
+            spec = self.request["jobSpec"]
+            if uris := build_web_access_uris(self.job_id, self.location, spec):
+                message["webAccessUris"] = uris
         return message
 
     def _shown_times(self) -> dict[str, datetime]:

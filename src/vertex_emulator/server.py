@@ -178,7 +178,7 @@ class VertexEmulator:
         return (
             JobApi(jobs),
             *(service(foundation) for service in services),
-            LogApi(self._log_store),
+            LogApi(self._log_store, self._store, self.clock),
             SecretApi(Secrets(self._store, self.clock)),
             OperationApi(self._operations),
             TokenApi(tokens),

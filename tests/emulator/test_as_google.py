@@ -14,9 +14,11 @@ import pytest
 import requests
 from google.api_core import exceptions
 from google.auth.transport.requests import AuthorizedSession
-from google.cloud import aiplatform_v1, aiplatform_v1beta1
+from google.cloud import aiplatform_v1, aiplatform_v1beta1, logging_v2
+from google.cloud.logging_v2.services import logging_service_v2
 from google.longrunning import operations_pb2
 from google.oauth2 import service_account
+from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 
 from tests.support.emulators import NO_WAITING, PARENT, JobOf
@@ -49,16 +51,19 @@ def trusted(emulator: VertexEmulator) -> bytes:
 
 
 @contextmanager
-def open_client(emulator: VertexEmulator, package: Any = aiplatform_v1) -> Iterator[Any]:
+def open_client(
+    emulator: VertexEmulator, package: Any = aiplatform_v1, name: str = "JobServiceClient"
+) -> Iterator[Any]:
     """Google's client over gRPC, which is given what it reads from the environment otherwise.
 
     gRPC reads its variables once in a process, and this one has several emulators.
     """
     credentials = grpc.ssl_channel_credentials(trusted(emulator))
     proxy = ("grpc.http_proxy", emulator.google_environment["grpc_proxy"])
-    with grpc.secure_channel(f"{HOST}:443", credentials, options=[proxy]) as channel:
-        kind = package.JobServiceClient.get_transport_class("grpc")
-        yield package.JobServiceClient(transport=kind(channel=channel))
+    host = HOST if name == "JobServiceClient" else "logging.googleapis.com"
+    with grpc.secure_channel(f"{host}:443", credentials, options=[proxy]) as channel:
+        client = getattr(package, name)
+        yield client(transport=client.get_transport_class("grpc")(channel=channel))
 
 
 def make_job(package: Any, body: Any) -> Any:
@@ -208,6 +213,29 @@ def test_a_log_is_read_under_its_own_host(emulator: VertexEmulator) -> None:
     with rest_session(emulator) as session:
         url = "https://logging.googleapis.com/v2/entries:list"
         assert session.post(url, json=body, timeout=30).json() == {}
+
+
+def test_entries_are_written_and_read_over_grpc(emulator: VertexEmulator) -> None:
+    """What is written comes back, and the entries that were refused are named by their places."""
+    log = "projects/my-project/logs/mine"
+    where = {"log_name": log, "resource": {"type": "global"}}
+    good = {"json_payload": {"loss": 0.5, "of": [None, True]}, "severity": "NOTICE"}
+    bad = {"text_payload": "x", "log_name": "projects/my-project/logs/a b"}
+    with open_client(emulator, logging_service_v2, "LoggingServiceV2Client") as client:
+        request = {**where, "entries": [good, bad], "partial_success": True}
+        with pytest.raises(exceptions.InvalidArgument, match="illegal character") as refused:
+            client.write_log_entries(request, timeout=30)
+        (found,) = client.list_log_entries(
+            {"resource_names": ["projects/my-project"], "filter": "jsonPayload.loss<1"}, timeout=30
+        )
+        audit: Any = any_pb2.Any(type_url="type.googleapis.com/google.cloud.audit.AuditLog")
+        with pytest.raises(exceptions.InvalidArgument, match=r"google\.cloud\.audit\.AuditLog"):
+            client.write_log_entries({**where, "entries": [{"proto_payload": audit}]}, timeout=30)
+    assert dict(found.json_payload) == {"loss": 0.5, "of": [None, True]}
+    assert (found.log_name, found.severity) == (log, 300)
+    details = logging_v2.types.WriteLogEntriesPartialErrors.pb()()
+    assert refused.value.details[0].Unpack(details)
+    assert list(details.log_entry_errors) == [1]
 
 
 def test_a_page_in_a_browser_is_refused_under_googles_name(emulator: VertexEmulator) -> None:

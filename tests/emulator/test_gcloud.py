@@ -203,6 +203,17 @@ def test_gcloud_streams_logs(streaming: "subprocess.Popen[str]", created: str) -
     assert created
 
 
+def test_gcloud_writes_and_reads_a_log(gcloud: Gcloud) -> None:
+    """`gcloud logging write` writes an entry, and `gcloud logging read` finds it."""
+    entry = json.dumps({"loss": 0.5})
+    flags = ["--payload-type=json", "--severity=WARNING"]
+    gcloud.run("logging", "write", "my-log", entry, *flags)
+    text = gcloud.run("logging", "read", "severity=WARNING AND jsonPayload.loss<1", "--format=json")
+    (found,) = json.loads(text)
+    assert found["logName"] == "projects/my-project/logs/my-log"
+    assert found["jsonPayload"] == {"loss": 0.5}
+
+
 def test_gcloud_is_told_at_once_what_is_not_served(gcloud: Gcloud) -> None:
     """What the emulator does not have ends the command with its message, after one request.
 

@@ -33,7 +33,7 @@ def test_an_unknown_list_parameter_is_refused(
         ("POST", f"/v1/{PARENT}/trainingPipelines"),
         ("PATCH", f"/v1/{PARENT}/customJobs/1"),
         ("GET", f"/v2/{PARENT}/customJobs"),
-        ("POST", "/v2/entries:write"),
+        ("POST", "/v2/entries:tail"),
         ("GET", f"/v1/{PARENT}/customJobs/"),
         ("GET", f"/v1/{PARENT}/customJobs/1%2F..%2F2"),
     ],

@@ -20,6 +20,8 @@ OUTPUT_ONLY = {
     *("webAccessUris", "satisfiesPzs", "satisfiesPzi"),
 }
 SCALARS = {"string": 9, "bool": 8, "int32": 5, "int64": 3}
+# An `Any` is an object with `@type` in it.
+MESSAGES = {"duration": {"Duration"}, "timestamp": {"Timestamp"}, "struct": {"Struct", "Any"}}
 
 
 def compare(message: Message, descriptor: Any, *, beta: bool) -> None:
@@ -35,8 +37,10 @@ def compare(message: Message, descriptor: Any, *, beta: bool) -> None:
             compare(mine.type, field.message_type, beta=beta)
         elif isinstance(mine.type, Enum):
             assert mine.type.numbers == {v.name: v.number for v in field.enum_type.values}
-        elif mine.type == "duration":
-            assert field.message_type.full_name == "google.protobuf.Duration"
+        elif mine.type in MESSAGES:
+            package, _, name = field.message_type.full_name.rpartition(".")
+            assert package == "google.protobuf"
+            assert name in MESSAGES[mine.type]
         else:
             assert field.type == SCALARS[mine.type], field.full_name
         oneof = field.containing_oneof

@@ -36,6 +36,9 @@ _METHODS = {
         "RebootPersistentResource",
     ),
 }
+# Cloud Logging has one version, and no client over REST that would say its routes:
+# google/logging/v2/logging.proto.
+_LOGGING = {"WriteLogEntries": "/v2/entries:write", "ListLogEntries": "/v2/entries:list"}
 # What stands in the `Any` of an operation, by its name in both versions.
 _METADATA = (
     "GenericOperationMetadata",
@@ -90,7 +93,7 @@ class _Recorder(grpc.Channel):  # type: ignore[misc]
         return lambda *_args, **_options: None
 
     def unary_stream(self, *_args: Any, **_options: Any) -> Any:
-        raise NotImplementedError
+        return lambda *_args, **_options: None
 
     stream_unary = stream_stream = subscribe = unsubscribe = unary_stream
 
@@ -130,6 +133,13 @@ def build_methods() -> str:
                 methods[path] = _describe(request, answer, _find_bindings(transports, name))
         types = import_module(package)
         needed += [getattr(types, name).pb().DESCRIPTOR for name in _METADATA]
+    for name, route in _LOGGING.items():
+        transports = "google.cloud.logging_v2.services.logging_service_v2.transports"
+        path, request, answer = _find_messages(transports, "logging_service_v2", name)
+        needed += [request, answer]
+        methods[path] = _describe(request, answer, [{"verb": "POST", "path": route, "body": "*"}])
+    partial = import_module("google.cloud.logging_v2.types").WriteLogEntriesPartialErrors
+    needed.append(partial.pb().DESCRIPTOR)
     for name, (request, answer, verb, path) in _OPERATIONS.items():
         needed += [request.DESCRIPTOR, answer.DESCRIPTOR]
         body = {"body": "*"} if verb == "POST" else {}
@@ -144,10 +154,11 @@ def _find_messages(transports: str, service: str, method: str) -> tuple[str, Any
     camel = "".join(part.capitalize() for part in service.split("_"))
     transport = getattr(import_module(f"{transports}.grpc"), f"{camel}GrpcTransport")
     channel = _Recorder()
-    # Its own channel asks for no method before the first call.
+    # What it asks for in the beginning is all methods, or none.
     made: Any = transport(channel=channel)
     made._logged_channel = channel
     made._stubs.clear()
+    channel.messages.clear()
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method)
     getattr(made, snake.lstrip("_"))
     ((path, messages),) = channel.messages.items()

@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 from vertex_emulator.as_google.templates import Binding
-from vertex_emulator.core.errors import Json
+from vertex_emulator.core.errors import Json, invalid_argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,16 @@ class Methods:
         return self._methods.get(name)
 
     def write_json(self, message: Any) -> Json:
-        """A message as the JSON of Google's APIs; fields without a value are left out."""
-        written: Json = json_format.MessageToDict(message, descriptor_pool=self._pool)
+        """A message as the JSON of Google's APIs; fields without a value are left out.
+
+        Raises:
+            ApiError: INVALID_ARGUMENT for what JSON does not have, or a message in it of a kind
+                that is not known here.
+        """
+        try:
+            written: Json = json_format.MessageToDict(message, descriptor_pool=self._pool)
+        except (TypeError, json_format.Error) as exc:
+            raise invalid_argument(f"The emulator cannot read the request: {exc}") from exc
         return written
 
     def read_answer(self, method: Method, body: bytes) -> Any:

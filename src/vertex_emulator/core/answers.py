@@ -22,7 +22,7 @@ _Enums = Enum | Mapping[str, "_Enums"]
 
 _EACH = "*"
 # What is below a field of these types is not described.
-_OPEN = {"map", "output"}
+_OPEN = {"map", "struct", "output"}
 # Deeper than any message of the emulator's, and not so deep that reading it needs much stack.
 _DEEPEST = 20
 _TOKEN = re.compile(r"\s*([A-Za-z_@][\w@-]*|[*,/.()])")

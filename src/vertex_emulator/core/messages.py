@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Scalar = Literal["string", "bool", "int32", "int64", "duration", "map", "output"]
-"""`map` is a map from text to text. `output` is a field of any type that the service sets:
-a request may carry it, and it is dropped."""
+Scalar = Literal[
+    "string", "bool", "int32", "int64", "duration", "timestamp", "map", "struct", "output"
+]
+"""`map` is a map from text to text, and `struct` any JSON object. `output` is a field of any
+type that the service sets: a request may carry it, and it is dropped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

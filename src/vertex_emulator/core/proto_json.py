@@ -7,7 +7,7 @@ https://protobuf.dev/programming-guides/json/
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from vertex_emulator.core.errors import (
     unreadable_json,
 )
 from vertex_emulator.core.messages import Enum, Field, Message
-from vertex_emulator.core.times import parse_duration
+from vertex_emulator.core.times import parse_duration, parse_time
 
 _INT_LIMITS = {"int32": 2**31, "int64": 2**63}
 _INT_TEXT = re.compile(r"-?[0-9]{1,19}")
@@ -31,6 +31,13 @@ _PROTO_TYPE = {
     "int32": "TYPE_INT32",
     "int64": "TYPE_INT64",
     "duration": "type.googleapis.com/google.protobuf.Duration",
+    "timestamp": "type.googleapis.com/google.protobuf.Timestamp",
+    "struct": "type.googleapis.com/google.protobuf.Struct",
+}
+# What is a text in JSON, and more than any text.
+_TEXT_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "duration": parse_duration,
+    "timestamp": parse_time,
 }
 
 
@@ -55,7 +62,9 @@ def load_body(body: bytes) -> Json:
     return value
 
 
-def read_message(body: Json, message: Message, *, beta: bool = False) -> Json:
+def read_message(
+    body: Json, message: Message, *, beta: bool = False, is_request: bool = False
+) -> Json:
     """A message as a client sent it, in the service's spelling.
 
     Fields that the service sets, and unset ones, are left out.
@@ -64,12 +73,14 @@ def read_message(body: Json, message: Message, *, beta: bool = False) -> Json:
         body: The message's JSON.
         message: What it must be.
         beta: Whether the request came to v1beta1, which may have more fields.
+        is_request: Whether it is a method's request itself, and not a field of it: errors name
+            its fields without a prefix then.
 
     Raises:
         ApiError: INVALID_ARGUMENT that names every unknown field and wrong value.
     """
     reader = _Reader(beta=beta)
-    read: Json = reader.read_message(body, message, snake_case(message.name))
+    read: Json = reader.read_message(body, message, "" if is_request else snake_case(message.name))
     if reader.violations:
         raise unreadable_json(reader.violations)
     return read
@@ -158,7 +169,7 @@ class _Reader:
                 )
             if field.oneof:
                 oneofs[field.oneof] = name
-            result = self._read_field(item, field, f"{path}.{snake_case(name)}")
+            result = self._read_field(item, field, f"{path}.{snake_case(name)}".lstrip("."))
             if not _is_default(result, field):
                 read[name] = result
         return read
@@ -170,9 +181,10 @@ class _Reader:
         for written, item in value.items():
             name = names.get(written)
             if name is None or (message.fields[name].beta_only and not self._beta):
+                place = f" at '{path}'" if path else ""
                 self._add(
                     path,
-                    f"Invalid JSON payload received. Unknown name \"{written}\" at '{path}': "
+                    f'Invalid JSON payload received. Unknown name "{written}"{place}: '
                     "Cannot find field.",
                 )
             else:
@@ -200,9 +212,10 @@ class _Reader:
             return self._read_map(value, path)
         if kind in _INT_LIMITS:
             return self._read_int(value, kind, path)
-        if kind == "duration":
-            return self._read_duration(value, path)
-        if not isinstance(value, bool if kind == "bool" else str):
+        if kind in _TEXT_PARSERS:
+            return self._read_text(value, kind, path)
+        types = {"bool": bool, "struct": dict}
+        if not isinstance(value, types.get(kind, str)):
             return self._refuse(path, _PROTO_TYPE[kind], value)
         return value
 
@@ -235,11 +248,11 @@ class _Reader:
             return self._refuse(path, _PROTO_TYPE[kind], value)
         return str(number) if kind == "int64" else number
 
-    def _read_duration(self, value: Any, path: str) -> Any:
+    def _read_text(self, value: Any, kind: str, path: str) -> Any:
         try:
-            parse_duration(value if isinstance(value, str) else "")
+            _TEXT_PARSERS[kind](value if isinstance(value, str) else "")
         except ValueError:
-            return self._refuse(path, _PROTO_TYPE["duration"], value)
+            return self._refuse(path, _PROTO_TYPE[kind], value)
         return value
 
     def _versioned(self, name: str) -> str:
@@ -263,8 +276,8 @@ class _Reader:
 
 
 def _is_default(value: Any, field: Field) -> bool:
-    """Whether a value cannot be told from an unset one; an empty message can."""
-    if isinstance(field.type, Message) and not field.repeated:
+    """Whether a value cannot be told from an unset one; a message can, and one of a oneof."""
+    if field.oneof or (isinstance(field.type, Message) and not field.repeated):
         return value is None
     if isinstance(field.type, Enum) and not field.repeated:
         return value is None or field.type.numbers.get(value) == 0

@@ -100,10 +100,13 @@ def _compile_check(field: EntryField, leaf: Comparison) -> Check:
     if value is None:
         raise FilterError(f"`{wanted}` is not {field.kind.value}, and `{field}` is")
     holds = ORDERED["=" if operator == ":" else operator]
+    # A writer may have used a severity between those that have names.
+    may_be_number = field.kind is Kind.SEVERITY
 
     def check(found: Any) -> bool:
         # JSON has 64-bit integers as texts.
-        read_value = read(str(found))
+        is_read = may_be_number and isinstance(found, int)
+        read_value = found if is_read else read(str(found))
         return read_value is not None and holds(read_value, value)
 
     return check

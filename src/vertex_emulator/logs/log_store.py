@@ -151,6 +151,18 @@ class LogStore:
             log = self._logs.get(log_id)
         return [entry for _, entry in self._read([log], Window(()))] if log else []
 
+    def entries_at(self, log_id: str, moment: int) -> list[Json]:
+        """The entries of a log at a time.
+
+        Args:
+            log_id: ID of the log.
+            moment: The time, in nanoseconds since 1970.
+        """
+        with self._changed:
+            log = self._logs.get(log_id)
+        window = Window((), since=moment, until=moment)
+        return [entry for _, entry in self._read([log], window)] if log else []
+
     def select(self, window: Window) -> Iterator[tuple[int, Json]]:
         """The entries of a window with their times in nanoseconds since 1970, in order.
 

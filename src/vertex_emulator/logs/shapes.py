@@ -111,7 +111,7 @@ class ServiceLine:
         # One after the other, from a place of the job's own.
         first = _hash(job.job_id) % (36**_SERVICE_ID_DIGITS - 36**6)
         return {
-            "insertId": _write_base36(first + number, _SERVICE_ID_DIGITS),
+            "insertId": write_base36(first + number, _SERVICE_ID_DIGITS),
             "logName": f"projects/{job.project}/logs/ml.googleapis.com%2F{job.job_id}",
             "resource": _build_resource(job, job.project, _SERVICE_TASK),
             **_build_times(job, moment, number, delay),
@@ -137,7 +137,7 @@ class OutputLine:
         times = _build_times(job, moment, number, delay)
         severity, payload = self._build_payload(style.shape, times["timestamp"])
         return {
-            "insertId": _write_base36(_hash(job.job_id, number), _OUTPUT_ID_DIGITS),
+            "insertId": write_base36(_hash(job.job_id, number), _OUTPUT_ID_DIGITS),
             "logName": f"projects/{job.project}/logs/{task}",
             "resource": _build_resource(job, job.number, task),
             **times,
@@ -221,7 +221,7 @@ def _build_resource(job: LoggedJob, project: str, task: str) -> Json:
 @lru_cache(maxsize=1000)
 def _build_node_labels(job_id: str, node: int) -> Mapping[str, str]:
     """The labels of a machine, whose name looks like Google's."""
-    name = _write_base36(_hash("node", job_id, node), 12)
+    name = write_base36(_hash("node", job_id, node), 12)
     return {
         "compute.googleapis.com/resource_id": str(_hash("id", job_id, node)),
         "compute.googleapis.com/resource_name": f"gk3-cml-nap-{name[:8]}-{name[8:]}",
@@ -259,7 +259,8 @@ def _hash(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _write_base36(number: int, digits: int) -> str:
+def write_base36(number: int, digits: int) -> str:
+    """A number in base 36, with so many digits."""
     text = ""
     for _ in range(digits):
         number, digit = divmod(number, 36)

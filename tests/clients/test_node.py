@@ -49,6 +49,7 @@ def modules() -> Path:
 
     def install(folder: Path) -> list[list[str]]:
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        options += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
         return [[npm, "install", *options, "--prefix", str(folder), _PACKAGE]]
 
     return keep_environment(_PACKAGE, install) / "node_modules"

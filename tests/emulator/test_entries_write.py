@@ -160,12 +160,15 @@ def test_entries_are_in_the_order_of_their_times(still: VertexEmulator) -> None:
     for text, moment in (
         ("third", "2026-01-01T00:00:00+00:00"),
         ("first", "2025-12-31T22:30:00.123456789Z"),
-        ("second", "2026-01-01T01:00:00+02:00"),
+        ("second", "2026-01-01T01:00:00.000000001+02:00"),
     ):
         assert write(still, {"textPayload": text, "timestamp": moment}) == {}
     found = read(still)
     assert texts(found) == ["first", "second", "third"]
-    assert found[0]["timestamp"] == "2025-12-31T22:30:00.123456789Z"
+    assert [entry["timestamp"] for entry in found] == [
+        *("2025-12-31T22:30:00.123456789Z", "2025-12-31T23:00:00.000000001Z"),
+        "2026-01-01T00:00:00.000000Z",
+    ]
 
 
 def test_no_list_has_an_entry_of_another_age(still: VertexEmulator) -> None:

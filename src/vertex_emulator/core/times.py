@@ -66,6 +66,20 @@ def parse_nanoseconds(text: str) -> int:
     return microseconds * 1000 + int(digits[_MICROSECONDS:].ljust(3, "0"))
 
 
+def to_utc(text: str) -> str:
+    """RFC 3339 in UTC, with every digit of a second that is written.
+
+    Raises:
+        ValueError: If the text is not a time.
+    """
+    if text.endswith("Z"):
+        parse_time(text)
+        return text
+    below = parse_nanoseconds(text) % 1000
+    written = format_time(parse_time(text))
+    return f"{written.removesuffix('Z')}{below:03d}Z" if below else written
+
+
 def parse_duration(text: str) -> timedelta:
     """Read the JSON form of a `google.protobuf.Duration`, such as `3.5s`.
 

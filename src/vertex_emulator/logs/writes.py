@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from vertex_emulator.core.errors import ApiError, Json, invalid_argument
 from vertex_emulator.core.names import parse_project
 from vertex_emulator.core.proto_json import read_message
-from vertex_emulator.core.times import format_time, parse_time
+from vertex_emulator.core.times import format_time, parse_time, to_utc
 from vertex_emulator.logs.messages import WRITE_REQUEST
 
 # https://cloud.google.com/logging/quotas
@@ -122,12 +122,11 @@ def _build_entry(sent: Json, request: Json, now: datetime) -> tuple[str, Json]:
         raise invalid_argument("The entry has no `resource` with a `type`, nor has the request.")
     labels = {**request.get("labels", {}), **sent.get("labels", {})}
     written = format_time(now)
-    moment = sent.get("timestamp", written)
     entry = {
         **sent,
         "logName": name,
         "resource": resource,
-        "timestamp": moment if moment.endswith("Z") else format_time(parse_time(moment)),
+        "timestamp": to_utc(sent.get("timestamp", written)),
         "receiveTimestamp": written,
         **({"labels": labels} if labels else {}),
     }

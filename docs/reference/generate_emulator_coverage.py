@@ -13,6 +13,7 @@ from vertex_emulator import VertexEmulator
 from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestFault
 from vertex_emulator.faults.job_faults import JobFault
 from vertex_emulator.faults.kinds import find_kinds
+from vertex_emulator.faults.resource_faults import ResourceFault
 from vertex_emulator.http.routes import VERSIONS, Route
 
 TEMPLATE = Path(__file__).with_name("emulator-coverage.md.template")
@@ -25,6 +26,7 @@ def render() -> str:
     routes = declared_routes()
     methods = dict.fromkeys(route.fault_method for route in routes if route.fault_method)
     of_requests, of_jobs = _names(RequestFault), _names(JobFault)
+    of_resources = _names(ResourceFault)
     parts = {
         "versions": _wrap(
             f"Every version of a path is served: {' and '.join(f'`{one}`' for one in VERSIONS)}. "
@@ -53,6 +55,11 @@ def render() -> str:
             f"{_summary(kind)} |"
             for kind in find_kinds(JobFault)
         ),
+        "resource_fields": _wrap(f"Every one has {_list(of_resources)}."),
+        "resource_faults": "\n".join(
+            f"| `{kind.__name__}` | `{kind.stage}` | {_summary(kind)} |"
+            for kind in find_kinds(ResourceFault)
+        ),
     }
     for name, text in parts.items():
         page = page.replace(f"{{{{{name}}}}}", text)
@@ -68,7 +75,7 @@ def declared_routes() -> tuple[Route, ...]:
         emulator.stop()
 
 
-def _names(kind: type[RequestFault] | type[JobFault]) -> tuple[str, ...]:
+def _names(kind: type[RequestFault] | type[JobFault] | type[ResourceFault]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from vertex_emulator.jobs.states import JobState
     from vertex_emulator.jobs.timings import SecondStart, Timings, TimingsOf, recorded_timings
     from vertex_emulator.logs.shapes import LogShape, LogStyle
+    from vertex_emulator.persistent_resources.timings import (
+        ResourceTimings,
+        documented_resource_timings,
+    )
     from vertex_emulator.runtimes.contract import Container, Runtime
     from vertex_emulator.runtimes.docker import DockerError, DockerRuntime
     from vertex_emulator.runtimes.process import ProcessRuntime
@@ -59,6 +63,7 @@ __all__ = [
     "MemoryStore",
     "NotLoopbackError",
     "ProcessRuntime",
+    "ResourceTimings",
     "Runtime",
     "Script",
     "ScriptedRuntime",
@@ -70,6 +75,7 @@ __all__ = [
     "VertexEmulator",
     "WeakSecretError",
     "build_key",
+    "documented_resource_timings",
     "faults",
     "find_objection",
     "find_stranger",
@@ -96,6 +102,7 @@ _HOMES = {
     "jobs.states": ("JobState",),
     "jobs.timings": ("SecondStart", "Timings", "TimingsOf", "recorded_timings"),
     "logs.shapes": ("LogShape", "LogStyle"),
+    "persistent_resources.timings": ("ResourceTimings", "documented_resource_timings"),
     "runtimes.contract": ("Container", "Runtime"),
     "runtimes.docker": ("DockerError", "DockerRuntime"),
     "runtimes.process": ("ProcessRuntime",),

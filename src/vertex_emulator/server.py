@@ -5,7 +5,6 @@ import os
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -26,10 +25,7 @@ from vertex_emulator.http.calls import CallRecord, Calls
 from vertex_emulator.http.routes import Api, Route
 from vertex_emulator.identity.api import MetadataApi, TokenApi
 from vertex_emulator.identity.tokens import DEFAULT_LIFETIME_SECONDS, Tokens
-from vertex_emulator.jobs.api import JobApi
-from vertex_emulator.jobs.driver import Driver, Scripts
 from vertex_emulator.jobs.job import Job
-from vertex_emulator.jobs.service import JobService
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.jobs.timings import Timings, TimingsOf, timings_of
 from vertex_emulator.logs.api import LogApi
@@ -37,25 +33,15 @@ from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.log_store import LogStore
 from vertex_emulator.logs.shapes import LogStyle, read_text
 from vertex_emulator.operations import OperationApi
+from vertex_emulator.persistent_resources.timings import ResourceTimings
 from vertex_emulator.runtimes.contract import AnyRuntime, ImageRuntime
 from vertex_emulator.runtimes.process import ProcessRuntime
 from vertex_emulator.secrets.api import SecretApi
 from vertex_emulator.secrets.service import Secrets
+from vertex_emulator.services import Foundation, build_jobs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """What every kind of resource is built on."""
-
-    # Keeps the resources.
-    store: DocumentStore
-    # Long-running operations, which have routes of their own.
-    operations: Operations
-    # Where time comes from, and what calls back when it has come.
-    timer: Timer
 
 
 class VertexEmulator:
@@ -72,6 +58,7 @@ class VertexEmulator:
             gone at the end.
         timings: How long the phases of jobs last, or a function that says so of each job, such
             as `recorded_timings`.
+        resource_timings: How long operations on persistent resources take.
         clock: Where time comes from; the machine's own by default.
         runtime: Runs containers; processes of this machine by default.
         token_lifetime: Seconds that an access token lasts; more than 0.
@@ -104,6 +91,7 @@ class VertexEmulator:
         port: int = 0,
         data_dir: Path | str | None = None,
         timings: Timings | TimingsOf | None = None,
+        resource_timings: ResourceTimings | None = None,
         clock: Clock | None = None,
         runtime: AnyRuntime | None = None,
         token_lifetime: float = DEFAULT_LIFETIME_SECONDS,
@@ -136,18 +124,32 @@ class VertexEmulator:
             if self._owns_store:
                 opened.callback(self._store.close)
             self._operations = Operations(self._store, self._timer)
-            self._driver = Driver(
-                store=self._store,
+            foundation = Foundation(self._store, self._operations, self._timer)
+            parts = build_jobs(
+                foundation,
                 logs=self._logs,
                 runtime=self._runtime,
-                timer=self._timer,
                 timings=timings_of(timings),
+                resource_timings=resource_timings or ResourceTimings(),
                 metadata_host=self._doors.address.own_host,
-                scripts=Scripts(self.faults.script_of, self.faults.happened),
+                faults=self.faults,
                 ids=random.Random(seed),  # noqa: S311 - IDs are not secret
             )
+            self._driver = parts.driver
             tokens = Tokens(self.clock, token_lifetime, user_identities)
-            self._apis = self._build_apis(tokens, services)
+            # One line for each service; `foundation` is all that a kind of resource needs.
+            self._apis: tuple[Api, ...] = (
+                parts.jobs,
+                parts.resources,
+                *(service(foundation) for service in services),
+                LogApi(self._log_store, self._store, self.clock),
+                SecretApi(Secrets(self._store, self.clock)),
+                OperationApi(self._operations),
+                TokenApi(tokens),
+                MetadataApi(tokens),
+                ControlApi(self._calls, self.reset),
+                FaultApi(self.faults),
+            )
             self.faults.attach(
                 self._driver.get,
                 self._driver.add_script,
@@ -163,29 +165,6 @@ class VertexEmulator:
             )
             self._doors.furnish(app)
             opened.pop_all()
-
-    def _build_apis(
-        self, tokens: Tokens, services: Iterable[Callable[[Foundation], Api]]
-    ) -> tuple[Api, ...]:
-        foundation = Foundation(self._store, self._operations, self._timer)
-        jobs = JobService(
-            self._driver,
-            self._runtime,
-            self._operations,
-            lambda jobs: self.faults.find_unlisted(jobs, self.clock.now()),
-        )
-        # One line for each service; `foundation` is all that a kind of resource needs.
-        return (
-            JobApi(jobs),
-            *(service(foundation) for service in services),
-            LogApi(self._log_store, self._store, self.clock),
-            SecretApi(Secrets(self._store, self.clock)),
-            OperationApi(self._operations),
-            TokenApi(tokens),
-            MetadataApi(tokens),
-            ControlApi(self._calls, self.reset),
-            FaultApi(self.faults),
-        )
 
     @property
     def host(self) -> str:

@@ -38,3 +38,38 @@ def test_a_job_that_fails_raises(emulator: VertexEmulator, run_python: Run) -> N
     assert emulator.jobs[0].state is JobState.FAILED
     assert "failed: Job failed with:" in out
     assert "exited with a non-zero status of 3" in out
+
+
+_WARM = """
+    from google.cloud import aiplatform
+    from google.cloud.aiplatform.preview import persistent_resource
+    from google.cloud.aiplatform_v1beta1.types.persistent_resource import ResourcePool
+
+    aiplatform.init(project="my-project", location="us-central1", staging_bucket="gs://bucket")
+    machine = {"machine_type": "n1-standard-4"}
+    warm = persistent_resource.PersistentResource.create(
+        persistent_resource_id="warm",
+        resource_pools=[ResourcePool(machine_spec=machine, replica_count=1)],
+    )
+    print(warm.display_name, warm.state.name)
+    pool = {
+        "machine_spec": machine,
+        "replica_count": 1,
+        "container_spec": {"image_uri": "registry.example/image:1", "command": ["true"]},
+    }
+    job = aiplatform.CustomJob(
+        display_name="warm", worker_pool_specs=[pool], persistent_resource_id="warm"
+    )
+    job.run()
+    print(job.state.name)
+    warm.delete()
+    print("left:", persistent_resource.PersistentResource.list())
+"""
+
+
+def test_a_job_on_a_persistent_resource(emulator: VertexEmulator, run_python: Run) -> None:
+    """The SDK makes a persistent resource, runs a job there, and deletes it, over gRPC."""
+    lines = run_python(_WARM).splitlines()
+    assert {"warm RUNNING", "JOB_STATE_SUCCEEDED", "left: []"} <= set(lines)
+    (job,) = emulator.jobs
+    assert job.resource is not None

@@ -254,7 +254,7 @@ def test_a_plan_over_http(simulation: Any) -> None:
     [
         ({}, "fault: must be one of RequestLost, "),
         ("x", "a fault must be an object"),
-        ({"fault": "Interruption", "method": "get"}, "ListLag; got 'Interruption'"),
+        ({"fault": "Interruption", "method": "get"}, "ResourcePreempted; got 'Interruption'"),
         ({"fault": "AnswerLost"}, "method: is missing"),
         ({"fault": "AnswerLost", "method": "patch"}, "method: must be one of create, list,"),
         ({"fault": "AnswerLost", "method": "get", "call": 0}, "call: must be at least 1"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.emulators import call
-from vertex_emulator import JobState, Timings, VertexEmulator
+from vertex_emulator import JobState, ResourceTimings, Timings, VertexEmulator
 from zenml_vertex.job.secrets import SecretName
 
 pytestmark = pytest.mark.skipif(
@@ -44,6 +44,9 @@ class Gcloud:
         assert process.returncode == 0, errors
         return output
 
+    def resources(self, verb: str, *arguments: str) -> str:
+        return self.run("ai", "persistent-resources", verb, "--region=us-central1", *arguments)
+
     def jobs(self, verb: str, *arguments: str) -> str:
         return self.run("ai", "custom-jobs", verb, "--region=us-central1", *arguments)
 
@@ -54,7 +57,8 @@ def gcloud(
 ) -> Iterator[Gcloud]:
     """The gcloud CLI, logged in with a key, and the emulator that it is connected to."""
     folder = tmp_path_factory.mktemp("gcloud")
-    with VertexEmulator(timings=Timings(0, 0, 0)) as emulator:
+    at_once = ResourceTimings(0, 0, 0)
+    with VertexEmulator(timings=Timings(0, 0, 0), resource_timings=at_once) as emulator:
         key_file = folder / "key.json"
         key_file.write_text(json.dumps(key_of(emulator.url)))
         environment = {
@@ -144,6 +148,32 @@ def test_gcloud_cancels(
     gcloud.emulator.wait_for_state(name, JobState.RUNNING)
     gcloud.jobs("cancel", name.rsplit("/", 1)[-1])
     assert gcloud.emulator.wait_for_state(name).state is JobState.CANCELLED
+
+
+def test_gcloud_has_persistent_resources(gcloud: Gcloud) -> None:
+    """Gcloud creates one, describes and lists it, runs a job on it, and deletes it."""
+    gcloud.resources(
+        "create",
+        "--persistent-resource-id=warm",
+        "--resource-pool-spec=machine-type=n1-standard-4,replica-count=1,disk-type=pd-ssd,"
+        "disk-size=100",
+    )
+    described = json.loads(gcloud.resources("describe", "warm", "--format=json"))
+    assert (described["displayName"], described["state"]) == ("warm", "RUNNING")
+    assert json.loads(gcloud.resources("list", "--format=json")) == [described]
+    gcloud.jobs(
+        "create",
+        "--display-name=on warm machines",
+        "--persistent-resource-id=warm",
+        "--worker-pool-spec=machine-type=n1-standard-4,replica-count=1,"
+        "container-image-uri=registry.example/image:1",
+        "--command=true",
+    )
+    job = gcloud.emulator.wait_for_state(gcloud.emulator.jobs[0].name)
+    assert job.request["displayName"] == "on warm machines"
+    assert job.state is JobState.SUCCEEDED
+    gcloud.resources("delete", "warm")
+    assert json.loads(gcloud.resources("list", "--format=json")) == []
 
 
 def test_gcloud_shows_errors(gcloud: Gcloud, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_an_unknown_list_parameter_is_refused(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", f"/v1/{PARENT}/persistentResources"),
+        ("GET", f"/v1/{PARENT}/trainingPipelines"),
         ("POST", f"/v1/{PARENT}/trainingPipelines"),
         ("PATCH", f"/v1/{PARENT}/customJobs/1"),
         ("GET", f"/v2/{PARENT}/customJobs"),

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.support.persistent_resources import make_resource
 from tests.support.pipelines import StartShared
 from vertex_emulator import write_key_file
 from zenml_vertex import __version__
@@ -78,6 +79,34 @@ class Loaded:
         }
 
 
+def make_resources(url: str) -> None:
+    """Create the persistent resources that the steps name, and wait until they are ready."""
+    standard = {"bootDiskType": "pd-standard"}
+    gpus = {"machineType": "n1-standard-16", "acceleratorType": "NVIDIA_TESLA_V100"}
+    make_resource(
+        url,
+        "projects/demo-project/locations/europe-west4",
+        "component",
+        ({**gpus, "acceleratorCount": 2}, {**standard, "bootDiskSizeGb": 300}),
+        ({"machineType": "n1-standard-16"}, {**standard, "bootDiskSizeGb": 300}),
+        (
+            {**gpus, "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1},
+            {**standard, "bootDiskSizeGb": 101},
+        ),
+        network="projects/1/global/networks/component",
+        key="projects/p/locations/europe-west4/keyRings/r/cryptoKeys/component",
+    )
+    machine = {"machineType": "n1-standard-8", "acceleratorType": "NVIDIA_TESLA_T4"}
+    make_resource(
+        url,
+        "projects/other-project/locations/us-central1",
+        "step",
+        ({**machine, "acceleratorCount": 4}, {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 200}),
+        network="projects/2/global/networks/step",
+        key="projects/p/locations/us-central1/keyRings/r/cryptoKeys/step",
+    )
+
+
 @pytest.fixture(scope="module")
 def loaded(
     local_stack: LocalStack, start_shared: StartShared, tmp_path_factory: pytest.TempPathFactory
@@ -86,6 +115,7 @@ def loaded(
     key_file = tmp_path_factory.mktemp("keys") / "second.json"
     token_url = f"{local_stack.emulator_url}/token"
     write_key_file(key_file, project="third-project", token_url=token_url)
+    make_resources(local_stack.emulator_url)
     process = start_shared(
         "everything",
         FIRST_KEY_FILE=local_stack.environment["GOOGLE_APPLICATION_CREDENTIALS"],

@@ -6,7 +6,7 @@ from vertex_emulator.core.operation_documents import EMPTY, Progress
 from vertex_emulator.core.operations import Kind
 from vertex_emulator.http.messages import ApiRequest
 from vertex_emulator.http.routes import LOCATION, Api, FaultTarget, Service, route
-from vertex_emulator.server import Foundation
+from vertex_emulator.services import Foundation
 
 SECONDS_TO_BUILD = 60
 SECONDS_TO_PAINTING = 20

@@ -1,8 +1,8 @@
 """Faults by plan: what goes wrong with calls and jobs, and whether it has.
 
-`call_faults` and `job_faults` are what can be planned, as data, each of them a class that
-registers itself (`kinds`). `plan` matches and counts, `injection` lets it happen to calls;
-what happens to a job is an act in its script, which the lifecycle plays.
+`call_faults`, `job_faults` and `resource_faults` are what can be planned, as data, each of them
+a class that registers itself (`kinds`). `plan` matches and counts, `injection` lets it happen to
+calls; what happens to a job or a persistent resource is an act in its script.
 """
 
 from vertex_emulator.extras import extra_required
@@ -18,3 +18,4 @@ with extra_required("emulator"):
     from vertex_emulator.faults.plan import FaultPlan as FaultPlan
     from vertex_emulator.faults.plan import Planned as Planned
     from vertex_emulator.faults.plan import UnconsumedFaultError as UnconsumedFaultError
+    from vertex_emulator.faults.resource_faults import *  # noqa: F403

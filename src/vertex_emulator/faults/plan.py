@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from vertex_emulator.faults.call_faults import EVERY_METHOD, RequestFault
 from vertex_emulator.faults.job_faults import JobFault
 from vertex_emulator.faults.kinds import FaultError
+from vertex_emulator.faults.resource_faults import ResourceFault
 from vertex_emulator.http.routes import FaultTarget
 from vertex_emulator.jobs.events import Act
 from vertex_emulator.jobs.job import Job
+from vertex_emulator.persistent_resources.incidents import ResourceAct
+from vertex_emulator.persistent_resources.resource import PersistentResource
 
-Fault = RequestFault | JobFault
+Fault = RequestFault | JobFault | ResourceFault
 
 
 class UnconsumedFaultError(AssertionError):
@@ -49,7 +52,8 @@ class Planned:
         """Whether it has happened as often as was planned; without a number, at least once."""
         if isinstance(self.fault, RequestFault):
             return self.hits >= (self.fault.limit or 1)
-        return self.hits >= self.fault.repeats * max(1, self.fault.count)
+        repeats = self.fault.repeats if isinstance(self.fault, JobFault) else 1
+        return self.hits >= repeats * max(1, self.fault.count)
 
     def withdraw(self) -> None:
         """Remove it from the plan. What it has done to a job stays."""
@@ -84,8 +88,14 @@ class Planned:
         fault = self.fault
         if not isinstance(fault, JobFault) or fault.job_id is not None:
             return False
-        if not fault.matches(job.labels, job.request["displayName"]):
-            return False
+        return fault.matches(job.labels, job.request["displayName"]) and self._is_turn(fault)
+
+    def hits_resource(self, resource: PersistentResource) -> bool:
+        """Count a new persistent resource that matches, and say whether it is hit."""
+        fault = self.fault
+        return isinstance(fault, ResourceFault) and fault.matches(resource) and self._is_turn(fault)
+
+    def _is_turn(self, fault: JobFault | ResourceFault) -> bool:
         self._seen += 1
         return self._seen >= fault.nth and (
             fault.count == 0 or self._seen < fault.nth + fault.count
@@ -119,6 +129,10 @@ class FaultPlan:
         self._methods: tuple[str, ...] = ()
         self._find_job: Callable[[str], Job | None] = lambda _: None
         self._add_script: Callable[[str, tuple[Act, ...]], None] = lambda _, __: None
+        self._find_resource: Callable[[str], PersistentResource | None] = lambda _: None
+        self._add_resource_script: Callable[[str, tuple[ResourceAct, ...]], None] = lambda _, __: (
+            None
+        )
 
     def plan(self, fault: Fault) -> Planned:
         """Plan a fault.
@@ -213,6 +227,20 @@ class FaultPlan:
         self._find_job = find_job
         self._add_script = add_script
 
+    def attach_resources(
+        self,
+        find: Callable[[str], PersistentResource | None],
+        add_script: Callable[[str, tuple[ResourceAct, ...]], None],
+    ) -> None:
+        """Connect the plan to the persistent resources of an emulator.
+
+        Args:
+            find: Finds one by its ID.
+            add_script: Adds acts to the script of one, by its resource name.
+        """
+        self._find_resource = find
+        self._add_resource_script = add_script
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is planned."""
@@ -240,6 +268,15 @@ class FaultPlan:
                 if planned.hits_job(job) and isinstance(planned.fault, JobFault):
                     acts += planned.fault.build_acts(job, planned.id)
                     self._lag(planned, job)
+        return tuple(acts)
+
+    def script_of_resource(self, resource: PersistentResource) -> tuple[ResourceAct, ...]:
+        """The acts of all faults that hit a new persistent resource."""
+        acts: list[ResourceAct] = []
+        with self._lock:
+            for planned in self._planned.values():
+                if planned.hits_resource(resource) and isinstance(planned.fault, ResourceFault):
+                    acts += planned.fault.build_acts(resource, planned.id)
         return tuple(acts)
 
     def happened(self, fault_id: str) -> None:
@@ -278,7 +315,7 @@ class FaultPlan:
 
     def _find(self, fault: Fault) -> Job | None:
         """The job that a fault names, if it names one that exists."""
-        if isinstance(fault, RequestFault) or fault.job_id is None:
+        if not isinstance(fault, JobFault) or fault.job_id is None:
             self._refuse_unknown_method(fault)
             return None
         job = self._find_job(fault.job_id)
@@ -306,6 +343,10 @@ class FaultPlan:
         if job and isinstance(fault, JobFault):
             # Without the lock: the emulator may call back.
             self._add_script(job.job_id, fault.build_acts(job, planned.id))
+        if isinstance(fault, ResourceFault) and fault.resource_id is not None:
+            resource = self._find_resource(fault.resource_id)
+            if resource and planned.hits_resource(resource):
+                self._add_resource_script(resource.name, fault.build_acts(resource, planned.id))
         return planned
 
     def _lag(self, planned: Planned, job: Job) -> None:

@@ -1,14 +1,14 @@
 """Runs jobs: applies events to them, keeps their states, and carries out the effects.
 
 One timer serves all jobs; each running container has a thread. A job changes in
-`_apply` and nowhere else, under one lock.
+`apply` and nowhere else, under one lock.
 """
 
 import logging
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from vertex_emulator.core.documents import DOCUMENT, DocumentStore, unreadable
@@ -30,6 +30,7 @@ from vertex_emulator.jobs.events import (
     FaultHappened,
     ForgetJob,
     InternalError,
+    MachinesFree,
     PullImage,
     ReplicaEnded,
     Scripted,
@@ -37,9 +38,11 @@ from vertex_emulator.jobs.events import (
     WriteLine,
 )
 from vertex_emulator.jobs.job import Job
-from vertex_emulator.jobs.kept import job_from_json, job_to_json
+from vertex_emulator.jobs.kept import job_to_json, read_job
 from vertex_emulator.jobs.lifecycle import advance, begin
+from vertex_emulator.jobs.scripts import Scripts
 from vertex_emulator.jobs.timings import TimingsOf
+from vertex_emulator.jobs.warm_machines import WarmMachines, find_admitted, place
 from vertex_emulator.logs.entries import JobLogs
 from vertex_emulator.logs.shapes import LoggedJob, ServiceLine
 from vertex_emulator.runtimes.contract import KILLED, AnyRuntime, Exit
@@ -55,24 +58,6 @@ _KEEP_AGAIN = timedelta(seconds=5)
 _LISTED_AT_ONCE = 100
 
 
-def _no_script(job: Job) -> tuple[Act, ...]:
-    del job
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scripts:
-    """Where the scripts of jobs come from.
-
-    Args:
-        write: Gives the script of a job that is created.
-        happened: Called with the fault of each act that was carried out.
-    """
-
-    write: Callable[[Job], tuple[Act, ...]] = _no_script
-    happened: Callable[[str], None] = lambda _: None
-
-
 class Driver:
     """All jobs of an emulator; safe to use from several threads.
 
@@ -84,6 +69,7 @@ class Driver:
         timings: How long the phases of each job last.
         metadata_host: `host:port` of the metadata server.
         scripts: Where planned incidents of jobs come from.
+        machines: The machines of persistent resources.
         ids: Draws the IDs of jobs.
     """
 
@@ -97,6 +83,7 @@ class Driver:
         timings: TimingsOf,
         metadata_host: str,
         scripts: Scripts,
+        machines: WarmMachines,
         ids: random.Random,
     ) -> None:
         self._store = store
@@ -104,6 +91,7 @@ class Driver:
         self._timer = timer
         self._timings = timings
         self._scripts = scripts
+        self._machines = machines
         self._ids = ids
         self._jobs: dict[str, Job] = {}
         self._order = CreationOrder()
@@ -119,7 +107,7 @@ class Driver:
             timer=timer,
             metadata_host=metadata_host,
             ended=self._on_container_ended,
-            happened=self._apply,
+            happened=self.apply,
         )
 
     def start(self) -> None:
@@ -131,6 +119,7 @@ class Driver:
         Raises:
             DataDirError: If a document cannot be read; no job is continued then.
         """
+        self._machines.load()
         with self._changed:
             jobs = [self._load(*item) for item in self._store.items(COLLECTION)]
             self._jobs = {job.job_id: job for job in jobs}
@@ -142,6 +131,8 @@ class Driver:
             if self._jobs[job.job_id].is_image_awaited:
                 self._containers.pull(job)
             self._set_timer(self._jobs[job.job_id])
+        for resource in {job.resource for job in jobs if job.resource}:
+            self.admit(resource)
 
     def _resume(self, job: Job) -> None:
         has_container = job.attempt > 0 and job.stage in {"running", "stopping", "evicting"}
@@ -156,22 +147,17 @@ class Driver:
         if not job.is_terminal:
             self._containers.end_leftovers(job.job_id)
             if not job.is_exit_hidden:
-                self._apply(job.job_id, InternalError())
+                self.apply(job.job_id, InternalError())
         elif job.is_running_again:
             self._containers.end_leftovers(job.job_id)
         if job.is_running_again:
-            self._apply(job.job_id, ReplicaEnded(job.attempt, Exit(KILLED), start=2))
+            self.apply(job.job_id, ReplicaEnded(job.attempt, Exit(KILLED), start=2))
 
     def _load(self, name: str, document: Json) -> Job:
         try:
-            job = job_from_json(document)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
-            reason = f"it is not a job of this version ({type(exc).__name__}: {exc})"
-        else:
-            if job.name == name:
-                return job
-            reason = "it belongs to another job"
-        raise unreadable(self._store.file_of(name, DOCUMENT) or name, reason)
+            return read_job(name, document)
+        except ValueError as exc:
+            raise unreadable(self._store.file_of(name, DOCUMENT) or name, exc) from exc
 
     def stop(self) -> None:
         """End every container and leave the jobs as they are; returns when all have ended.
@@ -209,9 +195,13 @@ class Driver:
         Args:
             parent: Its project and region.
             request: The CustomJob, already checked.
+
+        Raises:
+            ApiError: If it does not fit the persistent resource that it names.
         """
         now = self._timer.now()
         with self._changed:
+            self._machines.refuse_unfit(parent, request)
             job_id = str(self._ids.randrange(_FIRST_ID, _END_OF_IDS))
             job = Job(
                 project=parent.project,
@@ -223,6 +213,9 @@ class Driver:
                 update_time=now,
             )
             job = replace(job, script=self._scripts.write(job))
+            if job.resource:
+                pools = self._machines.pools_of(job.resource)
+                job = place(job, self.find_on(job.resource), pools)
             job, effects = begin(job, self._timings(job_id))
             self._open_log(job)
             self._keep(job)
@@ -259,11 +252,24 @@ class Driver:
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; returns before it has ended."""
-        self._apply(job_id, CancelRequested())
+        self.apply(job_id, CancelRequested())
+
+    def find_on(self, resource: str) -> list[Job]:
+        """The jobs on a persistent resource, or waiting for it, that have not ended."""
+        with self._changed:
+            jobs = self._jobs.values()
+            return [job for job in jobs if job.resource == resource and not job.is_terminal]
+
+    def admit(self, resource: str) -> None:
+        """Give free machines of a persistent resource to the jobs that wait for them."""
+        with self._changed:
+            pools = self._machines.pools_of(resource)
+            for job in find_admitted(self.find_on(resource), pools):
+                self.apply(job.job_id, MachinesFree())
 
     def add_script(self, job_id: str, acts: tuple[Act, ...]) -> None:
         """Add acts to the script of a job."""
-        self._apply(job_id, Scripted(acts))
+        self.apply(job_id, Scripted(acts))
 
     def delete(self, job_id: str) -> None:
         """Delete a job; its container is ended, and its folder is removed once it has ended."""
@@ -290,7 +296,7 @@ class Driver:
 
     def _apply_due(self, job_id: str) -> None:
         try:
-            self._apply(job_id, Due())
+            self.apply(job_id, Due())
         except Exception as error:
             with self._changed:
                 job = self._jobs[job_id]
@@ -300,7 +306,8 @@ class Driver:
                 self._jobs[job_id] = replace(job, due=None, script=(), later=())
                 self._changed.notify_all()
 
-    def _apply(self, job_id: str, event: Event) -> None:
+    def apply(self, job_id: str, event: Event) -> None:
+        """Let something happen to a job; nothing happens to one that it does not fit."""
         with self._changed:
             job = self._jobs.get(job_id)
             if job is None or self._is_crashed:
@@ -312,8 +319,12 @@ class Driver:
                 self._keep(changed)
             self._do(changed, effects)
             # After the start of a container, which comes first if both are due at once.
-            if job_id in self._jobs:
-                self._set_timer(self._jobs[job_id])
+            after = self._jobs.get(job_id)
+            if after:
+                self._set_timer(after)
+            if job.resource and not job.is_terminal and (after is None or after.is_terminal):
+                self._machines.left(job.resource)
+                self.admit(job.resource)
 
     def _keep(self, job: Job) -> None:
         before = self._jobs.get(job.job_id)
@@ -371,7 +382,7 @@ class Driver:
             if self._is_crashed:
                 return
             if job.job_id in self._jobs:
-                self._apply(job.job_id, event)
+                self.apply(job.job_id, event)
             else:
                 self._remove(job)
 

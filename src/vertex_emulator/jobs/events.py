@@ -50,6 +50,11 @@ class InternalError:
 
 
 @dataclass(frozen=True, slots=True)
+class MachinesFree:
+    """The persistent resource of a job that waits for machines has some for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageAwaited:
     """The image is being pulled; the machine is not ready before it is there."""
 
@@ -230,6 +235,7 @@ Event = (
     | CancelRequested
     | ReplicaEnded
     | InternalError
+    | MachinesFree
     | ImageEvent
     | Scripted
     | LaterEvent

@@ -57,6 +57,8 @@ class Job:
     attempt: int = 0
     # Whether its stage lasts until the image is there.
     is_image_awaited: bool = False
+    # Whether it waits for machines of its persistent resource.
+    is_machine_awaited: bool = False
     # Its image once that was pulled; None before, and where none is.
     image: str | None = None
     # Whether the container of this attempt has exited, unnoticed so far.
@@ -89,6 +91,17 @@ class Job:
         return f"{self.parent}/customJobs/{self.job_id}"
 
     @property
+    def resource(self) -> str | None:
+        """Name of the persistent resource that it runs on; None for machines of its own."""
+        resource_id = self.request["jobSpec"].get("persistentResourceId")
+        return f"{self.parent}/persistentResources/{resource_id}" if resource_id else None
+
+    @property
+    def holds_machines(self) -> bool:
+        """Whether it has machines of its persistent resource."""
+        return bool(self.resource) and not self.is_machine_awaited and not self.is_terminal
+
+    @property
     def is_terminal(self) -> bool:
         """Whether it can no longer change."""
         return self.state in TERMINAL_STATES
@@ -110,7 +123,10 @@ class Job:
     @property
     def next_time(self) -> datetime | None:
         """When the next thing is due that happens by itself; None for never."""
-        due = None if self.is_image_awaited else self.due
+        is_waiting = self.is_image_awaited or (
+            self.is_machine_awaited and self.stage in {"queued", "paused"}
+        )
+        due = None if is_waiting else self.due
         moments = [due, *(item.moment for item in self.later)]
         moments += [act_time for _, act_time in self.pending_acts()]
         return min((moment for moment in moments if moment is not None), default=None)

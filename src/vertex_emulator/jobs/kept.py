@@ -66,3 +66,18 @@ def job_from_json(kept: Json) -> Job:
             ),
         }
     )
+
+
+def read_job(name: str, kept: Json) -> Job:
+    """The job that was kept under a resource name.
+
+    Raises:
+        ValueError: Says what is wrong with it, without its content.
+    """
+    try:
+        job = job_from_json(kept)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise ValueError(f"it is not a job of this version ({type(exc).__name__}: {exc})") from exc
+    if job.name != name:
+        raise ValueError("it belongs to another job")
+    return job

@@ -25,6 +25,7 @@ from vertex_emulator.jobs.events import (
     ImageUnavailable,
     InternalError,
     LineDue,
+    MachinesFree,
     ReplicaEnded,
     Restart,
     RunningSeen,
@@ -65,16 +66,20 @@ def begin(job: Job, timings: Timings) -> Step:
     """The first step of a job that was just created.
 
     It is PENDING, as both recorded answers to a create have it, and QUEUED only where it waits
-    for quota.
+    for quota, or for machines of its persistent resource, whose quota was used when that was
+    created.
     """
     now = job.create_time
     waiting = (WriteLine(outcome.WAITING),)
-    if timings.queueing or any(act.stage == "queued" for act in job.script):
-        due = now + timedelta(seconds=timings.queueing)
+    queueing = 0.0 if job.resource else timings.queueing
+    if queueing or job.is_machine_awaited or any(act.stage == "queued" for act in job.script):
+        due = now + timedelta(seconds=queueing)
         queued = replace(job, state=JobState.QUEUED, history=((JobState.QUEUED, now),))
         return enter_stage(queued, "queued", now, due), waiting
     pending = replace(job, state=JobState.PENDING, history=((JobState.PENDING, now),))
     provisioned, effects = provision(pending, now, timings)
+    if job.resource:
+        return provisioned, (*waiting, *effects)
     return _announce(provisioned, (*waiting, *effects), timings)
 
 
@@ -255,6 +260,11 @@ def _on_image(
     return end_unstarted(job, JobState.FAILED, error, now), (WriteLine(event.reason, "ERROR"),)
 
 
+def _on_machines_free(job: Job, event: MachinesFree, now: datetime, timings: Timings) -> Step:
+    del event, now, timings
+    return (replace(job, is_machine_awaited=False) if job.is_machine_awaited else job), ()
+
+
 def _on_scripted(job: Job, event: Scripted, now: datetime, timings: Timings) -> Step:
     del now, timings
     return replace(job, script=(*job.script, *event.acts)), ()
@@ -265,6 +275,7 @@ _HANDLERS: dict[type, Callable[[Job, Any, datetime, Timings], Step]] = {
     CancelRequested: _on_cancel,
     ReplicaEnded: _on_replica_ended,
     InternalError: _on_internal_error,
+    MachinesFree: _on_machines_free,
     ImageAwaited: _on_image,
     ImageReady: _on_image,
     ImageUnavailable: _on_image,

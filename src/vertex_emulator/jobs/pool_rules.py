@@ -68,8 +68,8 @@ def _check_pool(pool: Json, where: str, spec: Json) -> Iterator[Violation]:
         yield Violation(
             where, "One of `container_spec` and `python_package_spec` must be specified."
         )
-    yield from _check_machine(pool.get("machineSpec", {}), f"{where}.machine_spec", spec)
-    yield from _check_disk(pool.get("diskSpec", {}), f"{where}.disk_spec")
+    yield from check_machine(pool.get("machineSpec", {}), f"{where}.machine_spec", spec)
+    yield from check_disk(pool.get("diskSpec", {}), f"{where}.disk_spec")
     yield from _check_mounts(pool, where)
 
 
@@ -91,7 +91,17 @@ def _check_env(message: Json, where: str) -> Iterator[Violation]:
         yield Violation(f"{where}.env", UNIQUE_ENV_MESSAGE)
 
 
-def _check_machine(machine: Json, where: str, spec: Json) -> Iterator[Violation]:
+def check_machine(
+    machine: Json, where: str, spec: Json, network_at: str = "job_spec.network"
+) -> Iterator[Violation]:
+    """Everything that is wrong with a MachineSpec.
+
+    Args:
+        machine: The MachineSpec.
+        where: Path of it.
+        spec: What it is for: `network` and `scheduling` count.
+        network_at: Path of the network there.
+    """
     facts = load_facts()
     name = machine.get("machineType", "")
     accelerator = machine.get("acceleratorType")
@@ -117,7 +127,7 @@ def _check_machine(machine: Json, where: str, spec: Json) -> Iterator[Violation]
         )
     if spec.get("network") and known is not None and not known.get("vpc_peering", True):
         yield Violation(
-            "job_spec.network",
+            network_at,
             f'Machine type "{name}" does not support VPC peering; use `psc_interface_config`.',
         )
 
@@ -175,7 +185,8 @@ def _check_reservation(machine: Json, where: str, strategy: Any) -> Iterator[Vio
         yield Violation(at, "FLEX_START cannot be used with a reservation affinity.")
 
 
-def _check_disk(disk: Json, where: str) -> Iterator[Violation]:
+def check_disk(disk: Json, where: str) -> Iterator[Violation]:
+    """Everything that is wrong with a DiskSpec."""
     documented = load_facts()["boot_disk"]
     kind = disk.get("bootDiskType")
     if kind is not None and kind not in documented["types"]:

@@ -36,7 +36,7 @@ RESOURCE_ID_MESSAGE = (
 # Reported wording, 2026.
 MAX_WAIT_MESSAGE = "max_wait_duration is only supported for FLEX_START."
 
-_RESOURCE_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+RESOURCE_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/]+")
 _ATTACHMENT = re.compile(r"projects/[^/]+/regions/[^/]+/networkAttachments/[^/]+")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -51,14 +51,14 @@ def find_violations(job: Json, location: str) -> list[Violation]:
         location: Region that it is created in.
     """
     spec = job.get("jobSpec")
-    found = [*_check_display_name(job), *_check_labels(job), *_check_key(job, location)]
+    found = [*_check_display_name(job), *check_labels(job), *check_key(job, location)]
     if spec is None:
         return [*found, Violation("job_spec", REQUIRED)]
     return [
         *found,
         *_check_persistent_resource(spec),
         *_check_scheduling(spec.get("scheduling", {})),
-        *_check_network(spec),
+        *check_network(spec),
         *_check_identity(spec),
         *_check_output(spec),
         *find_pool_violations(spec),
@@ -73,8 +73,9 @@ def _check_display_name(job: Json) -> Iterator[Violation]:
         yield Violation("display_name", "The display name must be at most 128 characters long.")
 
 
-def _check_labels(job: Json) -> Iterator[Violation]:
-    labels: dict[str, str] = job.get("labels", {})
+def check_labels(resource: Json) -> Iterator[Violation]:
+    """Everything that is wrong with the labels of a resource."""
+    labels: dict[str, str] = resource.get("labels", {})
     if len(labels) > MAX_LABELS or not all(
         key[:1].isalnum() and _is_label_text(key) and _is_label_text(value)
         for key, value in labels.items()
@@ -91,9 +92,10 @@ def _is_label_text(text: str) -> bool:
     )
 
 
-def _check_key(job: Json, location: str) -> Iterator[Violation]:
+def check_key(resource: Json, location: str) -> Iterator[Violation]:
+    """Everything that is wrong with the key of a resource in a region."""
     where = "encryption_spec.kms_key_name"
-    name = job.get("encryptionSpec", {}).get("kmsKeyName", "")
+    name = resource.get("encryptionSpec", {}).get("kmsKeyName", "")
     # An empty message, as ZenML's own operator sends it, names no key.
     if not name:
         return
@@ -103,14 +105,14 @@ def _check_key(job: Json, location: str) -> Iterator[Violation]:
             where, "The key must be `projects/P/locations/REGION/keyRings/R/cryptoKeys/K`."
         )
     elif key.group(1) != location:
-        yield Violation(where, f"The key must be in the region of the job, `{location}`.")
+        yield Violation(where, f"The key must be in the same region, `{location}`.")
 
 
 def _check_persistent_resource(spec: Json) -> Iterator[Violation]:
     resource_id = spec.get("persistentResourceId")
     if resource_id is None:
         return
-    if not _RESOURCE_ID.fullmatch(resource_id):
+    if not RESOURCE_ID.fullmatch(resource_id):
         yield Violation("persistent_resource_id", RESOURCE_ID_MESSAGE)
     if _reserves(spec):
         yield Violation(
@@ -131,14 +133,20 @@ def _check_scheduling(scheduling: Json) -> Iterator[Violation]:
         yield Violation(f"{where}.timeout", "With FLEX_START the timeout is at most 7 days.")
 
 
-def _check_network(spec: Json) -> Iterator[Violation]:
+def check_network(spec: Json, prefix: str = "job_spec.") -> Iterator[Violation]:
+    """Everything that is wrong with the networks of a job or of another resource.
+
+    Args:
+        spec: What has `network` and `pscInterfaceConfig`.
+        prefix: Of the paths of the fields.
+    """
     network = spec.get("network")
     if network is not None and not _NETWORK.fullmatch(network):
         yield Violation(
-            "job_spec.network",
+            f"{prefix}network",
             "The network must be `projects/{project number}/global/networks/{network}`.",
         )
-    where = "job_spec.psc_interface_config"
+    where = f"{prefix}psc_interface_config"
     interface = spec.get("pscInterfaceConfig", {})
     attachment = interface.get("networkAttachment")
     if attachment is not None and not _ATTACHMENT.fullmatch(attachment):

@@ -13,7 +13,6 @@ from vertex_emulator.core.errors import (
     found_errors,
     invalid_argument,
 )
-from vertex_emulator.core.machine_facts import load_facts
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.operation_documents import EMPTY
 from vertex_emulator.core.operations import Operations
@@ -21,6 +20,7 @@ from vertex_emulator.core.pages import read_page_size, read_page_token, take_pag
 from vertex_emulator.core.proto_json import mask_message
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.creation_order import position_of
+from vertex_emulator.jobs.defaults import fill_defaults
 from vertex_emulator.jobs.driver import Driver
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
@@ -49,7 +49,8 @@ class JobService:
 
         Raises:
             ApiError: INVALID_ARGUMENT for a job that breaks rules, UNIMPLEMENTED for one
-                that this emulator cannot run.
+                that this emulator cannot run; for one that does not fit the persistent
+                resource that it names, see `persistent_resources/fitting.py`.
         """
         request = read_custom_job(body, beta=version == "v1beta1")
         if violations := find_violations(request, parent.location):
@@ -162,26 +163,3 @@ def _not_in_state(parent: Parent, job: Job, done: str) -> ApiError:
         "FAILED_PRECONDITION",
         f'The CustomJob "{name}" is in state {job.state.value} and cannot be {done}.',
     )
-
-
-def fill_defaults(request: Json) -> Json:
-    """The job with what the service fills in: one replica, and the default disk.
-
-    https://cloud.google.com/vertex-ai/docs/training/configure-compute
-    """
-    disk = load_facts()["boot_disk"]
-    pools = []
-    for pool in request["jobSpec"]["workerPoolSpecs"]:
-        machine_type = pool.get("machineSpec", {}).get("machineType")
-        kind = disk["default_type_exceptions"].get(machine_type, disk["default_type"])
-        filled = {
-            **pool,
-            "replicaCount": pool.get("replicaCount", "1"),
-            "diskSpec": {
-                "bootDiskType": kind,
-                "bootDiskSizeGb": disk["size_gb"]["default"],
-                **pool.get("diskSpec", {}),
-            },
-        }
-        pools.append(filled if pool else pool)
-    return {**request, "jobSpec": {**request["jobSpec"], "workerPoolSpecs": pools}}

@@ -106,10 +106,13 @@ def enter_stage(job: Job, stage: Stage, now: datetime, due: datetime | None) -> 
 
 
 def provision(job: Job, now: datetime, timings: Timings) -> Step:
-    """Look for a machine, from the beginning if the job does so already."""
+    """Look for a machine, from the beginning if the job does so already.
+
+    A persistent resource has them ready.
+    """
     if job.state is not JobState.PENDING:
         job = enter(job, JobState.PENDING, now)
-    due = now + timedelta(seconds=timings.provisioning)
+    due = now + timedelta(seconds=0 if job.resource else timings.provisioning)
     return replace(enter_stage(job, "provisioning", now, due), image=None), (
         WriteLine(outcome.PROVISIONING),
         WriteLine(outcome.SETTING_UP),

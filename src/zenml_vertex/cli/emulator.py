@@ -79,7 +79,7 @@ class _Seconds(click.FloatRange):
 @click.option(
     "--recorded-timings", is_flag=True,
     help="Let jobs last as recorded ones did: minutes in PENDING, and a container that fails is "
-    "mostly started a second time.",
+    "mostly started a second time. A persistent resource takes 4 minutes to create.",
 )  # fmt: skip
 @click.option(
     "--secret-in-address", is_flag=True,
@@ -154,6 +154,7 @@ def emulator(
         NotLoopbackError,
         VertexEmulator,
         WeakSecretError,
+        documented_resource_timings,
     )
 
     known = os.environ.get(_VARIABLE) if secret_in_address else None
@@ -169,6 +170,7 @@ def emulator(
             timings=_choose_timings(
                 provisioning_seconds, teardown_seconds, are_recorded=recorded_timings
             ),
+            resource_timings=documented_resource_timings() if recorded_timings else None,
             token_lifetime=token_lifetime,
             log_style=LogStyle(log_shape),
             secret=known or drawn,

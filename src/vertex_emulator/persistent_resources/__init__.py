@@ -1,0 +1,1 @@
+"""Persistent resources: machines that stay, and jobs that run on them at once."""

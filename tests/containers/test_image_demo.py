@@ -95,12 +95,14 @@ def test_the_step_runs_in_the_image_that_was_built_for_it(
 
 
 def test_the_local_stack_has_what_builds_images(
-    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient
+    tmp_path: Path, services: ContainerServices, engine: docker.DockerClient, parent_image: str
 ) -> None:
     """`local-stack --runtime docker` opens a stack with a registry, where steps run in images.
 
     The images themselves are built by the demo, on the same stack.
     """
+    # With it comes the registry's image.
+    assert parent_image
     stack = [COMMAND, "local-stack", "--runtime", "docker", "zenml", "stack", "describe"]
     with start(tmp_path, services.docker_host, *stack) as process:
         output = process.communicate(timeout=SECONDS)[0]

@@ -14,6 +14,8 @@ from tests.support.pages import DOCS, ROOT, read_blocks
 
 TESTED = ROOT / "examples" / "tested"
 UV = Path(sys.executable).with_name("uv")
+# A minute on two idle cores, most of it for the installation.
+_SECONDS = 880
 # Of the user, or of the test run around this one.
 _DROPPED = ("AIPLATFORM_", "CLOUDSDK_", "COV_", "GOOGLE_", "PYTEST", "UV_", "VIRTUAL_", "ZENML_")
 
@@ -27,7 +29,7 @@ def read_environment(**variables: str) -> dict[str, str]:
 def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     """What a command prints; its end with an error is one here."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -68,6 +70,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not UV.exists(), reason="uv is not installed: the workflow is not run")
 def test_the_workflow_runs_as_it_stands(project: Path, wheel: Path) -> None:
     """Its steps, typed into a shell, make an environment with the wheel and run all tests there."""

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
+
 from vertex_emulator.runtimes.docker_probe import is_answering
 from zenml_vertex.local_stack.processes.ending import hold_signals
 from zenml_vertex.local_stack.processes.launcher import RUN_PROGRAM
@@ -87,6 +89,7 @@ def open_docker_engine(
             )
             try:
                 server.wait_until_ready(_READY_SECONDS)
+                remove_containers(host)
                 yield DockerEngine(host, is_started_here=True)
             finally:
                 with hold_signals():
@@ -150,6 +153,20 @@ def start_engine(
         probe=lambda: is_answering(host),
         stop_seconds=_STOP_SECONDS,
     )
+
+
+def remove_containers(host: str) -> None:
+    """Remove what an engine that was killed has left in the data of this one.
+
+    Args:
+        host: Address of an engine whose containers are nobody else's.
+    """
+    client = docker.DockerClient(base_url=host)
+    try:
+        for container in client.containers.list(all=True):
+            container.remove(force=True, v=True)
+    finally:
+        client.close()
 
 
 def unmount_below(*folders: Path) -> None:

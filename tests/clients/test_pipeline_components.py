@@ -13,12 +13,10 @@ import pytest
 from tests.clients.conftest import PIPELINE_TOOLS, PythonWith
 from tests.support.pipelines import wait_until
 from vertex_emulator import JobState, VertexEmulator
-from vertex_emulator.faults import Delay
+from vertex_emulator.faults import Interruption
 
 _MODULE = "google_cloud_pipeline_components.container.v1.custom_job.launcher"
 _SECONDS = 120.0
-# The runner looks again after 20 s. Its first look takes so long that a short job has ended.
-_SLOW_LOOK = Delay("get", 2.0)
 
 Launch = Callable[..., subprocess.Popen[str]]
 
@@ -81,9 +79,16 @@ def read_uri(resources: Path) -> str:
     return str(resource["resourceUri"])
 
 
+def let_the_job_end(emulator: VertexEmulator) -> None:
+    """Answer the runner's first look once the job has ended: it would look again 20 s later."""
+    emulator.faults.plan(
+        Interruption("get", lambda: emulator.wait_for_state(emulator.jobs[0].name))
+    )
+
+
 def test_a_component_succeeds(emulator: VertexEmulator, launch: Launch, resources: Path) -> None:
     """The runner creates a job, notes its name, and ends with it."""
-    emulator.faults.plan(_SLOW_LOOK)
+    let_the_job_end(emulator)
     status, out = end_of(launch("true"))
     assert status == 0, out
     (job,) = emulator.jobs
@@ -93,7 +98,7 @@ def test_a_component_succeeds(emulator: VertexEmulator, launch: Launch, resource
 
 def test_a_component_fails_with_its_job(emulator: VertexEmulator, launch: Launch) -> None:
     """The runner of a failed job fails, and takes code 3 for an error of its user's."""
-    emulator.faults.plan(_SLOW_LOOK)
+    let_the_job_end(emulator)
     status, out = end_of(launch("sh", "-c", "exit 3"))
     assert emulator.jobs[0].state is JobState.FAILED
     assert status != 0

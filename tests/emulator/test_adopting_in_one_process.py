@@ -10,6 +10,7 @@ import pytest
 
 from tests.emulator.test_adoption import wait_until_gone
 from tests.support.emulators import NO_WAITING
+from tests.support.pipelines import wait_until
 from vertex_emulator import JobState, ManualClock, VertexEmulator
 
 Json = dict[str, Any]
@@ -94,6 +95,8 @@ def test_a_timeout_that_passed_without_an_emulator_ends_what_runs(
         if has_ended:
             fifo.write_text("0")
             wait_until_gone([pid])
+            # Its supervisor keeps how it ended, a moment later.
+            wait_until(lambda: any((tmp_path / "data").rglob("exit")))
         clock.advance(TIMEOUT_SECONDS + 1)
         with VertexEmulator(
             data_dir=tmp_path / "data", clock=clock, timings=NO_WAITING

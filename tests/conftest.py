@@ -93,6 +93,7 @@ _SLOW = (
     "tests/emulator/test_testing.py::test_the_plugin_costs_nothing_where_it_is_not_used",
     "tests/emulator/test_testing.py::test_the_plugin_can_be_turned_off",
     "tests/emulator/test_adoption.py",
+    "tests/emulator/test_meeting_replicas.py",
     "tests/emulator/test_process_runtime.py",
     "tests/emulator/test_unpacked_images.py",
     "tests/emulator/test_job_client.py",

@@ -97,12 +97,8 @@ def test_a_job_that_cannot_be_run_here_is_unimplemented(
     assert named in error["message"]
 
 
-def test_several_replicas_are_unimplemented(emulator: VertexEmulator, job_of: JobOf) -> None:
-    """A second worker pool is UNIMPLEMENTED, and so is a Python package."""
-    job = job_of("true")
-    job["jobSpec"]["workerPoolSpecs"].append(job["jobSpec"]["workerPoolSpecs"][0])
-    answer = call(emulator, "POST", f"/v1/{PARENT}/customJobs", json=job)
-    assert "only the first worker pool" in error_of(answer)["message"]
+def test_a_python_package_is_unimplemented(emulator: VertexEmulator, job_of: JobOf) -> None:
+    """A job with a Python package, which would need Google's image, is UNIMPLEMENTED."""
     package = {"executorImageUri": "i", "packageUris": ["gs://b/p"], "pythonModule": "m"}
     job = job_of("true")
     pool = job["jobSpec"]["workerPoolSpecs"][0]

@@ -43,6 +43,7 @@ class PullingRuntime:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.may_go_on = threading.Event()
+        self.pulled: list[tuple[str, str]] = []
         self.started: list[Container] = []
 
     def find_unserved(self, job_spec: Json) -> list[str]:
@@ -58,6 +59,7 @@ class PullingRuntime:
         assert self.may_go_on.wait(20)
         if self.error:
             raise self.error
+        self.pulled.append((image_uri, architecture))
         return f"{image_uri}@{architecture}"
 
     def start(self, container: Container, sink: OutputSink) -> Replica:
@@ -85,6 +87,38 @@ def test_a_job_is_pending_until_its_image_is_pulled(submit: Submit, job_of: JobO
     assert [container.image_uri for container in runtime.started] == [
         "registry.example/image:1@amd64"
     ]
+
+
+def test_each_worker_pool_has_its_image(submit: Submit, job_of: JobOf) -> None:
+    """A job waits for the images of all pools; each is pulled once for each architecture."""
+    runtime = PullingRuntime()
+    runtime.may_go_on.set()
+    job = job_of("true")
+    (first,) = job["jobSpec"]["workerPoolSpecs"]
+    other = {**first["containerSpec"], "imageUri": "registry.example/other:1"}
+    arm: Json = {"machineType": "a4x-highgpu-4g"}
+    arm |= {"acceleratorType": "NVIDIA_GB200", "acceleratorCount": 4}
+    job["jobSpec"]["workerPoolSpecs"] = [
+        first,
+        {**first, "replicaCount": "2"},
+        {},
+        {**first, "containerSpec": other},
+        {**first, "machineSpec": arm},
+    ]
+    with VertexEmulator(timings=NO_WAITING, runtime=runtime) as emulator:
+        emulator.wait_for_state(submit(emulator, job)["name"])
+    assert runtime.pulled == [
+        ("registry.example/image:1", "amd64"),
+        ("registry.example/other:1", "amd64"),
+        ("registry.example/image:1", "arm64"),
+    ]
+    assert {container.replica: container.image_uri for container in runtime.started} == {
+        "workerpool0-0": "registry.example/image:1@amd64",
+        "workerpool1-0": "registry.example/image:1@amd64",
+        "workerpool1-1": "registry.example/image:1@amd64",
+        "workerpool3-0": "registry.example/other:1@amd64",
+        "workerpool4-0": "registry.example/image:1@arm64",
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from vertex_emulator.jobs.events import (
     Act,
     CancelRequested,
     Due,
-    EndReplica,
+    EndReplicas,
     FaultHappened,
     ForgetJob,
     InternalError,
     Later,
     ReplicaEnded,
-    StartReplica,
+    StartReplicas,
 )
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.kept import job_from_json, job_to_json
@@ -134,16 +134,16 @@ class Life:
 
     def do(self, effects: tuple[events.Effect, ...]) -> None:
         for effect in effects:
-            if isinstance(effect, StartReplica) and effect.start > 1:
+            if isinstance(effect, StartReplicas) and effect.start > 1:
                 assert self.container is None, "two containers at once"
                 assert effect.attempt == self.starts[-1]
                 self.is_again = True
-            elif isinstance(effect, StartReplica):
+            elif isinstance(effect, StartReplicas):
                 assert self.container is None, "two containers at once"
                 assert not self.is_again, "the second start of another attempt runs"
                 self.container, self.must_end = effect.attempt, False
                 self.starts.append(effect.attempt)
-            elif isinstance(effect, EndReplica):
+            elif isinstance(effect, EndReplicas):
                 self.must_end = True
                 if self.is_again:
                     self.is_again = False

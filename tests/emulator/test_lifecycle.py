@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from vertex_emulator.jobs.events import (
     CancelRequested,
     Due,
-    EndReplica,
+    EndReplicas,
     Event,
     InternalError,
     ReplicaEnded,
-    StartReplica,
+    StartReplicas,
     WriteLine,
 )
 from vertex_emulator.jobs.job import Job
@@ -79,7 +79,7 @@ class Life:
 
     @property
     def starts(self) -> list[int]:
-        return [effect.attempt for effect in self.effects if isinstance(effect, StartReplica)]
+        return [effect.attempt for effect in self.effects if isinstance(effect, StartReplicas)]
 
     @property
     def states(self) -> list[str]:
@@ -249,7 +249,7 @@ def test_a_running_job_is_cancelled() -> None:
     life = running()
     life.tell(CancelRequested())
     assert life.job.state is JobState.CANCELLING
-    assert life.effects[-1] == EndReplica()
+    assert life.effects[-1] == EndReplicas()
     life.wait(100_000)
     assert life.job.state is JobState.CANCELLING
     life.end(143)
@@ -304,7 +304,7 @@ def test_a_job_that_takes_too_long() -> None:
     life.wait(3599)
     assert life.job.state is JobState.RUNNING
     life.wait(1)
-    assert life.effects[-1] == EndReplica()
+    assert life.effects[-1] == EndReplicas()
     life.end(143)
     life.wait(60)
     assert life.states[-2:] == ["CANCELLING", "CANCELLED"]

@@ -128,6 +128,7 @@ def test_a_job_does_not_inherit_the_environment(start: Start) -> None:
         "REQUESTS_CA_BUNDLE": "/ca.pem",
         "SSL_CERT_FILE": "/ca.pem",
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+        "VERTEX_EMULATOR_REPLICA": f"{JOB_ID}/workerpool0-0",
     }
 
 

@@ -1,36 +1,46 @@
 """What Vertex AI gives a container: its command and its environment. Pure.
 
-https://cloud.google.com/vertex-ai/docs/training/code-requirements,
-https://cloud.google.com/vertex-ai/docs/training/distributed-training and, for
-`$(NAME)`, the Vertex API reference, `EnvVar.value`.
+https://cloud.google.com/vertex-ai/docs/training/code-requirements and, for `$(NAME)`, the
+Vertex API reference, `EnvVar.value`. What it says of the other replicas: `cluster`.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.cluster import (
+    PRIMARY_TASK,
+    Addresses,
+    Task,
+    build_cluster_variables,
+    name_addresses,
+)
 from vertex_emulator.jobs.job import Job
 
 _REFERENCE = re.compile(r"(\$?)(\$\(([A-Za-z_][A-Za-z0-9_]*)\))")
-_PORT = 2222
-_HOST_DIGITS = 10
 
 
-def container_of(job: Job) -> Json:
-    """The container of the first worker pool."""
-    container: Json = job.request["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+def container_of(job: Job, task: Task = PRIMARY_TASK) -> Json:
+    """The container of a replica, which is that of its worker pool."""
+    container: Json = job.request["jobSpec"]["workerPoolSpecs"][task.pool]["containerSpec"]
     return container
 
 
-def build_environment(job: Job) -> dict[str, str]:
-    """The variables of the only replica, the job's own last."""
+def build_environment(
+    job: Job, task: Task = PRIMARY_TASK, addresses: Addresses | None = None
+) -> dict[str, str]:
+    """The variables of a replica, the job's own last.
+
+    Args:
+        job: The job.
+        task: The replica.
+        addresses: Where the replicas reach each other; by default, their names on Vertex AI.
+    """
     spec = job.request["jobSpec"]
     environment = {
         "CLOUD_ML_PROJECT_ID": job.number,
         "CLOUD_ML_JOB_ID": job.job_id,
-        "CLUSTER_SPEC": json.dumps(_build_cluster_spec(job), separators=(",", ":")),
+        **build_cluster_variables(task, addresses or name_addresses(job)),
     }
     if "baseOutputDirectory" in spec:
         prefix = spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
@@ -39,28 +49,32 @@ def build_environment(job: Job) -> dict[str, str]:
             "AIP_CHECKPOINT_DIR": f"{prefix}/checkpoints/",
             "AIP_TENSORBOARD_LOG_DIR": f"{prefix}/logs/",
         }
-    for variable in container_of(job).get("env", ()):
+    for variable in container_of(job, task).get("env", ()):
         environment[variable["name"]] = expand(variable.get("value", ""), environment)
     return environment
 
 
-def build_command(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
+def build_command(
+    job: Job, environment: Mapping[str, str], task: Task = PRIMARY_TASK
+) -> tuple[str, ...]:
     """What replaces the image's entrypoint, with variables expanded; empty for its own."""
-    return tuple(expand(part, environment) for part in container_of(job).get("command", ()))
+    return tuple(expand(part, environment) for part in container_of(job, task).get("command", ()))
 
 
-def build_args(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
+def build_args(
+    job: Job, environment: Mapping[str, str], task: Task = PRIMARY_TASK
+) -> tuple[str, ...]:
     """What replaces the image's arguments, with variables expanded; empty for its own."""
-    return tuple(expand(part, environment) for part in container_of(job).get("args", ()))
+    return tuple(expand(part, environment) for part in container_of(job, task).get("args", ()))
 
 
-def architecture_of(job: Job) -> str:
-    """The architecture of the job's machine, as images name it.
+def architecture_of(job: Job, task: Task = PRIMARY_TASK) -> str:
+    """The architecture of a replica's machine, as images name it.
 
     A4X machines are Arm, all others are x86:
     https://cloud.google.com/vertex-ai/docs/training-clusters/compute-resources
     """
-    pool = job.request["jobSpec"]["workerPoolSpecs"][0]
+    pool = job.request["jobSpec"]["workerPoolSpecs"][task.pool]
     machine_type = str((pool.get("machineSpec") or {}).get("machineType", ""))
     return "arm64" if machine_type.startswith("a4x-") else "amd64"
 
@@ -78,20 +92,3 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
         return reference if escape else environment.get(name, reference)
 
     return _REFERENCE.sub(replace, text)
-
-
-def _build_cluster_spec(job: Job) -> Json:
-    """As recorded in containers of real jobs: the documentation's `task.trial` is absent.
-
-    `job` does not hold the job's spec, but JSON text with what a Python package would have
-    (Snapchat/GiGL, `gigl/common/utils/vertex_ai_context.py`, says so too). Ten hexadecimal
-    digits stand in the names of a job's hosts.
-    """
-    digits = sha256(job.job_id.encode()).hexdigest()[:_HOST_DIGITS]
-    package: Json = {"python_module": "", "package_uris": [], "job_args": []}
-    return {
-        "cluster": {"workerpool0": [f"cmle-training-workerpool0-{digits}-0:{_PORT}"]},
-        "environment": "cloud",
-        "task": {"type": "workerpool0", "index": 0},
-        "job": json.dumps(package, separators=(",", ":")),
-    }

@@ -25,7 +25,7 @@ from vertex_emulator.jobs.events import (
     CancelRequested,
     Due,
     Effect,
-    EndReplica,
+    EndReplicas,
     Event,
     FaultHappened,
     ForgetJob,
@@ -34,9 +34,10 @@ from vertex_emulator.jobs.events import (
     PullImage,
     ReplicaEnded,
     Scripted,
-    StartReplica,
+    StartReplicas,
     WriteLine,
 )
+from vertex_emulator.jobs.image_pulls import ImagePulls
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.kept import job_to_json, read_job
 from vertex_emulator.jobs.lifecycle import advance, begin
@@ -107,8 +108,8 @@ class Driver:
             timer=timer,
             metadata_host=metadata_host,
             ended=self._on_container_ended,
-            happened=self.apply,
         )
+        self._images = ImagePulls(runtime, self.apply)
 
     def start(self) -> None:
         """Load the jobs of the store and continue them.
@@ -129,7 +130,7 @@ class Driver:
             self._open_log(job)
             self._resume(job)
             if self._jobs[job.job_id].is_image_awaited:
-                self._containers.pull(job)
+                self._images.begin(job)
             self._set_timer(self._jobs[job.job_id])
         for resource in {job.resource for job in jobs if job.resource}:
             self.admit(resource)
@@ -138,7 +139,7 @@ class Driver:
         has_container = job.attempt > 0 and job.stage in {"running", "stopping", "evicting"}
         if has_container and not job.is_exit_hidden:
             if self._containers.adopt(job):
-                if job.stage != "running":
+                if job.stage != "running" or job.decided:
                     # The emulator may have died before it could.
                     self._containers.end(job.job_id)
                 return
@@ -366,11 +367,11 @@ class Driver:
             if isinstance(effect, WriteLine):
                 state = outcome.ANNOUNCED.get(effect.text)
                 self._logs.write(job.job_id, ServiceLine(effect.text, effect.severity, state))
-            elif isinstance(effect, EndReplica):
+            elif isinstance(effect, EndReplicas):
                 self._containers.end(job.job_id, at_once=effect.at_once)
             elif isinstance(effect, PullImage):
-                self._containers.pull(job)
-            elif isinstance(effect, StartReplica):
+                self._images.begin(job)
+            elif isinstance(effect, StartReplicas):
                 self._containers.start(job, effect.attempt, effect.start)
             elif isinstance(effect, ForgetJob):
                 self.delete(job.job_id)
@@ -383,7 +384,7 @@ class Driver:
                 return
             if job.job_id in self._jobs:
                 self.apply(job.job_id, event)
-            else:
+            elif not isinstance(event, ReplicaEnded) or event.is_last:
                 self._remove(job)
 
     def _open_log(self, job: Job) -> None:

@@ -4,7 +4,7 @@ Incidents are the fixed vocabulary of what a script can do to a job; numbers and
 are data, so that a new fault needs no new incident.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_time, parse_time
 from vertex_emulator.jobs.states import JobState
-from vertex_emulator.runtimes.contract import Exit
+from vertex_emulator.runtimes.contract import PRIMARY, Exit
 
 Stage = Literal[
     "queued", "provisioning", "running", "evicting", "paused", "stopping", "tearing_down", "over"
@@ -31,22 +31,31 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaEnded:
-    """The container of an attempt has exited, and every process that it had started.
+    """A container of an attempt has exited, and every process that it had started.
 
     Args:
         attempt: Number of the attempt.
         end: How.
         start: Which start on the same machine; only the first decides how the job goes on.
+        replica: Which of the job's replicas it was.
+        is_last: Whether no other container of the attempt runs.
     """
 
     attempt: int
     end: Exit
     start: int = 1
+    replica: str = PRIMARY
+    is_last: bool = True
+
+    @property
+    def is_decisive(self) -> bool:
+        """Whether the job ends with it: the primary replica does, and any other that fails."""
+        return self.replica == PRIMARY or self.end.status != 0
 
 
 @dataclass(frozen=True, slots=True)
 class InternalError:
-    """The platform has lost the job; its container is gone."""
+    """The platform has lost the job; its containers are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +65,19 @@ class MachinesFree:
 
 @dataclass(frozen=True, slots=True)
 class ImageAwaited:
-    """The image is being pulled; the machine is not ready before it is there."""
+    """The images are being pulled; the machines are not ready before they are there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageReady:
-    """The image is there, under a name that cannot change."""
+    """The images are there, under names that cannot change; each by its worker pool."""
 
-    image: str
+    images: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageUnavailable:
-    """The image cannot be pulled; the reason is a text for people."""
+    """An image cannot be pulled; the reason is a text for people."""
 
     reason: str
 
@@ -272,16 +281,16 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class PullImage:
-    """Pull the image, while the machine is provisioned."""
+    """Pull the images, while the machines are provisioned."""
 
 
 @dataclass(frozen=True, slots=True)
-class StartReplica:
-    """Start the container.
+class StartReplicas:
+    """Start the containers.
 
     Args:
         attempt: Number of the attempt.
-        start: Which start on the same machine.
+        start: Which start on the same machines; from the second on, of what has failed.
     """
 
     attempt: int
@@ -289,11 +298,11 @@ class StartReplica:
 
 
 @dataclass(frozen=True, slots=True)
-class EndReplica:
-    """Stop the container and everything that it has started.
+class EndReplicas:
+    """Stop the containers and everything that they have started.
 
     Args:
-        at_once: Whether it gets no grace period.
+        at_once: Whether they get no grace period.
     """
 
     at_once: bool = False
@@ -319,7 +328,7 @@ class FaultHappened:
     fault: str
 
 
-Effect = PullImage | StartReplica | EndReplica | WriteLine | ForgetJob | FaultHappened
+Effect = PullImage | StartReplicas | EndReplicas | WriteLine | ForgetJob | FaultHappened
 
 # Fields of events that are not plain JSON, and how they are read again.
 _READERS: dict[str, Callable[[Any], Any]] = {

@@ -15,7 +15,7 @@ from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.events import (
     Delete,
     End,
-    EndReplica,
+    EndReplicas,
     Eviction,
     ForgetJob,
     Hold,
@@ -168,7 +168,7 @@ def on_show_state(job: Job, event: ShowState, now: datetime, timings: Timings) -
 def on_delete(job: Job, event: Delete, now: datetime, timings: Timings) -> Step:
     """Delete the job and stop its container."""
     del event, timings
-    return replace(job, update_time=now), (EndReplica(), ForgetJob())
+    return replace(job, update_time=now), (EndReplicas(), ForgetJob())
 
 
 def on_hold(job: Job, event: Hold, now: datetime, timings: Timings) -> Step:

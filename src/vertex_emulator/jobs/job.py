@@ -9,9 +9,18 @@ from datetime import datetime, timedelta
 
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.times import format_timestamp
-from vertex_emulator.jobs.events import Act, Eviction, HideExit, Later, Stage, StartAgain
+from vertex_emulator.jobs.events import (
+    Act,
+    Eviction,
+    HideExit,
+    Later,
+    ReplicaEnded,
+    Stage,
+    StartAgain,
+)
 from vertex_emulator.jobs.states import TERMINAL_STATES, JobState
 from vertex_emulator.jobs.web_access import build_web_access_uris
+from vertex_emulator.runtimes.contract import PRIMARY
 
 # From `createTime` to the `startTime` of a job that was cancelled before it ran: 0.10 to 0.13 s
 # in six recorded ones.
@@ -53,15 +62,17 @@ class Job:
     end_time: datetime | None = None
     # `google.rpc.Status`; only of a FAILED or CANCELLED job.
     error: Json | None = None
-    # Number of the container's start, from 1; 0 before the first.
+    # Number of the containers' start, from 1; 0 before the first.
     attempt: int = 0
-    # Whether its stage lasts until the image is there.
+    # Whether its stage lasts until the images are there.
     is_image_awaited: bool = False
     # Whether it waits for machines of its persistent resource.
     is_machine_awaited: bool = False
-    # Its image once that was pulled; None before, and where none is.
-    image: str | None = None
-    # Whether the container of this attempt has exited, unnoticed so far.
+    # Worker pool -> its image, once all were pulled.
+    images: Mapping[str, str] = field(default_factory=dict)
+    # What has decided how this attempt ends, where other containers had still to be ended.
+    decided: ReplicaEnded | None = None
+    # Whether the containers of this attempt have exited, unnoticed so far.
     is_exit_hidden: bool = False
     # Whether the failed container of this attempt has been started again, and runs.
     is_running_again: bool = False
@@ -113,6 +124,11 @@ class Job:
         proto3 enums are open; https://protobuf.dev/programming-guides/json/
         """
         return self.state.value if self.shown_number is None else self.shown_number
+
+    @property
+    def failed_replica(self) -> str:
+        """The replica that has failed, of a job whose attempt has failed."""
+        return self.decided.replica if self.decided else PRIMARY
 
     @property
     def labels(self) -> dict[str, str]:

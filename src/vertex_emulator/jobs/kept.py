@@ -29,6 +29,7 @@ def job_to_json(job: Job) -> Json:
     kept["state"] = job.state.value
     kept["ending"] = job.ending.value if job.ending else None
     kept["eviction"] = event_to_json(job.eviction) if job.eviction else None
+    kept["decided"] = event_to_json(job.decided) if job.decided else None
     kept["script"] = [act_to_json(act) for act in job.script]
     kept["later"] = [later_to_json(item) for item in job.later]
     kept["history"] = [[state.value, format_time(moment)] for state, moment in job.history]
@@ -59,6 +60,7 @@ def job_from_json(kept: Json) -> Job:
             "state": JobState(kept["state"]),
             "ending": JobState(kept["ending"]) if kept["ending"] else None,
             "eviction": event_from_json(kept["eviction"]) if kept.get("eviction") else None,
+            "decided": event_from_json(kept["decided"]) if kept.get("decided") else None,
             "script": tuple(act_from_json(act) for act in kept.get("script", ())),
             "later": tuple(later_from_json(item) for item in kept.get("later", ())),
             "history": tuple(

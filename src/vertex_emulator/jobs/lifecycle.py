@@ -17,6 +17,7 @@ from vertex_emulator.jobs.events import (
     Due,
     Effect,
     End,
+    EndReplicas,
     Event,
     FaultHappened,
     HideExit,
@@ -164,17 +165,27 @@ def _on_replica_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Tim
         return job, ()
     if event.start > 1:
         return (replace(job, is_running_again=False) if job.is_running_again else job), ()
+    if event.is_last:
+        return _on_all_ended(job, event, now, timings)
+    # Containers of other replicas run still: where the job ends with this one, they are ended.
+    if job.stage != "running" or job.decided or not event.is_decisive:
+        return job, ()
+    decided = replace(job, decided=replace(event, is_last=True), update_time=now)
+    return decided, (EndReplicas(),)
+
+
+def _on_all_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> Step:
     if job.stage == "evicting":
         return _on_evicted(job, now, timings)
     if job.stage == "stopping":
         return tear_down(job, JobState.CANCELLED, None, now, timings)
     if job.stage != "running":
         return job, ()
-    return _on_program_ended(job, event, now, timings)
+    return _on_program_ended(job, job.decided or event, now, timings)
 
 
 def _on_program_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> Step:
-    """A container has exited by itself; the service notices at once, or later."""
+    """The containers have exited by themselves; the service notices at once, or later."""
     is_new = not job.is_exit_hidden
     effects: tuple[Effect, ...] = ()
     if is_new:
@@ -195,7 +206,7 @@ def _on_program_ended(job: Job, event: ReplicaEnded, now: datetime, timings: Tim
 
 
 def _on_evicted(job: Job, now: datetime, timings: Timings) -> Step:
-    """A container has exited because it was ended; the service sees one that failed as above."""
+    """Containers have exited because they were ended; a failed one is noticed as above."""
     why = job.eviction
     if not isinstance(why, End) or not why.of_container:
         return after_eviction(job, now, timings)
@@ -225,7 +236,7 @@ def _on_exit(job: Job, event: ReplicaEnded, now: datetime, timings: Timings) -> 
     why = Restart(
         "exit",
         outcome.MAX_EXIT_RESTARTS if transient else 0,
-        outcome.exit_error(end, number=job.number, job_id=job.job_id),
+        outcome.exit_error(end, number=job.number, job_id=job.job_id, replica=event.replica),
     )
     return restart(job, why, now, timings)
 
@@ -239,6 +250,8 @@ def _on_internal_error(job: Job, event: InternalError, now: datetime, timings: T
         return after_eviction(job, now, timings)
     if job.stage != "running":
         return job, ()
+    if job.decided:
+        return _on_program_ended(job, job.decided, now, timings)
     return restart(leave_update(job, now), INTERNAL_ERROR, now, timings)
 
 
@@ -255,7 +268,7 @@ def _on_image(
     if isinstance(event, ImageAwaited):
         return replace(job, is_image_awaited=True), ()
     if isinstance(event, ImageReady):
-        return replace(job, is_image_awaited=False, image=event.image), ()
+        return replace(job, is_image_awaited=False, images=event.images), ()
     error = outcome.image_error(event.reason)
     return end_unstarted(job, JobState.FAILED, error, now), (WriteLine(event.reason, "ERROR"),)
 

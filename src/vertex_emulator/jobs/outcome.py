@@ -10,9 +10,7 @@ import re
 from urllib.parse import quote
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.runtimes.contract import KILLED, Exit
-
-REPLICA = "workerpool0-0"
+from vertex_emulator.runtimes.contract import KILLED, PRIMARY, Exit
 
 # SIGABRT and SIGSEGV, as a program and as a shell report them: "may be transient".
 TRANSIENT_EXIT_STATUSES = frozenset({6, 11, 134, 139})
@@ -53,11 +51,18 @@ _CANCELLED, _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 1, 3, 8, 13
 _ARTIFACT_REGISTRY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/@]+)/")
 
 
-def exit_error(end: Exit, *, number: str, job_id: str) -> Json:
-    """The `google.rpc.Status` of a job whose container ended with a status other than 0."""
+def exit_error(end: Exit, *, number: str, job_id: str, replica: str = PRIMARY) -> Json:
+    """The `google.rpc.Status` of a job a container of which ended with a status other than 0.
+
+    Args:
+        end: How it ended.
+        number: Number of the project.
+        job_id: Numeric ID of the job.
+        replica: Which replica it was.
+    """
     if end.is_out_of_memory:
-        return memory_error()
-    text = f"The replica {REPLICA} exited with a non-zero status of {end.status}. "
+        return memory_error(replica)
+    text = f"The replica {replica} exited with a non-zero status of {end.status}. "
     if end.start_error is not None:
         text += f"Termination reason: StartError. Termination log message: {end.start_error}"
     else:
@@ -91,23 +96,25 @@ def stockout_error(location: str) -> Json:
     }
 
 
-def memory_error(*, is_container_named: bool = False) -> Json:
+def memory_error(replica: str = PRIMARY, *, is_container_named: bool = False) -> Json:
     """The `google.rpc.Status` of a job that has used up its memory.
 
     Args:
+        replica: Which replica of the job it was.
         is_container_named: The text of the documentation, whose code is not documented;
             here it is that of any exit status. Else the recorded text and code.
     """
     if is_container_named:
         return {
             "code": _INVALID_ARGUMENT,
-            "message": f"The replica {REPLICA} ran out of memory and exited with a non-zero status "
+            "message": f"The replica {replica} ran out of memory and exited with a non-zero status "
             f"of {KILLED}.",
         }
+    pool = replica.partition("-")[0]
     return {
         "code": _RESOURCE_EXHAUSTED,
-        "message": "Replicas low on memory: workerpool0. Specify a machine with larger memory and "
-        "try again.",
+        "message": f"Replicas low on memory: {pool}. Specify a machine with larger memory and try "
+        "again.",
     }
 
 

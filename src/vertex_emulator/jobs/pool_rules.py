@@ -48,6 +48,21 @@ def find_pool_violations(spec: Json) -> Iterator[Violation]:
         # A later pool can be empty, so that those after it keep their role.
         if pool or index == 0:
             yield from _check_pool(pool, f"{_POOLS}[{index}]", spec)
+    yield from _check_together([pool for pool in pools if pool], spec)
+
+
+def _check_together(pools: list[Json], spec: Json) -> Iterator[Violation]:
+    """What holds for all pools of a job that are not empty."""
+    machines = [pool.get("machineSpec", {}) for pool in pools]
+    replicas = sum(int(pool.get("replicaCount", 1)) for pool in pools)
+    tpus = load_facts()["tpu_machine_types"]
+    # https://cloud.google.com/vertex-ai/docs/training/training-with-tpu-vm
+    if replicas > 1 and any(machine.get("machineType") in tpus for machine in machines):
+        yield Violation(_POOLS, "With a TPU there is one worker pool, with one replica.")
+    # https://cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws
+    is_flex_start = spec.get("scheduling", {}).get("strategy") == "FLEX_START"
+    if is_flex_start and any(machine != machines[0] for machine in machines):
+        yield Violation(_POOLS, "With FLEX_START all worker pools have the same machines.")
 
 
 def _check_pool(pool: Json, where: str, spec: Json) -> Iterator[Violation]:

@@ -12,12 +12,12 @@ from typing import Any
 from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.events import (
     Effect,
-    EndReplica,
+    EndReplicas,
     FaultHappened,
     SecondEndDue,
     SecondStartDue,
     StartAgain,
-    StartReplica,
+    StartReplicas,
 )
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState
@@ -52,14 +52,14 @@ def _on_start_due(job: Job, event: SecondStartDue, now: datetime, timings: Timin
     again = replace(job, is_running_again=True)
     return (
         add_later(again, SecondEndDue(event.attempt), now, event.seconds),
-        (StartReplica(event.attempt, start=2),),
+        (StartReplicas(event.attempt, start=2),),
     )
 
 
 def _on_end_due(job: Job, event: SecondEndDue, now: datetime, timings: Timings) -> Step:
     del now, timings
     is_there = job.is_running_again and event.attempt == job.attempt
-    return job, (EndReplica(),) if is_there else ()
+    return job, (EndReplicas(),) if is_there else ()
 
 
 def _has_failed(job: Job) -> bool:

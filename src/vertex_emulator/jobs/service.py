@@ -135,15 +135,18 @@ class JobService:
         Raises:
             ApiError: INVALID_ARGUMENT.
         """
-        image_uri = job_spec["workerPoolSpecs"][0]["containerSpec"]["imageUri"]
-        refusal = outcome.repository_refused(image_uri, parent.number)
-        if refusal is None or not isinstance(self.runtime, ImageRuntime):
+        if not isinstance(self.runtime, ImageRuntime):
             return
-        try:
-            self.runtime.check_image(image_uri)
-        except ImageError as error:
-            if error.is_refused:
-                raise invalid_argument(refusal) from error
+        pools = [pool for pool in job_spec["workerPoolSpecs"] if pool]
+        for image_uri in dict.fromkeys(pool["containerSpec"]["imageUri"] for pool in pools):
+            refusal = outcome.repository_refused(image_uri, parent.number)
+            if refusal is None:
+                continue
+            try:
+                self.runtime.check_image(image_uri)
+            except ImageError as error:
+                if error.is_refused:
+                    raise invalid_argument(refusal) from error
 
     def _find(self, parent: Parent, job_id: str) -> Job:
         if not (job_id.isascii() and job_id.isdigit()):

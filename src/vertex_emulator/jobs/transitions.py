@@ -19,7 +19,7 @@ from vertex_emulator.jobs import outcome
 from vertex_emulator.jobs.events import (
     Act,
     Effect,
-    EndReplica,
+    EndReplicas,
     Event,
     Eviction,
     Later,
@@ -28,7 +28,7 @@ from vertex_emulator.jobs.events import (
     SecondEndDue,
     SecondStartDue,
     Stage,
-    StartReplica,
+    StartReplicas,
     WriteLine,
 )
 from vertex_emulator.jobs.job import Job
@@ -106,14 +106,14 @@ def enter_stage(job: Job, stage: Stage, now: datetime, due: datetime | None) -> 
 
 
 def provision(job: Job, now: datetime, timings: Timings) -> Step:
-    """Look for a machine, from the beginning if the job does so already.
+    """Look for machines, from the beginning if the job does so already.
 
     A persistent resource has them ready.
     """
     if job.state is not JobState.PENDING:
         job = enter(job, JobState.PENDING, now)
     due = now + timedelta(seconds=0 if job.resource else timings.provisioning)
-    return replace(enter_stage(job, "provisioning", now, due), image=None), (
+    return replace(enter_stage(job, "provisioning", now, due), images={}), (
         WriteLine(outcome.PROVISIONING),
         WriteLine(outcome.SETTING_UP),
         WriteLine(outcome.STARTING),
@@ -123,14 +123,15 @@ def provision(job: Job, now: datetime, timings: Timings) -> Step:
 
 
 def run(job: Job, now: datetime, timings: Timings) -> Step:
-    """Start the container. The job is RUNNING at once, or once the service has seen it run."""
+    """Start the containers. The job is RUNNING at once, or once the service has seen it run."""
     due = (job.start_time or now) + timeout_of(job)
     started = replace(
         enter_stage(job, "running", now, due),
         attempt=job.attempt + 1,
+        decided=None,
         is_exit_hidden=False,
     )
-    start = StartReplica(started.attempt)
+    start = StartReplicas(started.attempt)
     if timings.head_start:
         seen = RunningSeen(started.attempt)
         return add_later(started, seen, now, timings.head_start), (start,)
@@ -139,7 +140,7 @@ def run(job: Job, now: datetime, timings: Timings) -> Step:
 
 
 def see_running(job: Job, now: datetime) -> Step:
-    """Let a job whose container runs be RUNNING, if it is not yet."""
+    """Let a job whose containers run be RUNNING, if it is not yet."""
     if job.stage != "running" or job.state is not JobState.PENDING:
         return job, ()
     running = enter(job, JobState.RUNNING, now)
@@ -148,24 +149,24 @@ def see_running(job: Job, now: datetime) -> Step:
 
 
 def stop(job: Job, now: datetime, timings: Timings) -> Step:
-    """Cancel a job whose container runs."""
+    """Cancel a job whose containers run."""
     cancelling = enter(job, JobState.CANCELLING, now)
     if job.is_exit_hidden:
         done, effects = tear_down(cancelling, JobState.CANCELLED, None, now, timings)
         return done, (*end_second(job), *effects)
-    return enter_stage(cancelling, "stopping", now, None), (EndReplica(),)
+    return enter_stage(cancelling, "stopping", now, None), (EndReplicas(),)
 
 
 def evict(job: Job, why: Eviction, now: datetime, *, at_once: bool) -> Step:
-    """Stop a running container for a reason; what follows is decided once it has exited."""
+    """Stop running containers for a reason; what follows is decided once they have exited."""
     evicting = replace(enter_stage(job, "evicting", now, None), eviction=why)
-    return evicting, (EndReplica(at_once=at_once),)
+    return evicting, (EndReplicas(at_once=at_once),)
 
 
 def tear_down(
     job: Job, ending: JobState, error: Json | None, now: datetime, timings: Timings
 ) -> Step:
-    """Begin the teardown after a container has exited."""
+    """Begin the teardown after the containers have exited."""
     due = now + timedelta(seconds=timings.at_end(ending).teardown)
     done = replace(enter_stage(job, "tearing_down", now, due), ending=ending, error=error)
     # As recorded: jobs that fail or are cancelled do not say it.
@@ -205,9 +206,9 @@ def clean_up(job: Job) -> Step:
     return replace(job, due=None), tuple(effects)
 
 
-def end_second(job: Job) -> tuple[EndReplica, ...]:
+def end_second(job: Job) -> tuple[EndReplicas, ...]:
     """End the container that was started a second time, if there is one."""
-    return (EndReplica(at_once=True),) if job.is_running_again else ()
+    return (EndReplicas(at_once=True),) if job.is_running_again else ()
 
 
 def _second_ends(job: Job) -> Iterator[datetime]:

@@ -65,15 +65,20 @@ class JobLogs:
             number = self._store.count(job_id)
             self._store.append(job_id, line.build_entry(job, moment, number, self._style), mark)
 
-    def count_lines(self, job_id: str, attempt: int) -> dict[str, int]:
+    def count_lines(self, job_id: str, attempt: int, replica: str) -> dict[str, int]:
         """How many lines of a container are in its job's log, by stream.
 
         Args:
             job_id: Numeric ID of the job.
             attempt: Number of the container's start.
+            replica: Which replica of the job it is.
         """
         counts = self._store.count_lines(job_id)
-        return {stream: number for (one, stream), number in counts.items() if one == attempt}
+        return {
+            stream: number
+            for (one, task, stream), number in counts.items()
+            if (one, task) == (attempt, replica)
+        }
 
     def entries_of(self, job_id: str) -> list[Json]:
         """The entries of a job, the oldest first."""

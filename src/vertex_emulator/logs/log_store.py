@@ -15,8 +15,8 @@ _MARK = "line"
 # How many places are looked up and read at a time: few at first, as a page may want no more.
 _FIRST_PLACES, _MOST_PLACES = 16, 256
 
-Mark = tuple[int, str, int]
-"""Attempt, stream, and number of a line of a container's output, from 1."""
+Mark = tuple[int, str, str, int]
+"""Attempt, replica, stream, and number of a line of a container's output, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class _Log:
         number: Number of its project.
         job_id: The job that all its entries are about; None where they are about anything.
         entries: The entries; those that were there before are not known until it is loaded.
-        counts: (attempt, stream) -> how many lines of a container's output it has.
+        counts: (attempt, replica, stream) -> how many lines of a container's output it has.
     """
 
     number: str
     job_id: str | None
     entries: EntryFile
-    counts: dict[tuple[int, str], int] = field(default_factory=dict)
+    counts: dict[tuple[int, str, str], int] = field(default_factory=dict)
     is_loaded: bool = False
 
     def load(self) -> "_Log":
@@ -75,8 +75,8 @@ class _Log:
         """
         if mark := entry.get(_MARK):
             try:
-                attempt, stream, number = mark
-                self.counts[attempt, stream] = int(number)
+                attempt, replica, stream, number = mark
+                self.counts[attempt, replica, stream] = int(number)
             except TypeError as exc:
                 raise ValueError("its mark is not one") from exc
 
@@ -140,8 +140,8 @@ class LogStore:
             log = self._logs.get(log_id)
             return len(log.load().entries) if log else 0
 
-    def count_lines(self, log_id: str) -> dict[tuple[int, str], int]:
-        """How many lines of containers are in a log, by attempt and stream."""
+    def count_lines(self, log_id: str) -> dict[tuple[int, str, str], int]:
+        """How many lines of containers are in a log, by attempt, replica and stream."""
         with self._changed:
             return dict(self._logs[log_id].load().counts)
 

@@ -1,6 +1,6 @@
 """The protocols of runtimes, which run the containers of jobs, and the types that they share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,8 +13,13 @@ OutputSink = Callable[[str, str], None]
 called from any thread until `Replica.wait` returns."""
 
 POOLS_PATH = "job_spec.worker_pool_specs"
+PRIMARY = "workerpool0-0"
+"""The replica whose end is the end of its job."""
+
 # A line of output that is longer comes as several, none of them longer than this.
 LINE_BYTES = 200_000
+# More replicas of a job than that would leave this machine nothing.
+MAX_REPLICAS = 100
 # SIGKILL and SIGTERM, as a shell reports them.
 KILLED, TERMINATED = 137, 143
 # That of containerd.
@@ -51,6 +56,7 @@ class Container:
         metadata_host: `host:port` of the metadata server.
         args: Arguments of the command.
         start: Which start on this machine, from 1.
+        replica: Which replica of the job it is.
     """
 
     job_id: str
@@ -62,6 +68,7 @@ class Container:
     metadata_host: str
     args: tuple[str, ...] = ()
     start: int = 1
+    replica: str = PRIMARY
 
 
 class ImageError(Exception):
@@ -300,16 +307,48 @@ class AdoptingTimedRuntime(Protocol):
 AnyRuntime = Runtime | TimedRuntime
 
 
+def iter_pools(job_spec: Json) -> Iterator[tuple[str, Json]]:
+    """The worker pools of a job that are not empty, each with its path. Pure.
+
+    Args:
+        job_spec: The CustomJobSpec.
+    """
+    for index, pool in enumerate(job_spec["workerPoolSpecs"]):
+        if pool:
+            yield f"{POOLS_PATH}[{index}]", pool
+
+
+def count_replicas(job_spec: Json) -> int:
+    """How many replicas a job has. Pure.
+
+    Args:
+        job_spec: The CustomJobSpec.
+    """
+    return sum(int(pool.get("replicaCount", 1)) for _, pool in iter_pools(job_spec))
+
+
+def find_excess(job_spec: Json, most: int) -> list[str]:
+    """What is wrong with a job that has too many replicas; nothing otherwise. Pure.
+
+    Args:
+        job_spec: The CustomJobSpec.
+        most: How many it can have.
+    """
+    count = count_replicas(job_spec)
+    if count <= most:
+        return []
+    return [f"{POOLS_PATH}: {count} replicas, where at most {most} can be run"]
+
+
 def find_unserved_pools(job_spec: Json) -> list[str]:
     """The parts of a job that neither runtime here can run, each with a reason. Pure.
 
     Args:
         job_spec: The CustomJobSpec.
     """
-    pools = job_spec["workerPoolSpecs"]
-    unserved = []
-    if any(pool for pool in pools[1:]):
-        unserved.append(f"{POOLS_PATH}: only the first worker pool can be run")
-    if "pythonPackageSpec" in pools[0]:
-        unserved.append(f"{POOLS_PATH}[0].python_package_spec: only containers can be run")
-    return unserved
+    packages = [
+        f"{path}.python_package_spec: only containers can be run"
+        for path, pool in iter_pools(job_spec)
+        if "pythonPackageSpec" in pool
+    ]
+    return packages + find_excess(job_spec, MAX_REPLICAS)

@@ -24,12 +24,14 @@ from requests.exceptions import RequestException
 from vertex_emulator.core.errors import Json
 from vertex_emulator.core.folders import is_temporary
 from vertex_emulator.runtimes.contract import (
+    POOLS_PATH,
     Adopted,
     Container,
     ImageError,
     NeverStarted,
     OutputSink,
     Replica,
+    count_replicas,
     find_unserved_pools,
 )
 from vertex_emulator.runtimes.docker_owner import OWNER, describe_owner, is_gone, lock_owner
@@ -122,7 +124,13 @@ class DockerRuntime:
         self._remove_abandoned()
 
     def find_unserved(self, job_spec: Json) -> list[str]:
-        return find_unserved_pools(job_spec)
+        unserved = find_unserved_pools(job_spec)
+        if self._network != HOST_NETWORK and count_replicas(job_spec) > 1:
+            unserved.append(
+                f"{POOLS_PATH}: several replicas meet on this machine's own network only, and this "
+                f"emulator puts containers into {self._network!r}"
+            )
+        return unserved
 
     def check_image(self, image_uri: str) -> None:
         try:

@@ -23,7 +23,6 @@ from typing import IO
 from vertex_emulator.core.errors import Json
 from vertex_emulator.runtimes import process_tree
 from vertex_emulator.runtimes.contract import (
-    POOLS_PATH,
     Adopted,
     Container,
     Exit,
@@ -31,12 +30,13 @@ from vertex_emulator.runtimes.contract import (
     OutputSink,
     Replica,
     find_unserved_pools,
+    iter_pools,
 )
+from vertex_emulator.runtimes.markers import REPLICA, mark_job, mark_replica
 from vertex_emulator.runtimes.output import OutputLines
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
 from vertex_emulator.runtimes.shim import map_path
 from vertex_emulator.runtimes.supervised import (
-    MARKER,
     adopt_supervised,
     describe_start_error,
     remove_files,
@@ -85,13 +85,12 @@ class ProcessRuntime:
 
     def find_unserved(self, job_spec: Json) -> list[str]:
         unserved = find_unserved_pools(job_spec)
-        container = job_spec["workerPoolSpecs"][0].get("containerSpec")
-        if container is not None and not container.get("command"):
-            unserved.append(
-                f"{POOLS_PATH}[0].container_spec.command: no image is pulled, so there is no "
-                "entrypoint to run instead"
-            )
-        return unserved
+        return unserved + [
+            f"{path}.container_spec.command: no image is pulled, so there is no entrypoint to run "
+            "instead"
+            for path, pool in iter_pools(job_spec)
+            if "containerSpec" in pool and not pool["containerSpec"].get("command")
+        ]
 
     def start(self, container: Container, sink: OutputSink) -> Replica:
         app = container.folder / "app"
@@ -129,8 +128,9 @@ class ProcessRuntime:
             )
         except (OSError, ValueError) as exc:
             return NeverStarted(describe_start_error(exc, command[0]))
-        tether = _Tether(process, container.job_id)
-        return _Process(process, container.job_id, sink, self._grace, tether)
+        marker = mark_replica(container)
+        tether = _Tether(process, marker)
+        return _Process(process, marker, sink, self._grace, tether)
 
     def adopt(self, container: Container, sink: OutputSink) -> Adopted | None:
         return adopt_supervised(container, sink, self._grace)
@@ -139,7 +139,7 @@ class ProcessRuntime:
         remove_files(folder)
 
     def end_leftovers(self, job_id: str) -> None:
-        end_tree(f"{MARKER}={job_id}", None)
+        end_tree(mark_job(job_id), None)
 
     def _build_environment(
         self, container: Container, app: Path, home: Path, image: UnpackedImage | None
@@ -157,6 +157,7 @@ class ProcessRuntime:
             "GCE_METADATA_IP": container.metadata_host,
             **self._passed_on,
             **container.environment,
+            REPLICA: mark_replica(container).partition("=")[2],
         }
         return {name: map_paths(value, app) for name, value in variables.items()}
 
@@ -195,13 +196,13 @@ class _Tether:
     The kernel's own signal at a parent's end is for one process, and comes as its thread ends.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", job_id: str) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", marker: str) -> None:
         kill = [sys.executable, "-I", "-S", process_tree.__file__]
-        job = [f"{MARKER}={job_id}", str(process.pid)]
+        replica = [marker, str(process.pid)]
         try:
             self._guard = subprocess.Popen(
                 # Its input ends with this process, which alone holds the other end.
-                ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh", *kill, *job],
+                ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh", *kill, *replica],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -222,14 +223,14 @@ class _Process:
     def __init__(
         self,
         process: "subprocess.Popen[bytes]",
-        job_id: str,
+        marker: str,
         sink: OutputSink,
         grace: float,
         tether: _Tether | None,
     ) -> None:
         self._process = process
         self._tether = tether
-        self._marker = f"{MARKER}={job_id}"
+        self._marker = marker
         self._grace = grace
         self._killer: threading.Timer | None = None
         self._lock = threading.Lock()

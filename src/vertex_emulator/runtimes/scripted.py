@@ -16,7 +16,11 @@ from vertex_emulator.runtimes.contract import (
     Container,
     Exit,
     OutputSink,
+    find_excess,
 )
+
+# As many as a project could have: the rest is a mistake, and each costs memory.
+MAX_REPLICAS = 10_000
 
 Action = Callable[[], None]
 
@@ -69,18 +73,17 @@ class ScriptedRuntime:
 
     def __init__(self, play: Play = _do_nothing) -> None:
         self._play = play
-        # (job ID, attempt) -> what an emulator that crashed was playing.
-        self._left: dict[tuple[str, int], _Played] = {}
+        # (job ID, attempt, replica) -> what an emulator that crashed was playing.
+        self._left: dict[tuple[str, int, str], _Played] = {}
 
     def find_unserved(self, job_spec: Json) -> list[str]:
-        del job_spec
-        return []
+        return find_excess(job_spec, MAX_REPLICAS)
 
     def begin(
         self, container: Container, sink: OutputSink, timer: Timer, ended: Callable[[Exit], None]
     ) -> "_Played":
         script = self._play(container)
-        key = (container.job_id, container.attempt)
+        key = _key_of(container)
         played = _Played(script, lambda played: self._left.update({key: played}))
         played.go_on(timer, sink, ended)
         return played
@@ -88,7 +91,7 @@ class ScriptedRuntime:
     def resume(
         self, container: Container, sink: OutputSink, timer: Timer, ended: Callable[[Exit], None]
     ) -> "_Played | None":
-        played = self._left.pop((container.job_id, container.attempt), None)
+        played = self._left.pop(_key_of(container), None)
         if played:
             played.go_on(timer, sink, ended)
         return played
@@ -96,6 +99,10 @@ class ScriptedRuntime:
     def end_leftovers(self, job_id: str) -> None:
         for key in [key for key in self._left if key[0] == job_id]:
             del self._left[key]
+
+
+def _key_of(container: Container) -> tuple[str, int, str]:
+    return container.job_id, container.attempt, container.replica
 
 
 class _Played:

@@ -24,11 +24,9 @@ from vertex_emulator.runtimes.contract import (
     OutputSink,
     Replica,
 )
+from vertex_emulator.runtimes.markers import mark_replica
 from vertex_emulator.runtimes.output import OutputLines
 from vertex_emulator.runtimes.process_tree import end_tree, find_members, signal_all
-
-MARKER = "CLOUD_ML_JOB_ID"
-"""The variable by which the processes of a job are known."""
 
 _FILES = ("hold", "owner", "started", "started.draft", "output", "exit", "exit.draft")
 _STREAMS = {b"o": "stdout", b"e": "stderr"}
@@ -65,7 +63,7 @@ def start_supervised(
     if any("\0" in text for text in (*command, *variables)):
         return NeverStarted(describe_start_error(ValueError("embedded null byte"), program))
     folder = container.folder.absolute()
-    marker = f"{MARKER}={container.job_id}"
+    marker = mark_replica(container)
     owner = _lock(folder / "owner", os.O_CREAT)
     # Inherited by the supervisor: it is locked from before its start to its end.
     hold = _lock(folder / "hold", os.O_CREAT)
@@ -133,7 +131,7 @@ def adopt_supervised(container: Container, sink: OutputSink, grace: float) -> Ad
         return None
     # The supervisor reaps it last: until then, no other process can have its ID.
     pid = int(started) if started.isdigit() and not is_over else None
-    marker = f"{MARKER}={container.job_id}"
+    marker = mark_replica(container)
     replica = _Supervised(_Place(folder, marker, owner), sink, grace, pid, None)
     return Adopted(replica, has_ended=bool(end))
 

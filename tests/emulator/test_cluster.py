@@ -89,7 +89,7 @@ def test_a_single_replica_has_no_cluster(pools: tuple[Any, ...]) -> None:
 def test_replicas_on_one_machine_have_ports_of_their_own() -> None:
     """On one host, every replica has a port, and the master one more."""
     three = of_pools(1, None, 2)
-    addresses = place_addresses(three, "127.0.0.1", [7000, 7001, 7002, 7003])
+    addresses = place_addresses(three.request["jobSpec"], "127.0.0.1", [7000, 7001, 7002, 7003])
     environment = build_environment(three, Task(2, 1), addresses)
     assert (environment["MASTER_ADDR"], environment["MASTER_PORT"]) == ("127.0.0.1", "7000")
     assert json.loads(environment["CLUSTER_SPEC"])["cluster"] == {
@@ -109,4 +109,4 @@ def test_a_replica_runs_what_its_pool_says() -> None:
     assert build_command(two, environment, task) == ("run", "1")
     assert build_args(two, environment, task) == ("2",)
     assert "ROLE" not in build_environment(two)
-    assert name_addresses(two).tasks.keys() == {Task(0, 0), task}
+    assert name_addresses(two.job_id, two.request["jobSpec"]).tasks.keys() == {Task(0, 0), task}

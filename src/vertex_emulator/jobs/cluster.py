@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from vertex_emulator.core.errors import Json
-from vertex_emulator.jobs.job import Job
 
 # The recorded port of every replica.
 _PORT = 2222
@@ -81,30 +80,34 @@ def list_tasks(job_spec: Json) -> tuple[Task, ...]:
     )
 
 
-def name_addresses(job: Job) -> Addresses:
+def name_addresses(job_id: str, job_spec: Json) -> Addresses:
     """The names that replicas have on Vertex AI: ten hexadecimal digits tell jobs apart.
 
     Which port MASTER_PORT names there is not known; here it is that of the replicas.
+
+    Args:
+        job_id: Numeric ID of the job.
+        job_spec: Its CustomJobSpec.
     """
-    digits = sha256(job.job_id.encode()).hexdigest()[:_HOST_DIGITS]
+    digits = sha256(job_id.encode()).hexdigest()[:_HOST_DIGITS]
     hosts = {
         task: f"cmle-training-{task.pool_name}-{digits}-{task.index}"
-        for task in list_tasks(job.request["jobSpec"])
+        for task in list_tasks(job_spec)
     }
     tasks = {task: f"{host}:{_PORT}" for task, host in hosts.items()}
     return Addresses(tasks, hosts[PRIMARY_TASK], _PORT)
 
 
-def place_addresses(job: Job, host: str, ports: Sequence[int]) -> Addresses:
+def place_addresses(job_spec: Json, host: str, ports: Sequence[int]) -> Addresses:
     """Addresses of replicas that run side by side on one host.
 
     Args:
-        job: The job.
+        job_spec: The CustomJobSpec.
         host: Name or address of the host.
         ports: A free port for each replica, and another one for MASTER_PORT.
     """
     master_port, *own = ports
-    tasks = list_tasks(job.request["jobSpec"])
+    tasks = list_tasks(job_spec)
     return Addresses(
         {task: f"{host}:{port}" for task, port in zip(tasks, own, strict=True)}, host, master_port
     )

@@ -40,7 +40,7 @@ def build_environment(
     environment = {
         "CLOUD_ML_PROJECT_ID": job.number,
         "CLOUD_ML_JOB_ID": job.job_id,
-        **build_cluster_variables(task, addresses or name_addresses(job)),
+        **build_cluster_variables(task, addresses or name_addresses(job.job_id, spec)),
     }
     if "baseOutputDirectory" in spec:
         prefix = spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")

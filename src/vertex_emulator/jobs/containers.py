@@ -187,7 +187,7 @@ class Containers:
 
     def _gather(self, job: Job, attempt: int, start: int) -> ReplicaGroup:
         if isinstance(self._runtime, TimedRuntime):
-            addresses = name_addresses(job)
+            addresses = name_addresses(job.job_id, job.request["jobSpec"])
         else:
             addresses = _find_addresses(job)
         tasks = tuple(addresses.tasks)
@@ -387,10 +387,11 @@ def _describe_end(member: RunningReplica, end: Exit | None, *, is_last: bool) ->
 
 def _find_addresses(job: Job) -> Addresses:
     """Names for a single replica, and free ports of this machine for several."""
-    count = len(list_tasks(job.request["jobSpec"]))
+    job_spec = job.request["jobSpec"]
+    count = len(list_tasks(job_spec))
     if count == 1:
-        return name_addresses(job)
-    return place_addresses(job, _HOST, find_free_ports(_HOST, count + 1))
+        return name_addresses(job.job_id, job_spec)
+    return place_addresses(job_spec, _HOST, find_free_ports(_HOST, count + 1))
 
 
 def _name_thread(member: RunningReplica) -> str:

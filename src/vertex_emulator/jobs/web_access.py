@@ -4,10 +4,10 @@ https://cloud.google.com/vertex-ai/docs/training/monitor-debug-interactive-shell
 of google-deepmind/xmanager#15, where a client printed those of two jobs. Nothing answers there.
 """
 
-from collections.abc import Iterator
 from hashlib import sha256
 
 from vertex_emulator.core.errors import Json
+from vertex_emulator.jobs.cluster import list_tasks
 
 _DOMAIN = "aiplatform-training.googleusercontent.com"
 _ID_DIGITS = 16
@@ -24,16 +24,9 @@ def build_web_access_uris(job_id: str, location: str, spec: Json) -> dict[str, s
     if not spec.get("enableWebAccess"):
         return {}
     return {
-        replica: f"{_draw_id(job_id, replica)}-dot-{location}.{_DOMAIN}"
-        for replica in _list_replicas(spec)
+        task.name: f"{_draw_id(job_id, task.name)}-dot-{location}.{_DOMAIN}"
+        for task in list_tasks(spec)
     }
-
-
-def _list_replicas(spec: Json) -> Iterator[str]:
-    for number, pool in enumerate(spec["workerPoolSpecs"]):
-        # An empty one is left out.
-        count = int(pool.get("replicaCount", 1)) if pool else 0
-        yield from (f"workerpool{number}-{index}" for index in range(count))
 
 
 def _draw_id(job_id: str, replica: str) -> str:

@@ -18,6 +18,10 @@ from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.timings import Timings
 from vertex_emulator.logs.shapes import read_text
+from vertex_emulator.persistent_resources.timings import (
+    ResourceTimings,
+    documented_resource_timings,
+)
 from vertex_emulator.runtimes.contract import Container
 from vertex_emulator.runtimes.scripted import Script, ScriptedRuntime
 from vertex_emulator.server import VertexEmulator
@@ -30,6 +34,7 @@ _SERVICE = "service"
 
 # For those who wait.
 AT_ONCE = Timings(queueing=0, provisioning=0, teardown=0, cleanup=0)
+RESOURCES_AT_ONCE = ResourceTimings(provisioning=0, rebooting=0, updating=0)
 # For those who move the clock. Mostly 3 to 6 minutes, and 7 to 65 s: recordings, public reports.
 AS_ON_VERTEX_AI = Timings(queueing=5, provisioning=180, teardown=50)
 
@@ -272,7 +277,8 @@ def emulated_vertex(**options: Any) -> Iterator[EmulatedVertex]:
     Raises:
         UnconsumedFaultError: At the end, if a fault that is still planned has not happened.
     """
-    with VertexEmulator(**{"timings": AT_ONCE, **options}) as emulator:
+    at_once: dict[str, Any] = {"timings": AT_ONCE, "resource_timings": RESOURCES_AT_ONCE}
+    with VertexEmulator(**{**at_once, **options}) as emulator:
         yield EmulatedVertex(emulator)
         _refuse_unconsumed(emulator)
 
@@ -295,6 +301,7 @@ def simulated_vertex() -> Iterator[SimulatedVertex]:
         runtime=ScriptedRuntime(start_container),
         store=MemoryStore(),
         timings=AS_ON_VERTEX_AI,
+        resource_timings=documented_resource_timings(),
         seed=1,
     ) as emulator:
         opened.append(SimulatedVertex(emulator, clock))

@@ -8,7 +8,12 @@ import pytest
 from tests.support.servers import find_closed_port, silent_server
 from vertex_emulator import VertexEmulator
 from zenml_vertex.cloud.jobs import Timeouts, VertexJobs
-from zenml_vertex.errors import JobNotFound, RequestRejected, ServiceUnavailable
+from zenml_vertex.errors import (
+    JobNotFound,
+    RequestRejected,
+    ServiceUnavailable,
+    VertexApiError,
+)
 
 JobsAt = Callable[..., VertexJobs]
 PARENT = "projects/my-project/locations/us-central1"
@@ -62,6 +67,17 @@ def test_a_missing_job_is_job_not_found(
     assert "does not exist" in text
     assert "http" not in text
     assert "roles/" not in text
+
+
+@pytest.mark.smoke
+def test_a_missing_persistent_resource_is_told(emulator: VertexEmulator, jobs_at: JobsAt) -> None:
+    """A create on a persistent resource that is not there says so, and how to find one."""
+    job = build_job()
+    job["jobSpec"]["persistentResourceId"] = "gone"
+    with pytest.raises(VertexApiError, match="The PersistentResource does not exist") as caught:
+        jobs_at(emulator.url).create(PARENT, job)
+    assert "creating a job in projects/my-project/locations/us-central1" in str(caught.value)
+    assert "`gcloud ai persistent-resources list" in str(caught.value)
 
 
 @pytest.mark.smoke

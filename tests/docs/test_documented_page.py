@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.persistent_resources import make_resource
 from tests.support.pipelines import RunPipeline
 from zenml_vertex.local_stack.stack import LocalStack
 from zenml_vertex.local_stack.views.zenml import StepRecord
@@ -248,6 +249,20 @@ def test_steps_run_with_a_connector_and_the_pages_settings(
     """
     shell.do(CONNECTOR, STEP_OPERATOR_NAME="page-connector", CONNECTOR_NAME="page-connector")
     shell.do(STACK, NAME="page-connector")
+    make_resource(
+        shell.local_stack.emulator_url,
+        "projects/demo-project/locations/europe-west4",
+        "my-persistent-resource",
+        (
+            {
+                "machineType": "n1-standard-4",
+                "acceleratorType": "NVIDIA_TESLA_T4",
+                "acceleratorCount": 1,
+            },
+            {},
+        ),
+        has_custom_account=False,
+    )
     completed = run_pipeline(
         PIPELINE,
         environment={"ZENML_ACTIVE_STACK_ID": shell.environment["ZENML_ACTIVE_STACK_ID"]},

@@ -141,7 +141,7 @@ def test_errors_are_googles_exceptions(client: api.JobServiceClient) -> None:
             call(name=missing, timeout=10)
     with pytest.raises(exceptions.BadRequest, match="Invalid filter"):
         client.list_custom_jobs(request={"parent": PARENT, "filter": "colour=red"}, timeout=10)
-    with pytest.raises(exceptions.MethodNotImplemented, match="hyperparameterTuningJobs"):
+    with pytest.raises(exceptions.NotFound, match=r"does not serve GET .*hyperparameterTuningJobs"):
         client.list_hyperparameter_tuning_jobs(parent=PARENT, timeout=10)
     with pytest.raises(exceptions.Forbidden):
         client.list_custom_jobs(parent="projects/My Project/locations/us-central1", timeout=10)

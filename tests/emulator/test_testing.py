@@ -215,3 +215,28 @@ def test_the_plugin_can_be_turned_off(project: Path) -> None:
     """`-p no:` leaves each of the two out."""
     options = ("--co", "-q", "-p", "no:vertex_emulator", "-p", "no:zenml_vertex")
     assert "PLUGINS" in run_pytest(project, *options).splitlines()
+
+
+def test_persistent_resources_take_their_time_in_a_simulation_only(
+    vertex_emulator: EmulatedVertex, vertex_simulation: SimulatedVertex
+) -> None:
+    """One is there at once where jobs run, and after 251 s where the test moves the clock."""
+    pool = {"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1"}
+    resources = f"/v1/{PARENT}/persistentResources"
+
+    def state_of(vertex: EmulatedVertex) -> str:
+        return str(requests.get(f"{vertex.url}{resources}/warm", timeout=10).json()["state"])
+
+    def create_at(vertex: EmulatedVertex) -> str:
+        url = f"{vertex.url}{resources}?persistentResourceId=warm"
+        created = requests.post(url, json={"resourcePools": [pool]}, timeout=10)
+        return f"{vertex.url}/v1/{created.json()['name']}"
+
+    operation = create_at(vertex_emulator)
+    assert requests.post(f"{operation}:wait", timeout=70).json()["done"] is True
+    assert state_of(vertex_emulator) == "RUNNING"
+    create_at(vertex_simulation)
+    vertex_simulation.advance(250)
+    assert state_of(vertex_simulation) == "PROVISIONING"
+    vertex_simulation.advance(1)
+    assert state_of(vertex_simulation) == "RUNNING"

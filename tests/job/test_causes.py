@@ -264,3 +264,10 @@ def test_a_machine_quota_is_told_apart_from_a_call_quota() -> None:
     assert of_machines is not None
     assert of_machines.is_of_machines
     assert find_cause(Source.REFUSAL, "Quota exceeded for quota metric 'Requests'") is None
+
+
+def test_a_persistent_resource_that_is_not_there_has_a_cure() -> None:
+    """The service's text for one that does not exist leads to the list of those that do."""
+    found = find_cause(Source.REFUSAL, "The PersistentResource does not exist.")
+    assert found is not None
+    assert "gcloud ai persistent-resources list" in found.cure

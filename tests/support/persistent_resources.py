@@ -8,18 +8,26 @@ Pool = tuple[dict[str, Any], dict[str, Any]]
 
 
 def make_resource(
-    url: str, parent: str, resource_id: str, *pools: Pool, network: str, key: str
+    url: str,
+    parent: str,
+    resource_id: str,
+    *pools: Pool,
+    network: str = "",
+    key: str = "",
+    has_custom_account: bool = True,
 ) -> None:
-    """Create a persistent resource whose jobs name a service account, and wait for it.
+    """Create a persistent resource, and wait for it.
 
     Args:
         url: Address of the emulator.
         parent: Project and region.
         resource_id: Its ID.
         pools: The machine and the disk of each pool, which has one replica.
-        network: Name of its network.
-        key: Name of its key.
+        network: Name of its network; empty for none.
+        key: Name of its key; empty for none.
+        has_custom_account: Whether its jobs name a service account.
     """
+    account = {"enableCustomServiceAccount": has_custom_account}
     body = {
         "resourcePools": [
             {"machineSpec": machine, "diskSpec": disk, "replicaCount": "1"}
@@ -27,7 +35,7 @@ def make_resource(
         ],
         "network": network,
         "encryptionSpec": {"kmsKeyName": key},
-        "resourceRuntimeSpec": {"serviceAccountSpec": {"enableCustomServiceAccount": True}},
+        "resourceRuntimeSpec": {"serviceAccountSpec": account},
     }
     address = f"{url}/v1/{parent}/persistentResources?persistentResourceId={resource_id}"
     answer = requests.post(address, json=body, timeout=10)

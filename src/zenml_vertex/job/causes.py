@@ -29,6 +29,7 @@ Category = Literal[
     "project",  # its ID, or an API that is not enabled
     "python",  # versions of Python that do not fit together
     "quota",
+    "resource",  # the persistent resource does not exist
     "server",  # the ZenML server did not respond
     "stockout",  # no free machine
     "timeout",  # of the job, reached
@@ -245,6 +246,14 @@ CAUSES = (
         source=Source.REFUSAL,
         pattern=_match(r"Permission denied on resource project"),
         cure="use the project's ID, not its name: `gcloud projects list` shows both.",
+    ),
+    Cause(
+        category="resource",
+        source=Source.REFUSAL,
+        pattern=_match(r"The PersistentResource does not exist"),
+        cure="name one of those that `gcloud ai persistent-resources list --project=PROJECT "
+        "--region=REGION` shows as `persistent_resource_id`, or create it in the job's project and "
+        "region.",
     ),
     Cause(
         category="quota",

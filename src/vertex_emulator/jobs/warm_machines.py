@@ -80,7 +80,7 @@ def find_admitted(jobs: Iterable[Job], pools: Sequence[WarmPool]) -> list[Job]:
     A job does not pass an earlier one that waits for machines of the same kind.
 
     Args:
-        jobs: All jobs of a resource.
+        jobs: All jobs of a resource; those of the same time in the order of their creation.
         pools: Its machines.
     """
     free = Counter[str]()
@@ -93,7 +93,7 @@ def find_admitted(jobs: Iterable[Job], pools: Sequence[WarmPool]) -> list[Job]:
         elif job.is_machine_awaited and not job.is_terminal and job.ending is None:
             waiting.append(job)
     admitted = []
-    for job in sorted(waiting, key=lambda job: (job.create_time, job.job_id)):
+    for job in sorted(waiting, key=lambda job: job.create_time):
         needs = needs_of(job.request["jobSpec"])
         if all(free[kind] >= replicas for kind, replicas in needs.items()):
             free.subtract(needs)

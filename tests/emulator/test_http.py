@@ -22,7 +22,7 @@ def test_a_created_job_is_shown_as_the_service_shows_it(
     number = emulator.job(job_id).number
     assert prefix == f"projects/{number}/locations/us-central1/customJobs"
     assert re.fullmatch(r"\d{12}", number)
-    assert re.fullmatch(r"\d{19}", job_id)
+    assert re.fullmatch(r"[1-9]\d{17,18}", job_id)
     assert shown.pop("createTime") == shown.pop("updateTime")
     assert shown == {
         "displayName": "a job",

@@ -88,6 +88,19 @@ def test_a_job_does_not_wait_for_machines_of_another_kind(warm: Warm) -> None:
     assert warm.states(*jobs) == ["RUNNING", "QUEUED", "RUNNING"]
 
 
+def test_a_small_job_does_not_pass_a_large_one(warm: Warm) -> None:
+    """A job for two machines gets them, though one for a single machine could have run before."""
+    warm.make("warm", {**POOL, "replicaCount": "2"})
+    container = {"imageUri": "registry.example/image:1", "command": ["true"]}
+    worker = {**POOL, "containerSpec": container}
+    jobs = [warm.submit(), warm.submit(workerPoolSpecs=[worker, worker]), warm.submit()]
+    warm.clock.settle()
+    assert warm.states(*jobs) == ["RUNNING", "QUEUED", "QUEUED"]
+    warm.clock.advance(60 + 10)
+    assert warm.states(*jobs) == ["SUCCEEDED", "RUNNING", "QUEUED"]
+    assert warm.used() == ["2"]
+
+
 def test_a_job_that_waits_can_be_cancelled(warm: Warm) -> None:
     """It ends without a start, and its turn goes to the next one."""
     warm.make()

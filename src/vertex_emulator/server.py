@@ -68,8 +68,8 @@ class VertexEmulator:
         seed: Makes the IDs of jobs, and what the default plan draws, the same each time.
         log_style: How the log entries of jobs look; as recorded by default.
         secret: What others must know, who can reach `address`: 22 to 256 letters, digits, `-` and
-            `_`. Its address is `http://HOST:PORT/secret=SECRET` then, and nothing is answered
-            without it, on loopback neither. It travels in clear text.
+            `_`. Its address is then `http://HOST:PORT/secret=SECRET`, and nothing is answered
+            without it, not even on loopback. It travels in clear text.
         services: Build the APIs of further kinds of resources.
         as_google: Serve it under Google's own host names as well, over REST and gRPC, to clients
             with the variables of `google_environment`.

@@ -51,7 +51,7 @@ def transcode(request: Json, bindings: Sequence[Binding]) -> HttpCall:
         bindings: The method's routes; the first one whose path fits is taken.
 
     Raises:
-        ApiError: INVALID_ARGUMENT, if none fits: a resource name is not one.
+        ApiError: INVALID_ARGUMENT if no template fits, because a resource name is malformed.
     """
     for binding in bindings:
         path = _fill(binding.path, request)

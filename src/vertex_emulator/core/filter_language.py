@@ -165,7 +165,7 @@ def combine(node: Node, compile_leaf: Callable[[Leaf], Callable[[T], bool]]) -> 
 
 
 def split_path(text: str) -> tuple[str, ...] | None:
-    """The parts of a field's path as it is written; None for what is no path."""
+    """The parts of a field's path as it is written; None for another text."""
     if not _PATH.fullmatch(text):
         return None
     parts = re.findall(_PATH_PART, text, re.DOTALL)

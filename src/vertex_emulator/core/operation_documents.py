@@ -96,7 +96,7 @@ def end_operation(document: Json, now: datetime, result: Json, message: str | No
 
 
 def say_progress(document: Json, now: datetime) -> Json:
-    """An operation as it is kept, with what it says of itself now; the same if that is no news."""
+    """An operation as it is kept, with what it says of itself now, if that is new."""
     steps = document[_OWN]["steps"] if _OWN in document else []
     due = [step for step in steps if parse_time(step["time"]) <= now]
     if not due:

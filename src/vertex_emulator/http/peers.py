@@ -45,7 +45,8 @@ def find_stranger(connection: socket.socket) -> str | None:
         connection: A TCP connection that was accepted here.
 
     Returns:
-        The stranger, for people; None if it is no stranger, or, on loopback, if this is not Linux.
+        Who it is, for people; None for this user and root, and on loopback of other systems than
+        Linux.
     """
     try:
         peer, own = connection.getpeername()[:2], connection.getsockname()[:2]

@@ -29,7 +29,7 @@ _MOST_REFUSED = 16
 _REFUSAL_SECONDS = 1.0
 # No such address, and no such kind of address.
 _OF_THE_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-# How many connections may not have shown the secret yet, and for how many seconds.
+# How many connections can go without having shown the secret, and for how many seconds.
 _MOST_UNPROVEN = 64
 _PROOF_SECONDS = 10.0
 # Discard what was not sent, and answer with RST: SO_LINGER of no time.

@@ -166,7 +166,7 @@ def _refuse_asterisk(text: str, *, is_quoted: bool) -> None:
 
 
 def read_time(text: str) -> int | None:
-    """A time of a filter in nanoseconds since 1970; None for what is none.
+    """A time of a filter in nanoseconds since 1970; None for another text.
 
     A day without a time stands for its beginning, in UTC.
     """

@@ -78,7 +78,7 @@ class _Log:
                 attempt, replica, stream, number = mark
                 self.counts[attempt, replica, stream] = int(number)
             except TypeError as exc:
-                raise ValueError("its mark is not one") from exc
+                raise ValueError("its mark cannot be read") from exc
 
     def find(self, window: Window, beyond: int | None, size: int) -> list[Place]:
         """The next places of a window: those beyond a time, or the first ones."""

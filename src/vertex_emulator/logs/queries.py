@@ -70,7 +70,7 @@ def read_projects(query: Json) -> frozenset[str]:
         query: As `read_query` returns it.
 
     Raises:
-        ApiError: INVALID_ARGUMENT if there is none, or for a resource that is no project.
+        ApiError: INVALID_ARGUMENT if it names no project, or another kind of resource.
     """
     names = [
         *query.get("resourceNames", ()),

@@ -189,7 +189,7 @@ def cut_text(text: str) -> str:
 
 
 def _take_severity(fields: Json) -> str | None:
-    """The severity that an object names, which is no longer in it; None if it names none.
+    """The severity that an object names, which is no longer in it; None without one.
 
     https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
     """
@@ -201,7 +201,7 @@ def _take_severity(fields: Json) -> str | None:
 
 
 def _read_object(line: str) -> Json | None:
-    """The JSON object that a line is; None if it is none."""
+    """The JSON object that a line is; None for any other line."""
     if not line.lstrip().startswith("{") or len(line) > MAX_TEXT_BYTES:
         return None
     try:

@@ -6,7 +6,7 @@ import click
 def remove_left_notes(run: str | None) -> None:
     """Remove the notes of pipeline runs that are over, and say how many there were.
 
-    An artifact store that cannot be asked is no reason to fail: notes do no harm.
+    If the artifact store cannot be asked, the command goes on: notes do no harm.
 
     Args:
         run: Name or ID of a run; None for all whose notes are in the active stack's store.

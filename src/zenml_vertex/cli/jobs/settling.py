@@ -36,7 +36,7 @@ def settle(*, run: str | None, all_runs: bool, force: bool, step_operator: str |
 
     A pipeline run whose steps have all ended is ended too, if its client is gone, and its notes
     in the artifact store are removed. RUN is the name or ID of a pipeline run. A job that goes
-    on is left as it is. Waits for nothing but jobs that may not be listed yet, because their
+    on is left as it is. Waits only for jobs that are perhaps not listed yet, because their
     clients were killed a moment ago while they created them: one minute at most for all of them.
     """
     check_choice(run, all_runs=all_runs, force=force)

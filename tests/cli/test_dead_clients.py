@@ -14,6 +14,8 @@ from tests.support.pipelines import StartPipeline, wait_until
 from zenml_vertex.local_stack.stack import LocalStack, make_project
 from zenml_vertex.local_stack.views.pipelines import PipelineProcess
 
+# Three minutes on two idle cores: a dozen clients and commands import ZenML one after the other.
+pytestmark = pytest.mark.timeout(900)
 COMMAND = str(Path(sys.executable).with_name("zenml-vertex"))
 
 # One step of a function, and one that the client would have started after it; or a command.
@@ -85,7 +87,7 @@ class Jobs:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command to its end."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=240)
         return process.returncode, output
 
 
@@ -123,10 +125,10 @@ def _expect(stack: LocalStack, run_id: str, step: str, status: str, of_run: str)
 def _attach_twice(jobs: Jobs, run_id: str) -> tuple[subprocess.Popen[str], str]:
     """Of two that attach at once, one follows: it, and how the other names it, which leaves."""
     both = [jobs.start("attach", run_id) for _ in range(2)]
-    wait_until(lambda: any(one.poll() is not None for one in both))
+    wait_until(lambda: any(one.poll() is not None for one in both), 180)
     (left,) = (one for one in both if one.poll() is not None)
     (follows,) = (one for one in both if one is not left)
-    output, _ = left.communicate(timeout=60)
+    output, _ = left.communicate(timeout=180)
     named = re.search(r"step `trains` .* (process \d+ on \S+), ", output)
     assert named, output
     assert ("taken over" in output, left.returncode) == (False, 0)
@@ -140,7 +142,7 @@ def _attach_and_leave(jobs: Jobs, run_id: str) -> None:
     _, output = jobs.run("list")
     assert re.search(rf"run {run_id}, .*followed by {named}, seen ", output), output
     attaching.send_signal(signal.SIGINT)
-    rest, _ = attaching.communicate(timeout=60)
+    rest, _ = attaching.communicate(timeout=180)
     assert attaching.returncode == 130, said + rest
     assert f"`zenml-vertex jobs attach {run_id}` follows it again" in rest
     _, output = jobs.run("list", "--region", "europe-west4")
@@ -200,7 +202,7 @@ def test_what_killed_clients_leave_is_found_followed_and_ended(
     said = "".join(_read_until(attaching, r"\(job \d+\): RUNNING"))
     first.touch()
     second.touch()
-    rest, _ = attaching.communicate(timeout=120)
+    rest, _ = attaching.communicate(timeout=240)
     assert attaching.returncode == 0, said + rest
     assert f"step `trains` of run {runs['trains']}  completed\n" in rest
     reason = _expect(local_stack, runs["trains"], "trains", "completed", "failed")
@@ -221,7 +223,7 @@ def test_what_killed_clients_leave_is_found_followed_and_ended(
     # Its step has reported its end itself.
     _expect(local_stack, reported, "trains", "completed", "failed")
 
-    output, _ = settling.communicate(timeout=120)
+    output, _ = settling.communicate(timeout=240)
     assert settling.returncode == 0, output
     # ZenML would wait for ever for a retry of a step that has failed.
     error = _expect(local_stack, uncreated, "trains", "stopped", "stopped")

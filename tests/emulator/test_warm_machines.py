@@ -294,3 +294,26 @@ def test_a_deletion_outlives_a_crash(tmp_path: Path) -> None:
             assert second.emulator.job(job).state is JobState.CANCELLED
             assert second.operation(operation)["done"] is True
             assert second.refused("GET", "/warm")["status"] == "NOT_FOUND"
+
+
+def test_a_crash_amid_a_deletion_leaves_no_job_waiting(tmp_path: Path) -> None:
+    """Jobs that a killed emulator had still to cancel are cancelled by the next one.
+
+    One that waited for machines stayed QUEUED, and the resource STOPPING, for ever.
+    """
+    with open_warm(tmp_path) as first:
+        first.make()
+        jobs = [first.submit(), first.submit()]
+        first.clock.settle()
+        files = [tmp_path / job / "document.json" for job in jobs]
+        kept = [file.read_bytes() for file in files]
+        operation = first.call("DELETE", "/warm")
+        first.emulator.crash()
+        # As after a kill before either was.
+        for file, content in zip(files, kept, strict=True):
+            file.write_bytes(content)
+        with open_warm(tmp_path, first.clock) as second:
+            second.clock.advance(10)
+            assert second.states(*jobs) == ["CANCELLED", "CANCELLED"]
+            assert second.operation(operation)["done"] is True
+            assert second.refused("GET", "/warm")["status"] == "NOT_FOUND"

@@ -194,8 +194,7 @@ class PersistentResourceService:
             metadata = f"google.cloud.aiplatform.{version}.DeleteOperationMetadata"
             operation = self._operations.begin(str(parent), metadata)
             self._put(replace(resource, state=ResourceState.STOPPING, operation=operation["name"]))
-            for job in self._driver.find_on(resource.name):
-                self._driver.apply(job.job_id, CancelRequested())
+            self._cancel_jobs(resource.name)
             return self._end_deletion(resource.name) or operation
 
     def reboot(self, parent: Parent, resource_id: str, *, version: str) -> Json:
@@ -225,6 +224,9 @@ class PersistentResourceService:
         with self._lock:
             for resource in self._table.all():
                 self._set_timer(resource)
+                if resource.state is ResourceState.STOPPING:
+                    # A crash may have come before all were.
+                    self._cancel_jobs(resource.name)
                 # Its jobs may have ended just before a crash.
                 self._plan_deletion(resource.name)
 
@@ -293,6 +295,11 @@ class PersistentResourceService:
             response = {"@type": _TYPE.format(version), "name": name}
             self._operations.finish(operation["name"], response, message=READY)
         self._driver.admit(name)
+
+    def _cancel_jobs(self, name: str) -> None:
+        """Cancel the jobs on a resource, and those that wait for it."""
+        for job in self._driver.find_on(name):
+            self._driver.apply(job.job_id, CancelRequested())
 
     def _plan_deletion(self, name: str) -> None:
         """End a deletion soon: the driver calls this under its lock."""

@@ -312,6 +312,43 @@ def test_a_restart_goes_on(tmp_path: Path) -> None:
             assert second.operation(operation)["done"] is True
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "seconds"),
+    [
+        ("POST", "/warm:reboot", SECONDS.rebooting),
+        ("PATCH", "/warm?updateMask=labels", SECONDS.updating),
+        ("DELETE", "/warm", 10),
+    ],
+)
+def test_an_operation_ends_that_a_kill_has_kept_from_its_end(
+    tmp_path: Path, method: str, path: str, seconds: float
+) -> None:
+    """The next emulator ends it as it would have ended, where only the resource had changed.
+
+    That of a deletion was never done, and the others failed: the resource does not exist.
+    """
+    with open_warm(tmp_path) as first:
+        first.make()
+        if method == "DELETE":
+            # What runs there keeps the deletion from its end.
+            first.submit()
+            first.clock.settle()
+        operation = first.call(method, path, json={"labels": {"c": "d"}} if "?" in path else {})
+        operation_id = operation["name"].rpartition("/")[2]
+        (file,) = tmp_path.glob(f"projects/*/locations/*/operations/{operation_id}/document.json")
+        begun = file.read_bytes()
+        first.clock.advance(seconds)
+        ended = first.operation(operation)
+        assert (ended["done"], "response" in ended) == (True, True)
+        first.emulator.crash()
+        file.write_bytes(begun)
+        with open_warm(tmp_path, first.clock) as second:
+            second.clock.settle()
+            assert second.operation(operation) == ended
+            if method != "DELETE":
+                assert second.state() == "RUNNING"
+
+
 def test_a_damaged_document_is_named(tmp_path: Path) -> None:
     """An emulator does not start on a resource that it cannot read, and says which file it is."""
     with open_warm(tmp_path) as first:

@@ -43,7 +43,7 @@ class PersistentResource:
     start_time: datetime | None = None
     # `google.rpc.Status`; only in ERROR.
     error: Json | None = None
-    # Name of the operation that is under way; empty for none.
+    # Name of the operation that is under way, or that has ended last; empty for none.
     operation: str = ""
     # What it will have once it is updated; None unless it is being updated.
     update: Json | None = None

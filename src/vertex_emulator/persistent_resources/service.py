@@ -82,6 +82,7 @@ class PersistentResourceService:
         table.on_left = self._plan_deletion
         for verb in ("Create", "Update", "Reboot"):
             operations.define(_kind_of(verb), Kind(end=self._end_operation))
+        operations.define(_kind_of("Delete"), Kind(end=self._say_deleted))
 
     def create(self, parent: Parent, resource_id: str, body: Json, *, version: str) -> Json:
         """Create a persistent resource, and return the operation.
@@ -192,7 +193,10 @@ class PersistentResourceService:
             if resource.state not in {ResourceState.RUNNING, ResourceState.ERROR}:
                 raise not_in_state(resource, "be deleted")
             metadata = f"google.cloud.aiplatform.{version}.DeleteOperationMetadata"
-            operation = self._operations.begin(str(parent), metadata)
+            kind = _kind_of("Delete")
+            operation = self._operations.begin(
+                str(parent), metadata, kind=kind, target=resource.name
+            )
             self._put(replace(resource, state=ResourceState.STOPPING, operation=operation["name"]))
             self._cancel_jobs(resource.name)
             return self._end_deletion(resource.name) or operation
@@ -286,7 +290,6 @@ class PersistentResourceService:
                 request=resource.update or resource.request,
                 update=None,
                 error=None,
-                operation="",
                 start_time=resource.start_time or now,
                 stage_time=now if first else resource.stage_time,
             )
@@ -318,6 +321,12 @@ class PersistentResourceService:
             self._timer.cancel((COLLECTION, name))
             self._table.remove(name)
             return self._operations.finish(resource.operation, EMPTY)
+
+    def _say_deleted(self, operation: Json, name: str) -> None:
+        """End a deletion whose resource was removed just before a crash."""
+        with self._lock:
+            if self._table.get(name) is None:
+                self._operations.finish(operation["name"], EMPTY)
 
     def _do_due(self, name: str) -> None:
         """Do what the script of a resource has for now."""

@@ -220,13 +220,14 @@ class _Parser:
             if self.kind == "operator":
                 raise self.error(f"`{function.name}(...)` cannot be compared here")
             return function
-        word, path_error = self.text, self.error(f"`{self.text}` is not a field's path")
+        word, start = self.text, self._start
         self._take()
         if self.kind != "operator":
             return Text(word, is_quoted=False)
         path = split_path(word)
         if path is None:
-            raise path_error
+            self._start, self.text = start, word
+            raise self.error(f"`{word}` is not a field's path")
         operator = self._take()
         return self._read_values(word, path, operator)
 

@@ -39,9 +39,9 @@ _MAX_PATTERN_BYTES = 64 * 1024
 _MAX_SEARCHED_CHARACTERS = 256 * 1024
 
 _NUMBER = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?infinity|nan", re.IGNORECASE | re.ASCII
+    r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?infinity|nan", re.IGNORECASE | re.ASCII
 )
-_DURATION = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(ns|us|ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(ns|us|ms|s|m|h)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TRUTHS = {"true": True, "false": False}

@@ -1,8 +1,10 @@
 """The emulator under Google's own host names, as clients over gRPC and REST find it."""
 
 import json
+import re
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ from vertex_emulator import JobState, VertexEmulator
 from vertex_emulator.faults import AnswerLost, Delay
 
 HOST = "us-central1-aiplatform.googleapis.com"
+UNIX_SOCKETS = Path("/proc/net/unix")
 VERSIONS = [aiplatform_v1, aiplatform_v1beta1]
 
 
@@ -284,21 +287,36 @@ def test_the_proxy_leads_nowhere_else(emulator: VertexEmulator, line: str, said:
 def test_another_user_gets_no_tunnel(emulator: VertexEmulator) -> None:
     """Any user of the machine could post jobs through the proxy, and read the key."""
     variables = emulator.google_environment
+    # Where it is, is told to anybody.
+    (grpc_socket,) = re.findall(r"\S+/vertex-as-google-\S+/grpc", UNIX_SOCKETS.read_text())[-1:]
     with as_nobody():
         answer = talk(emulator, f"CONNECT {HOST}:443 HTTP/1.1\r\n\r\n")
         with pytest.raises(PermissionError):
             Path(variables["GOOGLE_APPLICATION_CREDENTIALS"]).read_text()
         with pytest.raises(PermissionError), socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(Path(variables["SSL_CERT_FILE"]).with_name("grpc")))
+            connection.connect(grpc_socket)
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert b"comes from the user 65534" in answer
+
+
+def test_the_files_that_clients_trust_are_where_nobody_else_can_make_any() -> None:
+    """A shell names them when they have gone; whoever made them anew would get its tokens."""
+    with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", home)
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
+        patch.delenv("XDG_CACHE_HOME", raising=False)
+        with VertexEmulator(as_google=True) as own:
+            names = own.google_environment
+            for name in ("SSL_CERT_FILE", "GOOGLE_APPLICATION_CREDENTIALS"):
+                assert Path(names[name]).parents[1] == Path(home) / ".cache"
+        assert not list((Path(home) / ".cache").iterdir())
 
 
 def test_the_authority_is_for_google_alone_and_has_no_key(emulator: VertexEmulator) -> None:
     """Its certificate is worth nothing for another domain, and its key is on no disk."""
     folder = Path(emulator.google_environment["SSL_CERT_FILE"]).parent
     names = {path.name for path in folder.iterdir()} - {"made"}
-    assert names == {"authorities.pem", "service-account.json", "grpc"}
+    assert names == {"authorities.pem", "service-account.json"}
     own = trusted(emulator).decode().rpartition("-----BEGIN CERTIFICATE-----")
     context = ssl.create_default_context(cadata=own[1] + own[2])
     ((authority,),) = [context.get_ca_certs()]

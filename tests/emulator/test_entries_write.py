@@ -18,6 +18,7 @@ from vertex_emulator import ManualClock, ScriptedRuntime, VertexEmulator
 from vertex_emulator.core.messages import Message
 from vertex_emulator.faults import PermissionWithdrawn
 from vertex_emulator.logs.messages import LOG_ENTRY, WRITE_REQUEST
+from vertex_emulator.logs.writes import read_write
 
 LOG = "projects/my-project/logs/mine"
 GLOBAL = {"type": "global"}
@@ -242,6 +243,14 @@ def test_an_entry_that_cannot_be_written_is_refused(
     assert list(detail["logEntryErrors"]) == ["1"]
     assert text in detail["logEntryErrors"]["1"]["message"]
     assert texts(read(still)) == ["good"]
+
+
+def test_only_the_first_wrong_entry_is_kept_where_no_other_is_told() -> None:
+    """Ten megabytes of wrong entries cost a gigabyte and a minute, for one error in the answer."""
+    wrong = {"entries": [{"logName": "x"}] * 3}
+    now = datetime.now(timezone.utc)
+    assert list(read_write(wrong, now).errors) == [0]
+    assert list(read_write({**wrong, "partialSuccess": True}, now).errors) == [0, 1, 2]
 
 
 def test_a_request_of_which_nothing_is_written_has_no_errors_of_entries(

@@ -21,7 +21,7 @@ from vertex_emulator import (
     MemoryStore,
     VertexEmulator,
 )
-from vertex_emulator.core.folders import TemporaryFolder
+from vertex_emulator.core.folders import TemporaryFolder, find_own_parent
 
 NAME = "projects/1/locations/us-central1/dogs/1"
 
@@ -333,3 +333,23 @@ def test_a_temporary_folder_needs_a_safe_place(temporary: Path) -> None:
     with pytest.raises(DataDirError, match="Set TMPDIR to a folder of your own"):
         TemporaryFolder("x-")
     assert list(temporary.iterdir()) == []
+
+
+@needs_root
+def test_nobody_else_can_take_the_name_of_a_folder_of_ones_own(tmp_path: Path) -> None:
+    """A shell may still name it: it is made where others cannot make one, unlike /tmp."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o1777)
+    runtime.chmod(0o1777)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    environ = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(home)}
+    assert find_own_parent(environ) == home / ".cache"
+    runtime.chmod(0o700)
+    assert find_own_parent(environ) == runtime
+    os.chown(runtime, NOBODY, NOBODY)
+    assert find_own_parent(environ) == home / ".cache"
+    assert find_own_parent({"XDG_RUNTIME_DIR": "relative"}) is None
+    made = TemporaryFolder("x-", home / ".cache")
+    assert made.path.parent == home / ".cache"
+    made.remove()

@@ -101,13 +101,14 @@ def test_a_create_without_the_secret_starts_nothing(guarded: VertexEmulator, job
 def test_the_secret_is_nobodys_to_read(
     guarded: VertexEmulator, job_of: JobOf, submit: Submit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No record, no log line, no repr and no job has it; a secret with a typing error neither."""
+    """No record, no log line, no repr and no job has it; nor a secret with a typing error."""
     caplog.set_level(logging.DEBUG)
     # It prints the URLs of the requests that the test itself makes.
     caplog.set_level(logging.INFO, logger="urllib3")
     job = submit(guarded, job_of("env"))["name"]
     guarded.wait_for_state(job)
     ask(guarded, f"/secret={SECRET[:-1]}{JOBS}")
+    ask(guarded, f"/secret={SECRET}/secret={SECRET}{JOBS}")
     said = [
         *(record.getMessage() for record in caplog.records),
         *(repr(item) for item in (guarded, guarded.calls, AddressSecret(SECRET))),

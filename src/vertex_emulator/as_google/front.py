@@ -14,12 +14,13 @@ from vertex_emulator.as_google.grpc_server import GrpcServer
 from vertex_emulator.as_google.hosts import is_google_host
 from vertex_emulator.as_google.proxy import ProxyProtocol
 from vertex_emulator.core.errors import ApiError
-from vertex_emulator.core.folders import TemporaryFolder
+from vertex_emulator.core.folders import TemporaryFolder, find_own_parent
 from vertex_emulator.http.messages import render_error
 from vertex_emulator.http.server import HttpServer, listen
 from vertex_emulator.identity.keys import write_key_file
 
 _ACCOUNT = "emulator"
+_PREFIX = "vertex-as-google-"
 
 
 class GoogleFront:
@@ -41,9 +42,13 @@ class GoogleFront:
     ) -> None:
         with ExitStack() as opened:
             self._socket = opened.enter_context(listen(address, 0))
-            # Sockets, the key and the authority: for this user alone, and no longer than this.
-            self._folder = TemporaryFolder("vertex-as-google-")
+            # The key and the authority. A shell keeps their names when they have gone, so nobody
+            # else may be able to put files of their own there.
+            self._folder = TemporaryFolder(_PREFIX, find_own_parent(environ))
             opened.callback(self._folder.remove)
+            # The names of sockets must be short.
+            self._sockets = TemporaryFolder(_PREFIX)
+            opened.callback(self._sockets.remove)
             authority, tls = make_identity(self._folder.path)
             trusted = self._folder.path / "authorities.pem"
             trusted.write_bytes(read_trusted(environ).rstrip() + b"\n" + authority)
@@ -57,7 +62,7 @@ class GoogleFront:
             )
             project = self.environment["GOOGLE_CLOUD_PROJECT"]
             write_key_file(key_file, project=project, account=_ACCOUNT)
-            grpc_socket = self._folder.path / "grpc"
+            grpc_socket = self._sockets.path / "grpc"
             self._grpc = GrpcServer(grpc_socket, address, port)
             protocol = partial(ProxyProtocol, tls, grpc_socket)
             self._http = HttpServer(_UnderGooglesNames(app), self._socket, protocol)
@@ -82,6 +87,7 @@ class GoogleFront:
         self._socket.close()
         self._grpc.stop()
         self._folder.remove()
+        self._sockets.remove()
 
 
 class _UnderGooglesNames:

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -104,17 +105,18 @@ class TemporaryFolder:
 
     Args:
         prefix: Beginning of its name.
+        parent: Folder that it is made in; that for temporary files by default.
 
     Raises:
         OSError: If there is no place for one.
         DataDirError: If others could put another folder in its place.
     """
 
-    def __init__(self, prefix: str) -> None:
-        _remove_abandoned(Path(tempfile.gettempdir()), prefix)
+    def __init__(self, prefix: str, parent: Path | None = None) -> None:
+        _remove_abandoned(parent or Path(tempfile.gettempdir()), prefix)
         made = None
         while made is None:
-            self.path = Path(tempfile.mkdtemp(prefix=prefix))
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             try:
                 _refuse_open_parents(self.path, "Set TMPDIR to a folder of your own.")
                 # None where another process has just taken it for abandoned.
@@ -149,6 +151,29 @@ def is_temporary(folder: Path) -> bool:
             if is_own and (parent / _MADE).exists():
                 return True
     return False
+
+
+def find_own_parent(environ: Mapping[str, str]) -> Path | None:
+    """A folder for temporary ones whose names nobody else can take when they have gone.
+
+    Args:
+        environ: The user's environment.
+
+    Returns:
+        The user's folder for running programs, or for caches; None if there is neither.
+    """
+    folders = [environ.get("XDG_RUNTIME_DIR"), environ.get("XDG_CACHE_HOME")]
+    if home := environ.get("HOME"):
+        folders.append(str(Path(home) / ".cache"))
+    for folder in (Path(name) for name in folders if name and Path(name).is_absolute()):
+        with suppress(OSError, DataDirError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            status = folder.stat()
+            is_open = _is_open_to_writers(status.st_mode, status.st_gid)
+            if status.st_uid == os.geteuid() and not is_open and os.access(folder, os.W_OK):
+                _refuse_open_parents(folder, OTHER_FOLDER)
+                return folder
+    return None
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 
 # 128 bits in Base64, as `token_urlsafe(16)` writes them.
 _LEAST_CHARACTERS = 22
+_BEGIN = "/secret="
 _SECRET = re.compile(rf"[A-Za-z0-9_-]{{{_LEAST_CHARACTERS},256}}")
 
 
@@ -37,7 +38,7 @@ class AddressSecret:
     def __init__(self, value: str) -> None:
         if not _SECRET.fullmatch(value):
             raise WeakSecretError
-        self.path = f"/secret={value}"
+        self.path = f"{_BEGIN}{value}"
 
     def remove_from(self, path: str) -> str | None:
         """The path of a request without the secret; None if it does not begin with it.
@@ -46,7 +47,8 @@ class AddressSecret:
         """
         begin, rest = path[: len(self.path)], path[len(self.path) :]
         is_same = hmac.compare_digest(begin.encode("utf-8", "replace"), self.path.encode("ascii"))
-        if not is_same or rest[:1] not in {"", "/"}:
+        # Twice, as by a client that joins two addresses, it would be in the path of a record.
+        if not is_same or rest[:1] not in {"", "/"} or rest.startswith(_BEGIN):
             return None
         return rest or "/"
 

@@ -86,6 +86,9 @@ def read_write(body: Json, now: datetime) -> Write:
             number, entry = _build_entry(sent, request, now)
         except ApiError as error:
             errors[index] = error
+            if not request.get("partialSuccess", False):
+                # It is the only one that the answer names.
+                break
         else:
             entries.setdefault(number, []).append(entry)
     if not entries and not errors:

@@ -5,7 +5,7 @@ API reference, `CustomJobSpec.persistentResourceId` and `ServiceAccountSpec`. No
 refusal is known: these, and which status comes with them, are the emulator's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vertex_emulator.core.errors import ApiError, Json, Violation, found_errors
 from vertex_emulator.jobs.warm_machines import find_excess, find_unmatched
@@ -32,6 +32,29 @@ def refuse_unfit(resource: PersistentResource | None, request: Json) -> None:
         raise not_in_state(resource, "run jobs")
     if violations := list(_find_violations(resource, request)):
         raise found_errors(violations)
+
+
+def refuse_too_few(updated: PersistentResource, used: Sequence[int]) -> None:
+    """Refuse an update that leaves fewer machines than jobs have; assumed.
+
+    Args:
+        updated: The resource as it would be.
+        used: How many replicas of each pool jobs use.
+
+    Raises:
+        ApiError: FAILED_PRECONDITION that names each such pool.
+    """
+    violations = [
+        Violation(
+            f"resource_pools[{index}].replica_count",
+            f"Jobs use {count} replicas of the resource pool.",
+        )
+        for index, (count, pool) in enumerate(zip(used, updated.pools, strict=True))
+        if pool.replicas < count
+    ]
+    if violations:
+        text = found_errors(violations).message
+        raise ApiError("FAILED_PRECONDITION", text, violations=violations)
 
 
 def not_found() -> ApiError:

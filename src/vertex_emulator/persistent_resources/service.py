@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vertex_emulator.core.errors import ApiError, Json, Violation, found_errors
+from vertex_emulator.core.errors import ApiError, Json, found_errors
 from vertex_emulator.core.names import Parent
 from vertex_emulator.core.operation_documents import EMPTY, Progress
 from vertex_emulator.core.operations import Kind, Operations
@@ -22,7 +22,7 @@ from vertex_emulator.jobs.events import CancelRequested, End, Restart
 from vertex_emulator.jobs.states import JobState
 from vertex_emulator.jobs.warm_machines import count_used
 from vertex_emulator.persistent_resources import rules
-from vertex_emulator.persistent_resources.fitting import not_found, not_in_state
+from vertex_emulator.persistent_resources.fitting import not_found, not_in_state, refuse_too_few
 from vertex_emulator.persistent_resources.incidents import Fail, ResourceAct
 from vertex_emulator.persistent_resources.messages import read_resource, read_update_mask
 from vertex_emulator.persistent_resources.resource import (
@@ -214,10 +214,10 @@ class PersistentResourceService:
             resource = self._find(parent, resource_id)
             if resource.state not in {ResourceState.RUNNING, ResourceState.ERROR}:
                 raise not_in_state(resource, "be rebooted")
-            if jobs := self._driver.find_on(resource.name):
+            if self._driver.find_on(resource.name):
                 raise ApiError(
                     "FAILED_PRECONDITION",
-                    f'The PersistentResource "{resource.name}" has {len(jobs)} jobs that have not '
+                    f'The PersistentResource "{resource.name}" has jobs that have not '
                     "ended and cannot be rebooted.",
                 )
             begun = replace(resource, state=ResourceState.REBOOTING)
@@ -377,18 +377,7 @@ class PersistentResourceService:
         """Refuse an update that leaves fewer machines than jobs have; assumed."""
         jobs = self._driver.find_on(updated.name)
         before = self._table.get(updated.name)
-        used = count_used(jobs, before.pools if before else ())
-        violations = [
-            Violation(
-                f"resource_pools[{index}].replica_count",
-                f"Jobs use {count} replicas of the resource pool.",
-            )
-            for index, (count, pool) in enumerate(zip(used, updated.pools, strict=True))
-            if pool.replicas < count
-        ]
-        if violations:
-            text = found_errors(violations).message
-            raise ApiError("FAILED_PRECONDITION", text, violations=violations)
+        refuse_too_few(updated, count_used(jobs, before.pools if before else ()))
 
     def _find(self, parent: Parent, resource_id: str) -> PersistentResource:
         resource = self._table.get(f"{parent}/{COLLECTION}/{resource_id}")

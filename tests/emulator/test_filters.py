@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,6 +23,7 @@ from vertex_emulator.core.filter_language import (
 from vertex_emulator.jobs.job import Job
 from vertex_emulator.jobs.list_filter import compile_filter
 from vertex_emulator.jobs.states import JobState
+from vertex_emulator.logs.queries import compile_query
 
 MAY = datetime(2021, 5, 18, 12, tzinfo=timezone.utc)
 JOB = Job(
@@ -195,3 +197,12 @@ def test_the_time_of_a_filter_grows_with_its_length() -> None:
     begin = time.thread_time()
     parse_filter("a " * 100_000)
     assert time.thread_time() - begin < 5
+
+
+@pytest.mark.parametrize("field", ["jsonPayload.a", "httpRequest.latency"])
+def test_many_digits_are_read_at_once(field: str) -> None:
+    """A value that is almost a number does not hold up everything else for seconds."""
+    begin = time.thread_time()
+    with suppress(ApiError):
+        compile_query(f'{field}>"{"1" * 19_000}x"')
+    assert time.thread_time() - begin < 1

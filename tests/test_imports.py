@@ -58,14 +58,22 @@ def test_the_package_itself_does_not_import_zenml() -> None:
 
 
 _ROOT = Path(__file__).parents[1]
-_DOORS = {"vertex_emulator", "vertex_emulator.faults"}
+_DOORS = {
+    "vertex_emulator",
+    "vertex_emulator.faults",
+    "vertex_emulator.pytest_plugin",
+    "vertex_emulator.testing",
+}
 # The emulator's own tests, and the programs that print files from its tables.
 _INSIDERS = (
     "src/vertex_emulator/",
     "tests/emulator/",
     "tests/containers/",
     "tests/support/containers/",
+    "tests/support/generate_methods.py",
     "tests/support/generate_schema.py",
+    "tests/support/recordings/",
+    "tests/support/toys.py",
     "docs/reference/generate_emulator_coverage.py",
 )
 
@@ -95,7 +103,7 @@ def _find_side_doors(code: str) -> set[str]:
 
 
 def test_the_emulator_is_imported_through_its_public_package() -> None:
-    """Users of the emulator import `vertex_emulator` and its faults, and no other module of it."""
+    """Users of the emulator import its public modules, and no other module of it."""
     files = [
         file
         for folder in ("src", "tests", "campaign", "benchmarks", "examples", "docs")

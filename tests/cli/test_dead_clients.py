@@ -187,7 +187,7 @@ def test_what_killed_clients_leave_is_found_followed_and_ended(
     assert followed
     settling = jobs.start("settle", uncreated)
     code, output = jobs.run("attach", followed)
-    assert code == 0
+    assert code == 0, output
     assert re.search(rf"step `trains` of run {followed}  followed by process \d+ on ", output)
     runs = {"trains": _kill(function), "copies": _kill(command)}
     reported = _kill(reports)

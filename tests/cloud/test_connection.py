@@ -209,7 +209,7 @@ def test_an_emulator_behind_a_secret(
     with VertexEmulator(secret=SECRET) as emulator:
         monkeypatch.setenv("AIPLATFORM_EMULATOR_HOST", emulator.host)
         connection = connected(project="my-project")
-        assert connection.jobs.list(parent, "").jobs == []
+        assert connection.jobs.list(parent, "").jobs == ()
         connection.logs.fetch_tail(f"{parent}/customJobs/1", "service")
         assert {call.status for call in emulator.calls} == {200}
     raised = []

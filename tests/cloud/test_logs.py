@@ -10,7 +10,6 @@ from google.auth.credentials import AnonymousCredentials
 from tests.support.servers import Canned
 from vertex_emulator import Timings, VertexEmulator
 from vertex_emulator.faults import PermissionWithdrawn
-from vertex_emulator.logs.shapes import OutputLine, Writer
 from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.logs import MAX_LINES, VertexLogs, choose_first_start, read_line
@@ -154,9 +153,20 @@ def test_a_second_start_that_fills_the_page_hides_nothing(
 ) -> None:
     """If others have written a part of the newest lines, the first start's are asked for alone."""
     name = run("print('because'); print('of this')")
-    second = Writer(TASK, restarts=1)
-    for number in range(MAX_LINES):
-        line = OutputLine(second, "stdout", f"second {number}")
-        running._logs.write(name.rsplit("/", 1)[-1], line)
+    (*_, last) = (
+        entry
+        for entry in running.log_entries(name)
+        if entry["resource"]["labels"]["task_name"] == TASK
+    )
+    common = {
+        "logName": last["logName"],
+        "resource": last["resource"],
+        "labels": {**last["labels"], "log.file.name": "1.log"},
+    }
+    entries = [{"textPayload": f"second {number}"} for number in range(MAX_LINES)]
+    written = requests.post(
+        f"{running.url}/v2/entries:write", json={**common, "entries": entries}, timeout=10
+    )
+    assert written.ok, written.text
     tail = VertexLogs(WHO, Endpoint(running.url)).fetch_tail(name, TASK)
     assert tail == ["because", "of this"]

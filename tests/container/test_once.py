@@ -76,8 +76,8 @@ def test_a_second_start_after_the_step_has_reported_runs_nothing(
 ) -> None:
     """A container that Vertex AI starts again after its step has reported runs no step code."""
     labels = {"zenml-step": "reported"}
-    _plan(local_stack, fault="HangsAfterWork", labels=labels, seconds=20)
-    _plan(local_stack, fault="InternalErrors", labels=labels, after=12)
+    _plan(local_stack, fault="HangsAfterWork", labels=labels, seconds=40)
+    _plan(local_stack, fault="InternalErrors", labels=labels, after=25)
     completed = run_pipeline(_build_script("reported", "pass"))
     assert completed.returncode == 0, completed.output
     name = str(completed.run.step("reported").job_name)

@@ -66,7 +66,8 @@ class Process:
         self._reader.join()
         assert self._process.stdout
         assert self._process.stderr
-        assert self._process.stdout.read() == ""
+        if not self._process.stdout.closed:
+            assert self._process.stdout.read() == ""
         self._process.stdout.close()
         self._process.stderr.close()
         return status

@@ -186,7 +186,7 @@ def _read_truth(text: str) -> bool | None:
 
 def _read_duration(text: str) -> float | None:
     match = _DURATION.fullmatch(text)
-    # In nanoseconds, where binary fractions are no matter.
+    # Whole nanoseconds compare exactly; seconds as binary fractions would not.
     return round(float(match[1]) * _SECONDS[match[2]] * 1e9) if match else None
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
-"""How much of a log memory keeps while there is no room for it in its file."""
+"""How much of a log is kept in memory while its file cannot be written to."""
 
 # Offsets from here on are of what memory keeps.
 _UNWRITTEN = 1 << 62

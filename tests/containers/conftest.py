@@ -41,9 +41,11 @@ def services() -> Iterator[ContainerServices]:
 def engine(services: ContainerServices) -> Iterator[docker.DockerClient]:
     """A client of the engine; a test leaves no container behind."""
     client = docker.DockerClient(base_url=services.docker_host, timeout=300)
-    before = {container.id for container in client.containers.list(all=True)}
+    before = {container.id for container in client.containers.list(all=True, ignore_removed=True)}
     yield client
-    left = {container.id for container in client.containers.list(all=True)} - before
+    left = {
+        container.id for container in client.containers.list(all=True, ignore_removed=True)
+    } - before
     client.close()
     assert not left
 

@@ -64,7 +64,7 @@ def test_a_killed_emulator_leads_its_containers_as_before(
 
     def container_of(name: str) -> Any:
         label = f"zenml-vertex.emulator.job-id={name.rsplit('/', 1)[-1]}"
-        (found,) = engine.containers.list(all=True, filters={"label": label})
+        (found,) = engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)
         return found
 
     first = begin(*options)
@@ -103,7 +103,7 @@ def test_a_killed_emulator_leads_its_containers_as_before(
         assert [line for line in lines if line != "warning"] == expected
         assert lines.count("warning") == 2
     assert third.end(signal.SIGTERM) == 0
-    assert engine.containers.list(all=True) == []
+    assert engine.containers.list(all=True, ignore_removed=True) == []
 
 
 @pytest.mark.parametrize("has_ended", [False, True], ids=["runs on", "has ended"])
@@ -129,7 +129,7 @@ def test_a_timeout_that_passed_without_an_emulator_ends_what_runs(
     with begin() as first:
         name = submit("python", "-c", CODE, "0", to=first)
         wait_until(lambda: "up" in first.log_lines(name))
-        (container,) = engine.containers.list()
+        (container,) = engine.containers.list(ignore_removed=True)
         first.crash()
         if has_ended:
             container.kill("SIGUSR1")
@@ -142,4 +142,4 @@ def test_a_timeout_that_passed_without_an_emulator_ends_what_runs(
             job = second.wait_for_state(name, seconds=60)
             assert job.state is (JobState.SUCCEEDED if has_ended else JobState.CANCELLED)
         # It goes once the job's state is stored.
-        assert engine.containers.list(all=True) == []
+        assert engine.containers.list(all=True, ignore_removed=True) == []

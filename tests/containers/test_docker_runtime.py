@@ -143,7 +143,7 @@ def test_a_cancelled_job_gets_sigterm_and_then_sigkill(
     assert ("INFO", "told") in lines_of(emulator, job)
     # It goes once the job's state is stored.
     emulator.stop()
-    assert engine.containers.list(all=True) == []
+    assert engine.containers.list(all=True, ignore_removed=True) == []
 
 
 def test_arguments_alone_keep_the_images_entrypoint(
@@ -277,7 +277,7 @@ def test_containers_of_a_dead_emulator_are_removed(
     made[0].start()
     try:
         DockerRuntime({"DOCKER_HOST": services.docker_host}).close()
-        left = {container.id for container in engine.containers.list(all=True)}
+        left = {container.id for container in engine.containers.list(all=True, ignore_removed=True)}
         assert left == {container.id for container in made[3:]}
     finally:
         temporary.remove()
@@ -296,7 +296,9 @@ def test_leftovers_of_a_job_are_removed(
     runtime = DockerRuntime({"DOCKER_HOST": services.docker_host})
     runtime.end_leftovers("42")
     runtime.close()
-    assert container.id not in {item.id for item in engine.containers.list(all=True)}
+    assert container.id not in {
+        item.id for item in engine.containers.list(all=True, ignore_removed=True)
+    }
 
 
 def test_without_an_engine_the_emulator_does_not_start() -> None:

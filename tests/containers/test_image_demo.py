@@ -63,7 +63,9 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> str:
 
 def find_traces(client: docker.DockerClient, registry: str) -> list[str]:
     """Find a registry's traces in an engine: containers, volumes and names of images."""
-    containers = [str(container.id) for container in client.containers.list(all=True)]
+    containers = [
+        str(container.id) for container in client.containers.list(all=True, ignore_removed=True)
+    ]
     volumes = [str(volume.id) for volume in client.volumes.list()]
     names = [name for image in client.images.list() for name in image.tags]
     return [*containers, *volumes, *(name for name in names if name.startswith(registry))]
@@ -140,7 +142,7 @@ def test_a_demo_that_is_killed_leaves_no_registry(
     demo = [COMMAND, "demo", "--runtime", "docker", "--parent-image", parent_image]
     with start(tmp_path, services.docker_host, *demo) as process:
         registry = read_until(process, "Container registry: ").rpartition(" ")[2].rstrip(".\n")
-        (container,) = engine.containers.list()
+        (container,) = engine.containers.list(ignore_removed=True)
         assert container.attrs["Config"]["Image"] == IMAGE
         for method in ("GET", "POST"):
             url = f"http://{registry}/v2/zenml/blobs/uploads/"

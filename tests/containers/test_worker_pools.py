@@ -86,7 +86,7 @@ def test_the_next_emulator_leads_all_containers(
             requests.post(f"{second.url}/v1/{name}:cancel", json={}, timeout=10)
             assert second.wait_for_state(name, seconds=60).state is JobState.CANCELLED
             assert [second.log_lines(name, one) for one in REPLICAS] == [["up"]] * 3
-            wait_until(lambda: not engine.containers.list(all=True))
+            wait_until(lambda: not engine.containers.list(all=True, ignore_removed=True))
 
 
 def test_containers_without_this_machines_network_cannot_meet(

@@ -163,7 +163,7 @@ def remove_containers(host: str) -> None:
     """
     client = docker.DockerClient(base_url=host)
     try:
-        for container in client.containers.list(all=True):
+        for container in client.containers.list(all=True, ignore_removed=True):
             container.remove(force=True, v=True)
     finally:
         client.close()

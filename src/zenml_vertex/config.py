@@ -3,59 +3,51 @@
 Every field of the component can be overridden by a step. The fields and their
 defaults are a superset of those of ZenML's built-in `vertex` step operator, so
 that its components and pipelines work unchanged; `disk_type` and `disk_size_gb`
-are the spelling of ZenML's own page on it.
+are the spelling of ZenML's own page on it. The others are named as the arguments of
+Google's Python SDK.
 """
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from datetime import timedelta
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
-from zenml.config.base_settings import BaseSettings
+from pydantic import ConfigDict, Field
 from zenml.step_operators.base_step_operator import BaseStepOperatorConfig
-from zenml.utils.secret_utils import is_secret_reference
 
-from zenml_vertex.job.fields import (
-    ADDITIONAL_ARGS,
-    ROWS,
-    JobFields,
-    describe_unreadable,
-    resolve_fields,
-)
-from zenml_vertex.job.readers import (
-    Reader,
-    UnreadableValue,
-    read_integer,
-    read_object,
-    read_string,
-    show_value,
-)
-from zenml_vertex.job.rules import check_values
-from zenml_vertex.job.spellings import describe_unknown_setting, join_spellings
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from zenml_vertex.job.readers import Reader, UnreadableValue, read_integer, read_string
+from zenml_vertex.reading import CheckedSettings
 
 ClientExit = Literal["cancel", "detach"]
 EnvironmentSecrets = Literal["inline", "secret-manager"]
+Duration = int | float | str | timedelta
 
-_JSON_CURE = (
-    "Write a JSON object in single quotes on the command line, such as "
-    """'{"timeout": "3600s"}', and an object without quotes in YAML and in code."""
+_DURATION_FORMS = (
+    "As seconds (3600, `3600s`), in units (`90m`, `2h30m`, `1d`) or in ISO 8601 (`PT1H30M`)."
 )
 # 68 years. A number of thousands of digits could not be written into a job.
 _MAX_SECONDS = 2**31 - 1
 
 
-class VertexStepOperatorSettings(BaseSettings):
+def _read_client_exit(value: Any) -> str | None:
+    if value not in get_args(ClientExit):
+        raise UnreadableValue("must be `cancel` or `detach`")
+    return str(value)
+
+
+def _read_environment_secrets(value: Any) -> str | None:
+    if value not in get_args(EnvironmentSecrets):
+        raise UnreadableValue("must be `inline` or `secret-manager`")
+    return str(value)
+
+
+def _read_seconds(value: Any) -> int | None:
+    seconds = read_integer(value)
+    if seconds is not None and seconds < 0:
+        raise UnreadableValue(f"must be 0 to {_MAX_SECONDS}")
+    return seconds
+
+
+class VertexStepOperatorSettings(CheckedSettings):
     """How one step runs on Vertex AI.
 
     Pass it as `settings={"step_operator": VertexStepOperatorSettings(...)}`, or
@@ -67,8 +59,14 @@ class VertexStepOperatorSettings(BaseSettings):
             for a value that can never work.
     """
 
-    # pydantic's own errors show what was written, and that may be a secret.
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "on_client_exit": _read_client_exit,
+        "lingering_seconds": _read_seconds,
+        "server_outage_seconds": _read_seconds,
+        "environment_secrets": _read_environment_secrets,
+        "project": read_string,
+        "service_account_path": read_string,
+    }
 
     machine_type: str = Field(
         default="n1-standard-4",
@@ -86,6 +84,33 @@ class VertexStepOperatorSettings(BaseSettings):
         description="Number of accelerators; 0 is none. Overridden by `gpu_count` in the step's "
         "ResourceSettings, where 0 turns the accelerator off.",
     )
+    gpu_partition_size: str | None = Field(
+        default=None,
+        description="Part of a GPU (MIG) that the job gets, e.g. `1g.10gb`; `accelerator_count` "
+        "is 1 then.",
+    )
+    tpu_topology: str | None = Field(
+        default=None,
+        description="Topology of the TPUs, e.g. `2x2`, for TPU machine types from v5e on.",
+    )
+    reservation_affinity_type: str | None = Field(
+        default=None,
+        description="Which Compute Engine reservations the machine may come from: "
+        "`NO_RESERVATION`, `ANY_RESERVATION` or `SPECIFIC_RESERVATION`.",
+    )
+    reservation_affinity_key: str | None = Field(
+        default=None,
+        description="With `SPECIFIC_RESERVATION`: `compute.googleapis.com/reservation-name`.",
+    )
+    reservation_affinity_values: str | list[str] | None = Field(
+        default=None,
+        description="With `SPECIFIC_RESERVATION`: the reservations, as "
+        "`projects/P/zones/ZONE/reservations/NAME`.",
+    )
+    persistent_resource_id: str | None = Field(
+        default=None,
+        description="ID of the persistent resource to run on.",
+    )
     boot_disk_type: str = Field(
         default="pd-ssd",
         description="Type of the boot disk: `pd-ssd`, `pd-standard` or `hyperdisk-balanced`.",
@@ -102,11 +127,35 @@ class VertexStepOperatorSettings(BaseSettings):
         default=None,
         description="Another spelling of `boot_disk_size_gb`.",
     )
-    service_account: str | None = Field(
+    timeout: Duration | None = Field(
         default=None,
-        description="E-mail address of the service account that the job runs as. The identity "
-        "that submits the job needs `iam.serviceAccounts.actAs` on it. Default: the Vertex AI "
-        "Custom Code Service Agent.",
+        description="How long the job may run; Vertex AI ends it then. " + _DURATION_FORMS + " "
+        "Default: 7 days.",
+    )
+    scheduling_strategy: str | None = Field(
+        default=None,
+        description="How Vertex AI finds a machine: `STANDARD`, `SPOT` or `FLEX_START`. Default: "
+        "`STANDARD`.",
+    )
+    strategy: str | None = Field(
+        default=None,
+        description="Another spelling of `scheduling_strategy`.",
+    )
+    max_wait_duration: Duration | None = Field(
+        default=None,
+        description="With `FLEX_START`: how long the job may wait for its machine, written as "
+        "`timeout` is; 0 is for ever. Default: 24 hours.",
+    )
+    restart_job_on_worker_restart: bool = Field(
+        default=False,
+        description="Restart the whole job when its machine is restarted.",
+    )
+    disable_retries: bool | None = Field(
+        default=None,
+        description="Turn off Vertex AI's own restarts of the job after an internal error. A "
+        "restart runs the step's code from its beginning. Default: turned off, unless "
+        "`restart_job_on_worker_restart` is on. After a stockout or a preemption Vertex AI may "
+        "restart the job all the same.",
     )
     network: str | None = Field(
         default=None,
@@ -118,25 +167,106 @@ class VertexStepOperatorSettings(BaseSettings):
         description="Names of reserved IP ranges of that network: one name, a comma-separated "
         "list, or a (JSON) list.",
     )
+    psc_interface_config: dict[str, Any] | None = Field(
+        default=None,
+        description="Private Service Connect interface, instead of `network`: an object with "
+        "`network_attachment` (`projects/P/regions/REGION/networkAttachments/NAME`) and, for DNS "
+        "peering, `dns_peering_configs`, a list of objects with `domain`, `target_project` and "
+        "`target_network`.",
+    )
+    service_account: str | None = Field(
+        default=None,
+        description="E-mail address of the service account that the job runs as. The identity "
+        "that submits the job needs `iam.serviceAccounts.actAs` on it. Default: the Vertex AI "
+        "Custom Code Service Agent.",
+    )
+    service_account_path: str | None = Field(
+        default=None,
+        description="Path of a service account key file to submit jobs with. Default: a linked "
+        "service connector, Application Default Credentials, or the gcloud login.",
+    )
+    project: str | None = Field(
+        default=None,
+        description="Google Cloud project ID. Default: the project of the credentials.",
+    )
+    region: str | None = Field(
+        default=None,
+        description="Region that the job runs in, e.g. `europe-west4`.",
+    )
+    api_endpoint: str | None = Field(
+        default=None,
+        description="Address of the Vertex AI API: a host, or a URL such as "
+        "`http://127.0.0.1:8085` for an emulator. Default: the environment variable "
+        "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region. A host that is "
+        "not Google's must be in ZENML_VERTEX_ALLOWED_HOSTS where the pipeline is started.",
+    )
     encryption_spec_key_name: str | None = Field(
         default=None,
         description="Customer-managed encryption key for what the job creates: "
         "`projects/P/locations/REGION/keyRings/R/cryptoKeys/K`, in the job's region.",
     )
-    persistent_resource_id: str | None = Field(
+    base_output_dir: str | None = Field(
         default=None,
-        description="ID of the persistent resource to run on.",
+        description="Folder in Cloud Storage, `gs://BUCKET/FOLDER`, whose subfolders for models, "
+        "checkpoints and TensorBoard logs the container has in AIP_MODEL_DIR, AIP_CHECKPOINT_DIR "
+        "and AIP_TENSORBOARD_LOG_DIR.",
     )
-    disable_retries: bool | None = Field(
+    base_output_directory: str | None = Field(
         default=None,
-        description="Turn off Vertex AI's own restarts of the job after an internal error. A "
-        "restart runs the step's code from its beginning. Default: turned off, unless "
-        "`restart_job_on_worker_restart` is on. After a stockout or a preemption Vertex AI may "
-        "restart the job all the same.",
+        description="Another spelling of `base_output_dir`.",
     )
-    restart_job_on_worker_restart: bool = Field(
-        default=False,
-        description="Restart the whole job when its machine is restarted.",
+    nfs_mounts: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="NFS shares: objects with `server` (an IP address), `path` and "
+        "`mount_point`; a share is in `/mnt/nfs/MOUNT_POINT`.",
+    )
+    lustre_mounts: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="Managed Lustre instances: objects with `instance_ip`, `volume_handle`, "
+        "`filesystem` and `mount_point`; an instance is in `/mnt/lustre/MOUNT_POINT`.",
+    )
+    models: str | list[str] | None = Field(
+        default=None,
+        description="Models of the Model Registry that the step uses: "
+        "`projects/P/locations/REGION/models/ID`, `@VERSION` after it or not.",
+    )
+    protected_artifact_location_id: str | None = Field(
+        default=None,
+        description="Location of protected artifacts, where it is not the job's.",
+    )
+    display_name: str | None = Field(
+        default=None,
+        description="Name of the job, at most 128 characters. Default: the names of the run and "
+        "the step.",
+    )
+    labels: dict[str, Any] | None = Field(
+        default=None,
+        description="Labels of the job, besides its own, which they cannot replace. A step's are "
+        "added to the component's.",
+    )
+    tensorboard: str | None = Field(
+        default=None,
+        description="TensorBoard instance that the job's logs are uploaded to: "
+        "`projects/P/locations/REGION/tensorboards/ID`. Needs `service_account` and "
+        "`base_output_dir`.",
+    )
+    experiment: str | None = Field(
+        default=None,
+        description="Vertex AI experiment that the job belongs to: "
+        "`projects/P/locations/REGION/metadataStores/default/contexts/NAME`.",
+    )
+    experiment_run: str | None = Field(
+        default=None,
+        description="Run of the experiment: "
+        "`projects/P/locations/REGION/metadataStores/default/contexts/NAME-RUN`.",
+    )
+    enable_web_access: bool | None = Field(
+        default=None,
+        description="Let people open a shell in the running container; its image needs `bash`.",
+    )
+    enable_dashboard_access: bool | None = Field(
+        default=None,
+        description="Let people open a dashboard that the container serves.",
     )
     on_client_exit: ClientExit = Field(
         default="cancel",
@@ -174,112 +304,6 @@ class VertexStepOperatorSettings(BaseSettings):
         "`create_custom_training_job_from_component`; they override the settings of the same "
         "meaning, and `gpu_count`.",
     )
-    project: str | None = Field(
-        default=None,
-        description="Google Cloud project ID. Default: the project of the credentials.",
-    )
-    region: str | None = Field(
-        default=None,
-        description="Region that the job runs in, e.g. `europe-west4`.",
-    )
-    service_account_path: str | None = Field(
-        default=None,
-        description="Path of a service account key file to submit jobs with. Default: a linked "
-        "service connector, Application Default Credentials, or the gcloud login.",
-    )
-    api_endpoint: str | None = Field(
-        default=None,
-        description="Address of the Vertex AI API: a host, or a URL such as "
-        "`http://127.0.0.1:8085` for an emulator. Default: the environment variable "
-        "AIPLATFORM_EMULATOR_HOST if it is set, else the endpoint of the region. A host that is "
-        "not Google's must be in ZENML_VERTEX_ALLOWED_HOSTS where the pipeline is started.",
-    )
-
-    # Name of a setting that is wrong -> what is said of it; the setting has its default.
-    _unreadable: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _read(cls, data: Any, handler: "ModelWrapValidatorHandler[Self]") -> "Self":
-        """Read what was written; names and types that are wrong are collected, with reasons."""
-        if not isinstance(data, Mapping):
-            return handler(data)
-        stripped = {
-            name: value.strip() if isinstance(value, str) else value for name, value in data.items()
-        }
-        values, unreadable = join_spellings(stripped)
-        for name in [name for name in values if name not in cls.model_fields]:
-            del values[name]
-            if cls.model_config.get("extra") == "forbid":
-                unreadable[name] = describe_unknown_setting(name, cls.model_fields)
-        unreadable |= _read_json_texts(values, cls.model_fields)
-        while True:
-            try:
-                settings = handler(values)
-            except ValidationError as error:
-                # pydantic's own error would lose its reasons on the way through ZenML.
-                wrong = {str(detail["loc"][0]): detail["msg"] for detail in error.errors()}
-                for name, reason in wrong.items():
-                    unreadable[name] = cls._describe_wrong(name, values.get(name), reason)
-                    values.pop(name, None)
-                    if cls.model_fields[name].is_required():
-                        values[name] = ""
-            else:
-                break
-        settings._unreadable.update(unreadable)  # noqa: SLF001 - of this class
-        settings._judge()  # noqa: SLF001 - of this class
-        return settings
-
-    @classmethod
-    def _describe_wrong(cls, name: str, value: Any, reason: str) -> str:
-        """Say what is wrong with a value that pydantic does not accept.
-
-        Args:
-            name: Name of the setting.
-            value: Its value; None where there is none.
-            reason: What pydantic says.
-        """
-        if value is None:
-            return f"`{name}` is empty. Write a value, or remove it."
-        try:
-            (_READERS.get(name) or ROWS[name].read)(value)
-        except UnreadableValue as unreadable:
-            shown = None if name == ADDITIONAL_ARGS else show_value(value)
-            return describe_unreadable(f"`{name}`", unreadable, shown)
-        return f"`{name}` cannot be used: {reason}."
-
-    def _judge(self) -> None:
-        """Refuse what is wrong whatever the other settings are.
-
-        A `{{secret.key}}` is looked up when it is read, so it is not read here. Nor are the
-        additional arguments: a component that is already registered must load with them.
-        """
-        known = {
-            name: None if is_secret_reference(value) else value
-            for name, value in self.__dict__.items()
-            if name != ADDITIONAL_ARGS and name not in self._unreadable
-        }
-        check_values(resolve_fields(known, unreadable=self._unreadable))
-
-    def is_secret(self, name: str) -> bool:
-        """Whether ZenML looks up a setting's value in a secret."""
-        return is_secret_reference(self.__dict__.get(name))
-
-    def to_job_fields(self, *, gpu_count: int | None = None) -> JobFields:
-        """What a job with these settings asks for; looks up secret references.
-
-        Args:
-            gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
-        """
-        names = [name for name in type(self).model_fields if name in ROWS]
-        settings = {name: getattr(self, name) for name in (*names, ADDITIONAL_ARGS)}
-        secrets = (name for name in names if self.is_secret(name))
-        return resolve_fields(
-            settings,
-            gpu_count=gpu_count,
-            unreadable=self._unreadable,
-            secrets=frozenset(secrets),
-        )
 
 
 class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSettings):
@@ -295,78 +319,13 @@ class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSetting
     region: str = Field(description="Region that jobs run in, e.g. `europe-west4`.")
 
     @classmethod
-    def _describe_wrong(cls, name: str, value: Any, reason: str) -> str:
+    def _describe_wrong(cls, name: str, value: Any, cited: str, reason: str) -> str:
         """Say how a component gets the region that it must have."""
         if name == "region" and value is None:
             return "`region` is not set. Add, for example, --region=europe-west4 to the command."
-        return super()._describe_wrong(name, value, reason)
+        return super()._describe_wrong(name, value, cited, reason)
 
     @property
     def is_remote(self) -> bool:
         """Whether the component runs code remotely, and so needs a ZenML server it can reach."""
         return True
-
-
-def _find_json_fields(fields: Mapping[str, FieldInfo]) -> set[str]:
-    """The settings whose values are objects or lists, and never text."""
-    found = set()
-    for name, field in fields.items():
-        kind = field.annotation
-        parts = (kind,) if get_origin(kind) in (dict, list) else get_args(kind)
-        if str not in parts and {dict, list} & {get_origin(part) for part in parts}:
-            found.add(name)
-    return found
-
-
-def _read_json_texts(values: dict[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, str]:
-    """Read settings that are JSON text, as the command line has them; empty text is unset.
-
-    Args:
-        values: Name of a setting -> its value; changed in place.
-        fields: The settings.
-
-    Returns:
-        Name of a setting whose text is not JSON -> a sentence that says so.
-    """
-    unreadable = {}
-    for name in values.keys() & _find_json_fields(fields):
-        if isinstance(text := values[name], str):
-            del values[name]
-            try:
-                if text:
-                    values[name] = json.loads(text)
-            except (ValueError, RecursionError):
-                # ZenML's own error shows the text, which may have secrets.
-                unreadable[name] = f"`{name}` is text that is not JSON. {_JSON_CURE}"
-    return unreadable
-
-
-def _read_client_exit(value: Any) -> str | None:
-    if value not in get_args(ClientExit):
-        raise UnreadableValue("must be `cancel` or `detach`")
-    return str(value)
-
-
-def _read_environment_secrets(value: Any) -> str | None:
-    if value not in get_args(EnvironmentSecrets):
-        raise UnreadableValue("must be `inline` or `secret-manager`")
-    return str(value)
-
-
-def _read_seconds(value: Any) -> int | None:
-    seconds = read_integer(value)
-    if seconds is not None and seconds < 0:
-        raise UnreadableValue(f"must be 0 to {_MAX_SECONDS}")
-    return seconds
-
-
-# The settings that say nothing of the job, and how they are read.
-_READERS: Mapping[str, Reader] = {
-    "on_client_exit": _read_client_exit,
-    "lingering_seconds": _read_seconds,
-    "server_outage_seconds": _read_seconds,
-    "environment_secrets": _read_environment_secrets,
-    "project": read_string,
-    "service_account_path": read_string,
-    ADDITIONAL_ARGS: read_object,
-}

@@ -197,7 +197,7 @@ def test_a_job_that_reached_its_timeout_says_so(
     assert found.category == ("timeout" if reached else "cancelled")
     if reached:
         assert found.what == f"reached its timeout of {reached}, and Vertex AI ended it."
-        assert "`timeout` in `additional_training_job_args`" in found.cure
+        assert "set a longer `timeout`, such as timeout='" in found.cure
         assert found.why == "CANCELED"
 
 

@@ -1,5 +1,6 @@
 """The table of fields, and how a step's settings are resolved through it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.cloud.client_import import CustomJob
 from zenml_vertex.job import readers
-from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields, resolve_fields
+from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields
 from zenml_vertex.job.readers import read_names
+from zenml_vertex.job.resolution import resolve_fields
 
 # Settings of the step operator itself, which are not part of the job.
 OPERATOR_SETTINGS = {
@@ -92,6 +94,7 @@ GOOGLES_TYPES: dict[readers.Reader, tuple[int, bool]] = {
     readers.read_names: (FieldDescriptor.TYPE_STRING, True),
     readers.read_object: (FieldDescriptor.TYPE_MESSAGE, False),
     readers.read_objects: (FieldDescriptor.TYPE_MESSAGE, True),
+    readers.read_labels: (FieldDescriptor.TYPE_MESSAGE, True),
 }
 
 
@@ -146,9 +149,13 @@ def test_precedence_of_the_accelerator_count(
     ("arguments", "words"),
     [
         *(
-            ({name: value}, "must be a number of seconds followed by `s`, such as '3600s'.")
+            ({name: value}, "must be a duration: seconds, such as 3600 or `3600s`, or `90m`, ")
             for name in ("timeout", "max_wait_duration")
-            for value in ("1h", "s", -1, True, ["1s"], float("nan"), 10**5000, "9" * 13, "9" * 5000)
+            for value in (
+                *("s", "soon", "1h soon", "5 weeks", "1y", "P1M", "PT", "P", "-PT1H", "1:30"),
+                *(-1, "-1", True, ["1s"], float("nan"), 10**5000, "9" * 13, "9" * 5000, 1e300),
+                *(timedelta(hours=-1), "99999999w"),
+            )
         ),
         ({"machine_type": ["n1-standard-4"]}, "must be a string."),
         ({"accelerator_count": "one"}, "must be an integer: digits alone"),
@@ -157,7 +164,10 @@ def test_precedence_of_the_accelerator_count(
         ({"accelerator_count": 10**5000}, "must be an integer that fits into 32 bits."),
         ({"boot_disk_size_gb": "9" * 5000}, "must be an integer that fits into 32 bits."),
         ({"boot_disk_size_gb": -(2**31)}, "must be an integer that fits into 32 bits."),
-        ({"enable_web_access": "yes"}, "must be true or false."),
+        ({"enable_web_access": "maybe"}, "must be true or false."),
+        ({"enable_web_access": 2}, "must be true or false."),
+        ({"boot_disk_size_gb": True}, "must be an integer: digits alone"),
+        ({"boot_disk_size_gb": 200.5}, "must be an integer: digits alone"),
         ({"reserved_ip_ranges": [1]}, "is a list, and must be a list of strings, such as"),
         ({"nfs_mounts": {"server": "s"}}, "is an object, and must be a list of objects, such as"),
         ({"psc_interface_config": "a"}, "is `a`, and must be an object, such as"),
@@ -170,7 +180,9 @@ def test_precedence_of_the_accelerator_count(
         ({"labels": {"a": DEEP}}, "is an object, and must be an object of strings, such as"),
         ({"env": [{"name": "A", "value": 10**5000}]}, "must have names and values"),
         ({"env": [{"name": "A", "value": DEEP}]}, "must have names and values"),
-        ({"labels": {"version": 3}}, "is an object, and must be an object of strings, such as"),
+        ({"labels": {"spot": True}}, "is an object, and must be an object of strings, such as"),
+        ({"labels": {"version": None}}, "is an object, and must be an object of strings, such as"),
+        ({"labels": {"version": 10**5000}}, "must have values that are strings."),
         ({"env": ["A=b"]}, "must be a list of {'name': ..., 'value': ...}."),
         ({"replica_count": 2}, "must be 1, because a step runs on one replica."),
         ({"x": 1}, "has no argument `x`. The arguments are:"),
@@ -184,11 +196,71 @@ def test_an_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], words
     assert all(f"`{name}`" in problem for name in (*arguments, "additional_training_job_args"))
 
 
-@pytest.mark.parametrize("written", [3600, 3600.0, "3600", "3600s", "3600.0s"])
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        *((written, "3600s") for written in (3600, 3600.0, "3600", "3600s", "3600.0s")),
+        *(
+            (written, "5400s")
+            for written in ("90m", "1h30m", "1h 30min", "1.5h", "1H30M", "PT1H30M")
+        ),
+        *((written, "5400s") for written in ("pt90m", timedelta(minutes=90), " 90m\n")),
+        *((written, "93600s") for written in ("1d2h", "P1DT2H", timedelta(days=1, hours=2))),
+        ("2w", "1209600s"),
+        ("P1W", "604800s"),
+        ("0.5s", "0.5s"),
+        (timedelta(microseconds=1), "0.000001s"),
+        (0, "0s"),
+        (0.1 + 0.2, "0.3s"),
+        (315_576_000_000, "315576000000s"),
+    ],
+)
 @pytest.mark.parametrize("name", ["timeout", "max_wait_duration"])
-def test_a_duration_is_a_number_of_seconds(name: str, written: float | str) -> None:
-    """A duration can be written as a number, and reaches the request as the API spells it."""
-    assert getattr(resolve({name: written}), name) in ("3600s", "3600.0s")
+def test_a_duration_can_be_written_in_every_usual_form(
+    name: str, written: float | str | timedelta, seconds: str
+) -> None:
+    """Seconds, units and ISO 8601 are read alike, in an argument and in a setting."""
+    assert getattr(resolve({name: written}), name) == seconds
+    settings: dict[str, Any] = {name: written}
+    assert getattr(resolve({}, **settings), name) == seconds
+
+
+def test_a_duration_survives_zenml() -> None:
+    """A timedelta that ZenML keeps as JSON is the same duration again."""
+    written = VertexStepOperatorSettings(timeout=timedelta(days=1, minutes=1, seconds=1.5))
+    kept = VertexStepOperatorSettings.model_validate_json(written.model_dump_json())
+    assert kept.to_job_fields().timeout == "86461.5s"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [(True, True), ("yes", True), ("On", True), ("1", True), (0, False), (" false ", False)],
+)
+def test_a_boolean_can_be_a_word(written: object, value: bool) -> None:
+    """Words that the command line and YAML have for booleans are read in both places."""
+    assert resolve({"enable_web_access": written}).enable_web_access is value
+    assert resolve({}, enable_web_access=written).enable_web_access is value
+
+
+def test_a_number_as_the_value_of_a_label_is_its_text() -> None:
+    """YAML reads the digits of a version as a number."""
+    labels = {"version": 3, "year": "2026"}
+    assert resolve({"labels": labels}).labels == {"version": "3", "year": "2026"}
+    assert resolve({}, labels=labels).labels == {"version": "3", "year": "2026"}
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("strategy", "scheduling_strategy"), ("base_output_directory", "base_output_dir")],
+)
+def test_an_argument_has_googles_name_and_the_settings(written: str, name: str) -> None:
+    """Both names of an argument work, and two that differ are refused."""
+    for argument in (written, name):
+        assert getattr(resolve({argument: "gs://aa"}), name).lower() == "gs://aa"
+        settings: dict[str, Any] = {argument: "gs://aa"}
+        assert getattr(resolve({}, **settings), name).lower() == "gs://aa"
+    (problem,) = resolve({written: "gs://aa", name: "gs://bb"}).unreadable.values()
+    assert f"`{name}` and `{written}` in `additional_training_job_args` are two names" in problem
 
 
 @pytest.mark.parametrize("empty", [None, "", [], {}])
@@ -206,7 +278,7 @@ def test_arguments_are_parsed_like_settings() -> None:
     """Arguments accept either case, comma-separated lists and int64 strings, as settings do."""
     written = {"strategy": "flex_start", "reserved_ip_ranges": "a, b", "boot_disk_size_gb": "200"}
     job = resolve(written)
-    assert (job.strategy, job.reserved_ip_ranges, job.boot_disk_size_gb) == (
+    assert (job.scheduling_strategy, job.reserved_ip_ranges, job.boot_disk_size_gb) == (
         "FLEX_START",
         ["a", "b"],
         200,

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from zenml_vertex.job.diagnosis import diagnose
-from zenml_vertex.job.fields import JobFields, resolve_fields
+from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.images import ImagePlan, advise_image
+from zenml_vertex.job.resolution import resolve_fields
 
 PLAN = ImagePlan(
     parent_image=None,

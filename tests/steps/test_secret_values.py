@@ -1,6 +1,7 @@
 """Values that ZenML looks up in secrets: no message and no repr has them, nor a part of them."""
 
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,3 +78,76 @@ def test_what_messages_repeat_is_short_and_on_one_line(value: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         VertexStepOperatorSettings.model_validate({long: 1})
     assert raised.value.problems[0].isprintable()
+
+
+class OneSecret:
+    """As much of ZenML's client as looking up a secret needs: there is `vpc`, with two keys."""
+
+    def get_secret_by_name_and_private_status(self, name: str) -> SimpleNamespace:
+        """The secret."""
+        if name != "vpc":
+            raise KeyError(name)
+        values = {"name": "hunter2", "team": "vision"}
+        return SimpleNamespace(values=values, secret_values=values)
+
+
+@pytest.fixture
+def one_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZenML's client finds one secret."""
+    monkeypatch.setattr("zenml.client.Client", OneSecret)
+
+
+@pytest.mark.usefixtures("one_secret")
+def test_a_reference_inside_an_object_is_looked_up() -> None:
+    """A reference is looked up at any depth, and its value is shown nowhere."""
+    job = VertexStepOperatorSettings(
+        region="europe-west4",
+        labels={"team": "{{ vpc.team }}"},
+        nfs_mounts=[{"server": "{{vpc.name}}", "path": "/", "mount_point": "m"}],
+        additional_training_job_args={
+            "display_name": "{{vpc.name}}",
+            "env": [{"name": "TOKEN", "value": "{{vpc.name}}"}],
+        },
+    ).to_job_fields()
+    assert job.labels == {"team": "vision"}
+    assert job.display_name == "hunter2"
+    assert job.env == {"TOKEN": "hunter2"}
+    assert job.nfs_mounts == [{"server": "hunter2", "path": "/", "mountPoint": "m"}]
+    assert job.unreadable == {}
+    assert "hunter2" not in repr(job)
+    assert "vision" not in repr(job)
+
+
+@pytest.mark.usefixtures("one_secret")
+@pytest.mark.parametrize("name", ["network", "encryption_spec_key_name", "tensorboard", "timeout"])
+def test_a_wrong_value_of_an_argument_is_not_shown_if_it_is_secret(name: str) -> None:
+    """What is wrong with a secret is said without it, and with its argument."""
+    operator = make_operator(additional_training_job_args={name: "{{vpc.name}}"})
+    (problem,) = inspect_step(operator, make_step()).problems
+    assert f"`{name}` in `additional_training_job_args`" in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.usefixtures("one_secret")
+def test_a_secret_that_does_not_exist_is_told_before_a_build() -> None:
+    """Each reference that leads nowhere is a problem of the step, with its secret and key."""
+    operator = make_operator(
+        network="{{vpc.other}}",
+        project="{{gcp.project}}",
+        service_account_path="{{gcp.key}}",
+        labels={"team": "{{vpc.teams}}"},
+        additional_training_job_args={"tensorboard": "{{boards.mine}}", "timeout": "soon"},
+    )
+    problems = inspect_step(operator, make_step()).problems
+    assert len(problems) == 6
+    for cited, secret, key in (
+        ("`network`", "vpc", "other"),
+        ("`project`", "gcp", "project"),
+        ("`service_account_path`", "gcp", "key"),
+        ("`labels`", "vpc", "teams"),
+        ("`tensorboard` in `additional_training_job_args`", "boards", "mine"),
+    ):
+        assert (
+            f"{cited} refers to the secret `{secret}` with a key `{key}`, which ZenML does not "
+            "find. `zenml secret list` shows the secrets."
+        ) in problems

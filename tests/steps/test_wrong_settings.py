@@ -23,7 +23,10 @@ from zenml_vertex.steps.preflight import Preflight
 # Written as in YAML -> what the error says.
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"boot_disk_size_gb": "big"}, "`boot_disk_size_gb` is `big`, and must be an integer: digits"),
-    ({"disk_size_gb": "200GB"}, "`boot_disk_size_gb` is `200GB`, and must be an integer"),
+    ({"disk_size_gb": "200GB"}, "`disk_size_gb` is `200GB`, and must be an integer"),
+    ({"disk_size_gb": 10}, "`disk_size_gb` is 10; Vertex AI accepts 100 to 64000. Write disk_size"),
+    ({"disk_type": ["pd-ssd"]}, "`disk_type` is a list, and must be a string."),
+    ({"boot_disk_size_gb": True}, "`boot_disk_size_gb` is `True`, and must be an integer"),
     ({"boot_disk_size_gb": 1.5}, "`boot_disk_size_gb` is `1.5`, and must be an integer"),
     ({"boot_disk_size_gb": "{{disk.size}}"}, "is a secret reference, and must be an integer"),
     ({"project": 123456789012}, "`project` is `123456789012`, and must be a string: put it in qu"),
@@ -34,6 +37,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"machine_type": None}, "`machine_type` is empty. Write a value, or remove it."),
     ({"machine_type": ["n1-standard-4"]}, "`machine_type` is a list, and must be a string."),
     ({"accelerator_type": 4}, "`accelerator_type` is `4`, and must be a string: put it in quotes."),
+    ({"lingering_seconds": True}, "`lingering_seconds` is `True`, and must be an integer: digits"),
+    ({"accelerator_count": True}, "`accelerator_count` is `True`, and must be an integer: digits"),
     ({"accelerator_count": "one"}, "`accelerator_count` is `one`, and must be an integer"),
     ({"accelerator_count": ""}, "`accelerator_count` is empty, and must be an integer"),
     ({"service_account": {"a": 1}}, "`service_account` is an object, and must be a string."),
@@ -56,11 +61,32 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"gpu_count": 1}, "no setting `gpu_count`. Did you mean `accelerator_count`?"),
     ({"cpu_count": 4}, "no setting `cpu_count`. Did you mean `machine_type`?"),
     (
-        {"timeout": 3600},
-        "no setting `timeout` of its own. Write it in `additional_training_job_args`: {'timeout': ",
+        {"env": []},
+        "no setting `env` of its own. Write it in `additional_training_job_args`: {'env': ",
     ),
-    ({"labels": {"team": "a"}}, "no setting `labels` of its own. Write it in `additional_train"),
-    ({"label": {"team": "a"}}, "no setting `label`. Did you mean `labels` in `additional_train"),
+    ({"replica_count": 1}, "no setting `replica_count` of its own. Write it in `additional_trai"),
+    ({"label": {"team": "a"}}, "no setting `label`. Did you mean `labels`?"),
+    ({"location": "europe-west4"}, "no setting `location`. Did you mean `region`?"),
+    ({"timeout": "soon"}, "`timeout` is `soon`, and must be a duration: seconds, such as 3600 or"),
+    ({"timeout": True}, "`timeout` is `True`, and must be a duration"),
+    ({"max_wait_duration": -1}, "`max_wait_duration` is `-1`, and must be a duration"),
+    ({"scheduling_strategy": 4}, "`scheduling_strategy` is `4`, and must be a string: put it"),
+    ({"strategy": 4}, "`strategy` is `4`, and must be a string: put it in quotes."),
+    ({"tpu_topology": 2}, "`tpu_topology` is `2`, and must be a string: put it in quotes."),
+    ({"gpu_partition_size": []}, "`gpu_partition_size` is a list, and must be a string."),
+    ({"reservation_affinity_values": 5}, "`reservation_affinity_values` is `5`, and must be a"),
+    ({"models": [1]}, "`models` is a list, and must be a list of strings, such as"),
+    ({"base_output_dir": "bucket"}, "`base_output_dir` is `bucket`. Write a folder in a bucket"),
+    ({"base_output_directory": "bucket"}, "`base_output_directory` is `bucket`. Write a folder"),
+    ({"labels": ["team"]}, "`labels` is a list, and must be an object of strings"),
+    ({"labels": "team=a"}, "`labels` is text that is not JSON. Write JSON in single quotes"),
+    ({"labels": {"spot": True}}, "`labels` is an object, and must be an object of strings"),
+    ({"labels": {"Team": "a"}}, "`labels` has the key `Team`. A key has 1 to 63 lower-case"),
+    ({"nfs_mounts": {"server": "10.0.0.2"}}, "`nfs_mounts` is an object, and must be a list"),
+    ({"psc_interface_config": "[1]"}, "`psc_interface_config` is a list, and must be an object"),
+    ({"enable_web_access": "maybe"}, "`enable_web_access` is `maybe`, and must be true or false."),
+    ({"tensorboard": "my-board"}, "`tensorboard` is `my-board`. Write its full name"),
+    ({"display_name": "x" * 129}, "`display_name` has 129 characters; Vertex AI accepts 128."),
     ({"disk_size_gb": 1000, "boot_disk_size_gb": 200}, "`disk_size_gb` (`1000`) and `boot_disk_"),
 ]
 
@@ -168,7 +194,7 @@ def test_all_slips_of_a_step_are_one_error() -> None:
         "boot_disk_size_gb": "big",
         "network": "default",
         "accelerator_count": 1,
-        "additional_training_job_args": {"timeout": "1h"},
+        "additional_training_job_args": {"timeout": "soon"},
     }
     error = refuse_step(make_operator(), written)
     assert "have 5 problems:" in str(error)
@@ -260,7 +286,7 @@ def test_every_enum_is_known_to_the_client() -> None:
     found = {
         name: read_enum_values(row.path) for name, row in ROWS.items() if row.read in ENUM_READERS
     }
-    assert "SPOT" in found["strategy"]
+    assert "SPOT" in found["scheduling_strategy"]
     assert load_catalogue().accelerators <= found["accelerator_type"]
     assert all(found.values())
 

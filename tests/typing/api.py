@@ -3,6 +3,7 @@
 `type: ignore[...]` marks what must be refused: mypy warns of one that is not needed.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 from typing_extensions import assert_type
@@ -26,7 +27,10 @@ settings = VertexStepOperatorSettings(
     region="europe-west4",
     on_client_exit="detach",
     lingering_seconds=60,
-    additional_training_job_args={"strategy": "SPOT", "timeout": "3600s"},
+    timeout=timedelta(hours=1),
+    labels={"team": "vision", "version": 3},
+    nfs_mounts=[{"server": "10.0.0.2", "path": "/data", "mount_point": "data"}],
+    additional_training_job_args={"strategy": "SPOT"},
 )
 assert_type(settings, VertexStepOperatorSettings)
 assert_type(settings.machine_type, str)

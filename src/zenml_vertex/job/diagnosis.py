@@ -77,7 +77,7 @@ _BY_STATE = {
         category="expired",
         what="expired before it was done.",
         why="",
-        cure="run the step again, with a longer `timeout` in `additional_training_job_args`.",
+        cure="run the step again, with a longer `timeout`.",
     ),
     "JOB_STATE_PARTIALLY_SUCCEEDED": Diagnosis(
         category="unknown",
@@ -176,8 +176,7 @@ def _timed_out(seconds: float, message: str) -> Diagnosis:
         what=f"reached its timeout of {format_duration(seconds)}, and Vertex AI ended it.",
         why=message,
         cure="look at the end of its log, where a step that hangs shows. If it only needs longer, "
-        "set a longer `timeout` in `additional_training_job_args`, such as "
-        f"{{'timeout': '{round(2 * seconds)}s'}}.",
+        f"set a longer `timeout`, such as timeout='{round(2 * seconds)}s'.",
     )
 
 

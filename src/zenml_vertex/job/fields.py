@@ -7,8 +7,11 @@ that speaks of fields is made from the table: the request, the names that
 As an object it is what one step asks for, after everything that has a say in it; the
 rules, the advice, the container's environment and the request all read it.
 
-A new field is a row here and, for a setting of its own, a `Field` in `config.py`.
+A new field is a row here, a `Field` in `config.py` and an example in
+`docs/reference/generate_settings.py`.
 
+Fields are named as the arguments of Google's Python SDK
+(https://cloud.google.com/python/docs/reference/aiplatform/latest/google.cloud.aiplatform.CustomJob).
 Paths are those of the CustomJob reference
 (https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs),
 arguments those of Google Cloud Pipeline Components'
@@ -21,11 +24,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, get_type_hints
 
 from zenml_vertex.job import readers
-from zenml_vertex.job.machines import nearest
 from zenml_vertex.job.readers import (
     SECRET,
     UnreadableValue,
-    has_reference,
     read_boolean,
     read_duration,
     read_enum,
@@ -55,7 +56,7 @@ class Row:
     path: str = ""
     # Whether `additional_training_job_args` take it,
     is_argument: bool = True
-    # and by which name, if by another than the field's.
+    # and by which name in Google Cloud Pipeline Components, if by another than the field's.
     argument: str = ""
     # Further names that the settings take for it.
     spellings: tuple[str, ...] = ()
@@ -74,8 +75,8 @@ class JobFields:
     api_endpoint: Annotated[str | None, Row(read_string, is_argument=False)] = None
 
     display_name: Annotated[str | None, Row(read_string, "displayName")] = None
-    # Added to the job's own labels, which it is found by.
-    labels: Annotated[dict[str, str] | None, Row(readers.read_labels)] = None
+    # Added to the job's own labels, which it is found by and which replace them.
+    labels: Annotated[dict[str, str] | None, Row(readers.read_labels, "labels")] = None
     # Added to the step's environment variables, whose values may be secrets.
     env: Annotated[dict[str, str] | None, Row(readers.read_environment, is_secret=True)] = None
 
@@ -86,6 +87,10 @@ class JobFields:
     accelerator_count: Annotated[
         int | None, Row(readers.read_accelerator_count, f"{_MACHINE}.acceleratorCount")
     ] = None
+    gpu_partition_size: Annotated[str | None, Row(read_string, f"{_MACHINE}.gpuPartitionSize")] = (
+        None
+    )
+    tpu_topology: Annotated[str | None, Row(read_string, f"{_MACHINE}.tpuTopology")] = None
     reservation_affinity_type: Annotated[
         str | None, Row(read_enum, f"{_RESERVATION}.reservationAffinityType")
     ] = None
@@ -110,11 +115,24 @@ class JobFields:
     nfs_mounts: Annotated[
         list[dict[str, Any]] | None, Row(readers.read_objects, f"{_POOL}.nfsMounts")
     ] = None
-    base_output_directory: Annotated[
-        str | None, Row(read_string, f"{_SPEC}.baseOutputDirectory.outputUriPrefix")
+    lustre_mounts: Annotated[
+        list[dict[str, Any]] | None, Row(readers.read_objects, f"{_POOL}.lustreMounts")
     ] = None
+    base_output_dir: Annotated[
+        str | None,
+        Row(
+            read_string,
+            f"{_SPEC}.baseOutputDirectory.outputUriPrefix",
+            argument="base_output_directory",
+            spellings=("base_output_directory",),
+        ),
+    ] = None
+    models: Annotated[list[str] | None, Row(read_names, f"{_SPEC}.models")] = None
     encryption_spec_key_name: Annotated[
         str | None, Row(read_string, "encryptionSpec.kmsKeyName")
+    ] = None
+    protected_artifact_location_id: Annotated[
+        str | None, Row(read_string, f"{_SPEC}.protectedArtifactLocationId")
     ] = None
 
     network: Annotated[str | None, Row(read_string, f"{_SPEC}.network")] = None
@@ -127,10 +145,18 @@ class JobFields:
 
     service_account: Annotated[str | None, Row(read_string, f"{_SPEC}.serviceAccount")] = None
     tensorboard: Annotated[str | None, Row(read_string, f"{_SPEC}.tensorboard")] = None
+    experiment: Annotated[str | None, Row(read_string, f"{_SPEC}.experiment")] = None
+    experiment_run: Annotated[str | None, Row(read_string, f"{_SPEC}.experimentRun")] = None
     enable_web_access: Annotated[bool | None, Row(read_boolean, f"{_SPEC}.enableWebAccess")] = None
+    enable_dashboard_access: Annotated[
+        bool | None, Row(read_boolean, f"{_SPEC}.enableDashboardAccess")
+    ] = None
 
     timeout: Annotated[str | None, Row(read_duration, f"{_SCHEDULING}.timeout")] = None
-    strategy: Annotated[str | None, Row(read_enum, f"{_SCHEDULING}.strategy")] = None
+    scheduling_strategy: Annotated[
+        str | None,
+        Row(read_enum, f"{_SCHEDULING}.strategy", argument="strategy", spellings=("strategy",)),
+    ] = None
     max_wait_duration: Annotated[
         str | None, Row(read_duration, f"{_SCHEDULING}.maxWaitDuration")
     ] = None
@@ -144,8 +170,10 @@ class JobFields:
     )
 
     # The rest is not fields of the job, but what messages need:
-    # name of a field -> what has set it, unless that is the setting of this name;
+    # name of a field -> what has set it, unless that is a setting of its own;
     sources: Mapping[str, str] = field(default_factory=dict)
+    # name of a field -> how it was spelt there, unless as here;
+    spelt: Mapping[str, str] = field(default_factory=dict)
     # name of a setting or an argument that does not exist or cannot be read -> a sentence that
     # says so; it counts as unset;
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -157,13 +185,17 @@ class JobFields:
         """Whether the job has an accelerator of NVIDIA's; a TPU is not one."""
         return bool(self.accelerator_count) and (self.accelerator_type or "").startswith("NVIDIA_")
 
+    def spell(self, name: str) -> str:
+        """How a person who has set a field spells its name."""
+        return self.spelt.get(name, name)
+
     def cite(self, name: str) -> str:
         """How a message names a field, see `cite_field`."""
-        return cite_field(name, self.sources)
+        return cite_field(name, self.sources, self.spelt)
 
     def is_secret(self, name: str) -> bool:
         """Whether a field's value is a secret, so that no message has any part of it."""
-        return ROWS[name].is_secret or (name in self.secrets and name not in self.sources)
+        return ROWS[name].is_secret or name in self.secrets
 
     def show(self, name: str) -> str:
         """A field's value as a message shows it: short, on one line, and no secret."""
@@ -187,9 +219,12 @@ ROWS: Mapping[str, Row] = {
 """The table, by the names of the fields."""
 
 ARGUMENTS: Mapping[str, str] = {
-    row.argument or name: name for name, row in ROWS.items() if row.is_argument
+    argument: name
+    for name, row in ROWS.items()
+    if row.is_argument
+    for argument in dict.fromkeys((row.argument or name, name, *row.spellings))
 }
-"""Name in `additional_training_job_args` -> name of the field."""
+"""Name in `additional_training_job_args` -> name of the field; Google's names come first."""
 
 SPELLINGS: Mapping[str, str] = {
     spelling: name for name, row in ROWS.items() for spelling in row.spellings
@@ -197,80 +232,19 @@ SPELLINGS: Mapping[str, str] = {
 """Further name of a setting -> name of the field."""
 
 
-def resolve_fields(
-    settings: Mapping[str, Any],
-    *,
-    gpu_count: int | None = None,
-    unreadable: Mapping[str, str] | None = None,
-    secrets: frozenset[str] = frozenset(),
-) -> JobFields:
-    """What a step asks for, after everything that has a say in it.
-
-    `gpu_count` overrides the setting `accelerator_count`, and `additional_training_job_args`
-    override both, also with a value that is unset. A count that overrides another one turns
-    the accelerator off where it is 0, whatever names its type.
-
-    Args:
-        settings: Name of a setting -> its value; the step's over the component's. Settings
-            that say nothing of the job are ignored.
-        gpu_count: `gpu_count` of the step's ResourceSettings; None where it is not set.
-        unreadable: Name of a setting that is wrong and left out here -> what is said of it.
-        secrets: Names of the settings whose values have been looked up in a secret.
-
-    Returns:
-        The fields. A value that cannot be read counts as unset, and is described in
-        `unreadable`.
-    """
-    arguments: Mapping[str, Any] = settings.get(ADDITIONAL_ARGS) or {}
-    referring = {argument for argument in ARGUMENTS if has_reference(arguments.get(argument))}
-    arguments = {**arguments, **dict.fromkeys(referring)}
-    given = {name: settings[name] for name in ROWS if name in settings}
-    sources: dict[str, str] = {}
-    if gpu_count is not None:
-        given["accelerator_count"] = gpu_count
-        sources["accelerator_count"] = GPU_COUNT
-    for argument, name in ARGUMENTS.items():
-        if argument in arguments:
-            given[name] = arguments[argument]
-            sources[name] = ADDITIONAL_ARGS
-
-    values: dict[str, Any] = {}
-    unreadable = {
-        **(unreadable or {}),
-        **{name: _describe_unknown(name) for name in arguments if name not in ARGUMENTS},
-        **{argument: _describe_reference(argument) for argument in sorted(referring)},
-    }
-    for name, value in given.items():
-        try:
-            values[name] = ROWS[name].read(value)
-        except UnreadableValue as error:
-            values[name] = None
-            is_secret = ROWS[name].is_secret or (name in secrets and name not in sources)
-            unreadable[name] = describe_unreadable(
-                cite_field(name, sources), error, None if is_secret else show_value(value)
-            )
-
-    if "accelerator_count" in sources and values["accelerator_count"] is None:
-        is_zero = given["accelerator_count"] is not None and "accelerator_count" not in unreadable
-        if is_zero or "accelerator_type" not in sources:
-            values["accelerator_type"] = None
-    if values.get("disable_retries") is None:
-        values["disable_retries"] = not values.get("restart_job_on_worker_restart")
-    values = {name: value for name, value in values.items() if value is not None}
-    return JobFields(**values, sources=sources, unreadable=unreadable, secrets=secrets)
-
-
-def cite_field(name: str, sources: Mapping[str, str]) -> str:
+def cite_field(name: str, sources: Mapping[str, str], spelt: Mapping[str, str]) -> str:
     """How a message names a field, so that a person finds where it was set.
 
     Args:
         name: Name of the field.
-        sources: Name of a field -> what has set it, unless that is the setting of this name.
+        sources: Name of a field -> what has set it, unless that is a setting of its own.
+        spelt: Name of a field -> how it was spelt there, unless as here.
     """
     source = sources.get(name)
     if source == GPU_COUNT:
         return "`gpu_count` of ResourceSettings"
-    return f"`{ROWS[name].argument or name}` in `{source}`" if source else f"`{name}`"
+    shown = show_value(spelt.get(name, name))
+    return f"{shown} in `{source}`" if source else shown
 
 
 def describe_unreadable(cited: str, reason: UnreadableValue, shown: str | None) -> str:
@@ -282,25 +256,3 @@ def describe_unreadable(cited: str, reason: UnreadableValue, shown: str | None) 
         shown: The value as a message shows it; None where it is not shown.
     """
     return f"{cited} is {shown}, and {reason}." if shown else f"{cited} {reason}."
-
-
-def _describe_reference(argument: str) -> str:
-    name = ARGUMENTS[argument]
-    if ROWS[name].is_secret:
-        cure = (
-            "Attach the secret to the step instead: `@step(secrets=[NAME])` makes each of its keys "
-            "an environment variable."
-        )
-    else:
-        cure = f"Write the value, or, where there is a setting `{name}`, the reference there."
-    return (
-        f"`{argument}` in `{ADDITIONAL_ARGS}` has a secret reference, which ZenML does not look up "
-        f"there. {cure}"
-    )
-
-
-def _describe_unknown(argument: str) -> str:
-    text = f"`{ADDITIONAL_ARGS}` has no argument {show_value(argument)}."
-    if close := nearest(argument, ARGUMENTS):
-        return f"{text} Did you mean `{close}`?"
-    return f"{text} The arguments are: {', '.join(sorted(ARGUMENTS))}."

@@ -8,7 +8,8 @@ part of it:
 - string, enum, duration: None and the empty string. ZenML and its built-in operator
   keep components whose strings were never filled in as `""`.
 - integer: None. 0 is a number, except as a count of accelerators, where it means none.
-- boolean: None. False is a choice, and is sent.
+- boolean: None. False is a choice, and is sent. The words that YAML and the command line have for
+  it are read too.
 - list, object: None and whatever is empty. What is inside an object is sent as it is
   written.
 
@@ -19,6 +20,8 @@ environment variable may be a secret.
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from zenml_vertex.job.machines import find_accelerator
@@ -38,8 +41,27 @@ SECRET = "the value of a secret"  # noqa: S105 - a text
 """What a message shows of a value that ZenML has looked up in a secret."""
 
 # https://protobuf.dev/reference/protobuf/google.protobuf/#duration
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s?")
 _MAX_SECONDS = 315_576_000_000
+_NANOSECOND = Decimal("1e-9")
+_NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
+_SECONDS_ALONE = re.compile(_NUMBER)
+# `2h30m`, and the `3600s` that the API writes.
+_UNITS = re.compile(
+    r"(?=.)" + r"\s*".join(rf"(?:{_NUMBER}{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s")),
+    re.IGNORECASE,
+)
+# ISO 8601, without the months and years that have no fixed length.
+_ISO_8601 = re.compile(
+    rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?",
+    re.IGNORECASE,
+)
+_UNIT_SECONDS = (7 * 24 * 3600, 24 * 3600, 3600, 60, 1)
+# What pydantic reads as a boolean too.
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
+}
 # The API's integers have 32 bits in fields, and at most 64 inside objects. Python
 # refuses to write down those of thousands of digits.
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -65,6 +87,8 @@ def show_value(value: Any, most: int = _MAX_SHOWN_CHARACTERS) -> str:
         return "a list"
     if value is None or value == "":
         return "empty"
+    if isinstance(value, timedelta):
+        value = str(value)
     if isinstance(value, str):
         if "{{" in value:
             return "a secret reference"
@@ -105,16 +129,44 @@ ENUM_READERS = frozenset({read_enum, read_accelerator_type})
 
 
 def read_duration(value: Any) -> str | None:
-    """A number of seconds, as a number or as the API writes it, such as `3600s`."""
+    """A duration as the API writes it, such as `3600s`.
+
+    It may be written as seconds (3600, "3600", "3600s"), in units ("90m", "2h30m", "1d"), in ISO
+    8601 ("PT1H30M") or as a timedelta.
+    """
     value = _strip(value)
     if value is None or value == "":
         return None
-    if _is_number(value) and 0 <= value <= _MAX_SECONDS:
-        value = str(value)
-    seconds = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if seconds is None or float(seconds[1]) > _MAX_SECONDS:
-        raise UnreadableValue("must be a number of seconds followed by `s`, such as '3600s'")
-    return f"{seconds[1]}s"
+    seconds = _count_seconds(value)
+    if seconds is None or not 0 <= seconds <= _MAX_SECONDS:
+        raise UnreadableValue(
+            "must be a duration: seconds, such as 3600 or `3600s`, or `90m`, `2h30m`, `1d`, or ISO "
+            "8601, such as `PT1H30M`"
+        )
+    text = f"{seconds.quantize(_NANOSECOND):f}".rstrip("0").rstrip(".")
+    return f"{text}s"
+
+
+def _count_seconds(value: Any) -> Decimal | None:
+    """The seconds of a duration; None for what is not one."""
+    if isinstance(value, timedelta):
+        # Exact, which `total_seconds` is not.
+        return Decimal(value // timedelta(microseconds=1)) / 10**6
+    if isinstance(value, str):
+        return _count_seconds_of_text(value)
+    if _is_number(value) and abs(value) <= _MAX_SECONDS:
+        return Decimal(str(value))
+    return None
+
+
+def _count_seconds_of_text(text: str) -> Decimal | None:
+    if alone := _SECONDS_ALONE.fullmatch(text):
+        return Decimal(alone[1])
+    parts = _UNITS.fullmatch(text) or _ISO_8601.fullmatch(text)
+    if parts is None:
+        return None
+    numbers = zip(parts.groups(), _UNIT_SECONDS, strict=True)
+    return sum((Decimal(number) * unit for number, unit in numbers if number), Decimal(0))
 
 
 def read_integer(value: Any) -> int | None:
@@ -124,6 +176,8 @@ def read_integer(value: Any) -> int | None:
         return None
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value) if len(value) <= _MAX_DIGITS else math.inf
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
     elif isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableValue("must be an integer: digits alone, such as 1")
     if abs(value) > _MAX_INT32:
@@ -145,10 +199,16 @@ def read_replica_count(value: Any) -> int | None:
 
 
 def read_boolean(value: Any) -> bool | None:
-    """A boolean."""
-    if value is not None and not isinstance(value, bool):
+    """A boolean, or a word for one."""
+    value = _strip(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    found = _BOOLEANS.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
         raise UnreadableValue("must be true or false")
-    return value
+    return found
 
 
 def read_names(value: Any) -> list[str] | None:
@@ -184,14 +244,18 @@ def read_objects(value: Any) -> list[dict[str, Any]] | None:
 
 
 def read_labels(value: Any) -> dict[str, str] | None:
-    """Labels by their keys; a label's value can be the empty string."""
+    """Labels by their keys; a label's value can be the empty string, and a number is its text."""
     if _is_empty(value):
         return None
     if not isinstance(value, Mapping) or not all(
-        isinstance(item, str) for pair in value.items() for item in pair
+        isinstance(key, str) and (isinstance(item, str) or _is_number(item))
+        for key, item in value.items()
     ):
         raise UnreadableValue("must be an object of strings, such as {'version': '3'}")
-    return dict(value) or None
+    try:
+        return {key: str(item) for key, item in value.items()} or None
+    except ValueError as error:
+        raise UnreadableValue("must have values that are strings") from error
 
 
 def read_environment(value: Any) -> dict[str, str] | None:

@@ -95,7 +95,7 @@ class VertexStepOperator(BaseStepOperator):
         Args:
             container: The step's configuration, or a run of it.
         """
-        return cast("WrittenSettings", super().get_settings(container)).read()
+        return cast("WrittenSettings", super().get_settings(container)).over(self.config).read()
 
     @property
     def entrypoint_config_class(self) -> "type[StepOperatorEntrypointConfiguration]":

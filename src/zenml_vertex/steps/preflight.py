@@ -69,12 +69,13 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     problems, advice = find_problems(job), advise(job)
     problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
     problems += find_secret_problems(settings, job, step.config.command)
-    problems += _find_address_problems(settings)
-    if settings.service_account_path and not component.connector:
+    problems += _find_address_problems(settings, job)
+    key_file = "service_account_path" not in job.unreadable and settings.service_account_path
+    if key_file and not component.connector:
         from zenml_vertex.cloud.key_file import find_key_file_problem
 
         key_file_problem = find_key_file_problem(
-            settings.service_account_path, is_secret=settings.is_secret("service_account_path")
+            key_file, is_secret=settings.is_secret("service_account_path")
         )
         problems += [key_file_problem] if key_file_problem else []
     memory_gib = resources.get_memory(ByteUnit.GIB) or 0
@@ -82,20 +83,24 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     return StepFindings(settings, job, tuple(problems), tuple(advice), tuple(notes))
 
 
-def _find_address_problems(settings: "VertexStepOperatorSettings") -> Iterator[str]:
+def _find_address_problems(
+    settings: "VertexStepOperatorSettings", job: "JobFields"
+) -> Iterator[str]:
     """What is wrong with the project, and with the address of the API."""
-    if settings.project and not is_project(settings.project):
-        shown = SECRET if settings.is_secret("project") else show_value(settings.project)
+    project = None if "project" in job.unreadable else settings.project
+    if project and not is_project(project):
+        shown = SECRET if settings.is_secret("project") else show_value(project)
         yield (
             f"`project` is {shown}, which is not the ID of a project: it has no spaces, capitals "
             "or slashes. `gcloud projects list` shows it."
         )
-    if settings.api_endpoint:
+    endpoint = None if "api_endpoint" in job.unreadable else settings.api_endpoint
+    if endpoint:
         with client_required():
             from zenml_vertex.cloud.endpoint import choose_endpoint
 
         try:
-            choose_endpoint(region=_ANY_REGION, api_endpoint=settings.api_endpoint, environ={})
+            choose_endpoint(region=_ANY_REGION, api_endpoint=endpoint, environ={})
         except ConfigurationError as error:
             if settings.is_secret("api_endpoint"):
                 yield f"`api_endpoint` is {SECRET}, which is not an address that can be used."

@@ -5,13 +5,17 @@ name of the step nor what else is wrong with it; of pydantic's errors it drops t
 they keep what was written until a step is checked as a whole.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import model_serializer, model_validator
 
 from zenml_vertex.config import VertexStepOperatorSettings
-from zenml_vertex.job.spellings import join_spellings
+from zenml_vertex.job.spellings import keep_spellings
+from zenml_vertex.reading import find_json_settings, read_json_texts
+
+if TYPE_CHECKING:
+    from zenml_vertex.config import VertexStepOperatorConfig
 
 
 class ReadSettings(VertexStepOperatorSettings):
@@ -25,12 +29,15 @@ class WrittenSettings(VertexStepOperatorSettings):
     """Settings as somebody has written them, right or wrong.
 
     It has the fields of its base, which ZenML's templates show, and of their values only
-    those that were written.
+    those that were written. An object that was written as JSON text is an object here, so that
+    ZenML merges it with another as it merges all objects: key by key.
     """
 
     def __init__(self, **written: Any) -> None:
-        values, contradictions = join_spellings(written)
-        values |= {name: written[name] for name in contradictions}
+        values = keep_spellings(written)
+        objects = dict(values)
+        wrong = read_json_texts(objects, type(self).model_fields)
+        values |= {name: value for name, value in objects.items() if name not in wrong}
         for name, value in {
             "__dict__": values,
             "__pydantic_fields_set__": set(values),
@@ -49,6 +56,31 @@ class WrittenSettings(VertexStepOperatorSettings):
     def _write(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
+    def over(self, config: "VertexStepOperatorConfig") -> "WrittenSettings":
+        """These settings, with what the objects of a component have besides.
+
+        ZenML merges the objects of a component and of a pipeline, but not where one of them was
+        JSON text when it did so.
+        """
+        values = dict(self.__dict__)
+        for name in find_json_settings(type(self).model_fields):
+            below = config.__dict__.get(name)
+            if isinstance(below, Mapping) and isinstance(values.get(name), Mapping):
+                values[name] = _merge(below, values[name])
+        return WrittenSettings(**values)
+
     def read(self) -> ReadSettings:
         """Read what was written."""
         return ReadSettings(**self.__dict__)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two objects as one, key by key; lists are replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        lower = merged.get(key)
+        if isinstance(lower, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merge(lower, value)
+        else:
+            merged[key] = value
+    return merged

@@ -20,7 +20,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
     if size is not None and not MIN_BOOT_DISK_GB <= size <= MAX_BOOT_DISK_GB:
         yield (
             f"{job.cite('boot_disk_size_gb')} is {size}; Vertex AI accepts {MIN_BOOT_DISK_GB} to "
-            f"{MAX_BOOT_DISK_GB}. Write boot_disk_size_gb="
+            f"{MAX_BOOT_DISK_GB}. Write {job.spell('boot_disk_size_gb')}="
             f"{min(max(size, MIN_BOOT_DISK_GB), MAX_BOOT_DISK_GB)}."
         )
     key = job.encryption_spec_key_name
@@ -31,9 +31,9 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
             "--keyring=R --location=REGION` prints it."
         )
 
-    output = job.base_output_directory
+    output = job.base_output_dir
     if output and not _BUCKET.fullmatch(output):
-        yield f"{job.state('base_output_directory')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
+        yield f"{job.state('base_output_dir')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:

@@ -28,7 +28,7 @@ export UV_COMPILE_BYTECODE = 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak compare record check lint types contract docs picture wheel installs oldest generate constraints format clean
+.PHONY: help quick coverage demo demo-docker docker-tools bench bench-image test test-all faults soak compare machines record check lint types contract docs picture wheel installs oldest generate constraints format clean
 
 .DEFAULT_GOAL := demo
 
@@ -71,6 +71,9 @@ test-all: $(STAMP) ## The whole suite
 
 compare: $(STAMP) ## What the emulator does otherwise than recorded jobs, or RECORDING=FILE
 	@$(BIN)/python -m tests.support.recordings.compare $(or $(RECORDING),tests/emulator/recordings/*.json)
+
+machines: $(STAMP) ## What saved tables of Google's say otherwise than the catalogue: TABLES='PAGE.html TABLE.csv'
+	@$(BIN)/python docs/reference/compare_machines.py $(TABLES)
 
 record: $(STAMP) ## A job on Google Cloud as a recording, without its words: JOB=NAME RECORDING=FILE
 	@test -n '$(JOB)' -a -n '$(RECORDING)' || { echo "make record JOB=projects/P/locations/L/customJobs/ID RECORDING=FILE"; exit 2; }

@@ -43,9 +43,10 @@ Environment variables of a step are ZenML's: `environment` of the step or the pi
   type, and values that cannot work whatever else is set, such as a zone for `region`.
 - Of a step, before an image is built, all in one error that names the step: the same for what is
   written in YAML or as a dict; values that cannot go together, such as an accelerator without a
-  count; `additional_training_job_args`; labels and names of environment variables; values of enums
-  that the installed client cannot send; secrets that do not exist; a missing key file. Then a
-  project that is not the connector's.
+  count, or not the one that a machine has built in; a `machine_type` that is smaller than the
+  step's `ResourceSettings`; `additional_training_job_args`; labels and names of environment
+  variables; values of enums that the installed client cannot send; secrets that do not exist; a
+  missing key file. Then a project that is not the connector's.
 - Unknown machine types and disks, new regions, and accelerators that only the installed client
   knows are *warnings* with the nearest known name: Google adds some every month, and Vertex AI
   decides.
@@ -53,8 +54,9 @@ Environment variables of a step are ZenML's: `environment` of the step or the pi
 An error shows the value that was written, but none of `env` and none that comes from a secret.
 
 `gpu_count` of the step's `ResourceSettings` overrides `accelerator_count`; 0 turns
-the accelerator off for one step, whatever names its type. `cpu_count` and `memory` are ignored:
-set `machine_type`.
+the accelerator off for one step, whatever names its type. `cpu_count` and `memory` choose the
+machine type where none is set, and must fit into one that is: see
+[Machines from wishes](../how-to/gpus.md#machines-from-wishes).
 
 ## Secrets
 

@@ -71,13 +71,15 @@ class VertexStepOperatorSettings(CheckedSettings):
     machine_type: str = Field(
         default="n1-standard-4",
         description="Machine type of the job, e.g. `n1-standard-8` or `a2-highgpu-1g`. See "
-        "https://cloud.google.com/vertex-ai/docs/training/configure-compute#machine-types.",
+        "https://cloud.google.com/vertex-ai/docs/training/configure-compute#machine-types. Where "
+        "it is not set, the step's ResourceSettings and accelerator choose it.",
     )
     accelerator_type: str | None = Field(
         default=None,
         description="Accelerator, e.g. `NVIDIA_TESLA_T4`; other usual spellings of it (`T4`, "
         "`nvidia-t4`) are understood. `A100` has 40 GB, `A100-80GB` 80. Needs "
-        "`accelerator_count`, or `gpu_count` in the step's ResourceSettings.",
+        "`accelerator_count`, or `gpu_count` in the step's ResourceSettings; that of a "
+        "machine which has one built in is filled in.",
     )
     accelerator_count: int = Field(
         default=0,

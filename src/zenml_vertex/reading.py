@@ -183,6 +183,7 @@ class CheckedSettings(BaseSettings):
             unreadable=unreadable,
             spelt=self._spelt,
             secrets=frozenset(secrets),
+            defaults=frozenset(type(self).model_fields) - self.model_fields_set,
         )
 
     def _find_parts(self) -> Iterator[tuple[str, str, Any]]:

@@ -159,7 +159,6 @@ def test_an_additional_argument_can_correct_a_setting(
         ),
         ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "counts of 1, 2, 4"),
         ({"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}, ", not NVIDIA_L4"),
-        ({"machine_type": "a2-highgpu-1g"}, "accelerator_type='NVIDIA_TESLA_A100'"),
         ({"boot_disk_type": "pd-sdd"}, "Did you mean `pd-ssd`?"),
         ({"region": "us-east9"}, "list of training regions"),
     ],
@@ -176,7 +175,7 @@ def test_unknown_google_names_bring_only_advice(settings: dict[str, Any], hint: 
     ("machine", "kind", "count", "named"),
     [
         ("n1-standard-4", "NVIDIA_H100_80GB", 1, "1 of them: `a3-highgpu-1g`."),
-        ("a2-highgpu-1g", "NVIDIA_TESLA_A100", 4, "4 of them: `a2-highgpu-4g`."),
+        ("n1-standard-4", "NVIDIA_TESLA_A100", 1, "1 of them: `a2-highgpu-1g`."),
         (
             "n1-standard-4",
             "NVIDIA_TESLA_T4",
@@ -194,7 +193,9 @@ def test_a_machine_without_the_accelerator_names_those_that_have_it(
         region="europe-west4", machine_type=machine, accelerator_type=kind, accelerator_count=count
     )
     (text,) = advise(settings.to_job_fields())
-    assert "Vertex AI will refuse the job. Machines that take " in text
+    assert (
+        "Google's table of 2026-08-22. Vertex AI will refuse the job. Machines that take " in text
+    )
     assert named in text
 
 
@@ -207,7 +208,6 @@ def test_a_machine_without_the_accelerator_names_those_that_have_it(
             "`accelerator_type` in `additional_training_job_args` is `NVIDIA_TESLA_T5`",
         ),
         ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "counts of 1, 2, 4"),
-        ({"machine_type": "a2-highgpu-1g"}, "accelerator_type='NVIDIA_TESLA_A100'"),
         (
             {
                 "machine_type": "a3-ultragpu-8g",
@@ -306,3 +306,30 @@ def test_a_component_with_invalid_additional_arguments_loads() -> None:
         additional_training_job_args={"network": "default", "time_out": "1s", "timeout": "x"},
     )
     assert len(find_problems(config.to_job_fields())) == 3
+
+
+@pytest.mark.parametrize("machine", ["a3-highgpu-1g", "a3-highgpu-2g", "a3-highgpu-4g"])
+def test_a_machine_that_is_not_to_be_had_on_demand_is_said(machine: str) -> None:
+    """Small A3 machines are Spot or Flex-start VMs; without either, the warning has its source."""
+    count = int(machine[-2])
+    kind: dict[str, Any] = {"accelerator_type": "H100", "accelerator_count": count}
+    for strategy in ("STANDARD", "SPOT", "FLEX_START"):
+        job = VertexStepOperatorSettings(
+            region="europe-west4",
+            machine_type=machine,
+            **kind,
+            additional_training_job_args={"strategy": strategy},
+        ).to_job_fields()
+        said = advise(job)
+        assert len(said) == (strategy == "STANDARD")
+        assert all("Spot or Flex-start VM, says https://cloud.google.com/" in text for text in said)
+
+
+def test_an_accelerator_that_the_region_lacks_is_said() -> None:
+    """The warning names the regions that have it for training."""
+    settings = VertexStepOperatorSettings(
+        region="us-west3", machine_type="g2-standard-4", accelerator_type="L4", accelerator_count=1
+    )
+    (text,) = advise(settings.to_job_fields())
+    assert "NVIDIA_L4 is not available for training in `us-west3`" in text
+    assert "Regions that have it: asia-northeast3, asia-south1, " in text

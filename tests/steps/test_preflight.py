@@ -96,46 +96,67 @@ def test_each_step_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> Non
     """A warning is logged before the image is built, and not again at submission."""
     kind = {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
     preflight = Preflight(make_operator(machine_type="n1-standard-4", **kind))
-    step = make_step(ResourceSettings(cpu_count=8))
-    with caplog.at_level(logging.WARNING, "zenml_vertex"):
-        preflight.check_step(step, "train")
-        preflight.check_step(step, "train")
-        preflight.check_step(step, "test")
+    with caplog.at_level(logging.INFO, "zenml_vertex"):
+        preflight.check_step(make_step(), "train")
+        preflight.check_step(make_step(), "train")
+        preflight.check_step(make_step(), "test")
     said = [record.getMessage() for record in caplog.records]
-    ignored = (
-        "`cpu_count` and `memory` of ResourceSettings are ignored here, and `n1-standard-4` has 4 "
-        "CPUs and 15 GiB. Set `machine_type`, e.g. 'n1-standard-8'."
-    )
-    assert len(said) == 4
-    assert said[1] == f"Step `train`: {ignored}"
-    assert said[3] == f"Step `test`: {ignored}"
+    assert len(said) == 2
     assert said[0].startswith("Step `train`: `n1-standard-4` takes NVIDIA_")
+    assert said[1].startswith("Step `test`: ")
+
+
+def test_a_choice_of_machine_is_said_once_there_is_a_job(caplog: pytest.LogCaptureFixture) -> None:
+    """One line at submission, and no warning: before the build, nothing is said of a choice."""
+    preflight = Preflight(make_operator())
+    step = make_step(ResourceSettings(cpu_count=8, memory="32GB"))
+    with caplog.at_level(logging.INFO, "zenml_vertex"):
+        findings = preflight.check_step(step, "train")
+        preflight.check_step(step, "train")
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert (record.levelno, findings.advice) == (logging.INFO, ())
+    assert said.startswith("Step `train`: `n1-standard-8` (8 vCPUs, 30 GiB) is the smallest of ")
+    assert (
+        " machine types with cpu_count=8, memory=32GB; the next larger is `e2-standard-8`." in said
+    )
+    assert findings.job.machine_type == "n1-standard-8"
 
 
 @pytest.mark.parametrize(
-    ("machine", "resources", "example"),
+    ("component", "step", "resources", "chosen"),
     [
-        ("n1-standard-8", ResourceSettings(cpu_count=8, memory="30GiB"), None),
-        ("n1-standard-4", ResourceSettings(memory="16GB"), None),
-        ("n1-standard-4", ResourceSettings(), None),
-        ("n1-standard-8", ResourceSettings(memory="40GB"), "n1-highmem-8"),
-        ("e2-standard-4", ResourceSettings(cpu_count=5), "e2-standard-8"),
-        ("n1-standard-4", ResourceSettings(cpu_count=10_000), ""),
+        ({}, {}, ResourceSettings(cpu_count=8), "n1-standard-8"),
+        ({}, {"boot_disk_size_gb": 200}, ResourceSettings(memory="30GiB"), "e2-highmem-4"),
+        ({}, {}, ResourceSettings(), "n1-standard-4"),
+        ({"machine_type": "n1-standard-16"}, {}, ResourceSettings(cpu_count=8), "n1-standard-16"),
+        ({}, {"machine_type": "n2-standard-8"}, ResourceSettings(cpu_count=8), "n2-standard-8"),
+        ({}, {"machine_type": "n9-new-2"}, ResourceSettings(cpu_count=80), "n9-new-2"),
     ],
 )
-def test_only_a_machine_that_is_too_small_is_warned_about(
-    machine: str, resources: ResourceSettings, example: str | None
+def test_only_a_machine_type_that_nobody_set_is_chosen(
+    component: dict[str, Any], step: dict[str, Any], resources: ResourceSettings, chosen: str
 ) -> None:
-    """CPUs and memory choose no machine; one that has them anyway needs no warning.
+    """A machine type of the component or the step is what the job has, also an unknown one."""
+    found = inspect_step(make_operator(**component), make_step(resources, **step))
+    assert found.problems == ()
+    assert found.job.machine_type == chosen
 
-    A step whose result is cached gets no machine, so nothing is said before a job is submitted.
-    """
-    found = inspect_step(make_operator(machine_type=machine), make_step(resources))
-    assert found.advice == ()
-    assert bool(found.notes) == (example is not None)
-    if example is not None:
-        ending = f"`machine_type`, e.g. '{example}'." if example else "Set `machine_type`."
-        assert found.notes[0].endswith(ending)
+
+@pytest.mark.parametrize(
+    ("component", "step"),
+    [({"machine_type": "n1-standard-4"}, {}), ({}, {"machine_type": "n1-standard-4"})],
+)
+def test_a_machine_type_that_is_too_small_is_refused_before_a_build(
+    component: dict[str, Any], step: dict[str, Any]
+) -> None:
+    """The default machine type counts as set where the component or the step names it."""
+    resources = ResourceSettings(cpu_count=8, memory="32GB")
+    with pytest.raises(ConfigurationError) as raised:
+        Preflight(make_operator(**component)).check_build(make_step(resources, **step), "train")
+    assert "step `train`: `machine_type` is `n1-standard-4` (4 vCPUs, 15 GiB)" in str(raised.value)
+    assert "ResourceSettings(cpu_count=8, memory=32GB)" in str(raised.value)
+    assert "`n1-standard-8` (8 vCPUs, 30 GiB): write it, or remove" in str(raised.value)
 
 
 def test_a_secret_needs_an_account_that_can_read_it() -> None:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "jobs": "zenml_vertex.cli.jobs:jobs",
     "flavor": "zenml_vertex.cli.flavor:flavor",
     "local-stack": "zenml_vertex.cli.local_stack:local_stack",
+    "machines": "zenml_vertex.cli.machines:machines",
 }
 
 _WELCOME = """\

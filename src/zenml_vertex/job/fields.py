@@ -177,8 +177,10 @@ class JobFields:
     # name of a setting or an argument that does not exist or cannot be read -> a sentence that
     # says so; it counts as unset;
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    # names of the fields whose values ZenML has looked up in a secret.
+    # names of the fields whose values ZenML has looked up in a secret;
     secrets: frozenset[str] = frozenset()
+    # names of the fields that nothing has set, so that they have the default of the setting.
+    defaults: frozenset[str] = frozenset()
 
     @property
     def has_nvidia_gpu(self) -> bool:

@@ -30,20 +30,43 @@ _ELSEWHERE = frozenset({"A10", "A10G"})
 # The family of a machine type, its size, and what may follow: `n1-standard-`, `8`, ``.
 _MACHINE_TYPE = re.compile(r"([a-z0-9]+-[a-z]+-)([0-9]{1,4})(.*)")
 
+# `capacity` of a machine type.
+ON_DEMAND = "on_demand"
+SPOT_OR_FLEX_START = "spot_or_flex_start_required"
+RESERVATION_OR_SPOT = "reservation_or_spot_recommended"
+RESERVATION = "shared_reservation_required"
+
+# A pod of TPUs has at least this many cores.
+_POD = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One machine type."""
 
+    name: str
+    # Such as `n1`.
+    family: str
+    # Virtual CPUs.
+    cpus: int
+    memory_gib: float
     # Accelerator type -> the counts it can be attached in.
     accelerators: Mapping[str, tuple[int, ...]]
     # Whether the accelerator is built in and must be named.
     accelerator_required: bool
     # Whether the job's `network` can be set.
     vpc_peering: bool
-    # Virtual CPUs.
-    cpus: int
-    memory_gib: float
+    capacity: str
+    # What else Google says of it; empty mostly.
+    note: str = ""
+
+    @property
+    def built_in(self) -> tuple[str, int] | None:
+        """The accelerator that it has built in, and how many of it."""
+        if not self.accelerator_required:
+            return None
+        kind, counts = next(iter(self.accelerators.items()))
+        return kind, counts[0]
 
     def is_at_least(self, cpus: float, memory_gib: float) -> bool:
         """Whether it has as many CPUs, and as much memory."""
@@ -51,21 +74,58 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class TpuMachine:
+    """One machine type with TPUs, which follows rules of its own."""
+
+    name: str
+    # As Google names it, such as `v5e`; empty for `cloud-tpu`, where the accelerator says it.
+    generation: str
+    # None where it is not documented.
+    cpus: int | None
+    memory_gib: float | None
+    # What `tpu_topology` can be; empty for `cloud-tpu`, which has none.
+    topologies: tuple[str, ...]
+    # Chips of one machine: a topology of more is a pod. None where it is not documented.
+    chips: int | None
+    # For `cloud-tpu`: accelerator type -> its count for a single TPU. Larger ones are pods.
+    accelerators: Mapping[str, int]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything the data file knows."""
 
+    # When Google's pages were read, such as `2026-08-22`.
+    date: str
     # Machine type -> what is known of it.
     machines: Mapping[str, Machine]
-    # Names of further machine types: those with TPUs, which follow rules of their own.
-    other_machines: frozenset[str]
+    # The same of those with TPUs.
+    tpu_machines: Mapping[str, TpuMachine]
     # Names of the accelerator types.
     accelerators: frozenset[str]
     # Regions with custom training.
     regions: frozenset[str]
+    # Region -> accelerator types that training has there, and generations of TPUs.
+    accelerators_by_region: Mapping[str, frozenset[str]]
+    # Families that have no Persistent Disk.
+    hyperdisk_families: frozenset[str]
 
     def is_known_machine(self, machine_type: str) -> bool:
         """Whether the machine type is in the snapshot."""
-        return machine_type in self.machines or machine_type in self.other_machines
+        return machine_type in self.machines or machine_type in self.tpu_machines
+
+    def lacks(self, region: str | None, accelerator: str) -> bool:
+        """Whether a region is known not to have an accelerator type for training."""
+        if region not in self.regions and region not in self.accelerators_by_region:
+            return False
+        return accelerator not in self.accelerators_by_region.get(region or "", ())
+
+    def regions_with(self, accelerator: str) -> list[str]:
+        """The regions that have an accelerator type for training."""
+        return sorted(
+            region for region, found in self.accelerators_by_region.items() if accelerator in found
+        )
 
 
 @lru_cache(maxsize=1)
@@ -74,11 +134,17 @@ def load_catalogue() -> Catalogue:
     text = files(data).joinpath("machine_accelerators.yaml").read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     raw: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, both
+    by_region = raw["training_accelerators_by_region"]
     return Catalogue(
-        machines={name: _read_machine(entry) for name, entry in raw["machine_types"].items()},
-        other_machines=frozenset(raw["tpu_machine_types"]),
+        date=raw["date"],
+        machines={name: _read_machine(name, e) for name, e in raw["machine_types"].items()},
+        tpu_machines={
+            name: _read_tpu_machine(name, e) for name, e in raw["tpu_machine_types"].items()
+        },
         accelerators=frozenset(raw["accelerator_types"]) - {"ACCELERATOR_TYPE_UNSPECIFIED"},
         regions=frozenset(raw["training_regions"]),
+        accelerators_by_region={name: frozenset(found) for name, found in by_region.items()},
+        hyperdisk_families=frozenset(raw["boot_disk"]["hyperdisk_only_families"]),
     )
 
 
@@ -89,29 +155,24 @@ def find_machines(accelerator: str, count: int | None) -> list[str]:
         accelerator: An accelerator type.
         count: How many; None for any number.
     """
-    return [
+    catalogue = load_catalogue()
+    takes_tpu = [
         name
-        for name, machine in load_catalogue().machines.items()
+        for name, machine in catalogue.tpu_machines.items()
+        if accelerator in machine.accelerators
+        and (count is None or is_tpu_count(machine, accelerator, count))
+    ]
+    return takes_tpu + [
+        name
+        for name, machine in catalogue.machines.items()
         if accelerator in machine.accelerators
         and (count is None or count in machine.accelerators[accelerator])
     ]
 
 
-def find_size(cpus: float, memory_gib: float, *, like: str) -> str | None:
-    """The smallest machine type without a GPU that is large enough, if there is one.
-
-    Args:
-        cpus: Virtual CPUs that it needs.
-        memory_gib: Memory that it needs, in GiB.
-        like: The machine type whose family is preferred, such as `n1`.
-    """
-    family = like.partition("-")[0]
-    fitting = [
-        (not name.startswith(f"{family}-"), machine.cpus, machine.memory_gib, name)
-        for name, machine in load_catalogue().machines.items()
-        if machine.is_at_least(cpus, memory_gib) and not machine.accelerator_required
-    ]
-    return min(fitting)[-1] if fitting else None
+def is_tpu_count(machine: TpuMachine, accelerator: str, count: int) -> bool:
+    """Whether `cloud-tpu` takes a TPU in this number of cores: that of a single one, or a pod's."""
+    return count == machine.accelerators[accelerator] or count >= _POD
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -133,7 +194,7 @@ def nearest_machine(name: str) -> str | None:
     `n1-standard-2`; else the one that is spelt most like it.
     """
     catalogue = load_catalogue()
-    known = {*catalogue.machines, *catalogue.other_machines}
+    known = {*catalogue.machines, *catalogue.tpu_machines}
     if parts := _MACHINE_TYPE.fullmatch(name):
         family, size, rest = parts.groups()
         sizes = sorted(
@@ -202,14 +263,35 @@ def _shorten(accelerator: str) -> str:
     return "_".join(word for word in words if word not in _MAKERS_WORDS)
 
 
-def _read_machine(entry: Mapping[str, Any]) -> Machine:
+def _read_machine(name: str, entry: Mapping[str, Any]) -> Machine:
     return Machine(
+        name=name,
+        family=entry["family"],
+        cpus=int(entry["vcpus"]),
+        memory_gib=float(entry["memory_gb"]),
         accelerators={
             accelerator: tuple(counts)
             for accelerator, counts in (entry.get("accelerators") or {}).items()
         },
         accelerator_required=bool(entry.get("accelerator_required", False)),
         vpc_peering=bool(entry.get("vpc_peering", True)),
-        cpus=int(entry["vcpus"]),
-        memory_gib=float(entry["memory_gb"]),
+        capacity=entry.get("capacity", ON_DEMAND),
+        note=entry.get("note", ""),
+    )
+
+
+def _read_tpu_machine(name: str, entry: Mapping[str, Any]) -> TpuMachine:
+    memory = entry["memory_gb"]
+    return TpuMachine(
+        name=name,
+        generation=entry.get("tpu_generation", ""),
+        cpus=entry["vcpus"],
+        memory_gib=None if memory is None else float(memory),
+        topologies=tuple(entry.get("topologies", ())),
+        chips=entry.get("chips_per_vm"),
+        accelerators={
+            accelerator: counts["single"][0]
+            for accelerator, counts in entry.get("accelerators", {}).items()
+        },
+        note=entry.get("note", ""),
     )

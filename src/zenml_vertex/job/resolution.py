@@ -23,6 +23,7 @@ def resolve_fields(
     unreadable: Mapping[str, str] | None = None,
     spelt: Mapping[str, str] | None = None,
     secrets: frozenset[str] = frozenset(),
+    defaults: frozenset[str] = frozenset(),
 ) -> JobFields:
     """What a step asks for, after everything that has a say in it.
 
@@ -38,6 +39,7 @@ def resolve_fields(
         spelt: Name of a setting -> how it was spelt, unless as here.
         secrets: What has been looked up in a secret: names of settings, and of arguments as
             `additional_training_job_args.NAME`.
+        defaults: Names of the settings that have their default because nothing has set them.
 
     Returns:
         The fields. A value that cannot be read counts as unset, and is described in
@@ -82,7 +84,12 @@ def resolve_fields(
         values["disable_retries"] = not values.get("restart_job_on_worker_restart")
     values = {name: value for name, value in values.items() if value is not None}
     return JobFields(
-        **values, sources=sources, spelt=spelt, unreadable=unreadable, secrets=frozenset(hidden)
+        **values,
+        sources=sources,
+        spelt=spelt,
+        unreadable=unreadable,
+        secrets=frozenset(hidden),
+        defaults=defaults - sources.keys(),
     )
 
 

@@ -17,9 +17,10 @@ from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
 from zenml_vertex.job.fields import ROWS
 from zenml_vertex.job.identity import is_project
+from zenml_vertex.job.machine_choice import Wishes, fit_machine
 from zenml_vertex.job.machines import is_elsewhere, nearest, nearest_accelerator
 from zenml_vertex.job.readers import SECRET, show_value
-from zenml_vertex.job.rules import advise, advise_size, find_problems, find_unlisted_enums
+from zenml_vertex.job.rules import advise, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
 from zenml_vertex.steps.step_secrets import find_secret_problems
@@ -50,8 +51,8 @@ class StepFindings:
     problems: tuple[str, ...]
     # What will probably go wrong; likewise.
     advice: tuple[str, ...]
-    # What only matters once there is a job, which a cached step does not get; likewise.
-    notes: tuple[str, ...]
+    # How the job came to have its machine; likewise.
+    choices: tuple[str, ...]
 
 
 def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> StepFindings:
@@ -65,8 +66,11 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     """
     settings = cast("VertexStepOperatorSettings", component.get_settings(step))
     resources = step.config.resource_settings
-    job = settings.to_job_fields(gpu_count=resources.gpu_count)
-    problems, advice = find_problems(job), advise(job)
+    memory_gib = resources.get_memory(ByteUnit.GIB) or 0
+    wishes = Wishes(resources.cpu_count or 0, memory_gib, resources.memory or "")
+    fitted = fit_machine(settings.to_job_fields(gpu_count=resources.gpu_count), wishes)
+    job = fitted.job
+    problems, advice = [*find_problems(job), *fitted.problems], [*advise(job), *fitted.advice]
     problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
     problems += find_secret_problems(settings, job, step.config.command)
     problems += _find_address_problems(settings, job)
@@ -78,9 +82,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
             key_file, is_secret=settings.is_secret("service_account_path")
         )
         problems += [key_file_problem] if key_file_problem else []
-    memory_gib = resources.get_memory(ByteUnit.GIB) or 0
-    notes = advise_size(job, resources.cpu_count or 0, memory_gib)
-    return StepFindings(settings, job, tuple(problems), tuple(advice), tuple(notes))
+    return StepFindings(settings, job, tuple(problems), tuple(advice), fitted.choices)
 
 
 def _find_address_problems(
@@ -157,13 +159,16 @@ def build_stack_validator() -> StackValidator:
 class Preflight:
     """Refuses steps that cannot work, and warns of what will probably fail, once each.
 
+    Of a step whose job is about to be submitted it says how it came to have its machine; a
+    cached step gets none.
+
     Args:
         component: The step operator.
     """
 
     def __init__(self, component: "StackComponent") -> None:
         self._component = component
-        self._advice_given: set[str] = set()
+        self._said: set[str] = set()
 
     def check_step(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
         """Check a step before its job is submitted.
@@ -177,7 +182,7 @@ class Preflight:
             CredentialsError: If their project is not the connector's.
         """
         findings = self._check(step, name)
-        self._advise(name, *findings.notes)
+        self._say(logging.INFO, name, *findings.choices)
         return findings
 
     def check_build(self, step: "Step", name: str) -> None:
@@ -192,18 +197,18 @@ class Preflight:
             CredentialsError: If their project is not the connector's.
         """
         findings = self._check(step, name)
-        self._advise(name, *advise_step_image(step, findings.job))
+        self._say(logging.WARNING, name, *advise_step_image(step, findings.job))
 
     def _check(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
         findings = inspect_step(self._component, step)
         if findings.problems:
             raise ConfigurationError(findings.problems, where=f"step `{name}`")
         check_connector(self._component, findings.settings)
-        self._advise(name, *findings.advice)
+        self._say(logging.WARNING, name, *findings.advice)
         return findings
 
-    def _advise(self, name: str, *advice: str) -> None:
-        for text in (f"Step `{name}`: {text}" for text in advice):
-            if text not in self._advice_given:
-                self._advice_given.add(text)
-                logger.warning("%s", text)
+    def _say(self, level: int, name: str, *sentences: str) -> None:
+        for text in (f"Step `{name}`: {text}" for text in sentences):
+            if text not in self._said:
+                self._said.add(text)
+                logger.log(level, "%s", text)

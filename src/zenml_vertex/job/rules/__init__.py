@@ -26,9 +26,8 @@ from zenml_vertex.job.rules import (
     scheduling,
     storage,
 )
-from zenml_vertex.job.rules.machines import advise_size
 
-__all__ = ["advise", "advise_size", "check_values", "find_problems", "find_unlisted_enums"]
+__all__ = ["advise", "check_values", "find_problems", "find_unlisted_enums"]
 
 _WRONG_VALUES = (
     region.find_wrong_values,

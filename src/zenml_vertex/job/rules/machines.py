@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machine_choice import is_turned_off
 from zenml_vertex.job.machines import (
+    RESERVATION,
+    SPOT_OR_FLEX_START,
+    Machine,
     describe_unknown,
     find_machines,
-    find_size,
     load_catalogue,
     nearest_accelerator,
     nearest_machine,
@@ -15,6 +18,7 @@ from zenml_vertex.job.machines import (
 
 _MOST_NAMED = 8
 _RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NO_RESERVATION = "NO_RESERVATION"
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
@@ -32,7 +36,7 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:
-    """No machine, an accelerator without a count, and a count without an accelerator."""
+    """No machine, and an accelerator that is incomplete or not the one that is built in."""
     if "machine_type" not in job.unreadable and not (job.machine_type or "").strip():
         yield (
             f"{job.cite('machine_type')} is empty, and Vertex AI accepts no job without one. "
@@ -41,13 +45,15 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
     kind, count = job.accelerator_type, job.accelerator_count
     if not job.unreadable.keys().isdisjoint(("accelerator_type", "accelerator_count")):
         return
-    if count and count > 0 and not kind:
+    if problem := _find_built_in_problem(job):
+        yield problem
+    elif count and count > 0 and not kind:
         yield (
             f"{job.cite('accelerator_count')} is {count} and `accelerator_type` is not set: the "
             "step would run without a GPU. Write, for example, "
             "accelerator_type='NVIDIA_TESLA_T4', or set the count to 0."
         )
-    if kind and not count:
+    elif kind and not count:
         yield (
             f"{job.state('accelerator_type')} and {job.cite('accelerator_count')} is "
             "not set: the step would run without it. Write accelerator_count=1, or remove the "
@@ -55,45 +61,8 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
         )
 
 
-def advise_size(job: JobFields, cpus: float, memory_gib: float) -> Iterator[str]:
-    """A machine that is smaller than the step's ResourceSettings ask for.
-
-    Args:
-        job: What the step asks for.
-        cpus: `cpu_count`; 0 if it is not set.
-        memory_gib: `memory`, in GiB; 0 if it is not set.
-    """
-    name = job.machine_type or ""
-    machine = load_catalogue().machines.get(name)
-    if machine is None or machine.is_at_least(cpus, memory_gib):
-        return
-    example = find_size(cpus, memory_gib, like=name)
-    yield (
-        "`cpu_count` and `memory` of ResourceSettings are ignored here, and "
-        f"{_call(job, 'machine_type')} has {machine.cpus} CPUs and {machine.memory_gib:g} GiB. "
-        "Set `machine_type`" + (f", e.g. '{example}'." if example else ".")
-    )
-
-
-def _call(job: JobFields, name: str) -> str:
-    """A field by its value alone, as the subject of a sentence; by its name if that is a secret."""
-    return f"`{name}`" if job.is_secret(name) else job.show(name)
-
-
-def _name_machines(job: JobFields) -> str:
-    """What Vertex AI will say to a machine and its accelerator, and which machines go with it."""
-    kind, count = str(job.accelerator_type), job.accelerator_count
-    if not (found := find_machines(kind, count)):
-        count, found = None, find_machines(kind, None)
-    amount = f"{count} of them" if count else "it in another number"
-    listed = ", ".join(f"`{name}`" for name in found[:_MOST_NAMED])
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    takes = f" Machines that take {amount}: {listed}{more}." if found else ""
-    return f"Vertex AI will refuse the job.{takes}"
-
-
 def advise(job: JobFields) -> Iterator[str]:
-    """An unknown machine or accelerator, which may be new, and an undocumented pair of them."""
+    """An unknown machine or accelerator, which may be new, and a pair that Google does not list."""
     catalogue = load_catalogue()
     name, kind = job.machine_type, job.accelerator_type
     if kind and kind not in catalogue.accelerators:
@@ -107,22 +76,97 @@ def advise(job: JobFields) -> Iterator[str]:
     machine = catalogue.machines.get(name)
     if machine is None:
         return  # TPU machines have rules of their own
-    machine_type = _call(job, "machine_type")
-    shown_kind = "`accelerator_type`" if job.is_secret("accelerator_type") else kind
-    if kind:
-        counts = machine.accelerators.get(kind)
-        if counts is None:
-            fitting = ", ".join(machine.accelerators) or "no accelerator"
-            yield f"{machine_type} takes {fitting}, not {shown_kind}. {_name_machines(job)}"
-        elif job.accelerator_count not in counts:
-            listed = ", ".join(map(str, counts))
-            yield (
-                f"{machine_type} takes {shown_kind} in counts of {listed}, "
-                f"not {job.accelerator_count}. {_name_machines(job)}"
-            )
-    elif machine.accelerator_required:
-        built_in, counts = next(iter(machine.accelerators.items()))
-        yield (
-            f"{machine_type} has its accelerator built in, and the job must name it: "
-            f"accelerator_type='{built_in}', accelerator_count={counts[0]}."
+    if kind and not machine.built_in:
+        yield from _advise_on_pair(job, machine, kind)
+    if not job.persistent_resource_id:
+        yield from _advise_on_capacity(job, machine)
+
+
+def _find_built_in_problem(job: JobFields) -> str | None:
+    """An accelerator that is not the one which the machine has built in."""
+    catalogue = load_catalogue()
+    machine = catalogue.machines.get(job.machine_type or "")
+    kind, count = job.accelerator_type, job.accelerator_count
+    if machine is None or machine.built_in is None:
+        return None
+    built_in, number = machine.built_in
+    has = f"{_call(job, 'machine_type')} has {number} {built_in} built in"
+    if job.is_secret("machine_type"):
+        has = "`machine_type` has an accelerator built in"
+    if is_turned_off(job) and not kind:
+        return (
+            f"{has}, and {job.cite('accelerator_count')} turns the accelerator off. Set a machine "
+            "type without one, or remove the count."
         )
+    if kind not in catalogue.accelerators or (kind == built_in and count in (None, number)):
+        return None
+    wanted = f"{count} {_show_kind(job)}" if count else _show_kind(job)
+    takes = "" if job.is_secret("accelerator_type") else _name_machines(job)
+    return f"{has}, and not {wanted}. {takes}".rstrip() + (
+        " Set one of these, or leave accelerator type and count out: they are filled in."
+        if takes
+        else " Leave accelerator type and count out: they are filled in."
+    )
+
+
+def _advise_on_pair(job: JobFields, machine: Machine, kind: str) -> Iterator[str]:
+    """An accelerator that Google's table does not have on this machine, or not in this number."""
+    machine_type, counts = _call(job, "machine_type"), machine.accelerators.get(kind)
+    listed = f"says Google's table of {load_catalogue().date}. Vertex AI will refuse the job."
+    if counts is None:
+        fitting = ", ".join(machine.accelerators) or "no accelerator"
+        yield f"{machine_type} takes {fitting}, not {_show_kind(job)}, {listed} " + (
+            _name_machines(job) or "No machine type in the table takes it."
+        )
+    elif job.accelerator_count not in counts:
+        yield (
+            f"{machine_type} takes {_show_kind(job)} in counts of {', '.join(map(str, counts))}, "
+            f"not {job.accelerator_count}, {listed} {_name_machines(job)}"
+        )
+
+
+def _advise_on_capacity(job: JobFields, machine: Machine) -> Iterator[str]:
+    """An accelerator that the region lacks, and a machine that is not to be had on demand."""
+    catalogue, kind = load_catalogue(), job.accelerator_type
+    if kind and kind in machine.accelerators and catalogue.lacks(job.region, kind):
+        regions = catalogue.regions_with(kind)
+        yield (
+            f"{_show_kind(job)} is not available for training in {job.show('region')}, says "
+            f"Google's list of {catalogue.date}."
+        ) + (f" Regions that have it: {', '.join(regions)}." if regions else "")
+    if machine.capacity == SPOT_OR_FLEX_START and job.scheduling_strategy not in (
+        "SPOT",
+        "FLEX_START",
+    ):
+        yield (
+            f"{_call(job, 'machine_type')} is only to be had as a Spot or Flex-start VM, says "
+            "https://cloud.google.com/compute/docs/accelerator-optimized-machines; the job would "
+            "find no machine. Set `scheduling_strategy` to one of them."
+        )
+    if machine.capacity == RESERVATION and job.reservation_affinity_type in (None, _NO_RESERVATION):
+        yield (
+            f"{_call(job, 'machine_type')} needs a shared reservation, says Google's page on "
+            "compute resources for training. Set `reservation_affinity_type`, key and values."
+        )
+
+
+def _call(job: JobFields, name: str) -> str:
+    """A field by its value alone, as the subject of a sentence; by its name if that is a secret."""
+    return f"`{name}`" if job.is_secret(name) else job.show(name)
+
+
+def _show_kind(job: JobFields) -> str:
+    """The accelerator as a message names it."""
+    secret = job.is_secret("accelerator_type")
+    return "`accelerator_type`" if secret else str(job.accelerator_type)
+
+
+def _name_machines(job: JobFields) -> str:
+    """Which machines go with an accelerator, in this number if there are any; a sentence."""
+    kind, count = str(job.accelerator_type), job.accelerator_count
+    if not (found := find_machines(kind, count)):
+        count, found = None, find_machines(kind, None)
+    amount = f"{count} of them" if count else "it in another number"
+    listed = ", ".join(f"`{name}`" for name in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return f"Machines that take {amount}: {listed}{more}." if found else ""

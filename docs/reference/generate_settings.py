@@ -99,6 +99,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "reservation_affinity_key": "compute.googleapis.com/reservation-name",
         "reservation_affinity_values": [_RESERVATION],
         "persistent_resource_id": "my-resource",
+        "persistent_resource_match": "adopt",
+        "persistent_resource_fallback": True,
     },
     "Disk": {
         "boot_disk_type": "pd-standard",

@@ -14,11 +14,18 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import ConfigDict, Field
 from zenml.step_operators.base_step_operator import BaseStepOperatorConfig
 
-from zenml_vertex.job.readers import Reader, UnreadableValue, read_integer, read_string
+from zenml_vertex.job.readers import (
+    Reader,
+    UnreadableValue,
+    read_boolean,
+    read_integer,
+    read_string,
+)
 from zenml_vertex.reading import CheckedSettings
 
 ClientExit = Literal["cancel", "detach"]
 EnvironmentSecrets = Literal["inline", "secret-manager"]
+ResourceMatch = Literal["exact", "adopt"]
 Duration = int | float | str | timedelta
 
 _DURATION_FORMS = (
@@ -37,6 +44,12 @@ def _read_client_exit(value: Any) -> str | None:
 def _read_environment_secrets(value: Any) -> str | None:
     if value not in get_args(EnvironmentSecrets):
         raise UnreadableValue("must be `inline` or `secret-manager`")
+    return str(value)
+
+
+def _read_resource_match(value: Any) -> str | None:
+    if value not in get_args(ResourceMatch):
+        raise UnreadableValue("must be `exact` or `adopt`")
     return str(value)
 
 
@@ -64,6 +77,8 @@ class VertexStepOperatorSettings(CheckedSettings):
         "lingering_seconds": _read_seconds,
         "server_outage_seconds": _read_seconds,
         "environment_secrets": _read_environment_secrets,
+        "persistent_resource_match": _read_resource_match,
+        "persistent_resource_fallback": read_boolean,
         "project": read_string,
         "service_account_path": read_string,
     }
@@ -112,6 +127,18 @@ class VertexStepOperatorSettings(CheckedSettings):
     persistent_resource_id: str | None = Field(
         default=None,
         description="ID of the persistent resource to run on.",
+    )
+    persistent_resource_match: ResourceMatch = Field(
+        default="exact",
+        description="What happens where the job differs from its persistent resource in machine, "
+        "accelerator, disk, network or key: with `exact` the step fails before its job is created, "
+        "and the error names every difference; with `adopt` the job takes over what the resource "
+        "has.",
+    )
+    persistent_resource_fallback: bool = Field(
+        default=False,
+        description="Run the job on a machine of its own if the persistent resource does not "
+        "exist, is not RUNNING or has no free replica.",
     )
     boot_disk_type: str = Field(
         default="pd-ssd",

@@ -11,6 +11,7 @@ VertexStepOperatorError
 ├── StepRunNotFound          the step run does not exist on the ZenML server any more
 └── VertexApiError           Vertex AI refused a call, or did not respond
     ├── JobNotFound          404
+    ├── ResourceNotFound     404 for a persistent resource
     ├── PermissionDenied     401, 403; retryable
     ├── RequestRejected      400 and every other 4xx
     │   └── NotYetPermitted      400 for a permission that may still spread; retryable
@@ -105,6 +106,10 @@ class VertexApiError(VertexStepOperatorError):
 
 class JobNotFound(VertexApiError):
     """The job does not exist, or not in this project and region."""
+
+
+class ResourceNotFound(VertexApiError):
+    """The persistent resource does not exist, or not in this project and region."""
 
 
 class PermissionDenied(VertexApiError):

@@ -21,7 +21,9 @@ from zenml_vertex.cloud.credentials import Identity
 from zenml_vertex.cloud.endpoint import Endpoint
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
+from zenml_vertex.cloud.persistent_resources import VertexPersistentResources
 from zenml_vertex.cloud.secrets import SecretManager
+from zenml_vertex.errors import RequestRejected
 
 ROLE = ROOT / "examples" / "roles" / "submitter.yaml"
 LEAST_ROLE = DOCS / "how-to" / "least-role.md"
@@ -94,6 +96,27 @@ def test_the_page_of_secrets_names_what_the_calls_need(emulator: VertexEmulator)
     (command,) = (line for line in read_commands(SECRETS) if "iam roles create" in line)
     (listed,) = re.findall(r"--permissions=(\S+)", command)
     assert find_needed(emulator) == set(listed.split(","))
+
+
+def test_the_page_of_persistent_resources_names_what_the_calls_need(
+    emulator: VertexEmulator,
+) -> None:
+    """Every call for persistent resources is made, and needs exactly what the page lists."""
+    verbs = {"create", "get", "list", "delete", "reboot", "list_jobs", "read_operation"}
+    assert _methods_of(VertexPersistentResources) == verbs
+    resources = VertexPersistentResources(WHO, Endpoint(emulator.url, is_emulator=True))
+    pool = {"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1"}
+    resources.create(PARENT, "warm", {"resourcePools": [pool]})
+    # What reading an operation needs is not documented.
+    name = resources.list(PARENT)[0]["name"]
+    resources.get(name)
+    resources.list_jobs(PARENT, None)
+    for call_ in (resources.reboot, resources.delete):
+        with pytest.raises(RequestRejected):
+            call_(name)
+    page = (DOCS / "how-to" / "persistent-resources.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(aiplatform[\w.]+)` \|", page, re.MULTILINE)
+    assert find_needed(emulator) == set(rows)
 
 
 def test_the_page_explains_each_permission_of_the_role() -> None:

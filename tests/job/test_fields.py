@@ -19,6 +19,8 @@ OPERATOR_SETTINGS = {
     "lingering_seconds",
     "server_outage_seconds",
     "environment_secrets",
+    "persistent_resource_match",
+    "persistent_resource_fallback",
     "additional_training_job_args",
     "project",
     "service_account_path",

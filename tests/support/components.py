@@ -7,17 +7,20 @@ from uuid import uuid4
 from zenml.enums import StackComponentType
 
 from zenml_vertex import VertexStepOperatorConfig
+from zenml_vertex.steps.connections import SHARED
 from zenml_vertex.steps.operator import VertexStepOperator
 
 
-def make_operator(**config: Any) -> VertexStepOperator:
+def make_operator(*, pool: Any = SHARED, **config: Any) -> VertexStepOperator:
     """A component in `europe-west4`.
 
     Args:
+        pool: Its `ConnectionPool`; those of the process by default.
         config: Further fields of its config.
     """
     now = datetime.now(timezone.utc)
     return VertexStepOperator(
+        pool=pool,
         name="vertex",
         id=uuid4(),
         config=VertexStepOperatorConfig(region="europe-west4", **config),

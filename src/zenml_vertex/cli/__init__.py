@@ -16,6 +16,7 @@ _COMMANDS = {
     "flavor": "zenml_vertex.cli.flavor:flavor",
     "local-stack": "zenml_vertex.cli.local_stack:local_stack",
     "machines": "zenml_vertex.cli.machines:machines",
+    "persistent-resource": "zenml_vertex.cli.persistent_resources:persistent_resource",
 }
 
 _WELCOME = """\

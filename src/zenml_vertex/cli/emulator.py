@@ -44,7 +44,7 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-@click.command()
+@click.command(short_help="Run a Vertex AI on this machine.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True,
     help="Loopback address to listen on; any IP address with --secret-in-address.",

@@ -13,6 +13,7 @@ from zenml_vertex.cloud.credentials import (
 from zenml_vertex.cloud.endpoint import check_host, choose_endpoint, has_console
 from zenml_vertex.cloud.jobs import VertexJobs
 from zenml_vertex.cloud.logs import VertexLogs
+from zenml_vertex.cloud.persistent_resources import VertexPersistentResources
 from zenml_vertex.cloud.secrets import SecretManager
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Connection:
     jobs: VertexJobs
     logs: VertexLogs
     secrets: SecretManager
+    persistent_resources: VertexPersistentResources
     region: str
     # Whether Google's console shows the jobs.
     has_console: bool = True
@@ -71,6 +73,7 @@ def connect(
         jobs=VertexJobs(identity, endpoint),
         logs=VertexLogs(identity, endpoint),
         secrets=SecretManager(identity, endpoint),
+        persistent_resources=VertexPersistentResources(identity, endpoint),
         region=region,
         has_console=has_console(endpoint, lambda: find_universe(identity.credentials)),
     )

@@ -131,6 +131,14 @@ class StepLog:
             command,
         )
 
+    def log_placed(self, note: str) -> None:
+        """What the step's job takes over from its persistent resource."""
+        logger.info("%s: %s", self, note)
+
+    def warn_placed(self, warning: str) -> None:
+        """What a person should know of the step's persistent resource."""
+        logger.warning("%s: %s", self, warning)
+
     def warn_untold(self, reason: VertexStepOperatorError | str) -> None:
         """The step run does not say that it was stopped."""
         logger.warning(

@@ -30,7 +30,9 @@ class JobTimes:
     @classmethod
     def read(cls, job: dict[str, Any]) -> "JobTimes":
         """Read a CustomJob, as API JSON; a time that cannot be read counts as not there."""
-        return cls(*(_read(job.get(key)) for key in ("createTime", "startTime", "endTime")))
+        return cls(
+            *(read_timestamp(job.get(key)) for key in ("createTime", "startTime", "endTime"))
+        )
 
     @property
     def waited(self) -> float | None:
@@ -69,7 +71,8 @@ def read_seconds(duration: str | None) -> float:
     return float(duration.removesuffix("s")) if duration else 0.0
 
 
-def _read(text: object) -> datetime | None:
+def read_timestamp(text: object) -> datetime | None:
+    """A time of the API; None if there is none, or if it cannot be read."""
     try:
         return _TIME.validate_python(text)
     except ValidationError:

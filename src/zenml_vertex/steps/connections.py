@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
+    from zenml_vertex.resources.readings import ResourceReadings
 
 TIDYING_SECONDS = 5.0
 # The dynamic runner asks for one step after the other, a thousand in 10 s.
@@ -91,6 +92,7 @@ class ConnectionPool:
         self._listed: dict[ConnectionKey, ListedJobs] = {}
         self._tidying: set[int] = set()
         self._leases: LeaseKeeper | None = None
+        self._readings: ResourceReadings | None = None
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
@@ -189,6 +191,22 @@ class ConnectionPool:
                 connection = self._connections[key]
                 self._listed[key] = ListedJobs(connection.jobs, connection.parent)
             return self._listed[key]
+
+    def find_readings(self) -> "ResourceReadings":
+        """What is known of the persistent resources that steps of this process name."""
+        with self._lock:
+            if self._readings is None:
+                # Not in a step's container.
+                from zenml_vertex.resources.readings import ResourceReadings
+
+                self._readings = ResourceReadings(self._clock)
+                self._run_at_exit(self._readings.warn_idle)
+            return self._readings
+
+    def note_detached(self, step_run_id: str) -> None:
+        """The job of a step run goes on when this process has ended."""
+        if self._readings:
+            self._readings.note_detached(step_run_id)
 
     def tidy(self, watcher: Watcher) -> None:
         """Watch a watcher's lingering jobs in the background, until there are none left."""

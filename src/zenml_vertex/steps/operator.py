@@ -10,7 +10,7 @@ is first submitted or read, not before.
 
 import threading
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
@@ -23,7 +23,6 @@ from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.following.clients import sign_off
 from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
-from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
 from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import Attempt, JobName
@@ -33,9 +32,15 @@ from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interr
 from zenml_vertex.steps.job_builder import build_step_job
 from zenml_vertex.steps.own_package import find_image_parts
 from zenml_vertex.steps.owner import find_owner
+from zenml_vertex.steps.persistent_resources import place_step
 from zenml_vertex.steps.preflight import Preflight, build_stack_validator
 from zenml_vertex.steps.records import ZenMLStepRuns, explained
-from zenml_vertex.steps.step_jobs import fail_without_job, open_log, open_submission
+from zenml_vertex.steps.step_jobs import (
+    fail_without_job,
+    open_follower,
+    open_log,
+    open_submission,
+)
 from zenml_vertex.steps.step_secrets import destroy_secret, open_secret
 from zenml_vertex.steps.written_settings import WrittenSettings
 
@@ -161,12 +166,14 @@ class VertexStepOperator(BaseStepOperator):
             info.force_write_logs()
             attempt = Attempt(str(info.step_run_id))
             submission = open_submission(info.step_run, connection, self._step_runs, self._clock)
+            # Once: a create that is tried again sends the same job.
+            place = cache(partial(place_step, info, findings, connection, self._pool))
             with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
                 name = submission.submit(
                     lambda: build_step_job(
                         info,
                         attempt,
-                        findings,
+                        place(),
                         server_id=self._step_runs.server_id,
                         command=entrypoint_command,
                         environment=environment,
@@ -229,6 +236,7 @@ class VertexStepOperator(BaseStepOperator):
                 if detached and isinstance(error, INTERRUPTIONS):
                     watcher.forget(step_run_id)
                     self._detached.add(step_run.id)
+                    self._pool.note_detached(step_run_id)
                     sign_off(self._step_runs, step_run_id)
                 else:
                     self._end_job(watcher, step_run_id, error)
@@ -359,23 +367,11 @@ class VertexStepOperator(BaseStepOperator):
         watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
         known = watcher.find(str(step_run.id))
         if known is None or known.name != name:
-            watcher.follow(self._make_follower(step_run, key, name))
+            watcher.follow(
+                open_follower(step_run, name, self._connect(key), self._step_runs, self._clock)
+            )
         self._watchers[step_run.id] = watcher
         return watcher
-
-    def _make_follower(
-        self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName
-    ) -> JobFollower:
-        return JobFollower(
-            step=open_log(step_run),
-            name=name,
-            attempt=Attempt(str(step_run.id)),
-            run_id=str(step_run.pipeline_run_id),
-            reports_itself=step_run.config.command is None,
-            step_runs=self._step_runs,
-            clock=self._clock,
-            logs=self._connect(key).logs,
-        )
 
     def _watch(self, step_run: "StepRunResponse", looks_once: bool = False) -> Watcher | None:
         """The watcher of a step run's job; None if it has no job.

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.following.clients import sign
+from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.progress import StepLog
 from zenml_vertex.following.submission import Submission
-from zenml_vertex.job.identity import Attempt
+from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.job.step_status import interpret_status
 from zenml_vertex.steps.records import ZenMLStepRuns
 
@@ -46,6 +47,34 @@ def open_submission(
         sign,
         connection.has_console,
         str(step_run.project_id),
+    )
+
+
+def open_follower(
+    step_run: "StepRunResponse",
+    name: JobName,
+    connection: "Connection",
+    step_runs: ZenMLStepRuns,
+    clock: Clock,
+) -> JobFollower:
+    """What follows the job of a step run.
+
+    Args:
+        step_run: The step run.
+        name: Its job.
+        connection: Where the job is.
+        step_runs: The ZenML server.
+        clock: Where time comes from.
+    """
+    return JobFollower(
+        step=open_log(step_run),
+        name=name,
+        attempt=Attempt(str(step_run.id)),
+        run_id=str(step_run.pipeline_run_id),
+        reports_itself=step_run.config.command is None,
+        step_runs=step_runs,
+        clock=clock,
+        logs=connection.logs,
     )
 
 

@@ -12,7 +12,9 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=Group, lazy=_COMMANDS)
+@click.group(
+    cls=Group, lazy=_COMMANDS, short_help="Show, follow and end jobs of this ZenML server."
+)
 def jobs() -> None:
     """Show, follow and end Vertex AI jobs of this ZenML server.
 

@@ -1,0 +1,1 @@
+"""Persistent resources: machines that stay, on which jobs start at once."""

@@ -55,7 +55,7 @@ def test_a_resource_is_created_from_a_step_operator(warm: Warm) -> None:
     assert "Create PersistentResource request received." in result.output
     assert "Your persistent resource is ready." in result.output
     assert "warm  RUNNING       2 x n1-standard-8, 0 of 2 in use, created " in result.output
-    assert "zenml step-operator update vertex --persistent_resource_id=warm" in result.output
+    assert "zenml step-operator update vertex --persistent_resource_id=warm\n" in result.output
     assert f"zenml-vertex persistent-resource delete {warm_name(warm)}" in result.output
     (pool,) = warm.call("GET", "/warm")["resourcePools"]
     assert pool["machineSpec"] == {"machineType": "n1-standard-8"}
@@ -83,6 +83,17 @@ def test_options_say_more_than_the_settings(warm: Warm) -> None:
         "acceleratorCount": 1,
     }
     assert pool["autoscalingSpec"] == {"minReplicaCount": "1", "maxReplicaCount": "3"}
+
+
+def test_a_resource_that_differs_from_its_jobs_says_so(warm: Warm) -> None:
+    """With another machine than the settings', the next command has the jobs take it over."""
+    del warm
+    result = run("create", "warm", "--machine-type", "n1-standard-4")
+    assert result.exit_code == 0, result.output
+    assert (
+        "update vertex --persistent_resource_id=warm --persistent_resource_match=adopt\n"
+        in result.output
+    )
 
 
 def test_a_resource_is_created_from_a_step(warm: Warm, tmp_path: Path) -> None:

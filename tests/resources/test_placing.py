@@ -64,7 +64,8 @@ def test_a_job_takes_over_what_the_resource_has() -> None:
     """With `adopt` the job has the resource's values, and one line says which, and which before."""
     job = make_job(machine_type="n1-standard-8", boot_disk_size_gb=200)
     placed = decide(job, make_resource(network="projects/1/global/networks/a"), adopts=True)
-    assert placed.job == make_job(**FITS, network="projects/1/global/networks/a")
+    has = {**FITS, "boot_disk_size_gb": 100, "network": "projects/1/global/networks/a"}
+    assert placed.job == make_job(**has)
     assert placed.notes == (
         "taking over from persistent resource `warm`: `machine_type` n1-standard-4 (instead of "
         "n1-standard-8), `boot_disk_size_gb` 100 (instead of 200), `network` "

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 _MODULE = "zenml_vertex_from_step"
 
 
-def read_step_job(operator: "VertexStepOperator", where: str) -> "JobFields":
+def read_step_job(
+    operator: "VertexStepOperator", where: str, resource_id: str | None
+) -> "JobFields":
     """What the job of a step asks for: its own settings over those of the step operator.
 
     What a pipeline, or a file with its configuration, sets for the step is not in the step's file.
@@ -22,6 +25,7 @@ def read_step_job(operator: "VertexStepOperator", where: str) -> "JobFields":
     Args:
         operator: The step operator.
         where: `FILE::STEP`.
+        resource_id: The persistent resource that it is to run on, whatever it sets; None for none.
 
     Raises:
         click.ClickException: If there is no such step.
@@ -52,6 +56,7 @@ def read_step_job(operator: "VertexStepOperator", where: str) -> "JobFields":
     for other in ("step_operator", key, f"step_operator:{operator.name}"):
         if other in configuration.settings:
             written |= configuration.settings[other].model_dump(exclude_unset=True)
+    written["persistent_resource_id"] = resource_id
     settings: dict[str, Any] = {key: written}
     if "resources" in configuration.settings:
         settings["resources"] = configuration.settings["resources"]
@@ -64,6 +69,7 @@ def read_step_job(operator: "VertexStepOperator", where: str) -> "JobFields":
     return findings.job
 
 
+@cache
 def _import(file: Path) -> Any:
     """The module that a file is; it does not run as a program.
 

@@ -161,7 +161,8 @@ def _reconcile(
         f"{one.cited} {one.there} (instead of {one.wanted})" for one in match.differences
     )
     note = f"taking over from persistent resource `{resource_id}`: {taken}."
-    return replace(job, **adopt(match.differences)), note
+    values = adopt(match.differences)
+    return replace(job, **values, defaults=job.defaults - values.keys()), note
 
 
 def _go_cold(job: JobFields, problem: str, wishes: Wishes, step: str) -> Placement:

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from zenml_vertex.job.fields import JobFields
     from zenml_vertex.steps.operator import VertexStepOperator
 
-_PART = ("machine_type", "accelerator_type", "accelerator_count", "boot_disk_type",
-         "boot_disk_size_gb")  # fmt: skip
+_PARTS = (
+    "machine_type",
+    "accelerator_type",
+    "accelerator_count",
+    "boot_disk_type",
+    "boot_disk_size_gb",
+)
 
 
 @click.command(short_help="Create a persistent resource that the jobs of a step operator fit.")
@@ -66,11 +71,13 @@ def create(
     letters, digits and hyphens, beginning with a letter. Ctrl-C leaves it to be created.
     """
     with errors():
+        from zenml_vertex.resources.matching import find_match
         from zenml_vertex.resources.request import Replicas, build_resource
         from zenml_vertex.resources.resource import parse_name
 
         places = ResourcePlaces(from_step_operator, project, region)
-        job = _read_job(places.operator, from_step, {k: parts[k] for k in _PART})
+        operator = places.operator
+        job = _read_job(operator, from_step, None, {name: parts[name] for name in _PARTS})
         connection, name = places.find(resource)
         parent, resource_id = parse_name(name)
         body = build_resource(job, Replicas(replicas, min_replicas, max_replicas))
@@ -79,38 +86,58 @@ def create(
             click.echo(f"{name} is being created. Look again with: {command('show', name)}")
             return
         wait(connection, operation, name, "being created")
-        click.echo(describe(read_one(connection, name)))
-        operator = places.operator
+        found = read_one(connection, name)
+        click.echo(describe(found))
+        # Options, or a machine that was chosen, may make it another than the jobs ask for.
+        asked = _read_job(operator, from_step, resource_id, {})
+        adopts = "" if find_match(asked, found).is_exact else " --persistent_resource_match=adopt"
         word = shell_word(operator.name, operator.id)
         click.echo(
             "It is billed until it is deleted. To run the steps of the step operator on it:\n"
-            f"  zenml step-operator update {word} --persistent_resource_id={resource_id}\n"
+            f"  zenml step-operator update {word} --persistent_resource_id={resource_id}{adopts}\n"
             f"To end it:\n  {command('delete', name)}"
         )
 
 
 def _read_job(
-    operator: "VertexStepOperator", from_step: str | None, parts: Mapping[str, Any]
+    operator: "VertexStepOperator",
+    from_step: str | None,
+    resource_id: str | None,
+    parts: Mapping[str, Any],
 ) -> "JobFields":
-    """What the jobs ask for, with what the options say.
+    """What the jobs ask for.
+
+    Args:
+        operator: The step operator.
+        from_step: `FILE::STEP`, if a step says more.
+        resource_id: The resource that they are to run on; None for machines of their own.
+        parts: Name of a field -> what an option says of it; None for nothing.
 
     Raises:
         ConfigurationError: If they cannot work.
     """
     from zenml_vertex.errors import ConfigurationError
     from zenml_vertex.job.fields import ROWS
+    from zenml_vertex.job.machine_choice import Wishes, fit_machine
     from zenml_vertex.job.rules import find_problems
 
+    given = {name: ROWS[name].read(value) for name, value in parts.items() if value is not None}
+    if "accelerator_count" in given and given["accelerator_count"] is None:
+        given["accelerator_type"] = None
     if from_step:
         from zenml_vertex.cli.step_files import read_step_job
 
-        job = read_step_job(operator, from_step)
+        job = replace(read_step_job(operator, from_step, resource_id), **given)
+        problems = find_problems(job)
     else:
         job = operator.config.to_job_fields()
-    given = {name: ROWS[name].read(value) for name, value in parts.items() if value is not None}
-    if given.get("accelerator_count", 1) is None:
-        given["accelerator_type"] = None
-    job = replace(job, **given, persistent_resource_id=None)
-    if problems := find_problems(job):
+        job = replace(
+            job, **given, persistent_resource_id=resource_id, defaults=job.defaults - set(given)
+        )
+        fitted = fit_machine(job, Wishes())
+        for choice in fitted.choices:
+            click.echo(choice)
+        job, problems = fitted.job, [*find_problems(fitted.job), *fitted.problems]
+    if problems:
         raise ConfigurationError(problems, where=f"step operator `{operator.name}`")
     return job

@@ -74,7 +74,7 @@ def test_the_secret_of_a_step_on_a_second_step_operator_is_destroyed(
     """
     asked = make_operator(project="another-project")
     monkeypatch.setattr(asked, "get_settings", lambda _: asked.config)
-    monkeypatch.setattr("zenml_vertex.steps.operator.find_owner", lambda *_: operator)
+    monkeypatch.setattr("zenml_vertex.steps.running.find_owner", lambda *_: operator)
     step_run = _store(operator)
     asked.cleanup_step_submission(step_run)
     assert _count(operator) == 0
@@ -114,8 +114,8 @@ def test_the_secret_of_a_detached_job_stays(
     step_run = _store(operator)
     detaching = operator.config.model_copy(update={"on_client_exit": "detach"})
     monkeypatch.setattr(operator, "get_settings", lambda _: detaching)
-    monkeypatch.setattr(operator, "_watch", lambda _: Interrupted())
-    monkeypatch.setattr(operator, "_step_runs", InMemoryStepRuns())
+    monkeypatch.setattr(operator._running, "_watch", lambda _: Interrupted())
+    monkeypatch.setattr(operator._running, "_step_runs", InMemoryStepRuns())
     with pytest.raises(RunStoppedException, match="Detached from the step"):
         operator.wait(step_run)
     operator.cleanup_step_submission(step_run)

@@ -175,7 +175,7 @@ def test_after_a_second_ctrl_c_a_cancel_that_fails_is_not_waited_out(
         id=uuid4(), pipeline_run_id=uuid4(), name="train", version=1, config=config
     )
     world.follow("JOB_STATE_RUNNING", step_run_id=str(step_run.id))
-    operator._watchers[step_run.id] = world.watcher
+    operator._running._watchers[step_run.id] = world.watcher
 
     with pytest.raises(RunStoppedException):
         operator.wait(step_run)

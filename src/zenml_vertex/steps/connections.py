@@ -16,24 +16,20 @@ from uuid import UUID
 
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required, ignore_support_warnings
-from zenml_vertex.container.finish_note import StoredNotes
-from zenml_vertex.following.clients import LeaseKeeper
-from zenml_vertex.following.leaving import end_steps_left
-from zenml_vertex.following.listed_jobs import ListedJobs
-from zenml_vertex.following.protocols import StepRuns
-from zenml_vertex.following.watcher import Watcher
 from zenml_vertex.job.identity import ATTEMPT_VARIABLE
-from zenml_vertex.steps.dynamic_runs import RunnerWaker
-from zenml_vertex.steps.interruptions import is_busy, name_last_interruption
-from zenml_vertex.steps.run_stores import find_artifact_store
-from zenml_vertex.steps.signals import interrupt_on_signals
+from zenml_vertex.steps.signals import interrupt_on_signals, is_busy
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
+    from zenml_vertex.following.clients import LeaseKeeper
+    from zenml_vertex.following.listed_jobs import ListedJobs
+    from zenml_vertex.following.protocols import StepRuns
+    from zenml_vertex.following.watcher import Watcher
     from zenml_vertex.resources.readings import ResourceReadings
+    from zenml_vertex.steps.dynamic_runs import RunnerWaker
 
 TIDYING_SECONDS = 5.0
 # The dynamic runner asks for one step after the other, a thousand in 10 s.
@@ -82,7 +78,6 @@ class ConnectionPool:
         interrupt_on_signals: Callable[[Callable[[], bool]], None] | None = None,
     ) -> None:
         self.patience = patience
-        self.waker = RunnerWaker(clock)
         self._clock = clock
         self._run_in_background = run_in_background
         self._run_at_exit = run_at_exit
@@ -93,9 +88,20 @@ class ConnectionPool:
         self._tidying: set[int] = set()
         self._leases: LeaseKeeper | None = None
         self._readings: ResourceReadings | None = None
+        self._waker: RunnerWaker | None = None
         self._import: threading.Thread | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
+
+    @property
+    def waker(self) -> "RunnerWaker":
+        """What wakes dynamic runners when their steps have finished."""
+        from zenml_vertex.steps.dynamic_runs import RunnerWaker
+
+        with self._lock:
+            if self._waker is None:
+                self._waker = RunnerWaker(self._clock)
+            return self._waker
 
     def open(self) -> "Self":
         """This pool, with the signals of the process; in a step's container they are the step's."""
@@ -108,17 +114,17 @@ class ConnectionPool:
         return is_busy() or any(watcher.has_followers for watcher in [*self._watchers.values()])
 
     def prepare(self) -> None:
-        """Import Google's client in the background, while images are built; once is enough.
+        """Import what steps need in the background, while images are built; once is enough.
 
-        A `connect` in the meantime waits for the rest of the import, and raises if the
-        client cannot be imported.
+        Most of it is Google's client. A `connect` in the meantime waits for the rest of the
+        import, and raises if the client cannot be imported.
         """
         with self._lock:
             if self._import:
                 return
             ignore_support_warnings()
             # Not a daemon: a process that ends in the middle of an import may crash.
-            self._import = threading.Thread(target=_import_client, name="zenml-vertex-import")
+            self._import = threading.Thread(target=_import_for_steps, name="zenml-vertex-import")
             self._import.start()
 
     def connect(
@@ -150,7 +156,7 @@ class ConnectionPool:
                 )
             return self._connections[key]
 
-    def find_watcher(self, key: ConnectionKey, parent: str, step_runs: StepRuns) -> Watcher:
+    def find_watcher(self, key: ConnectionKey, parent: str, step_runs: "StepRuns") -> "Watcher":
         """The watcher of a connection that was made by `connect`.
 
         Args:
@@ -159,6 +165,10 @@ class ConnectionPool:
                 of the project.
             step_runs: The ZenML server.
         """
+        from zenml_vertex.container.finish_note import StoredNotes
+        from zenml_vertex.following.watcher import Watcher
+        from zenml_vertex.steps.run_stores import find_artifact_store
+
         with self._lock:
             if not self._watchers:
                 self._run_at_exit(self._end_steps_left)
@@ -173,19 +183,23 @@ class ConnectionPool:
                 )
             return self._watchers[key, parent]
 
-    def find_leases(self, step_runs: StepRuns) -> LeaseKeeper:
+    def find_leases(self, step_runs: "StepRuns") -> "LeaseKeeper":
         """What tells others that this process follows steps."""
+        from zenml_vertex.following.clients import LeaseKeeper
+
         with self._lock:
             if self._leases is None:
                 self._leases = LeaseKeeper(step_runs.record, step_runs.record_on_run)
             return self._leases
 
-    def find_listed_jobs(self, key: ConnectionKey) -> ListedJobs:
+    def find_listed_jobs(self, key: ConnectionKey) -> "ListedJobs":
         """Recorded jobs of a connection that was made by `connect`, for steps that are resumed.
 
         Args:
             key: Which connection.
         """
+        from zenml_vertex.following.listed_jobs import ListedJobs
+
         with self._lock:
             if key not in self._listed:
                 connection = self._connections[key]
@@ -194,11 +208,10 @@ class ConnectionPool:
 
     def find_readings(self) -> "ResourceReadings":
         """What is known of the persistent resources that steps of this process name."""
+        from zenml_vertex.resources.readings import ResourceReadings
+
         with self._lock:
             if self._readings is None:
-                # Not in a step's container.
-                from zenml_vertex.resources.readings import ResourceReadings
-
                 self._readings = ResourceReadings(self._clock)
                 self._run_at_exit(self._readings.warn_idle)
             return self._readings
@@ -208,7 +221,7 @@ class ConnectionPool:
         if self._readings:
             self._readings.note_detached(step_run_id)
 
-    def tidy(self, watcher: Watcher) -> None:
+    def tidy(self, watcher: "Watcher") -> None:
         """Watch a watcher's lingering jobs in the background, until there are none left."""
         with self._lock:
             if id(watcher) in self._tidying:
@@ -217,11 +230,14 @@ class ConnectionPool:
         self._run_in_background(lambda: self._tidy(watcher))
 
     def _end_steps_left(self) -> None:
+        from zenml_vertex.following.leaving import end_steps_left
+        from zenml_vertex.steps.interruptions import name_last_interruption
+
         watchers = self._watchers.values()
         left = [(watcher.jobs, one) for watcher in watchers for one in watcher.left]
         end_steps_left(left, name_last_interruption())
 
-    def _tidy(self, watcher: Watcher) -> None:
+    def _tidy(self, watcher: "Watcher") -> None:
         while True:
             self._clock.sleep(TIDYING_SECONDS)
             with self._lock:
@@ -231,9 +247,10 @@ class ConnectionPool:
             watcher.tidy()
 
 
-def _import_client() -> None:
+def _import_for_steps() -> None:
     with suppress(Exception):
         import_module("zenml_vertex.cloud.connection")
+        import_module("zenml_vertex.steps.running")
 
 
 SHARED = ConnectionPool(

@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM end a step, and ZenML must not retry it."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,18 +13,11 @@ from zenml_vertex.following.ending import HURRY_SECONDS
 from zenml_vertex.following.progress import JobLog, StepLog, name_reason
 from zenml_vertex.following.protocols import StepRuns
 from zenml_vertex.steps.server import hurry
-from zenml_vertex.steps.signals import interrupt_at_once
+from zenml_vertex.steps.signals import busy, interrupt_at_once
 
 # The second is what ZenML's handler of signals raises.
 INTERRUPTIONS = (KeyboardInterrupt, RunInterruptedException, RunStoppedException, SystemExit)
 _MOST_TRIES_TO_STOP = 3
-# The threads that are submitting steps, waiting for them or ending them.
-_busy: list[threading.Thread] = []
-
-
-def is_busy() -> bool:
-    """Whether a step is being submitted, waited for or ended in this process."""
-    return bool(_busy)
 
 
 def name_last_interruption() -> str | None:
@@ -61,22 +53,20 @@ def stopping_when_interrupted(
     Raises:
         RunStoppedException: Instead of any interruption.
     """
-    _busy.append(threading.current_thread())
-    try:
-        interrupt_at_once()
-        yield
-    except INTERRUPTIONS as interruption:
-        reason = name_reason(interruption)
-        if detached:
-            detached.warn_detached(interruption)
-            raise RunStoppedException(f"Detached from the step ({reason}).") from None
+    with busy():
         try:
-            _stop(step_runs, step_run_id, log, interruption)
-        finally:
-            # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
-            raise RunStoppedException(f"The step was interrupted ({reason}).") from None
-    finally:
-        _busy.remove(threading.current_thread())
+            interrupt_at_once()
+            yield
+        except INTERRUPTIONS as interruption:
+            reason = name_reason(interruption)
+            if detached:
+                detached.warn_detached(interruption)
+                raise RunStoppedException(f"Detached from the step ({reason}).") from None
+            try:
+                _stop(step_runs, step_run_id, log, interruption)
+            finally:
+                # ZenML shows the whole chain of exceptions; where it was interrupted does not help.
+                raise RunStoppedException(f"The step was interrupted ({reason}).") from None
 
 
 def _stop(step_runs: StepRuns, step_run_id: str, log: StepLog, interruption: BaseException) -> None:

@@ -4,13 +4,13 @@ ZenML calls `get_docker_builds` when it compiles a pipeline, then for each step
 `submit`, and `wait` (static pipelines) or `get_status` repeatedly (dynamic ones),
 `cancel` when a step must end early, and finally `cleanup_step_submission`.
 
-This module is imported in every step container: Google's client is imported when a job
-is first submitted or read, not before.
+This module is imported by every process that loads a stack with the component, and in every
+step's container. What only a process with steps needs is imported with the first of them, and
+Google's client when a job is first submitted or read.
 """
 
 import threading
 from dataclasses import replace
-from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from zenml.config.build_configuration import BuildConfiguration
@@ -21,33 +21,9 @@ from zenml.step_operators import BaseStepOperator
 from zenml_vertex.clock import Clock, SystemClock
 from zenml_vertex.cloud import client_required
 from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
-from zenml_vertex.following.clients import sign_off
-from zenml_vertex.following.ending import CANCEL_BUDGET_SECONDS, cancel_and_verify, cancel_quietly
-from zenml_vertex.following.metadata import JOB_NAME_KEY, build_job_metadata
-from zenml_vertex.following.watcher import Watcher
-from zenml_vertex.job.identity import Attempt, JobName
 from zenml_vertex.steps.connections import SHARED, ConnectionKey, ConnectionPool
-from zenml_vertex.steps.images import build_configurations, is_making_images
-from zenml_vertex.steps.interruptions import INTERRUPTIONS, stopping_when_interrupted
-from zenml_vertex.steps.job_builder import build_step_job
-from zenml_vertex.steps.own_package import find_image_parts
-from zenml_vertex.steps.owner import find_owner
-from zenml_vertex.steps.persistent_resources import place_step
-from zenml_vertex.steps.preflight import Preflight, build_stack_validator
-from zenml_vertex.steps.records import ZenMLStepRuns, explained
-from zenml_vertex.steps.step_jobs import (
-    fail_without_job,
-    open_follower,
-    open_log,
-    open_submission,
-)
-from zenml_vertex.steps.step_secrets import destroy_secret, open_secret
-from zenml_vertex.steps.written_settings import WrittenSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from uuid import UUID
-
     from zenml.config.base_settings import BaseSettings
     from zenml.config.step_run_info import StepRunInfo
     from zenml.models import PipelineSnapshotBase, StepRunResponse
@@ -57,6 +33,11 @@ if TYPE_CHECKING:
 
     from zenml_vertex.cloud.connection import Connection
     from zenml_vertex.cloud.credentials import ConnectorAccess
+    from zenml_vertex.following.watcher import Watcher
+    from zenml_vertex.steps.preflight import Preflight
+    from zenml_vertex.steps.records import ZenMLStepRuns
+    from zenml_vertex.steps.running import RunningSteps
+    from zenml_vertex.steps.written_settings import WrittenSettings
 
 
 class VertexStepOperator(BaseStepOperator):
@@ -73,12 +54,9 @@ class VertexStepOperator(BaseStepOperator):
         super().__init__(*args, **kwargs)
         self._clock = clock or SystemClock()
         self._pool = pool.open()
-        self._step_runs = ZenMLStepRuns(self.id)
-        self._watchers: dict[UUID, Watcher] = {}
-        self._owners: dict[UUID, VertexStepOperator] = {}
-        # Step runs whose jobs go on when this process has ended.
-        self._detached: set[UUID] = set()
-        self._preflight = Preflight(self)
+        self._preflight: Preflight | None = None
+        self._step_runs: ZenMLStepRuns | None = None
+        self._steps: RunningSteps | None = None
         # A dynamic pipeline submits on ten threads and asks on another.
         self._lock = threading.RLock()
 
@@ -90,6 +68,8 @@ class VertexStepOperator(BaseStepOperator):
     @property
     def settings_class(self) -> "type[BaseSettings] | None":
         """What a step may set, as ZenML converts it; `get_settings` reads it."""
+        from zenml_vertex.steps.written_settings import WrittenSettings
+
         return WrittenSettings
 
     def get_settings(self, container: Any) -> VertexStepOperatorSettings:
@@ -112,11 +92,15 @@ class VertexStepOperator(BaseStepOperator):
     @property
     def requirements(self) -> set[str]:
         """What the images of a stack with this component need: this package, without Google's."""
+        from zenml_vertex.steps.own_package import find_image_parts
+
         return set(find_image_parts().requirements)
 
     @property
     def validator(self) -> StackValidator | None:
         """Refuses a stack whose parts a Vertex AI job could not reach."""
+        from zenml_vertex.steps.preflight import build_stack_validator
+
         return build_stack_validator()
 
     def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
@@ -129,13 +113,15 @@ class VertexStepOperator(BaseStepOperator):
             ConfigurationError: If a step's settings cannot work.
             CredentialsError: If the component's project is not its connector's.
         """
+        from zenml_vertex.steps.images import build_configurations, is_making_images
+
         steps = {
             name: step
             for name, step in snapshot.step_configurations.items()
             if step.config.uses_step_operator(self.name)
         }
         for name, step in steps.items():
-            self._preflight.check_build(step, name)
+            self.preflight.check_build(step, name)
         builds = build_configurations(steps, makes_images=is_making_images())
         if steps:
             # Last: a thread that imports slows down other code that reads many files.
@@ -158,41 +144,7 @@ class VertexStepOperator(BaseStepOperator):
             VertexApiError: If Vertex AI rejects the job.
             RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
         """
-        log = open_log(info.step_run)
-        with stopping_when_interrupted(self._step_runs, str(info.step_run_id), log), explained():
-            findings = self._preflight.check_step(info, info.pipeline_step_name)
-            key = self.choose_key(findings.settings)
-            connection = self._connect(key)
-            info.force_write_logs()
-            attempt = Attempt(str(info.step_run_id))
-            submission = open_submission(info.step_run, connection, self._step_runs, self._clock)
-            # Once: a create that is tried again sends the same job.
-            place = cache(partial(place_step, info, findings, connection, self._pool))
-            with open_secret(findings.settings, connection, self._clock, attempt, log) as secret:
-                name = submission.submit(
-                    lambda: build_step_job(
-                        info,
-                        attempt,
-                        place(),
-                        server_id=self._step_runs.server_id,
-                        command=entrypoint_command,
-                        environment=environment,
-                        region=connection.region,
-                        secret=secret,
-                    ),
-                    info.step_run.run_metadata,
-                    before_create=secret.store,
-                )
-                try:
-                    info.step_run.run_metadata.update(build_job_metadata(name))
-                    watcher = self._follow(info.step_run, key, name)
-                    if follower := watcher.find(str(info.step_run_id)):
-                        follower.ends_with_process = findings.settings.on_client_exit == "cancel"
-                    self._pool.waker.follow(watcher, str(info.step_run_id))
-                    log.of(name).log_submitted()
-                except BaseException as error:
-                    cancel_and_verify(connection.jobs, log.of(name), self._clock, after=error)
-                    raise
+        self._running.submit(info, entrypoint_command, environment)
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """The current status of a submitted step run; dynamic pipelines ask for it.
@@ -204,10 +156,7 @@ class VertexStepOperator(BaseStepOperator):
         Raises:
             VertexStepOperatorError: If it is not known now; ZenML then asks again.
         """
-        watcher = self._watch(step_run)
-        if watcher is None:
-            return ExecutionStatus(fail_without_job(step_run, self._step_runs))
-        return ExecutionStatus(watcher.poll(str(step_run.id), patience=self._pool.patience))
+        return self._running.get_status(step_run)
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until a submitted step run has finished; static pipelines call it.
@@ -221,34 +170,15 @@ class VertexStepOperator(BaseStepOperator):
             RunStoppedException: After Ctrl-C, SIGTERM or a stop of the run. ZenML
                 retries a step after any other exception.
         """
-        watcher = self._watch(step_run)
-        if watcher is None:
-            return ExecutionStatus(fail_without_job(step_run, self._step_runs))
-        step_run_id = str(step_run.id)
-        detaches = self._find_owner(step_run).get_settings(step_run).on_client_exit == "detach"
-        follower = watcher.find(step_run_id)
-        detached = follower.log if follower and detaches else None
-        log = open_log(step_run)
-        with stopping_when_interrupted(self._step_runs, step_run_id, log, detached=detached):
-            try:
-                return ExecutionStatus(watcher.wait(step_run_id))
-            except BaseException as error:
-                if detached and isinstance(error, INTERRUPTIONS):
-                    watcher.forget(step_run_id)
-                    self._detached.add(step_run.id)
-                    self._pool.note_detached(step_run_id)
-                    sign_off(self._step_runs, step_run_id)
-                else:
-                    self._end_job(watcher, step_run_id, error)
-                raise
+        return self._running.wait(step_run)
 
-    def take_over(self, step_run: "StepRunResponse") -> Watcher | None:
+    def take_over(self, step_run: "StepRunResponse") -> "Watcher | None":
         """Follow the job of a step run that another process submitted; None if none is listed.
 
         Raises:
             VertexStepOperatorError: If that cannot be found out now.
         """
-        return self._watch(step_run, looks_once=True)
+        return self._running.take_over(step_run)
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Ask for the job of a step run to be cancelled; `get_status` tells when it has ended.
@@ -256,8 +186,7 @@ class VertexStepOperator(BaseStepOperator):
         Raises:
             VertexApiError: If the job may still be running and cannot be cancelled.
         """
-        if watcher := self._watch(step_run):
-            watcher.cancel(str(step_run.id))
+        self._running.cancel(step_run)
 
     def cleanup_step_submission(self, step_run: "StepRunResponse") -> None:
         """Make sure that the job of a finished step run ends.
@@ -266,43 +195,7 @@ class VertexStepOperator(BaseStepOperator):
         time for that; any other job is cancelled. Both are followed in the background until
         they have ended, as long as this process lives. The step's secret is destroyed.
         """
-        try:
-            self._end_after(step_run)
-        finally:
-            # A container reads it when it starts.
-            if step_run.id not in self._detached:
-                self._destroy_secret(step_run)
-            self._owners.pop(step_run.id, None)
-
-    def _end_after(self, step_run: "StepRunResponse") -> None:
-        """See that the job of a finished step run ends."""
-        step_run_id = str(step_run.id)
-        watcher = self._watchers.pop(step_run.id, None)
-        follower = watcher.forget(step_run_id) if watcher else None
-        if watcher is None or follower is None or follower.is_terminal:
-            return
-        with stopping_when_interrupted(self._step_runs, step_run_id, follower.step):
-            if follower.has_reported:
-                settings = self._find_owner(step_run).get_settings(step_run)
-                watcher.linger(follower, settings.lingering_seconds)
-            else:
-                given_up = follower.is_given_up
-                cancel_quietly(watcher.jobs, follower.log, self._clock, is_leaving=given_up)
-                watcher.linger(follower, CANCEL_BUDGET_SECONDS, is_cancelled=True)
-            self._pool.tidy(watcher)
-
-    def _destroy_secret(self, step_run: "StepRunResponse") -> None:
-        """Destroy the secret of a step run that has finished."""
-        owner = self._find_owner(step_run)
-        settings = owner.get_settings(step_run)
-        destroy_secret(
-            settings,
-            lambda: self._pool.connect(owner.choose_key(settings), owner.access_connector),
-            self._clock,
-            Attempt(str(step_run.id)),
-            open_log(step_run),
-            step_operator=owner.name,
-        )
+        self._running.clean_up(step_run)
 
     def connect(self, *, project: str | None = None, region: str | None = None) -> "Connection":
         """A connection to Vertex AI with the component's own settings.
@@ -315,25 +208,38 @@ class VertexStepOperator(BaseStepOperator):
             VertexStepOperatorError: If there is no identity, or no project.
         """
         key = self.choose_key(self.config)
-        return self._connect(
-            replace(key, project=project or key.project, region=region or key.region)
-        )
+        key = replace(key, project=project or key.project, region=region or key.region)
+        return self._pool.connect(key, self.access_connector)
 
     @property
-    def step_runs(self) -> ZenMLStepRuns:
+    def preflight(self) -> "Preflight":
+        """What checks the component's steps."""
+        from zenml_vertex.steps.preflight import Preflight
+
+        with self._lock:
+            if self._preflight is None:
+                self._preflight = Preflight(self)
+            return self._preflight
+
+    @property
+    def step_runs(self) -> "ZenMLStepRuns":
         """The ZenML server's record of step runs."""
-        return self._step_runs
+        from zenml_vertex.steps.records import ZenMLStepRuns
 
-    def _end_job(self, watcher: Watcher, step_run_id: str, error: BaseException) -> None:
-        """Cancel a job that is no longer waited for, and verify that it ends.
+        with self._lock:
+            if self._step_runs is None:
+                self._step_runs = ZenMLStepRuns(self.id)
+            return self._step_runs
 
-        If an impatient second Ctrl-C comes in between, the job has not ended as far as is
-        known, and `cleanup_step_submission` cancels it again, once.
-        """
-        if follower := watcher.find(step_run_id):
-            follower.is_given_up = True
-            cancel_and_verify(watcher.jobs, follower.log, self._clock, after=error)
-            follower.is_terminal = True
+    @property
+    def _running(self) -> "RunningSteps":
+        """The steps that this process submits, follows and ends."""
+        from zenml_vertex.steps.running import RunningSteps
+
+        with self._lock:
+            if self._steps is None:
+                self._steps = RunningSteps(self, self._clock, self._pool)
+            return self._steps
 
     def choose_key(self, settings: VertexStepOperatorSettings) -> ConnectionKey:
         """Which connection jobs with these settings need."""
@@ -345,52 +251,9 @@ class VertexStepOperator(BaseStepOperator):
             connector=self.connector,
         )
 
-    def _connect(self, key: ConnectionKey) -> "Connection":
-        return self._pool.connect(key, self.access_connector)
-
     def access_connector(self) -> "ConnectorAccess":
         """The service connector that the component is linked to."""
         with client_required():
             from zenml_vertex.steps.connector import access_connector
 
         return access_connector(self)
-
-    def _find_owner(self, step_run: "StepRunResponse") -> "VertexStepOperator":
-        """The step operator of a step run, which is also needed at its end; looked up once."""
-        with self._lock:
-            if step_run.id not in self._owners:
-                self._owners[step_run.id] = find_owner(step_run, self)
-            return self._owners[step_run.id]
-
-    def _follow(self, step_run: "StepRunResponse", key: ConnectionKey, name: JobName) -> Watcher:
-        """Watch a job from now on; another step operator of this process may watch it already."""
-        watcher = self._pool.find_watcher(key, name.parent, self._step_runs)
-        known = watcher.find(str(step_run.id))
-        if known is None or known.name != name:
-            watcher.follow(
-                open_follower(step_run, name, self._connect(key), self._step_runs, self._clock)
-            )
-        self._watchers[step_run.id] = watcher
-        return watcher
-
-    def _watch(self, step_run: "StepRunResponse", looks_once: bool = False) -> Watcher | None:
-        """The watcher of a step run's job; None if it has no job.
-
-        Its metadata says which job it is, and the settings where to look for it.
-        """
-        with self._lock:
-            if watcher := self._watchers.get(step_run.id):
-                return watcher
-            owner = self._find_owner(step_run)
-            key = owner.choose_key(owner.get_settings(step_run))
-            connection = self._pool.connect(key, owner.access_connector)
-            recorded: Mapping[str, Any] = step_run.run_metadata
-            if JOB_NAME_KEY not in recorded:
-                recorded = self._step_runs.read_metadata(str(step_run.id))
-            run_id = str(step_run.pipeline_run_id)
-            read = partial(self._pool.find_listed_jobs(key).get, run_id)
-            submission = open_submission(step_run, connection, self._step_runs, self._clock)
-            if name := submission.resume(recorded, read=read, looks_once=looks_once):
-                self._pool.find_leases(self._step_runs).note_resumed(run_id, str(step_run.id))
-                return self._follow(step_run, key, name)
-            return None

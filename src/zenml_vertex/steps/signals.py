@@ -9,8 +9,8 @@ pipeline, and lets no other thread set them.
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +29,25 @@ _INTERRUPTIONS: dict[int, type[KeyboardInterrupt]] = {
         (signal.SIGQUIT, "Ctrl-\\ was pressed."),
     )
 }
+
+
+# The threads that are submitting steps, waiting for them or ending them.
+_busy: list[threading.Thread] = []
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Have signals interrupt this process while a step is submitted, waited for or ended."""
+    _busy.append(threading.current_thread())
+    try:
+        yield
+    finally:
+        _busy.remove(threading.current_thread())
+
+
+def is_busy() -> bool:
+    """Whether a step is being submitted, waited for or ended in this process."""
+    return bool(_busy)
 
 
 def interrupt_on_signals(has_steps: Callable[[], bool]) -> None:

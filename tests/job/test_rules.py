@@ -237,7 +237,7 @@ def test_additional_arguments_bring_the_same_advice(arguments: dict[str, Any], h
             "accelerator_type": "NVIDIA_L4",
             "accelerator_count": 1,
         },
-        {"machine_type": "ct5lp-hightpu-1t"},
+        {"machine_type": "ct6e-standard-1t", "tpu_topology": "1x1"},
     ],
 )
 def test_documented_values_bring_no_advice(settings: dict[str, Any]) -> None:

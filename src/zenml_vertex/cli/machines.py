@@ -168,10 +168,7 @@ def _find_accelerators(
         if wanted.region is None or not catalogue.lacks(wanted.region, kind)
     }
     if isinstance(machine, TpuMachine) and machine.generation:
-        # Google's list of regions has generations: TPU_V5E, TPU7X.
-        token = machine.generation.upper()
-        token = token if token.startswith("TPU") else f"TPU_{token}"
-        if wanted.region and catalogue.lacks(wanted.region, token):
+        if wanted.region and catalogue.lacks(wanted.region, machine.region_name):
             return None
         return {} if wanted.accelerator in (None, machine.generation) else None
     needs_one = isinstance(machine, TpuMachine) or machine.accelerator_required

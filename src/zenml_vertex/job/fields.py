@@ -187,6 +187,11 @@ class JobFields:
         """Whether the job has an accelerator of NVIDIA's; a TPU is not one."""
         return bool(self.accelerator_count) and (self.accelerator_type or "").startswith("NVIDIA_")
 
+    @property
+    def is_accelerator_off(self) -> bool:
+        """Whether a count that overrides the setting has turned the accelerator off."""
+        return self.accelerator_count is None and "accelerator_count" in self.sources
+
     def spell(self, name: str) -> str:
         """How a person who has set a field spells its name."""
         return self.spelt.get(name, name)

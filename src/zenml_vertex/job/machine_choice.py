@@ -21,7 +21,7 @@ that cannot have the job's boot disk, and a GPU beside fewer than four CPUs.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from zenml_vertex.job.fields import ADDITIONAL_ARGS, GPU_COUNT, JobFields
+from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.machines import (
     RESERVATION,
     RESERVATION_OR_SPOT,
@@ -110,14 +110,6 @@ def fit_machine(job: JobFields, wishes: Wishes) -> FittedJob:
     return _choose(job, wishes, default)
 
 
-def is_turned_off(job: JobFields) -> bool:
-    """Whether a count that overrides the setting has turned the accelerator off."""
-    return job.accelerator_count is None and job.sources.get("accelerator_count") in (
-        GPU_COUNT,
-        ADDITIONAL_ARGS,
-    )
-
-
 def _choose(job: JobFields, wishes: Wishes, default: Machine) -> FittedJob:
     kind, count = job.accelerator_type, job.accelerator_count
     chosen = replace(job, defaults=job.defaults - {"machine_type"})
@@ -185,12 +177,13 @@ def _fill_in_accelerator(job: JobFields) -> tuple[JobFields, tuple[str, ...]]:
     """The job with the accelerator that its machine has built in, and a sentence that says so."""
     machine = load_catalogue().machines.get(job.machine_type or "")
     kind, count = job.accelerator_type, job.accelerator_count
-    if machine is None or machine.built_in is None or is_turned_off(job):
+    if machine is None or machine.built_in is None or job.is_accelerator_off:
         return job, ()
     built_in, number = machine.built_in
     if (kind and count) or kind not in (None, built_in):
         return job, ()
-    filled = replace(job, accelerator_type=built_in, accelerator_count=count or number)
+    wanted = 1 if job.gpu_partition_size else number
+    filled = replace(job, accelerator_type=built_in, accelerator_count=count or wanted)
     if job.is_secret("machine_type"):
         return filled, ()
     return filled, (f"`{machine.name}` has {number} {built_in} built in, which the job names.",)

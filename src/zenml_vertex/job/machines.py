@@ -37,7 +37,7 @@ RESERVATION_OR_SPOT = "reservation_or_spot_recommended"
 RESERVATION = "shared_reservation_required"
 
 # A pod of TPUs has at least this many cores.
-_POD = 32
+POD_CORES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,12 @@ class TpuMachine:
     # For `cloud-tpu`: accelerator type -> its count for a single TPU. Larger ones are pods.
     accelerators: Mapping[str, int]
     note: str = ""
+
+    @property
+    def region_name(self) -> str:
+        """How the list of regions names its generation; empty for `cloud-tpu`."""
+        name = self.generation.upper()
+        return f"TPU_{name}" if name.startswith("V") else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ def find_machines(accelerator: str, count: int | None) -> list[str]:
 
 def is_tpu_count(machine: TpuMachine, accelerator: str, count: int) -> bool:
     """Whether `cloud-tpu` takes a TPU in this number of cores: that of a single one, or a pod's."""
-    return count == machine.accelerators[accelerator] or count >= _POD
+    return count == machine.accelerators[accelerator] or count >= POD_CORES
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -25,6 +25,7 @@ from zenml_vertex.job.rules import (
     region,
     scheduling,
     storage,
+    tpus,
 )
 
 __all__ = ["advise", "check_values", "find_problems", "find_unlisted_enums"]
@@ -32,6 +33,7 @@ __all__ = ["advise", "check_values", "find_problems", "find_unlisted_enums"]
 _WRONG_VALUES = (
     region.find_wrong_values,
     machines.find_wrong_values,
+    tpus.find_wrong_values,
     storage.find_wrong_values,
     network.find_wrong_values,
     identity.find_wrong_values,
@@ -40,10 +42,11 @@ _WRONG_VALUES = (
 _CONFLICTS = (
     region.find_conflicts,
     machines.find_conflicts,
+    tpus.find_conflicts,
     scheduling.find_conflicts,
     storage.find_conflicts,
 )
-_ADVICE = (region.advise, storage.advise, machines.advise, network.advise)
+_ADVICE = (region.advise, storage.advise, machines.advise, tpus.advise, network.advise)
 
 
 def check_values(job: JobFields) -> None:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 from zenml_vertex.job.fields import JobFields
-from zenml_vertex.job.machine_choice import is_turned_off
 from zenml_vertex.job.machines import (
     RESERVATION,
     SPOT_OR_FLEX_START,
@@ -19,6 +18,7 @@ from zenml_vertex.job.machines import (
 _MOST_NAMED = 8
 _RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NO_RESERVATION = "NO_RESERVATION"
+_V5E = "TPU_V5_LITEPOD"
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
@@ -45,7 +45,17 @@ def find_conflicts(job: JobFields) -> Iterator[str]:
     kind, count = job.accelerator_type, job.accelerator_count
     if not job.unreadable.keys().isdisjoint(("accelerator_type", "accelerator_count")):
         return
-    if problem := _find_built_in_problem(job):
+    if job.gpu_partition_size and not kind:
+        yield (
+            f"{job.state('gpu_partition_size')}, and the job has no GPU. Set `accelerator_type` "
+            "and accelerator_count=1, or remove it."
+        )
+    elif job.gpu_partition_size and count not in (None, 1):
+        yield (
+            f"{job.cite('accelerator_count')} is {count}; with {job.cite('gpu_partition_size')}, "
+            "it must be 1. Write accelerator_count=1, or remove the partition."
+        )
+    elif problem := _find_built_in_problem(job):
         yield problem
     elif count and count > 0 and not kind:
         yield (
@@ -75,7 +85,7 @@ def advise(job: JobFields) -> Iterator[str]:
         return
     machine = catalogue.machines.get(name)
     if machine is None:
-        return  # TPU machines have rules of their own
+        return  # see the rules on TPUs
     if kind and not machine.built_in:
         yield from _advise_on_pair(job, machine, kind)
     if not job.persistent_resource_id:
@@ -93,12 +103,14 @@ def _find_built_in_problem(job: JobFields) -> str | None:
     has = f"{_call(job, 'machine_type')} has {number} {built_in} built in"
     if job.is_secret("machine_type"):
         has = "`machine_type` has an accelerator built in"
-    if is_turned_off(job) and not kind:
+    if job.is_accelerator_off and not kind:
         return (
             f"{has}, and {job.cite('accelerator_count')} turns the accelerator off. Set a machine "
             "type without one, or remove the count."
         )
-    if kind not in catalogue.accelerators or (kind == built_in and count in (None, number)):
+    # A part of one GPU, of a machine with any number of them.
+    right = (None, 1) if job.gpu_partition_size else (None, number)
+    if kind not in catalogue.accelerators or (kind == built_in and count in right):
         return None
     wanted = f"{count} {_show_kind(job)}" if count else _show_kind(job)
     takes = "" if job.is_secret("accelerator_type") else _name_machines(job)
@@ -116,13 +128,20 @@ def _advise_on_pair(job: JobFields, machine: Machine, kind: str) -> Iterator[str
     if counts is None:
         fitting = ", ".join(machine.accelerators) or "no accelerator"
         yield f"{machine_type} takes {fitting}, not {_show_kind(job)}, {listed} " + (
-            _name_machines(job) or "No machine type in the table takes it."
+            _name_machines(job) or _describe_unused(kind)
         )
     elif job.accelerator_count not in counts:
         yield (
             f"{machine_type} takes {_show_kind(job)} in counts of {', '.join(map(str, counts))}, "
             f"not {job.accelerator_count}, {listed} {_name_machines(job)}"
         )
+
+
+def _describe_unused(kind: str) -> str:
+    """An accelerator type of the API that no machine type takes."""
+    if kind == _V5E:
+        return "For TPU v5e, write machine_type='ct5lp-hightpu-4t' and a `tpu_topology` ('2x2')."
+    return "No machine type in the table takes it."
 
 
 def _advise_on_capacity(job: JobFields, machine: Machine) -> Iterator[str]:

@@ -141,6 +141,29 @@ def test_what_is_planned_outlives_a_crash(tmp_path: Path) -> None:
             assert second.state() == "ERROR"
 
 
+def test_a_kill_amid_a_fault_leaves_no_job(tmp_path: Path) -> None:
+    """Jobs that a killed emulator had still to fail with their resource are failed by the next one.
+
+    One that waited for machines stayed QUEUED for ever, and the others ran on.
+    """
+    with open_warm(tmp_path) as first:
+        first.emulator.faults.plan(ResourceBroken(after=10))
+        first.make()
+        jobs = [first.submit(), first.submit()]
+        first.clock.settle()
+        files = [tmp_path / job / "document.json" for job in jobs]
+        kept = [file.read_bytes() for file in files]
+        first.clock.advance(10)
+        first.emulator.crash()
+        # As after a kill before either was.
+        for file, content in zip(files, kept, strict=True):
+            file.write_bytes(content)
+        with open_warm(tmp_path, first.clock) as second:
+            second.clock.advance(10)
+            assert second.state() == "ERROR"
+            assert second.states(*jobs) == ["FAILED", "FAILED"]
+
+
 def test_faults_of_calls_know_the_methods(warm: Warm) -> None:
     """A call can be hit by its method and display name, and a 403 names its permission."""
     with warm.emulator.faults.planned(

@@ -22,6 +22,7 @@ def make_job(**asked: Any) -> JobFields:
 def make_resource(state: str = "RUNNING", used: int = 0, **content: Any) -> PersistentResource:
     """A resource with two machines."""
     pool = {
+        "id": "n1",
         "machineSpec": {"machineType": "n1-standard-4"},
         "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100},
         "replicaCount": "2",
@@ -34,13 +35,15 @@ def decide(
     job: JobFields, resource: PersistentResource | None, taken: int = 0, **wishes: bool
 ) -> Placement:
     """Decide where the job of the step `train` runs."""
-    return place(job, resource, Wishes(**wishes), name=NAME, step="step `train`", taken=taken)
+    return place(
+        job, resource, Wishes(**wishes), name=NAME, step="step `train`", taken={"n1": taken}
+    )
 
 
 def test_a_job_that_fits_is_left_as_it_is() -> None:
     """A job that fits a resource with a free machine is the same afterwards, without a word."""
     job = make_job(**FITS)
-    assert decide(job, make_resource(used=1)) == Placement(job)
+    assert decide(job, make_resource(used=1)) == Placement(job, pool_id="n1")
 
 
 def test_differences_are_shown_side_by_side() -> None:
@@ -131,6 +134,7 @@ def test_a_busy_resource_is_waited_for_or_left(used: int, taken: int) -> None:
 def test_a_pool_that_scales_has_its_most_machines() -> None:
     """A pool that can grow is not busy, however few machines it has now."""
     pool = {
+        "id": "n1",
         "machineSpec": {"machineType": "n1-standard-4"},
         "replicaCount": "1",
         "usedReplicaCount": "1",
@@ -138,7 +142,7 @@ def test_a_pool_that_scales_has_its_most_machines() -> None:
     }
     resource = read_resource({"name": NAME, "state": "RUNNING", "resourcePools": [pool]})
     job = make_job(**FITS)
-    assert decide(job, resource, 1) == Placement(job)
+    assert decide(job, resource, 1) == Placement(job, pool_id="n1")
     assert decide(job, resource, 2).warnings
 
 
@@ -148,4 +152,4 @@ def test_a_state_that_is_not_known_keeps_no_job() -> None:
     placed = decide(job, make_resource("HIBERNATING"))
     assert placed.job == job
     assert "in state HIBERNATING" in placed.warnings[0]
-    assert decide(job, make_resource("UPDATING")) == Placement(job)
+    assert decide(job, make_resource("UPDATING")) == Placement(job, pool_id="n1")

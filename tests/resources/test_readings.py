@@ -9,7 +9,12 @@ import pytest
 from tests.support.fakes import ManualClock
 from tests.support.resources import InMemoryResources, make_content
 from zenml_vertex.errors import PermissionDenied, ServiceUnavailable
-from zenml_vertex.resources.readings import BUSY_SECONDS, FRESH_SECONDS, ResourceReadings
+from zenml_vertex.resources.readings import (
+    BUSY_SECONDS,
+    FRESH_SECONDS,
+    TEARDOWN_SECONDS,
+    ResourceReadings,
+)
 
 NAME = "projects/my-project/locations/us-central1/persistentResources/warm"
 
@@ -17,8 +22,8 @@ NAME = "projects/my-project/locations/us-central1/persistentResources/warm"
 def read(readings: ResourceReadings, resources: InMemoryResources, takes: int = 0) -> int:
     """Read the resource, and take machines of it; how many were taken before."""
     with readings.reading(resources, NAME) as reading:
-        before = reading.taken
-        reading.taken += takes
+        before = reading.taken["n1-standard-4"]
+        reading.taken["n1-standard-4"] += takes
         return before
 
 
@@ -93,6 +98,23 @@ def test_a_resource_that_is_left_idle_is_named(caplog: pytest.LogCaptureFixture)
     said = record.getMessage()
     assert said.startswith("Persistent resource `warm` (3 x n1-standard-4) stays, and is billed ")
     assert said.endswith(f"To end it: zenml-vertex persistent-resource delete {NAME}")
+
+
+def test_jobs_that_ended_long_ago_hold_no_machines(caplog: pytest.LogCaptureFixture) -> None:
+    """After many steps, machines in use are those of others."""
+    clock = ManualClock()
+    readings = ResourceReadings(clock)
+    resources = InMemoryResources({NAME: make_content(NAME, replicas=3, used=1)})
+    read(readings, resources)
+    for number in range(9):
+        readings.note_use(NAME, str(number), 1)
+        readings.note_left(str(number))
+    readings.warn_idle()
+    assert "stays, and is billed" in caplog.messages[-1]
+    caplog.clear()
+    clock.now += TEARDOWN_SECONDS
+    readings.warn_idle()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("case", ["others", "detached", "gone", "stopping"])

@@ -11,11 +11,11 @@ import pytest
 from tests.steps.test_preflight import make_step
 from tests.support.components import make_operator
 from tests.support.emulators import call
-from tests.support.fakes import ManualClock
+from tests.support.fakes import SERVER, InMemoryStepRuns, ManualClock
 from tests.support.warm import Warm, open_warm
 from vertex_emulator.faults import ErrorAnswer, PermissionWithdrawn
 from zenml_vertex.cloud.connection import Connection, connect
-from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.errors import ConfigurationError, ServerUnreachable
 from zenml_vertex.job.request import build_custom_job
 from zenml_vertex.steps.connections import ConnectionPool
 from zenml_vertex.steps.persistent_resources import place_step
@@ -193,3 +193,83 @@ def test_a_process_says_at_its_end_what_it_leaves_idle(
     client.warm.call("DELETE", "/warm")
     warn()
     assert caplog.messages == []
+
+
+class Restarting(InMemoryStepRuns):
+    """A ZenML server that is down when it is first asked which one it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    @property
+    def server_id(self) -> str:  # type: ignore[override]
+        self.asked += 1
+        if self.asked == 1:
+            raise ServerUnreachable("The ZenML server restarts.")
+        return SERVER
+
+    def read_run_name(self, run_id: object) -> str:
+        """The name of the pipeline run."""
+        return f"run {run_id}"
+
+
+def test_a_create_that_is_tried_again_sends_the_same_job(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a job runs is decided once: not again when the server restarts or a create fails.
+
+    Meanwhile the resource, which was busy, counts as unread, and could lead to another job.
+    """
+    client.warm.make()
+    client.warm.submit()
+    before = client.count_reads()
+    clock = ManualClock()
+    pool = ConnectionPool(clock, run_at_exit=lambda _: None)
+    operator = make_operator(pool=pool, project="my-project", region="us-central1")
+    monkeypatch.setattr(operator, "_clock", clock)
+    monkeypatch.setattr(operator, "_step_runs", Restarting())
+    step = make_step(
+        persistent_resource_id="warm",
+        machine_type="n1-standard-8",
+        persistent_resource_match="adopt",
+    )
+    config = step.config
+    # What ZenML has built for the pipeline.
+    image = "registry.example/image:1"
+    monkeypatch.setattr("zenml_vertex.steps.job_builder.find_image", lambda _: image)
+    run_id, step_run_id = uuid4(), uuid4()
+    step_run = SimpleNamespace(
+        id=step_run_id,
+        name="train",
+        version=1,
+        pipeline_run_id=run_id,
+        project_id=uuid4(),
+        run_metadata={},
+        config=config,
+    )
+    info = SimpleNamespace(
+        config=config,
+        pipeline_configuration=SimpleNamespace(settings=config.settings),
+        step_run=step_run,
+        step_run_id=step_run_id,
+        run_id=run_id,
+        run_name="run",
+        pipeline=SimpleNamespace(name="training"),
+        pipeline_step_name="train",
+        force_write_logs=lambda: None,
+    )
+    with client.warm.emulator.faults.planned(ErrorAnswer("create", 503)):
+        operator.submit(cast("Any", info), ["python", "-m", "train"], {})
+    assert sum(clock.sleeps) > 60
+    assert client.count_reads() == before + 1
+    assert len([text for text in caplog.messages if "the job waits for one" in text]) == 1
+    (created,) = [
+        job
+        for job in client.connection.jobs.list(client.connection.parent, "").jobs
+        if job.get("labels")
+    ]
+    whole = client.connection.jobs.get(created["name"])
+    (worker,) = whole["jobSpec"]["workerPoolSpecs"]
+    assert worker["machineSpec"] == {"machineType": "n1-standard-4"}
+    assert whole["jobSpec"]["persistentResourceId"] == "warm"

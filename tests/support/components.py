@@ -23,7 +23,7 @@ def make_operator(*, pool: Any = SHARED, **config: Any) -> VertexStepOperator:
         pool=pool,
         name="vertex",
         id=uuid4(),
-        config=VertexStepOperatorConfig(region="europe-west4", **config),
+        config=VertexStepOperatorConfig(**{"region": "europe-west4", **config}),
         flavor="vertex",
         type=StackComponentType.STEP_OPERATOR,
         user=None,

@@ -231,6 +231,8 @@ class PersistentResourceService:
                 if resource.state is ResourceState.STOPPING:
                     # A crash may have come before all were.
                     self._cancel_jobs(resource.name)
+                elif resource.state is ResourceState.ERROR:
+                    self._fail_jobs(resource)
                 # Its jobs may have ended just before a crash.
                 self._plan_deletion(resource.name)
 
@@ -355,7 +357,11 @@ class PersistentResourceService:
         self._put(replace(failed, operation="", update=None))
         if operation:
             self._operations.fail(operation, incident.error)
-        end = End(JobState.FAILED, incident.error, at_once=True)
+        self._fail_jobs(failed)
+
+    def _fail_jobs(self, resource: PersistentResource) -> None:
+        """Fail the jobs on a resource that is in ERROR."""
+        end = End(JobState.FAILED, resource.error or {}, at_once=True)
         for job in self._driver.find_on(resource.name):
             self._driver.apply(job.job_id, end)
 

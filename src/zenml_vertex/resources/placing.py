@@ -4,7 +4,7 @@ What is decided here is decided before a job is created, so that a create that i
 sends the same job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from zenml_vertex.errors import ConfigurationError
@@ -40,6 +40,8 @@ class Placement:
     job: JobFields
     # Whether it runs on the persistent resource.
     is_warm: bool = True
+    # The ID of the pool whose machine it takes; empty for none, or if it is not known.
+    pool_id: str = ""
     # One sentence for each thing that a person should know.
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ def place(
     *,
     name: str,
     step: str,
-    taken: int = 0,
+    taken: Mapping[str, int] | None = None,
 ) -> Placement:
     """Decide where a job runs.
 
@@ -62,7 +64,8 @@ def place(
         wishes: What the settings say.
         name: Its resource name as the step names it, for commands.
         step: The step, for messages: "step `train`".
-        taken: How many machines jobs of this process have taken since it was read.
+        taken: ID of a pool -> how many of its machines jobs of this process have taken since it
+            was read.
 
     Raises:
         ConfigurationError: If the job cannot run on it, and is not to run elsewhere.
@@ -75,8 +78,8 @@ def place(
         job, note = _reconcile(job, match, wishes, name=name, step=step)
     else:
         note = ""
-    needed = job.replica_count
-    pool = match.pool
+    pool, needed = match.pool, job.replica_count
+    warnings = [*_warn_state(resource)]
     if pool is not None and needed > pool.most:
         raise ConfigurationError(
             [
@@ -85,20 +88,25 @@ def place(
             ],
             where=step,
         )
-    if pool is not None and needed > (free := max(0, pool.free - taken)):
+    free = max(0, pool.free - (taken or {}).get(pool.pool_id, 0)) if pool else needed
+    if pool is not None and needed > free:
         busy = (
             f"persistent resource `{resource.resource_id}` has {free or 'no'} free "
             f"replica{'' if free == 1 else 's'} now, of {pool.most}"
         )
         if wishes.falls_back:
             return _go_cold(job, f"{busy}.", wishes, step)
-        warning = (
+        warnings.append(
             f"{busy}: the job waits for one, for how long is not known. "
             f"`{build_command('show', name)}` says who has them; with `{_FALLBACK}: true` the job "
             "would run on a machine of its own."
         )
-        return Placement(job, notes=_some(note), warnings=(warning, *_warn_state(resource)))
-    return Placement(job, notes=_some(note), warnings=(*_warn_state(resource),))
+    return Placement(
+        job,
+        pool_id=pool.pool_id if pool else "",
+        notes=(note,) if note else (),
+        warnings=tuple(warnings),
+    )
 
 
 def _find_absence(resource: PersistentResource | None, name: str) -> str:
@@ -172,7 +180,3 @@ def _go_cold(job: JobFields, problem: str, wishes: Wishes, step: str) -> Placeme
     cold = replace(job, persistent_resource_id=None)
     text = f"{problem} The job runs cold, on a machine of its own (`{_FALLBACK}`)."
     return Placement(cold, is_warm=False, warnings=(text,))
-
-
-def _some(*texts: str) -> tuple[str, ...]:
-    return tuple(text for text in texts if text)

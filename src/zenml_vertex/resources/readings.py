@@ -6,12 +6,14 @@ cannot be read keeps no step from its job.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from zenml_vertex.clock import Clock
 from zenml_vertex.errors import ResourceNotFound, VertexStepOperatorError
+from zenml_vertex.following.brief import TooSlow, call_briefly
 from zenml_vertex.resources.protocols import PersistentResources
 from zenml_vertex.resources.resource import (
     RUNNING,
@@ -26,6 +28,10 @@ logger = logging.getLogger(__name__)
 FRESH_SECONDS = 180.0
 # Who finds all machines in use, or the resource not ready, looks again soon.
 BUSY_SECONDS = 20.0
+# A process that ends waits no longer to learn what it leaves.
+LEAVING_SECONDS = 5.0
+# A job takes 43 to 65 s from its container's exit to its last state.
+TEARDOWN_SECONDS = 180.0
 
 
 @dataclass(slots=True)
@@ -36,8 +42,8 @@ class Reading:
     resource: PersistentResource | None = None
     # Why it could not be read.
     error: VertexStepOperatorError | None = None
-    # How many machines jobs of this process have taken since.
-    taken: int = 0
+    # How many machines of each pool, by its ID, jobs of this process have taken since.
+    taken: Counter[str] = field(default_factory=Counter)
     read_at: float = 0.0
 
     def is_fresh(self, now: float) -> bool:
@@ -46,9 +52,18 @@ class Reading:
         is_usual = self.error is not None or (
             resource is not None
             and resource.state == RUNNING
-            and sum(pool.free for pool in resource.pools) > self.taken
+            and sum(pool.free for pool in resource.pools) > self.taken.total()
         )
         return now - self.read_at < (FRESH_SECONDS if is_usual else BUSY_SECONDS)
+
+
+@dataclass(slots=True)
+class _Use:
+    """A step run whose job was to run on a resource."""
+
+    replicas: int
+    # When its step had finished, by the clock; None if it has not.
+    left_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,8 +74,8 @@ class _Resource:
     reading: Reading | None = None
     # One read at a time.
     lock: threading.Lock = field(default_factory=threading.Lock)
-    # The step runs whose jobs were to run on it, and how many machines they had.
-    users: dict[str, int] = field(default_factory=dict)
+    # By the IDs of step runs.
+    users: dict[str, _Use] = field(default_factory=dict)
     detached: set[str] = field(default_factory=set)
 
 
@@ -98,7 +113,14 @@ class ResourceReadings:
     def note_use(self, name: str, step_run_id: str, replicas: int) -> None:
         """The job of a step run is to run on a resource."""
         with self._lock:
-            self._known[name].users[step_run_id] = replicas
+            self._known[name].users[step_run_id] = _Use(replicas)
+
+    def note_left(self, step_run_id: str) -> None:
+        """A step run has finished."""
+        with self._lock:
+            for known in self._known.values():
+                if use := known.users.get(step_run_id):
+                    use.left_at = self._clock.monotonic()
 
     def note_detached(self, step_run_id: str) -> None:
         """The job of a step run goes on when this process has ended."""
@@ -113,15 +135,16 @@ class ResourceReadings:
         Jobs that have just ended hold their machines for a minute: they do not count, and who
         has more of them is somebody else.
         """
+        now = self._clock.monotonic()
         for name, known in list(self._known.items()):
             if not known.users or known.detached:
                 continue
-            reading = _read(known.resources, name)
+            reading = _read_briefly(known.resources, name)
             resource = reading.resource
             if reading.error is None and (
                 resource is None
                 or resource.state != RUNNING
-                or resource.used > sum(known.users.values())
+                or resource.used > _count_leftover(known.users.values(), now)
             ):
                 continue
             what = f" ({resource.machines})" if resource else ""
@@ -137,6 +160,13 @@ class ResourceReadings:
             )
 
 
+def _count_leftover(uses: Iterable[_Use], now: float) -> int:
+    """How many machines the jobs of this process may hold although their steps have finished."""
+    return sum(
+        use.replicas for use in uses if use.left_at is None or now - use.left_at < TEARDOWN_SECONDS
+    )
+
+
 def _read(resources: PersistentResources, name: str) -> Reading:
     try:
         return Reading(read_resource(resources.get(name)))
@@ -144,6 +174,14 @@ def _read(resources: PersistentResources, name: str) -> Reading:
         return Reading()
     except VertexStepOperatorError as error:
         return Reading(error=error)
+
+
+def _read_briefly(resources: PersistentResources, name: str) -> Reading:
+    """Read a resource, for a process that ends."""
+    try:
+        return call_briefly(lambda: _read(resources, name), LEAVING_SECONDS)
+    except TooSlow as slow:
+        return Reading(error=VertexStepOperatorError(str(slow)))
 
 
 def _warn_unread(name: str, error: VertexStepOperatorError) -> None:

@@ -221,6 +221,11 @@ class ConnectionPool:
         if self._readings:
             self._readings.note_detached(step_run_id)
 
+    def note_left(self, step_run_id: str) -> None:
+        """A step run has finished."""
+        if self._readings:
+            self._readings.note_left(step_run_id)
+
     def tidy(self, watcher: "Watcher") -> None:
         """Watch a watcher's lingering jobs in the background, until there are none left."""
         with self._lock:

@@ -47,6 +47,7 @@ def place_step(
     readings = pool.find_readings()
     name = f"{connection.parent}/{COLLECTION}/{job.persistent_resource_id}"
     log = open_log(info.step_run)
+    pool_id = ""
     with readings.reading(connection.persistent_resources, name) as reading:
         if reading.error is None:
             placement = place(
@@ -60,12 +61,12 @@ def place_step(
                 step=f"step `{info.pipeline_step_name}`",
                 taken=reading.taken,
             )
-            job = placement.job
+            job, pool_id = placement.job, placement.pool_id
             for note in placement.notes:
                 log.log_placed(note)
             for warning in placement.warnings:
                 log.warn_placed(warning)
         if job.persistent_resource_id:
-            reading.taken += job.replica_count
+            reading.taken[pool_id] += job.replica_count
             readings.note_use(name, str(info.step_run_id), job.replica_count)
     return replace(findings, job=job)

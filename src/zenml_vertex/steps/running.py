@@ -187,6 +187,7 @@ class RunningSteps:
             # A container reads it when it starts.
             if step_run.id not in self._detached:
                 self._destroy_secret(step_run)
+            self._pool.note_left(str(step_run.id))
             self._owners.pop(step_run.id, None)
 
     def _end_after(self, step_run: "StepRunResponse") -> None:

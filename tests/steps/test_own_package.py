@@ -318,7 +318,8 @@ def test_submitting_from_a_container_names_the_missing_package(app: Path) -> Non
         "except VertexStepOperatorError as error:\n"
         "    print(error)\n"
         "try:\n"
-        "    list(_find_address_problems(SimpleNamespace(project=None, api_endpoint='a.b')))\n"
+        "    settings = SimpleNamespace(project=None, api_endpoint='a.b')\n"
+        "    list(_find_address_problems(settings, SimpleNamespace(unreadable={})))\n"
         "except VertexStepOperatorError as error:\n"
         "    print(error)\n",
     )[-2:]

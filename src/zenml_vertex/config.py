@@ -142,7 +142,8 @@ class VertexStepOperatorSettings(CheckedSettings):
     )
     boot_disk_type: str = Field(
         default="pd-ssd",
-        description="Type of the boot disk: `pd-ssd`, `pd-standard` or `hyperdisk-balanced`.",
+        description="Type of the boot disk: `pd-ssd`, `pd-standard` or `hyperdisk-balanced`, which "
+        "is the default on `a3-ultragpu-8g` and `a4-highgpu-8g`.",
     )
     boot_disk_size_gb: int = Field(
         default=100,

@@ -207,12 +207,11 @@ def test_a_machine_type_that_needs_a_hyperdisk_is_chosen_with_one_only() -> None
     assert chosen == "n4-highcpu-2"
 
 
-def test_no_machine_type_is_chosen_on_a_persistent_resource() -> None:
-    """The machine is that of the resource, and whoever wishes for another one is told."""
-    fitted = fit(cpus=8, persistent_resource_id="pool")
-    assert fitted.job.machine_type == "n1-standard-4"
-    assert "Set `machine_type` to that of the resource." in fitted.advice[0]
-    assert fit(persistent_resource_id="pool").advice == ()
+def test_a_persistent_resource_keeps_the_default_where_it_is_large_enough() -> None:
+    """A wish for less than the default does not make a job differ from its resource."""
+    job = make_job(persistent_resource_id="pool")
+    assert fit_machine(job, Wishes(cpus=2, memory_gib=8)) == FittedJob(job)
+    assert fit(cpus=8, persistent_resource_id="pool").job.machine_type == "n1-standard-8"
 
 
 @pytest.mark.parametrize(
@@ -237,6 +236,16 @@ def test_the_accelerator_that_is_built_in_is_filled_in(
     assert find_problems(fitted.job) == []
     assert fitted.job.has_nvidia_gpu
     assert f"`{machine_type}` has {count} {kind} built in, which the job names." in fitted.choices
+
+
+def test_the_boot_disk_is_the_one_that_the_machine_has_by_default() -> None:
+    """`a3-ultragpu-8g` and `a4-highgpu-8g` have a Hyperdisk, unless another disk is written."""
+    for machine in ("a3-ultragpu-8g", "a4-highgpu-8g"):
+        assert fit(machine_type=machine).job.boot_disk_type == "hyperdisk-balanced"
+        written = fit(machine_type=machine, boot_disk_type="pd-ssd")
+        assert written.job.boot_disk_type == "pd-ssd"
+    assert fit(gpu_count=8, accelerator_type="B200").job.boot_disk_type == "hyperdisk-balanced"
+    assert fit(machine_type="a3-highgpu-8g").job.boot_disk_type == "pd-ssd"
 
 
 def test_an_accelerator_that_is_written_is_not_filled_in() -> None:

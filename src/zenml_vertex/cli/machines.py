@@ -82,16 +82,18 @@ def _read_region(
 
 
 @click.command(short_help="List the machine types, their sizes and accelerators.")
-@click.option("--gpu", metavar="TYPE", callback=_read_gpu, help="Only with it, such as l4 or v5e.")
-@click.option("--cpus", type=click.FloatRange(min=0), default=0, help="Only with as many vCPUs.")
+@click.option("--gpu", metavar="TYPE", callback=_read_gpu, help="Only those with it: l4, v5e.")
+@click.option(
+    "--cpus", type=click.FloatRange(min=0), default=0, help="Only those with as many vCPUs."
+)
 @click.option(
     "--memory",
     metavar="SIZE",
     default="0",
     callback=_read_memory,
-    help="Only with so much, 64 (GiB).",
+    help="Only those with as much, in GiB.",
 )
-@click.option("--region", callback=_read_region, help="Only what training has in this region.")
+@click.option("--region", callback=_read_region, help="Only what this region has for training.")
 @click.option(
     "--output",
     type=click.Choice(["table", "json"]),

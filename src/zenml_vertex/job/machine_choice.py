@@ -68,8 +68,6 @@ class FittedJob:
     choices: tuple[str, ...] = ()
     # What keeps the job from having a machine that fits, and the cure.
     problems: tuple[str, ...] = ()
-    # What a person should look at.
-    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +96,17 @@ def fit_machine(job: JobFields, wishes: Wishes) -> FittedJob:
         return FittedJob(job)
     if "machine_type" not in job.defaults:
         job, choices = _fill_in_accelerator(job)
-        return FittedJob(job, choices, tuple(_find_too_small(job, wishes)))
-    if job.persistent_resource_id:
-        return FittedJob(job, advice=tuple(_advise_on_resource(wishes)))
+        return FittedJob(_fill_in_disk(job), choices, tuple(_find_too_small(job, wishes)))
     kind, count = job.accelerator_type, job.accelerator_count
     if bool(kind) != bool(count) or (kind and not find_machines(kind, None)):
         return FittedJob(job)  # an error or a warning of its own
     default = load_catalogue().machines[job.machine_type or ""]
-    if not wishes and (not kind or count in default.accelerators.get(kind, ())):
+    fits = not kind or count in default.accelerators.get(kind, ())
+    # Of a persistent resource, the default is the machine as long as it is large enough.
+    stays = not wishes or (
+        job.persistent_resource_id and default.is_at_least(wishes.cpus, wishes.memory_gib)
+    )
+    if fits and stays:
         return FittedJob(job)
     return _choose(job, wishes, default)
 
@@ -137,9 +138,8 @@ def _choose(job: JobFields, wishes: Wishes, default: Machine) -> FittedJob:
         )
     else:
         said += f"only machine type with {asked}{where}."
-    return FittedJob(
-        replace(chosen, machine_type=first.machine.name, accelerator_count=first.count), (said,)
-    )
+    chosen = replace(chosen, machine_type=first.machine.name, accelerator_count=first.count)
+    return FittedJob(_fill_in_disk(chosen), (said,))
 
 
 def _iter_carrying(job: JobFields) -> Iterator[_Candidate]:
@@ -189,6 +189,14 @@ def _fill_in_accelerator(job: JobFields) -> tuple[JobFields, tuple[str, ...]]:
     return filled, (f"`{machine.name}` has {number} {built_in} built in, which the job names.",)
 
 
+def _fill_in_disk(job: JobFields) -> JobFields:
+    """The job with the boot disk of a machine that has a default of its own, if nothing is set."""
+    machine = load_catalogue().machines.get(job.machine_type or "")
+    if machine and machine.default_boot_disk == _HYPERDISK and "boot_disk_type" in job.defaults:
+        return replace(job, boot_disk_type=_HYPERDISK)
+    return job
+
+
 def _find_too_small(job: JobFields, wishes: Wishes) -> Iterator[str]:
     """A machine type that was set and is smaller than the wishes."""
     catalogue, name = load_catalogue(), job.machine_type or ""
@@ -220,15 +228,6 @@ def _suggest_larger(job: JobFields, wishes: Wishes, machine: Machine) -> str:
         f"The smallest that fits is {best.describe(_show_kind(job))}: write it, or remove "
         f"{job.cite('machine_type')} to have one chosen."
     )
-
-
-def _advise_on_resource(wishes: Wishes) -> Iterator[str]:
-    """Wishes where the machine is that of a persistent resource."""
-    if wishes:
-        yield (
-            f"ResourceSettings({wishes.describe()}) choose no machine type on a persistent "
-            "resource. Set `machine_type` to that of the resource."
-        )
 
 
 def _describe_none(job: JobFields, asked: str, carrying: list[_Candidate]) -> str:

@@ -57,6 +57,8 @@ class Machine:
     # Whether the job's `network` can be set.
     vpc_peering: bool
     capacity: str
+    # Empty where it is not documented.
+    default_boot_disk: str
     # What else Google says of it; empty mostly.
     note: str = ""
 
@@ -282,6 +284,7 @@ def _read_machine(name: str, entry: Mapping[str, Any]) -> Machine:
         accelerator_required=bool(entry.get("accelerator_required", False)),
         vpc_peering=bool(entry.get("vpc_peering", True)),
         capacity=entry.get("capacity", ON_DEMAND),
+        default_boot_disk=raw_disk if (raw_disk := entry["default_boot_disk"]) != "unknown" else "",
         note=entry.get("note", ""),
     )
 

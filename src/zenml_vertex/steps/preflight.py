@@ -70,7 +70,7 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     wishes = Wishes(resources.cpu_count or 0, memory_gib, resources.memory or "")
     fitted = fit_machine(settings.to_job_fields(gpu_count=resources.gpu_count), wishes)
     job = fitted.job
-    problems, advice = [*find_problems(job), *fitted.problems], [*advise(job), *fitted.advice]
+    problems, advice = [*find_problems(job), *fitted.problems], advise(job)
     problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
     problems += find_secret_problems(settings, job, step.config.command)
     problems += _find_address_problems(settings, job)

@@ -135,6 +135,7 @@ generate: $(STAMP) ## Every file that a program writes; the tests check that eac
 	$(call generated,docs/reference/cli.md,docs/reference/generate_cli.py)
 	$(call generated,src/vertex_emulator/jobs/schema.py,-m tests.support.generate_schema)
 	$(call generated,src/vertex_emulator/persistent_resources/schema.py,-m tests.support.generate_schema PersistentResource)
+	$(call generated,src/zenml_vertex/data/custom_job.json,-m tests.support.generate_messages)
 	$(call generated,src/vertex_emulator/as_google/methods.json,-m tests.support.generate_methods)
 	$(call generated,docs/reference/emulator-coverage.md,docs/reference/generate_emulator_coverage.py)
 	$(call generated,docs/reference/emulator-api.md,docs/reference/generate_emulator_api.py)

@@ -69,6 +69,7 @@ _INSIDERS = (
     "src/vertex_emulator/",
     "tests/emulator/",
     "tests/containers/",
+    "tests/job/test_valid_requests.py",
     "tests/support/containers/",
     "tests/support/generate_methods.py",
     "tests/support/generate_schema.py",

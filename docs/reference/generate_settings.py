@@ -174,6 +174,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "Everything else": {
         "additional_training_job_args": {"timeout": "2h30m", "labels": {"team": "vision"}},
+        "custom_job_overrides": {"jobSpec": {"scheduling": {"timeout": "9000s"}}},
     },
 }
 """Name of a task -> name of a setting -> a value of it."""

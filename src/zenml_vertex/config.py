@@ -334,6 +334,11 @@ class VertexStepOperatorSettings(CheckedSettings):
         "`create_custom_training_job_from_component`; they override the settings of the same "
         "meaning, and `gpu_count`.",
     )
+    custom_job_overrides: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Any part of the CustomJob as the API's JSON, merged into the request last.",
+    )
 
 
 class VertexStepOperatorConfig(BaseStepOperatorConfig, VertexStepOperatorSettings):

@@ -21,7 +21,13 @@ from zenml.config.base_settings import BaseSettings
 from zenml.config.secret_reference_mixin import SecretReferenceMixin
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
-from zenml_vertex.job.fields import ADDITIONAL_ARGS, ROWS, JobFields, describe_unreadable
+from zenml_vertex.job.fields import (
+    ADDITIONAL_ARGS,
+    OVERRIDES,
+    ROWS,
+    JobFields,
+    describe_unreadable,
+)
 from zenml_vertex.job.readers import (
     Reader,
     UnreadableValue,
@@ -101,7 +107,7 @@ class CheckedSettings(BaseSettings):
     @classmethod
     def _find_reader(cls, name: str) -> Reader:
         return cls.readers.get(name) or (
-            read_object if name == ADDITIONAL_ARGS else ROWS[name].read
+            read_object if name in (ADDITIONAL_ARGS, OVERRIDES) else ROWS[name].read
         )
 
     @classmethod
@@ -134,7 +140,7 @@ class CheckedSettings(BaseSettings):
         try:
             cls._find_reader(name)(value)
         except UnreadableValue as unreadable:
-            shown = None if name == ADDITIONAL_ARGS else show_value(value)
+            shown = None if name in (ADDITIONAL_ARGS, OVERRIDES) else show_value(value)
             return describe_unreadable(cited, unreadable, shown)
         return f"{cited} cannot be used: {reason}."
 

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from zenml_vertex import VertexStepOperatorConfig, VertexStepOperatorSettings
 from zenml_vertex.cloud.client_import import CustomJob
-from zenml_vertex.job import readers
+from zenml_vertex.job import messages, readers
 from zenml_vertex.job.fields import ARGUMENTS, ROWS, SPELLINGS, JobFields
 from zenml_vertex.job.readers import read_names
 from zenml_vertex.job.resolution import resolve_fields
@@ -22,6 +22,7 @@ OPERATOR_SETTINGS = {
     "persistent_resource_match",
     "persistent_resource_fallback",
     "additional_training_job_args",
+    "custom_job_overrides",
     "project",
     "service_account_path",
 }
@@ -94,8 +95,9 @@ GOOGLES_TYPES: dict[readers.Reader, tuple[int, bool]] = {
     readers.read_replica_count: (FieldDescriptor.TYPE_INT64, False),
     readers.read_boolean: (FieldDescriptor.TYPE_BOOL, False),
     readers.read_names: (FieldDescriptor.TYPE_STRING, True),
-    readers.read_object: (FieldDescriptor.TYPE_MESSAGE, False),
-    readers.read_objects: (FieldDescriptor.TYPE_MESSAGE, True),
+    messages.read_psc_interface_config: (FieldDescriptor.TYPE_MESSAGE, False),
+    messages.read_nfs_mounts: (FieldDescriptor.TYPE_MESSAGE, True),
+    messages.read_lustre_mounts: (FieldDescriptor.TYPE_MESSAGE, True),
     readers.read_labels: (FieldDescriptor.TYPE_MESSAGE, True),
 }
 
@@ -173,12 +175,18 @@ def test_precedence_of_the_accelerator_count(
         ({"reserved_ip_ranges": [1]}, "is a list, and must be a list of strings, such as"),
         ({"nfs_mounts": {"server": "s"}}, "is an object, and must be a list of objects, such as"),
         ({"psc_interface_config": "a"}, "is `a`, and must be an object, such as"),
-        ({"psc_interface_config": {"a": DEEP}}, "must be nested at most 20 levels deep."),
-        ({"nfs_mounts": [{"a": DEEP}]}, "must be nested at most 20 levels deep."),
-        ({"psc_interface_config": {"a": 10**5000}}, "must have integers of at most"),
-        ({"psc_interface_config": {"a": float("inf")}}, "must have numbers that are finite."),
-        ({"psc_interface_config": {"a": {1: 2}}}, "must have names that are strings."),
-        ({"psc_interface_config": {"a": {1}}}, "must consist of strings, numbers,"),
+        ({"psc_interface_config": {"a": DEEP}}, "its `a` must be nested at most 20 levels deep"),
+        ({"nfs_mounts": [{"a": DEEP}]}, "its `[0].a` must be nested at most 20 levels deep"),
+        ({"psc_interface_config": {"a": 10**5000}}, "its `a` must have integers of at most"),
+        ({"psc_interface_config": {"a": float("inf")}}, "its `a` must have numbers that are fini"),
+        ({"psc_interface_config": {"a": {1: 2}}}, "its `a` must have names that are strings"),
+        ({"psc_interface_config": {"a": {1}}}, "its `a` must consist of strings, numbers,"),
+        ({"psc_interface_config": {"network": "n"}}, "its `network` is not a field of Vertex AI's"),
+        ({"psc_interface_config": {"dnsPeeringConfigs": {}}}, "its `dnsPeeringConfigs` must be a"),
+        ({"nfs_mounts": [{"pth": "/"}]}, "its `[0].pth` is not a field of Vertex AI's (did you me"),
+        ({"nfs_mounts": [{"path": 3}]}, "its `[0].path` must be a string."),
+        ({"lustre_mounts": [{"volume_handel": "v"}]}, "(did you mean `volume_handle`?)."),
+        ({"lustre_mounts": ["x"]}, "must be a list of objects, such as [{'instance_ip':"),
         ({"labels": {"a": DEEP}}, "is an object, and must be an object of strings, such as"),
         ({"env": [{"name": "A", "value": 10**5000}]}, "must have names and values"),
         ({"env": [{"name": "A", "value": DEEP}]}, "must have names and values"),

@@ -185,9 +185,9 @@ def test_additional_arguments_override_the_settings() -> None:
         ({"enable_web_access": False}, ("enableWebAccess",), False),
         ({"boot_disk_size_gb": 0}, ("workerPoolSpecs", 0, "diskSpec", "bootDiskSizeGb"), 0),
         (
-            {"nfs_mounts": [{"server": "", "port": 0, "read_only": False}]},
+            {"nfs_mounts": [{"server": "", "mount_point": "data"}]},
             ("workerPoolSpecs", 0, "nfsMounts"),
-            [{"server": "", "port": 0, "readOnly": False}],
+            [{"server": "", "mountPoint": "data"}],
         ),
     ],
 )

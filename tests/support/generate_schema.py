@@ -89,7 +89,7 @@ class _Schema:
         stable_fields = stable.fields_by_name if stable else {}
         if missing := set(stable_fields) - set(beta.fields_by_name):
             raise SchemaError(f"{full_name}: v1beta1 lacks {', '.join(sorted(missing))}")
-        set_by_service = _find_output_only(beta)
+        set_by_service = find_output_only(beta)
         lines = []
         for field in beta.fields:
             twin = stable_fields.get(field.name)
@@ -154,7 +154,8 @@ def _is_map(field: Any) -> bool:
     return bool(field.message_type.GetOptions().map_entry)
 
 
-def _find_output_only(descriptor: Any) -> set[str]:
+def find_output_only(descriptor: Any) -> set[str]:
+    """The fields of a message that the service sets."""
     owner: Any = aiplatform_v1beta1
     for name in _relative_name(descriptor).split("."):
         owner = getattr(owner, name)

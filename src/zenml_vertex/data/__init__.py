@@ -1,4 +1,4 @@
-"""Facts about Vertex AI as data: machine types, accelerators and regions.
+"""Facts about Vertex AI as data: machine types, accelerators, regions, and a job's messages.
 
 `vertex_emulator` reads a copy of its own: the two packages share what Google
 documents and no line of code. `make generate` makes the copy.

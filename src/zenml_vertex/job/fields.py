@@ -19,11 +19,12 @@ arguments those of Google Cloud Pipeline Components'
 (https://google-cloud-pipeline-components.readthedocs.io/en/google-cloud-pipeline-components-2.22.0/api/v1/custom_job.html).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_type_hints
 
-from zenml_vertex.job import readers
+from zenml_vertex.job import messages, readers
 from zenml_vertex.job.readers import (
     SECRET,
     UnreadableValue,
@@ -37,14 +38,18 @@ from zenml_vertex.job.readers import (
 )
 
 ADDITIONAL_ARGS = "additional_training_job_args"
+OVERRIDES = "custom_job_overrides"
 GPU_COUNT = "gpu_count"
 
-_SPEC = "jobSpec"
-_POOL = f"{_SPEC}.workerPoolSpecs[0]"
-_MACHINE = f"{_POOL}.machineSpec"
+SPEC = "jobSpec"
+POOL = f"{SPEC}.workerPoolSpecs[0]"
+CONTAINER = f"{POOL}.containerSpec"
+_MACHINE = f"{POOL}.machineSpec"
 _RESERVATION = f"{_MACHINE}.reservationAffinity"
-_DISK = f"{_POOL}.diskSpec"
-_SCHEDULING = f"{_SPEC}.scheduling"
+_DISK = f"{POOL}.diskSpec"
+_SCHEDULING = f"{SPEC}.scheduling"
+
+_PATH_PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,10 @@ class JobFields:
     ] = None
     # The API's JSON spells 64-bit integers as strings.
     replica_count: Annotated[
-        int, Row(readers.read_replica_count, f"{_POOL}.replicaCount", write=str)
+        int, Row(readers.read_replica_count, f"{POOL}.replicaCount", write=str)
     ] = 1
     persistent_resource_id: Annotated[
-        str | None, Row(read_string, f"{_SPEC}.persistentResourceId")
+        str | None, Row(read_string, f"{SPEC}.persistentResourceId")
     ] = None
 
     boot_disk_type: Annotated[
@@ -113,43 +118,43 @@ class JobFields:
         int | None, Row(read_integer, f"{_DISK}.bootDiskSizeGb", spellings=("disk_size_gb",))
     ] = None
     nfs_mounts: Annotated[
-        list[dict[str, Any]] | None, Row(readers.read_objects, f"{_POOL}.nfsMounts")
+        list[dict[str, Any]] | None, Row(messages.read_nfs_mounts, f"{POOL}.nfsMounts")
     ] = None
     lustre_mounts: Annotated[
-        list[dict[str, Any]] | None, Row(readers.read_objects, f"{_POOL}.lustreMounts")
+        list[dict[str, Any]] | None, Row(messages.read_lustre_mounts, f"{POOL}.lustreMounts")
     ] = None
     base_output_dir: Annotated[
         str | None,
         Row(
             read_string,
-            f"{_SPEC}.baseOutputDirectory.outputUriPrefix",
+            f"{SPEC}.baseOutputDirectory.outputUriPrefix",
             argument="base_output_directory",
             spellings=("base_output_directory",),
         ),
     ] = None
-    models: Annotated[list[str] | None, Row(read_names, f"{_SPEC}.models")] = None
+    models: Annotated[list[str] | None, Row(read_names, f"{SPEC}.models")] = None
     encryption_spec_key_name: Annotated[
         str | None, Row(read_string, "encryptionSpec.kmsKeyName")
     ] = None
     protected_artifact_location_id: Annotated[
-        str | None, Row(read_string, f"{_SPEC}.protectedArtifactLocationId")
+        str | None, Row(read_string, f"{SPEC}.protectedArtifactLocationId")
     ] = None
 
-    network: Annotated[str | None, Row(read_string, f"{_SPEC}.network")] = None
-    reserved_ip_ranges: Annotated[
-        list[str] | None, Row(read_names, f"{_SPEC}.reservedIpRanges")
-    ] = None
+    network: Annotated[str | None, Row(read_string, f"{SPEC}.network")] = None
+    reserved_ip_ranges: Annotated[list[str] | None, Row(read_names, f"{SPEC}.reservedIpRanges")] = (
+        None
+    )
     psc_interface_config: Annotated[
-        dict[str, Any] | None, Row(readers.read_object, f"{_SPEC}.pscInterfaceConfig")
+        dict[str, Any] | None, Row(messages.read_psc_interface_config, f"{SPEC}.pscInterfaceConfig")
     ] = None
 
-    service_account: Annotated[str | None, Row(read_string, f"{_SPEC}.serviceAccount")] = None
-    tensorboard: Annotated[str | None, Row(read_string, f"{_SPEC}.tensorboard")] = None
-    experiment: Annotated[str | None, Row(read_string, f"{_SPEC}.experiment")] = None
-    experiment_run: Annotated[str | None, Row(read_string, f"{_SPEC}.experimentRun")] = None
-    enable_web_access: Annotated[bool | None, Row(read_boolean, f"{_SPEC}.enableWebAccess")] = None
+    service_account: Annotated[str | None, Row(read_string, f"{SPEC}.serviceAccount")] = None
+    tensorboard: Annotated[str | None, Row(read_string, f"{SPEC}.tensorboard")] = None
+    experiment: Annotated[str | None, Row(read_string, f"{SPEC}.experiment")] = None
+    experiment_run: Annotated[str | None, Row(read_string, f"{SPEC}.experimentRun")] = None
+    enable_web_access: Annotated[bool | None, Row(read_boolean, f"{SPEC}.enableWebAccess")] = None
     enable_dashboard_access: Annotated[
-        bool | None, Row(read_boolean, f"{_SPEC}.enableDashboardAccess")
+        bool | None, Row(read_boolean, f"{SPEC}.enableDashboardAccess")
     ] = None
 
     timeout: Annotated[str | None, Row(read_duration, f"{_SCHEDULING}.timeout")] = None
@@ -169,6 +174,9 @@ class JobFields:
         None
     )
 
+    # What else the request gets, and what of it only Google's client may know; see `overrides`.
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    unlisted: Mapping[str, messages.Unlisted] = field(default_factory=dict)
     # The rest is not fields of the job, but what messages need:
     # name of a field -> what has set it, unless that is a setting of its own;
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -237,6 +245,11 @@ SPELLINGS: Mapping[str, str] = {
     spelling: name for name, row in ROWS.items() for spelling in row.spellings
 }
 """Further name of a setting -> name of the field."""
+
+
+def split_path(path: str) -> list[int | str]:
+    """The names and indices of a path such as `jobSpec.workerPoolSpecs[0].machineSpec`."""
+    return [int(index) if index else name for index, name in _PATH_PART.findall(path)]
 
 
 def cite_field(name: str, sources: Mapping[str, str], spelt: Mapping[str, str]) -> str:

@@ -10,8 +10,7 @@ part of it:
 - integer: None. 0 is a number, except as a count of accelerators, where it means none.
 - boolean: None. False is a choice, and is sent. The words that YAML and the command line have for
   it are read too.
-- list, object: None and whatever is empty. What is inside an object is sent as it is
-  written.
+- list, object: None and whatever is empty.
 
 What an error shows of a value that a reader refuses is said by `show_value`: an
 environment variable may be a secret.
@@ -216,7 +215,7 @@ def read_names(value: Any) -> list[str] | None:
 
     The names need no quotes or brackets, so stripping these reads all three.
     """
-    if _is_empty(value):
+    if is_empty(value):
         return None
     parts = value.strip().strip("[]").split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
@@ -226,26 +225,17 @@ def read_names(value: Any) -> list[str] | None:
 
 
 def read_object(value: Any) -> dict[str, Any] | None:
-    """An object of the API, its keys in the API's spelling: `mount_point` is `mountPoint`."""
-    if _is_empty(value):
+    """An object, whatever is in it."""
+    if is_empty(value):
         return None
     if not isinstance(value, Mapping):
         raise UnreadableValue("must be an object, such as {'name': 'value'}")
-    return _spell_keys(value) or None
-
-
-def read_objects(value: Any) -> list[dict[str, Any]] | None:
-    """A list of objects of the API, their keys in the API's spelling."""
-    if _is_empty(value):
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise UnreadableValue("must be a list of objects, such as [{'server': '10.0.0.2'}]")
-    return _spell_keys(value) or None
+    return dict(check_json(value)) or None
 
 
 def read_labels(value: Any) -> dict[str, str] | None:
     """Labels by their keys; a label's value can be the empty string, and a number is its text."""
-    if _is_empty(value):
+    if is_empty(value):
         return None
     if not isinstance(value, Mapping) or not all(
         isinstance(key, str) and (isinstance(item, str) or _is_number(item))
@@ -260,7 +250,7 @@ def read_labels(value: Any) -> dict[str, str] | None:
 
 def read_environment(value: Any) -> dict[str, str] | None:
     """Environment variables, from a list of `{"name": ..., "value": ...}`."""
-    if _is_empty(value):
+    if is_empty(value):
         return None
     if not isinstance(value, list) or not all(
         isinstance(item, Mapping) and {"name", "value"} <= set(item) for item in value
@@ -277,37 +267,25 @@ def read_environment(value: Any) -> dict[str, str] | None:
     return variables
 
 
-def has_reference(value: Any, depth: int = 0) -> bool:
-    """Whether a text in a value, however deep, is a reference to a secret and nothing else."""
-    if isinstance(value, (list, tuple, Mapping)) and depth <= _MAX_DEPTH:
-        items = value.values() if isinstance(value, Mapping) else value
-        return any(has_reference(item, depth + 1) for item in items)
-    return isinstance(value, str) and _SECRET_REFERENCE.fullmatch(value) is not None
-
-
-def _is_empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     """Whether nothing was written: None, or an empty string, list or object."""
     return value is None or (isinstance(value, (str, list, Mapping)) and not value)
 
 
-def _strip(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+def check_json(value: Any, depth: int = 0) -> Any:
+    """The value, if JSON can have it.
 
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _spell_keys(value: Any, depth: int = 0) -> Any:
-    """The value with its keys in the API's spelling; refuses what JSON cannot have."""
+    Raises:
+        UnreadableValue: If not.
+    """
     if depth > _MAX_DEPTH:
         raise UnreadableValue(f"must be nested at most {_MAX_DEPTH} levels deep")
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise UnreadableValue("must have names that are strings")
-        return {_camel_case(key): _spell_keys(item, depth + 1) for key, item in value.items()}
+        return {key: check_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_spell_keys(item, depth + 1) for item in value]
+        return [check_json(item, depth + 1) for item in value]
     if isinstance(value, int) and abs(value) > _MAX_INT64:
         raise UnreadableValue(f"must have integers of at most {_MAX_INT64}")
     if isinstance(value, float) and not math.isfinite(value):
@@ -317,6 +295,17 @@ def _spell_keys(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+def has_reference(value: Any, depth: int = 0) -> bool:
+    """Whether a text in a value, however deep, is a reference to a secret and nothing else."""
+    if isinstance(value, (list, tuple, Mapping)) and depth <= _MAX_DEPTH:
+        items = value.values() if isinstance(value, Mapping) else value
+        return any(has_reference(item, depth + 1) for item in items)
+    return isinstance(value, str) and _SECRET_REFERENCE.fullmatch(value) is not None
+
+
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,17 +1,15 @@
 """The request: what a step asks for, and its container -> CustomJob as API JSON."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import build_container_spec
-from zenml_vertex.job.fields import ROWS, JobFields
+from zenml_vertex.job.fields import ROWS, JobFields, split_path
+from zenml_vertex.job.overrides import merge_overrides
 
 JobJson = dict[str, Any]
 """A CustomJob in the spelling of the REST API, as `json.dumps` takes it."""
-
-_PATH_PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 def build_custom_job(
@@ -51,12 +49,13 @@ def build_custom_job(
             _set(job, row.path, row.write(value) if row.write else value)
     job["labels"] = {**(fields.labels or {}), **labels}
     pool["containerSpec"] = build_container_spec(image, command, environment)
+    merge_overrides(job, fields.overrides)
     return job
 
 
 def _set(target: Any, path: str, value: Any) -> None:
     """Set what stands at a path such as `jobSpec.workerPoolSpecs[0].machineSpec`."""
-    *parents, (_, last) = _PATH_PART.findall(path)
-    for index, key in parents:
-        target = target[int(index)] if index else target.setdefault(key, {})
+    *parents, last = split_path(path)
+    for part in parents:
+        target = target[part] if isinstance(part, int) else target.setdefault(part, {})
     target[last] = value

@@ -30,6 +30,7 @@ _IN_CONTAINERS = (
     "cloud/key_file.py",
     "container/*.py",
     "data/__init__.py",
+    "data/custom_job.json",
     "data/machine_accelerators.yaml",
     "following/*.py",
     "job/**/*.py",

@@ -15,7 +15,7 @@ from zenml.stack import Stack, StackValidator
 from zenml_vertex.cloud import client_required
 from zenml_vertex.errors import ConfigurationError
 from zenml_vertex.job.environment import find_wrong_names
-from zenml_vertex.job.fields import ROWS
+from zenml_vertex.job.fields import OVERRIDES, ROWS
 from zenml_vertex.job.identity import is_project
 from zenml_vertex.job.machine_choice import Wishes, fit_machine
 from zenml_vertex.job.machines import is_elsewhere, nearest, nearest_accelerator
@@ -71,7 +71,8 @@ def inspect_step(component: "StackComponent", step: "Step | StepRunInfo") -> Ste
     fitted = fit_machine(settings.to_job_fields(gpu_count=resources.gpu_count), wishes)
     job = fitted.job
     problems, advice = [*find_problems(job), *fitted.problems], advise(job)
-    problems += [*_find_unknown_values(job), *find_wrong_names(step.config.environment)]
+    problems += [*_find_unknown_values(job), *_find_unknown_fields(job)]
+    problems += find_wrong_names(step.config.environment)
     problems += find_secret_problems(settings, job, step.config.command)
     problems += _find_address_problems(settings, job)
     key_file = "service_account_path" not in job.unreadable and settings.service_account_path
@@ -129,6 +130,24 @@ def _find_unknown_values(job: "JobFields") -> Iterator[str]:
                 f"{hint} If Google has added it since, run "
                 "`pip install -U google-cloud-aiplatform`."
             )
+
+
+def _find_unknown_fields(job: "JobFields") -> Iterator[str]:
+    """What `custom_job_overrides` have that the installed client cannot send."""
+    for path, unlisted in job.unlisted.items():
+        with client_required():
+            from zenml_vertex.cloud.enum_values import is_known
+        if is_known(unlisted.path, unlisted.value):
+            continue
+        what = f"{show_value(path)} in `{OVERRIDES}`"
+        if unlisted.value is not None:
+            hidden = OVERRIDES in job.secrets
+            what += f" is {SECRET if hidden else show_value(unlisted.value)}"
+        hint = f" Did you mean `{unlisted.close}`?" if unlisted.close else ""
+        yield (
+            f"{what}, which the installed google-cloud-aiplatform does not know.{hint} If Google "
+            "has added it since, run `pip install -U google-cloud-aiplatform`."
+        )
 
 
 def check_connector(component: "StackComponent", settings: "VertexStepOperatorSettings") -> None:

@@ -44,7 +44,8 @@ Environment variables of a step are ZenML's: `environment` of the step or the pi
 - Of a step, before an image is built, all in one error that names the step: the same for what is
   written in YAML or as a dict; values that cannot go together, such as an accelerator without a
   count, or not the one that a machine has built in; a `machine_type` that is smaller than the
-  step's `ResourceSettings`; `additional_training_job_args`; labels and names of environment
+  step's `ResourceSettings`; `additional_training_job_args` and unknown names in
+  `custom_job_overrides`; labels and names of environment
   variables; values of enums that the installed client cannot send; secrets that do not exist; a
   missing key file. Then a project that is not the connector's.
 - Unknown machine types and disks, new regions, and accelerators that only the installed client
@@ -61,9 +62,40 @@ machine type where none is set, and must fit into one that is: see
 ## Secrets
 
 A text that is `{{name.key}}` and nothing else is looked up in ZenML's secret `name`, also inside
-lists and objects (`labels`, `additional_training_job_args`), where ZenML itself does not look. The
-job has the value, for everybody who may read jobs. That the secret exists is checked before an
-image is built.
+lists and objects (`labels`, `additional_training_job_args`, `custom_job_overrides`), where ZenML
+itself does not look. The job has the value, for everybody who may read jobs. That the secret exists
+is checked before an image is built.
+
+## custom_job_overrides
+
+Any part of the [CustomJob](https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs)
+as the API's JSON, as an object or as JSON text, for what the settings do not say and for fields
+that Google has added since:
+
+```yaml
+settings:
+  step_operator:
+    custom_job_overrides:
+      jobSpec:
+        workerPoolSpecs:
+          - {}
+          - replicaCount: 2
+            machineSpec: {machineType: n1-standard-4}
+            containerSpec: {imageUri: europe-docker.pkg.dev/my-project/my-repository/worker}
+```
+
+- Names are in either of the API's spellings, `jobSpec` or `job_spec`.
+- It is merged into the request last, over everything else: objects field by field; a list replaces
+  the one that is there, but for `workerPoolSpecs`, which are merged one by one (the first is the
+  step's own, `{}` leaves it as it is), and `env` of the step's container, which adds to its
+  variables. `null` takes a field away, so that Vertex AI's default holds.
+- Names that do not exist and values of the wrong type are refused with their path before an image
+  is built. The same checks hold for what it sets as for the settings of the same meaning.
+- It cannot change what the operator needs: its labels, image, command and arguments of the step's
+  container, variables that begin with `ZENML_VERTEX_`, and `replicaCount` of the first worker pool.
+  Nor can it set what Vertex AI sets, such as `name` and `state`.
+- A step's is merged with its component's as ZenML merges objects: lists are replaced there,
+  `workerPoolSpecs` too.
 
 ## additional_training_job_args
 

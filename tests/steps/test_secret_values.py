@@ -151,3 +151,21 @@ def test_a_secret_that_does_not_exist_is_told_before_a_build() -> None:
             f"{cited} refers to the secret `{secret}` with a key `{key}`, which ZenML does not "
             "find. `zenml secret list` shows the secrets."
         ) in problems
+
+
+@pytest.mark.usefixtures("one_secret")
+def test_a_secret_in_the_overrides_is_looked_up_and_not_shown() -> None:
+    """It reaches the request, and no message; one that does not exist is a problem."""
+    written = {
+        "displayName": "{{vpc.name}}",
+        "jobSpec": {"network": "{{vpc.name}}", "scheduling": {"strategy": "{{vpc.name}}"}},
+    }
+    found = inspect_step(make_operator(custom_job_overrides=written), make_step())
+    assert found.job.display_name == "hunter2"
+    assert len(found.problems) == 2
+    assert "hunter2" not in f"{found!r}".lower()
+    missing = make_operator(custom_job_overrides={"displayName": "{{vpc.other}}"})
+    (problem,) = inspect_step(missing, make_step()).problems
+    assert problem.startswith(
+        "`custom_job_overrides` refers to the secret `vpc` with a key `other`"
+    )

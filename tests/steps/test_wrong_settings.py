@@ -364,3 +364,35 @@ def test_no_error_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     error = refuse_step(operator, {"additional_training_job_args": {"env": env}})
     assert len(error.problems) == 3
     assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"jobSpec": {"netwrk": "n"}}, "`jobSpec.netwrk` in `custom_job_overrides`, which the"),
+        (
+            {"jobSpec": {"netwrk": "n"}},
+            "does not know. Did you mean `network`? If Google has added",
+        ),
+        ({"job_spec": {"net_work": "n"}}, "`job_spec.net_work` in `custom_job_overrides`, which"),
+        (
+            {"jobSpec": {"scheduling": {"strategy": "SPTO"}}},
+            "scheduling.strategy` in `custom_job_o",
+        ),
+        (
+            {
+                "jobSpec": {
+                    "workerPoolSpecs": [{}, {"machineSpec": {"acceleratorType": "NVIDIA_T5"}}]
+                }
+            },
+            "`jobSpec.workerPoolSpecs[1].machineSpec.acceleratorType` in `custom_job_overrides` is "
+            "`NVIDIA_T5`, which the installed google-cloud-aiplatform does not know.",
+        ),
+    ],
+)
+def test_what_the_client_does_not_know_is_refused_with_its_path(
+    overrides: dict[str, Any], words: str
+) -> None:
+    """A name or value that neither the table nor the client knows is refused before a build."""
+    (problem,) = refuse_step(make_operator(), {"custom_job_overrides": overrides}).problems
+    assert words in problem

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Any
 
 from zenml_vertex import data
@@ -24,6 +25,7 @@ from zenml_vertex.job.readers import (
 )
 
 JOB = "CustomJob"
+POOLS = "workerPoolSpecs"
 _LIST = "[]"
 _OUTPUT = "output"
 
@@ -154,7 +156,8 @@ class _Reader:
         self, value: Any, fields: Mapping[str, str], path: str, written: str
     ) -> dict[str, Any] | None:
         if not isinstance(value, Mapping):
-            return self._refuse(written, "must be an object")
+            self._refuse(written, "must be an object")
+            return None
         names = {snake_case(name): name for name in fields} | {name: name for name in fields}
         read: dict[str, Any] = {}
         for key, item in value.items():
@@ -172,7 +175,7 @@ class _Reader:
             else:
                 result = self.read(item, fields[name], inside, place)
                 if place not in self._wrong:
-                    read[name] = merge(read.get(name), result)
+                    read[name] = _merge_field(name, read.get(name), result)
         return read
 
     def _read_unknown(self, value: Any, written: str) -> Any:
@@ -198,10 +201,20 @@ class _Reader:
 
 
 def merge(below: Any, above: Any) -> Any:
-    """Two parts of a message as one: objects field by field, of everything else the upper one."""
+    """Two parts of a message as one: objects field by field, of everything else the upper one.
+
+    Worker pools are merged one by one.
+    """
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
-    return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
+    return {**below, **{name: _merge_field(name, below.get(name), above[name]) for name in above}}
+
+
+def _merge_field(name: str, below: Any, above: Any) -> Any:
+    if name == POOLS and isinstance(below, list) and isinstance(above, list):
+        none: dict[str, Any] = {}
+        return [merge(*pools) for pools in zip_longest(below, above, fillvalue=none)]
+    return merge(below, above)
 
 
 def read_psc_interface_config(value: Any) -> dict[str, Any] | None:

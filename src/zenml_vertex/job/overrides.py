@@ -11,7 +11,7 @@ from typing import Any
 
 from zenml_vertex.job.fields import CONTAINER, OVERRIDES, POOL, ROWS, SPEC, split_path
 from zenml_vertex.job.identity import OWN_LABELS
-from zenml_vertex.job.messages import JOB, Findings, Unlisted, read_message
+from zenml_vertex.job.messages import JOB, POOLS, Findings, Unlisted, read_message
 from zenml_vertex.job.readers import UnreadableValue, read_environment, show_value
 
 _ENV = f"{CONTAINER}.env"
@@ -105,7 +105,7 @@ def merge_overrides(job: dict[str, Any], overrides: Mapping[str, Any]) -> None:
         below = job.get(key)
         if value is None:
             job.pop(key, None)
-        elif key == "workerPoolSpecs" and isinstance(below, list):
+        elif key == POOLS and isinstance(below, list):
             for index, pool in enumerate(value):
                 if index < len(below):
                     merge_overrides(below[index], pool)

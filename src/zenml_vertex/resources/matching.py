@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zenml_vertex.job.fields import ROWS, JobFields
+from zenml_vertex.job.machines import load_catalogue
 from zenml_vertex.job.readers import SECRET, show_value
 from zenml_vertex.resources.resource import PersistentResource, Pool
 
@@ -24,13 +25,9 @@ _IN_RESOURCE = {
     "jobSpec.pscInterfaceConfig": "pscInterfaceConfig",
     "encryptionSpec.kmsKeyName": "encryptionSpec.kmsKeyName",
 }
-_MACHINE_TYPE = "machine_type"
 # What Vertex AI fills in, as recorded in public
-# (https://github.com/GoogleCloudPlatform/k8s-config-connector, aiplatformpersistentresource), and
-# as documented for machines that take no other disk.
+# (https://github.com/GoogleCloudPlatform/k8s-config-connector, aiplatformpersistentresource).
 _DISK_DEFAULTS = {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
-_HYPERDISK = {"bootDiskType": "hyperdisk-balanced"}
-_HYPERDISK_MACHINES = frozenset({"a3-ultragpu-8g", "a4-highgpu-8g"})
 _ACCOUNT = "service_account"
 
 
@@ -145,8 +142,10 @@ def _compare(job: JobFields, name: str, wanted: Any, there: Any) -> Iterator[Dif
 def _or_default(value: Any, key: str, machine_type: Any) -> Any:
     if _plain(value) is not None:
         return value
-    is_special = machine_type in _HYPERDISK_MACHINES
-    return ({**_DISK_DEFAULTS, **_HYPERDISK} if is_special else _DISK_DEFAULTS).get(key)
+    machine = load_catalogue().machines.get(str(machine_type))
+    if key == "bootDiskType" and machine and machine.default_boot_disk:
+        return machine.default_boot_disk
+    return _DISK_DEFAULTS.get(key)
 
 
 def _read(content: Any, path: str) -> Any:

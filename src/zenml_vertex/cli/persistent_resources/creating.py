@@ -135,8 +135,9 @@ def _read_job(
             job, **given, persistent_resource_id=resource_id, defaults=job.defaults - set(given)
         )
         fitted = fit_machine(job, Wishes())
-        for choice in fitted.choices:
-            click.echo(choice)
+        if resource_id is None:
+            for choice in fitted.choices:
+                click.echo(choice)
         job, problems = fitted.job, [*find_problems(fitted.job), *fitted.problems]
     if problems:
         raise ConfigurationError(problems, where=f"step operator `{operator.name}`")

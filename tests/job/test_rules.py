@@ -26,6 +26,18 @@ pytestmark = pytest.mark.smoke
         ({"network": "projects/my-project/global/networks/vpc"}, "with the project's number"),
         ({"reserved_ip_ranges": "10.0.0.0/16"}, "Write names, not addresses"),
         ({"encryption_spec_key_name": "my-key"}, "gcloud kms keys list"),
+        (
+            {"nfs_mounts": [{"server": "10.0.0.2"}]},
+            "has a mount `[0]` without `path` and `mount_point`. A mount has `server`, `path` and",
+        ),
+        (
+            {"nfs_mounts": [{"server": "10.0.0.2", "path": "data", "mountPoint": "m"}]},
+            "has `data` for `[0].path`, which must start with `/`",
+        ),
+        (
+            {"lustre_mounts": [{"instanceIp": "1", "filesystem": "f", "mount_point": "m"}]},
+            "without `volume_handle`. A mount has `instance_ip`, `volume_handle`, `filesystem` and",
+        ),
         ({"persistent_resource_id": "My_Resource"}, "lower-case letters"),
         ({"service_account": "trainer"}, "e-mail address"),
         ({"accelerator_count": -1}, "Write 0"),

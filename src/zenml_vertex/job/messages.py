@@ -89,6 +89,12 @@ def snake_case(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
+def camel_case(name: str) -> str:
+    """`job_spec` -> `jobSpec`."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
 def _read_text(value: Any) -> str:
     if not isinstance(value, str):
         raise UnreadableValue("must be a string")

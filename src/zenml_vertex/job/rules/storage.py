@@ -1,21 +1,27 @@
 """Rules on the boot disk, and on the key that encrypts what is stored."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from zenml_vertex.job.fields import JobFields
 from zenml_vertex.job.machines import describe_unknown, nearest
+from zenml_vertex.job.messages import camel_case
 from zenml_vertex.job.readers import SECRET, show_value
 
 MIN_BOOT_DISK_GB = 100
 MAX_BOOT_DISK_GB = 64_000
 BOOT_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#NfsMount
+_MOUNTS = {
+    "nfs_mounts": ("server", "path", "mount_point"),
+    "lustre_mounts": ("instance_ip", "volume_handle", "filesystem", "mount_point"),
+}
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(?:/.*)?")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
 def find_wrong_values(job: JobFields) -> Iterator[str]:
-    """A disk size out of range, and a key without its full name."""
+    """A disk size out of range, a key without its full name, and a mount without all it needs."""
     size = job.boot_disk_size_gb
     if size is not None and not MIN_BOOT_DISK_GB <= size <= MAX_BOOT_DISK_GB:
         yield (
@@ -31,9 +37,30 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
             "--keyring=R --location=REGION` prints it."
         )
 
+    for name, needed in _MOUNTS.items():
+        for index, mount in enumerate(getattr(job, name) or ()):
+            lacking = [part for part in needed if not mount.get(camel_case(part))]
+            if lacking:
+                yield (
+                    f"{job.cite(name)} has a mount `[{index}]` without {_list(lacking)}. A mount "
+                    f"has {_list(needed)}."
+                )
+    for index, mount in enumerate(job.nfs_mounts or ()):
+        path = mount.get("path")
+        if path and not path.startswith("/"):
+            shown = SECRET if job.is_secret("nfs_mounts") else show_value(path)
+            yield (
+                f"{job.cite('nfs_mounts')} has {shown} for `[{index}].path`, which must start "
+                "with `/`: write the path of the share on its server."
+            )
     output = job.base_output_dir
     if output and not _BUCKET.fullmatch(output):
         yield f"{job.state('base_output_dir')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = [f"`{name}`" for name in names]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def find_conflicts(job: JobFields) -> Iterator[str]:

@@ -6,7 +6,12 @@ import pytest
 
 from zenml_vertex import VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.environment import build_container_spec, build_environment
+from zenml_vertex.job.environment import (
+    MAX_STRING_BYTES,
+    build_container_spec,
+    build_environment,
+    find_apostrophes,
+)
 
 GPU = {
     "NVIDIA_VISIBLE_DEVICES": "all",
@@ -140,3 +145,26 @@ def test_the_repr_of_a_jobs_fields_shows_no_value(variable: dict[str, str]) -> N
     """The repr of a job's fields shows no value of an environment variable."""
     settings = VertexStepOperatorSettings(additional_training_job_args={"env": [variable]})
     assert "hunter2" not in repr(settings.to_job_fields())
+
+
+def test_a_text_that_no_process_starts_with_is_refused() -> None:
+    """Linux takes 128 KiB in one variable, with its name, and in one argument; a byte less passes.
+
+    A letter may have several bytes.
+    """
+    most = MAX_STRING_BYTES - len("V=")
+    build_container_spec("i", ["x" * MAX_STRING_BYTES], {"V": "x" * most})
+    with pytest.raises(ConfigurationError, match="`V` has 131072 bytes"):
+        build_container_spec("i", [], {"V": "x" * (most + 1)})
+    with pytest.raises(ConfigurationError, match="an argument of 131072 bytes"):
+        build_container_spec("i", ["x" * (MAX_STRING_BYTES + 1)], {})
+    with pytest.raises(ConfigurationError, match="variable `V`"):
+        build_container_spec("i", [], {"V": "\N{EURO SIGN}" * 43_691})
+
+
+def test_an_apostrophe_is_said_without_its_value() -> None:
+    """Vertex AI refused them once; the warning names the variables, and no values."""
+    (text,) = find_apostrophes({"A": "it's hunter2", "B": "no", "C": "'"})
+    assert "the value of `A`, `C` has an apostrophe" in text
+    assert "hunter2" not in text
+    assert list(find_apostrophes({"B": "no"})) == []

@@ -126,7 +126,7 @@ def test_a_gpu_count_of_zero_disables_the_accelerator() -> None:
         ({}, {"machine_type": " "}, "`machine_type` in `additional_training_job_args` is empty"),
         ({}, {"machine_type": 4}, "must be a string"),
         ({}, {"base_output_directory": "notgs"}, "Write a folder in a bucket"),
-        ({}, {"tensorboard": "x"}, "Write its full name"),
+        ({"service_account": "a@b.c"}, {"tensorboard": "x"}, "Write its full name"),
         ({}, {"env": [{"name": "A", "value": None}]}, "names and values that are strings"),
         ({}, {"env": [{"name": "A", "value": {}}]}, "names and values that are strings"),
         ({}, {"env": [{"name": "A", "value": "1"}] * 2}, "has two variables of one name"),
@@ -220,15 +220,6 @@ def test_a_machine_without_the_accelerator_names_those_that_have_it(
             "`accelerator_type` in `additional_training_job_args` is `NVIDIA_TESLA_T5`",
         ),
         ({"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "counts of 1, 2, 4"),
-        (
-            {
-                "machine_type": "a3-ultragpu-8g",
-                "accelerator_type": "NVIDIA_H200_141GB",
-                "accelerator_count": 8,
-                "network": "projects/1/global/networks/vpc",
-            },
-            "Private Service Connect",
-        ),
     ],
 )
 def test_additional_arguments_bring_the_same_advice(arguments: dict[str, Any], hint: str) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from zenml.config import ResourceSettings
 from zenml.config.step_configurations import Step
+from zenml.orchestrators.utils import get_config_environment_vars
 
 from tests.support.components import make_operator
 from zenml_vertex import VertexStepOperatorSettings
 from zenml_vertex.errors import ConfigurationError
+from zenml_vertex.job.identity import Attempt
 from zenml_vertex.steps.preflight import Preflight, inspect_step
+from zenml_vertex.steps.step_environment import build_own_variables, foresee_environment
 from zenml_vertex.steps.step_secrets import read_secret_first
 
 # Nested more deeply than Python follows.
@@ -212,3 +215,52 @@ def test_where_jobs_go_is_checked_before_the_build(settings: dict[str, Any], wor
         "api_endpoint": "http://127.0.0.1:8085",
     }
     assert inspect_step(make_operator(), make_step(**usual)).problems == ()
+
+
+def test_the_environment_of_a_container_is_foreseen() -> None:
+    """The variables are those that ZenML's launcher sets, token apart, before there is a run."""
+    step = make_step()
+    step = step.model_copy(
+        update={"config": step.config.model_copy(update={"environment": {"MODE": "3"}})}
+    )
+    theirs, secrets = get_config_environment_vars()
+    assert foresee_environment(step) == theirs | secrets | {
+        "MODE": "3",
+        "ZENML_STEP_OPERATOR": "True",
+    }
+
+
+def test_too_many_variables_are_refused_before_a_build(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The variables of ZenML and of this package count, and exactly 100 pass.
+
+    In a secret there can be more.
+    """
+    monkeypatch.setattr("zenml.utils.source_utils._CUSTOM_SOURCE_ROOT", str(tmp_path))
+    operator, step = make_operator(service_account="a@b.iam.gserviceaccount.com"), make_step()
+    own = len(build_own_variables(operator.config, Attempt("x"), "x"))
+    room = 100 - own - len(foresee_environment(step))
+
+    def fill(number: int, **settings: Any) -> Step:
+        environment = {f"V{n}": "it's" for n in range(number)}
+        filled = make_step(**settings)
+        return filled.model_copy(
+            update={"config": filled.config.model_copy(update={"environment": environment})}
+        )
+
+    Preflight(operator).check_build(fill(room), "train")
+    assert "`V0`, `V1`, `V2`, `V3`, `V4` and others has an apostrophe" in caplog.text
+    with pytest.raises(ConfigurationError, match="has 101 environment variables"):
+        Preflight(operator).check_build(fill(room + 1), "train")
+    secret = fill(room + 1, environment_secrets="secret-manager")
+    Preflight(operator).check_build(secret, "train")
+
+
+def test_a_variable_of_zenml_is_not_changed(caplog: pytest.LogCaptureFixture) -> None:
+    """A step that would report to another server is refused before a build."""
+    variable = {"name": "ZENML_STORE_URL", "value": "https://elsewhere"}
+    step = make_step(additional_training_job_args={"env": [variable]})
+    with pytest.raises(ConfigurationError, match="sets `ZENML_STORE_URL`, which ZenML sets"):
+        Preflight(make_operator()).check_build(step, "train")
+    assert "elsewhere" not in caplog.text

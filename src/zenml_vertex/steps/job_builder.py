@@ -4,13 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from zenml_vertex import __version__
-from zenml_vertex.container.exit_timer import LINGERING_VARIABLE
-from zenml_vertex.container.finish_note import RUN_VARIABLE
 from zenml_vertex.container.secret_environment import SECRET_VARIABLE
-from zenml_vertex.container.server_outages import OUTAGE_VARIABLE
 from zenml_vertex.job.environment import build_environment
 from zenml_vertex.job.identity import (
-    ATTEMPT_VARIABLE,
     SECRET_LABEL,
     Attempt,
     build_display_name,
@@ -20,6 +16,7 @@ from zenml_vertex.job.request import JobJson, build_custom_job
 from zenml_vertex.job.secrets import build_secret, encode_environment, split_environment
 from zenml_vertex.processes import find_this_process
 from zenml_vertex.steps.images import find_image
+from zenml_vertex.steps.step_environment import build_own_variables
 from zenml_vertex.steps.step_secrets import read_secret_first
 
 if TYPE_CHECKING:
@@ -65,12 +62,7 @@ def build_step_job(
         version=__version__,
         client=find_this_process().fingerprint,
     )
-    own = {
-        ATTEMPT_VARIABLE: str(attempt.number),
-        RUN_VARIABLE: str(info.run_id),
-        LINGERING_VARIABLE: str(findings.settings.lingering_seconds),
-        OUTAGE_VARIABLE: str(findings.settings.server_outage_seconds),
-    }
+    own = build_own_variables(findings.settings, attempt, str(info.run_id))
     environment = build_environment(findings.job, environment, own)
     if secret.is_used:
         own |= {SECRET_VARIABLE: secret.name.first_version}

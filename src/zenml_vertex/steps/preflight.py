@@ -14,7 +14,7 @@ from zenml.stack import Stack, StackValidator
 
 from zenml_vertex.cloud import client_required
 from zenml_vertex.errors import ConfigurationError
-from zenml_vertex.job.environment import find_wrong_names
+from zenml_vertex.job.environment import find_apostrophes, find_wrong_names
 from zenml_vertex.job.fields import OVERRIDES, ROWS
 from zenml_vertex.job.identity import is_project
 from zenml_vertex.job.machine_choice import Wishes, fit_machine
@@ -23,6 +23,7 @@ from zenml_vertex.job.readers import SECRET, show_value
 from zenml_vertex.job.rules import advise, find_problems, find_unlisted_enums
 from zenml_vertex.steps.images import advise_step_image
 from zenml_vertex.steps.stack_rules import find_stack_problem
+from zenml_vertex.steps.step_environment import find_environment_problems, foresee_environment
 from zenml_vertex.steps.step_secrets import find_secret_problems
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ class Preflight:
             ConfigurationError: If the settings cannot work.
             CredentialsError: If their project is not the connector's.
         """
-        findings = self._check(step, name)
+        findings = inspect_step(self._component, step)
+        self._refuse(name, findings)
         self._say(logging.INFO, name, *findings.choices)
         return findings
 
@@ -215,16 +217,21 @@ class Preflight:
             ConfigurationError: If the settings cannot work.
             CredentialsError: If their project is not the connector's.
         """
-        findings = self._check(step, name)
-        self._say(logging.WARNING, name, *advise_step_image(step, findings.job))
-
-    def _check(self, step: "Step | StepRunInfo", name: str) -> StepFindings:
         findings = inspect_step(self._component, step)
-        if findings.problems:
-            raise ConfigurationError(findings.problems, where=f"step `{name}`")
+        environment = foresee_environment(step)
+        problems = find_environment_problems(findings.settings, findings.job, environment)
+        self._refuse(name, findings, *problems)
+        self._say(logging.WARNING, name, *advise_step_image(step, findings.job))
+        if findings.settings.environment_secrets == "inline":
+            written = {**step.config.environment, **(findings.job.env or {})}
+            self._say(logging.WARNING, name, *find_apostrophes(written))
+
+    def _refuse(self, name: str, findings: StepFindings, *more: str) -> None:
+        """Refuse a step that cannot work, and warn of what will probably fail."""
+        if problems := [*findings.problems, *more]:
+            raise ConfigurationError(problems, where=f"step `{name}`")
         check_connector(self._component, findings.settings)
         self._say(logging.WARNING, name, *findings.advice)
-        return findings
 
     def _say(self, level: int, name: str, *sentences: str) -> None:
         for text in (f"Step `{name}`: {text}" for text in sentences):

@@ -34,6 +34,7 @@ _WRONG_VALUES = (
     region.find_wrong_values,
     machines.find_wrong_values,
     tpus.find_wrong_values,
+    scheduling.find_wrong_values,
     storage.find_wrong_values,
     network.find_wrong_values,
     identity.find_wrong_values,
@@ -45,8 +46,10 @@ _CONFLICTS = (
     tpus.find_conflicts,
     scheduling.find_conflicts,
     storage.find_conflicts,
+    network.find_conflicts,
+    identity.find_conflicts,
 )
-_ADVICE = (region.advise, storage.advise, machines.advise, tpus.advise, network.advise)
+_ADVICE = (region.advise, storage.advise, machines.advise, tpus.advise, scheduling.advise)
 
 
 def check_values(job: JobFields) -> None:

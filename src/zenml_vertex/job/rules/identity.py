@@ -58,6 +58,18 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
         )
 
 
+def find_conflicts(job: JobFields) -> Iterator[str]:
+    """A Tensorboard without an identity that can write to it."""
+    account_is_open = job.service_account or "service_account" in job.unreadable
+    if job.tensorboard and not account_is_open:
+        # https://cloud.google.com/vertex-ai/docs/experiments/tensorboard-training
+        yield (
+            f"{job.cite('tensorboard')} is set, and `service_account` is not: Vertex AI writes to "
+            "a Tensorboard as an account of yours. Set `service_account`; `gcloud iam "
+            "service-accounts list` shows them."
+        )
+
+
 def _is_label(text: str) -> bool:
     """Whether a key or a value has what labels can have; letters of any alphabet are letters."""
     return (

@@ -1,4 +1,4 @@
-"""Rules on the boot disk, and on the key that encrypts what is stored."""
+"""Rules on the boot disk, mounts, models and output, and on the key that encrypts them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ _MOUNTS = {
     "nfs_mounts": ("server", "path", "mount_point"),
     "lustre_mounts": ("instance_ip", "volume_handle", "filesystem", "mount_point"),
 }
+_MODEL = re.compile(r"projects/[^/\s]+/locations/[^/\s]+/models/[^/\s]+")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(?:/.*)?")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 
@@ -52,6 +53,14 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
             yield (
                 f"{job.cite('nfs_mounts')} has {shown} for `[{index}].path`, which must start "
                 "with `/`: write the path of the share on its server."
+            )
+    for model in job.models or ():
+        if not _MODEL.fullmatch(model):
+            shown = SECRET if job.is_secret("models") else show_value(model)
+            yield (
+                f"{job.cite('models')} has {shown}. Write full names, "
+                "`projects/P/locations/REGION/models/ID` or with `@VERSION` behind; `gcloud ai "
+                "models list --region=REGION` lists the IDs."
             )
     output = job.base_output_dir
     if output and not _BUCKET.fullmatch(output):

@@ -119,7 +119,7 @@ def test_what_goes_together_is_no_problem(settings: dict[str, Any]) -> None:
             {"psc_interface_config": {"dns_peering_configs": [PEERING | {"domain": "a.internal"}]}},
             "must end with a dot",
         ),
-        ({"psc_interface_config": {"dns_peering_configs": "a"}}, "its `dns_peering_configs` must be a list"),
+        ({"psc_interface_config": {"dns_peering_configs": "a"}}, "configs` must be a list"),
         *(({"nfs_mounts": [without(NFS, name)]}, f"without `{name}`") for name in NFS),
         *(({"lustre_mounts": [without(LUSTRE, name)]}, f"without `{name}`") for name in LUSTRE),
         ({"nfs_mounts": [NFS | {"path": "share"}]}, "must start with `/`"),

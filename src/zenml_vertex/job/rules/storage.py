@@ -38,6 +38,15 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
             "--keyring=R --location=REGION` prints it."
         )
 
+    output = job.base_output_dir
+    if output and not _BUCKET.fullmatch(output):
+        yield f"{job.state('base_output_dir')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
+    yield from _find_mount_problems(job)
+    yield from _find_model_problems(job)
+
+
+def _find_mount_problems(job: JobFields) -> Iterator[str]:
+    """Mounts that lack a part, and paths that are not absolute."""
     for name, needed in _MOUNTS.items():
         for index, mount in enumerate(getattr(job, name) or ()):
             lacking = [part for part in needed if not mount.get(camel_case(part))]
@@ -54,6 +63,10 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
                 f"{job.cite('nfs_mounts')} has {shown} for `[{index}].path`, which must start "
                 "with `/`: write the path of the share on its server."
             )
+
+
+def _find_model_problems(job: JobFields) -> Iterator[str]:
+    """Models without their full names."""
     for model in job.models or ():
         if not _MODEL.fullmatch(model):
             shown = SECRET if job.is_secret("models") else show_value(model)
@@ -62,9 +75,6 @@ def find_wrong_values(job: JobFields) -> Iterator[str]:
                 "`projects/P/locations/REGION/models/ID` or with `@VERSION` behind; `gcloud ai "
                 "models list --region=REGION` lists the IDs."
             )
-    output = job.base_output_dir
-    if output and not _BUCKET.fullmatch(output):
-        yield f"{job.state('base_output_dir')}. Write a folder in a bucket: gs://BUCKET/FOLDER."
 
 
 def _list(names: Sequence[str]) -> str:

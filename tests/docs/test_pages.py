@@ -12,7 +12,10 @@ import pytest
 
 from tests.support.pages import DOCS, PAGES, ROOT, read_blocks, read_commands
 from zenml_vertex.cli import main
-from zenml_vertex.config import VertexStepOperatorConfig
+from zenml_vertex.config import VertexStepOperatorConfig, VertexStepOperatorSettings
+from zenml_vertex.job.fields import JobFields
+from zenml_vertex.job.machine_choice import Wishes, fit_machine
+from zenml_vertex.job.rules import find_problems
 from zenml_vertex.local_stack.demo.summary import DemoSummary, format_summary
 from zenml_vertex.local_stack.views.vertex import StateChange
 
@@ -40,6 +43,32 @@ def test_python_blocks_compile(page: Path) -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zenml_vertex"):
                 exec(compile(ast.Module([node], []), str(page), "exec"), {})
+
+
+@each_page
+def test_settings_on_pages_can_be_used(page: Path) -> None:
+    """What a page shows as settings is valid as it stands."""
+    for block in read_blocks(page, "python"):
+        for call in ast.walk(ast.parse(block)):
+            name = getattr(getattr(call, "func", None), "id", None)
+            if isinstance(call, ast.Call) and name == "VertexStepOperatorSettings":
+                written = _read_literals(call)
+                if written is not None:
+                    assert find_problems(_read_job(written)) == [], block
+
+
+def _read_literals(call: ast.Call) -> dict[str, object] | None:
+    """The arguments of a call; None where one of them is computed."""
+    try:
+        return {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+    except ValueError:
+        return None
+
+
+def _read_job(written: dict[str, object]) -> JobFields:
+    """What settings ask for, with the machine that is chosen for them."""
+    settings = VertexStepOperatorSettings(**{"region": "europe-west4", **written})  # type: ignore[arg-type]
+    return fit_machine(settings.to_job_fields(), Wishes(0, 0, "")).job
 
 
 @each_page

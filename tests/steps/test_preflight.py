@@ -264,3 +264,16 @@ def test_a_variable_of_zenml_is_not_changed(caplog: pytest.LogCaptureFixture) ->
     with pytest.raises(ConfigurationError, match="sets `ZENML_STORE_URL`, which ZenML sets"):
         Preflight(make_operator()).check_build(step, "train")
     assert "elsewhere" not in caplog.text
+
+
+def test_which_steps_run_here_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A misspelt name in a YAML file runs a step elsewhere; the line names it, and comes once."""
+    preflight = Preflight(make_operator())
+    with caplog.at_level(logging.INFO):
+        preflight.say_which(["train"], ["load", "train", "training"])
+        preflight.say_which(["train"], ["load", "train", "training"])
+        preflight.say_which([], ["load"])
+        preflight.say_which([f"s{n}" for n in range(12)], [f"s{n}" for n in range(12)])
+    one, other = caplog.messages
+    assert one == "Step operator `vertex` runs `train` on Vertex AI, and not `load` and `training`."
+    assert other.endswith("`s7` and 2 other steps on Vertex AI.")

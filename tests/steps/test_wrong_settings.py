@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"nfs_mounts": {"server": "10.0.0.2"}}, "`nfs_mounts` is an object, and must be a list"),
     ({"psc_interface_config": "[1]"}, "`psc_interface_config` is a list, and must be an object"),
     ({"enable_web_access": "maybe"}, "`enable_web_access` is `maybe`, and must be true or false."),
-    ({"tensorboard": "my-board"}, "`tensorboard` is `my-board`. Write its full name"),
+    ({"tensorboard": "x", "service_account": "a@b.c"}, "`tensorboard` is `x`. Write its full"),
     ({"display_name": "x" * 129}, "`display_name` has 129 characters; Vertex AI accepts 128."),
     ({"disk_size_gb": 1000, "boot_disk_size_gb": 200}, "`disk_size_gb` (`1000`) and `boot_disk_"),
 ]

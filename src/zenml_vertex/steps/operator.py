@@ -120,6 +120,7 @@ class VertexStepOperator(BaseStepOperator):
             for name, step in snapshot.step_configurations.items()
             if step.config.uses_step_operator(self.name)
         }
+        self.preflight.say_which(steps, snapshot.step_configurations)
         for name, step in steps.items():
             self.preflight.check_build(step, name)
         builds = build_configurations(steps, makes_images=is_making_images())

@@ -5,7 +5,7 @@ it finds, and `Preflight` refuses or warns.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOST_NAMED = 10
 # An address of one's own is checked for itself.
 _ANY_REGION = "us-central1"
 
@@ -206,6 +207,24 @@ class Preflight:
         self._say(logging.INFO, name, *findings.choices)
         return findings
 
+    def say_which(self, here: Collection[str], steps: Collection[str]) -> None:
+        """Say once which steps of a pipeline run on Vertex AI, and which do not.
+
+        ZenML takes a misspelt name in a YAML file for that of a step there is none of, and runs
+        the step that was meant elsewhere.
+
+        Args:
+            here: Names of the steps that run on this step operator.
+            steps: Names of all steps.
+        """
+        elsewhere = [name for name in steps if name not in here]
+        text = f"Step operator `{self._component.name}` runs {_list(here)} on Vertex AI"
+        if elsewhere:
+            text += f", and not {_list(elsewhere)}"
+        if here and text not in self._said:
+            self._said.add(text)
+            logger.info("%s.", text)
+
     def check_build(self, step: "Step", name: str) -> None:
         """Check a step before its image is built, the plan for the image included.
 
@@ -238,3 +257,11 @@ class Preflight:
             if text not in self._said:
                 self._said.add(text)
                 logger.log(level, "%s", text)
+
+
+def _list(names: Collection[str]) -> str:
+    """Names of steps as a message shows them, however many there are."""
+    shown = [f"`{name}`" for name in sorted(names)]
+    if len(shown) > _MOST_NAMED:
+        return f"{', '.join(shown[:_MOST_NAMED])} and {len(shown) - _MOST_NAMED} other steps"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)

@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def early() -> Iterator[EarlyPython]:
     waiting = EarlyPython(["colorsys"], {"PATH": os.defpath, "EARLY": "1"})
     yield waiting
     waiting.end()
+
+
+@contextmanager
+def pidfd(number: int) -> Iterator[int]:
+    """What tells when a process that is not a child has ended."""
+    descriptor = os.pidfd_open(number)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _read(process: "subprocess.Popen[bytes]") -> str:
@@ -111,3 +122,31 @@ def test_it_ends_without_a_script_when_the_other_process_is_gone() -> None:
         return
     with os.fdopen(descriptor) as watched:
         assert select.select([watched], [], [], 30)[0], "it is still waiting for a script"
+
+
+def test_its_script_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    """A demo that is killed leaves no pipeline behind."""
+    (tmp_path / "script.py").write_text(
+        "import signal, time\nprint('runs', flush=True)\nsignal.pause()\n", "utf-8"
+    )
+    starter = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from zenml_vertex.local_stack.processes.early_python import EarlyPython\n"
+        "early, folder = EarlyPython([], {}), Path(sys.argv[1])\n"
+        "process = early.run(['script.py'], folder=folder, environment={})\n"
+        "print(process.pid, process.stdout.readline().decode(), flush=True)\n"
+        "process.wait()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starter, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout
+    number, word = parent.stdout.readline().split()
+    assert word == "runs"
+    with pidfd(int(number)) as descriptor:
+        parent.kill()
+        parent.wait(timeout=30)
+        ended, _, _ = select.select([descriptor], [], [], 30)
+    parent.stdout.close()
+    assert ended

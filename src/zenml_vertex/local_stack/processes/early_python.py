@@ -1,20 +1,22 @@
 """A Python that imports what its script needs while the servers that it will use start."""
 
 import json
+import os
 import subprocess
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from zenml_vertex.installation import module_command
 from zenml_vertex.local_stack.processes.ending import end_process, hold_signals
+from zenml_vertex.local_stack.processes.launcher import build_command
 
-_PROGRAM = "zenml_vertex.local_stack.programs.early_python"
+_PROGRAM = "zenml_vertex.local_stack.programs.early_python:main"
 _END_SECONDS = 1.0
 
 
 class EarlyPython:
-    """A process that waits for its script; it ends by itself if this one ends before.
+    """A process that waits for its script, and ends when this one does, however that ends.
 
     Args:
         modules: What it imports meanwhile. What they read of the environment when they are
@@ -24,14 +26,19 @@ class EarlyPython:
 
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
         with hold_signals():
+            reader, writer = os.pipe()
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-                [*module_command(_PROGRAM), *modules],
+                build_command(reader, _PROGRAM, tuple(modules)),
                 env=dict(environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                pass_fds=[reader],
                 start_new_session=True,
             )
+            os.close(reader)
+            # Python keeps the object as long as the process runs.
+            weakref.finalize(self._process, os.close, writer)
 
     @property
     def is_waiting(self) -> bool:

@@ -1,7 +1,7 @@
 """Imports modules at once, and runs a script when it is told its environment.
 
-Usage: `python -m zenml_vertex.local_stack.programs.early_python [MODULE ...]`, with a JSON
-object on standard input once everything is known; see `processes.early_python`.
+`processes.launcher` runs it with the names of the modules, and with a JSON object on standard
+input once everything is known; see `processes.early_python`.
 """
 
 import json
@@ -33,7 +33,3 @@ def main() -> None:
     sys.modules["__main__"] = module = ModuleType("__main__")
     module.__file__ = str(path)
     exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102 - asked for
-
-
-if __name__ == "__main__":
-    main()

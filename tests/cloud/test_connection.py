@@ -166,7 +166,7 @@ operator = VertexStepOperator(
     updated=now, connector=uuid4(),
 )
 settings = VertexStepOperatorSettings(project="p")
-for call in (operator._connect, partial(check_connector, operator)):
+for call in (lambda _: operator.connect(), partial(check_connector, operator)):
     try:
         call(settings)
     except VertexStepOperatorError as error:

@@ -122,7 +122,9 @@ def test_a_reference_inside_an_object_is_looked_up() -> None:
 @pytest.mark.parametrize("name", ["network", "encryption_spec_key_name", "tensorboard", "timeout"])
 def test_a_wrong_value_of_an_argument_is_not_shown_if_it_is_secret(name: str) -> None:
     """What is wrong with a secret is said without it, and with its argument."""
-    operator = make_operator(additional_training_job_args={name: "{{vpc.name}}"})
+    operator = make_operator(
+        service_account="a@b.c", additional_training_job_args={name: "{{vpc.name}}"}
+    )
     (problem,) = inspect_step(operator, make_step()).problems
     assert f"`{name}` in `additional_training_job_args`" in problem
     assert "hunter2" not in problem

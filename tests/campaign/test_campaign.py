@@ -26,7 +26,7 @@ from zenml_vertex.following import submission, watcher
 from zenml_vertex.following.follower import JobFollower
 from zenml_vertex.following.poll_round import PollRound
 from zenml_vertex.following.submission import Submission
-from zenml_vertex.steps import attaching, operator, settling
+from zenml_vertex.steps import attaching, running, settling
 
 _ROOT = Path(__file__).resolve().parents[2]
 # The clients of killed processes never close their connections.
@@ -109,7 +109,7 @@ def test_a_client_that_does_not_cancel_is_caught(run: Run, monkeypatch: pytest.M
         for boundary in ("wait: clock.sleep before", "submit: jobs.create after")
     ]
     assert all(judge(run(trial)).is_right for trial in trials)
-    for module in (operator, submission):
+    for module in (running, submission):
         monkeypatch.setattr(module, "cancel_and_verify", lambda *_, **__: None)
     assert [judge(run(trial)).leaked for trial in trials] == [1, 1]
 

@@ -123,7 +123,9 @@ def _build_wheel(folder: Path, *, clone: Path | None = None) -> Path:
     info = f"zenml_vertex-{installed.version}.dist-info"
     files = [root / "zenml_vertex_init_hook.py"]
     for package in ("zenml_vertex", "vertex_emulator"):
-        files += [file for file in (root / package).rglob("*") if file.suffix in (".py", ".yaml")]
+        files += [
+            file for file in (root / package).rglob("*") if file.suffix in (".py", ".yaml", ".json")
+        ]
     texts = {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
     if clone:
         for name, text in texts.items():

@@ -9,6 +9,7 @@ HOOK = "zenml_vertex_init_hook"
 NEEDED = [f"{package}/py.typed" for package in PACKAGES] + [
     f"{package}/data/machine_accelerators.yaml" for package in PACKAGES
 ]
+NEEDED.append("zenml_vertex/data/custom_job.json")
 # What a user without Docker's engine and Debian's tools has no use for, and what needs pytest:
 # the plugins for it alone.
 TEST_INFRASTRUCTURE = ("mmdebstrap", "docker-registry", "import pytest")

@@ -119,7 +119,7 @@ def test_a_resource_is_created_from_a_step(warm: Warm, tmp_path: Path) -> None:
     assert pool["diskSpec"]["bootDiskSizeGb"] == 200
     for wrong, words in (
         (f"{file}::tran", "has no step `tran`. Its steps are: train."),
-        (f"{tmp_path}/none.py::train", "There is no file"),
+        (f"{tmp_path}/none.py::train", "does not exist"),
         ("train", "write FILE::STEP"),
     ):
         result = run("create", "cold", "--from-step", wrong)

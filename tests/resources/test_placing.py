@@ -114,7 +114,7 @@ def test_a_resource_that_takes_no_jobs_is_said_with_the_next_command(
     placed = decide(job, resource, falls_back=True, adopts=True)
     assert placed.job.persistent_resource_id is None
     assert placed.job.machine_type == "n1-standard-8"
-    assert not placed.is_warm
+    assert placed.job.persistent_resource_id is None
     (warning,) = placed.warnings
     assert "The job runs cold" in warning
     assert ("no machines" in warning) == bool(state)
@@ -125,7 +125,7 @@ def test_a_busy_resource_is_waited_for_or_left(used: int, taken: int) -> None:
     """Machines that this process has taken count as those that others have."""
     job = make_job(**FITS)
     placed = decide(job, make_resource(used=used), taken)
-    assert (placed.job, placed.is_warm) == (job, True)
+    assert placed.job == job
     assert "has no free replicas now, of 2: the job waits" in placed.warnings[0]
     placed = decide(job, make_resource(used=used), taken, falls_back=True)
     assert placed.job.persistent_resource_id is None

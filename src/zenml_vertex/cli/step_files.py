@@ -28,7 +28,7 @@ def read_step_job(
         resource_id: The persistent resource that it is to run on, whatever it sets; None for none.
 
     Raises:
-        click.ClickException: If there is no such step.
+        click.ClickException: If the file has no step of this name.
         ConfigurationError: If its settings cannot work.
     """
     from zenml.config.step_configurations import Step
@@ -77,7 +77,7 @@ def _import(file: Path) -> Any:
         click.ClickException: If it cannot be imported.
     """
     if not file.is_file():
-        raise click.ClickException(f"There is no file {file}.")
+        raise click.ClickException(f"The file {file} does not exist.")
     spec = importlib.util.spec_from_file_location(_MODULE, file)
     if spec is None or spec.loader is None:
         raise click.ClickException(f"{file} is not a Python file.")

@@ -42,7 +42,7 @@ _HYPERDISK = "hyperdisk-balanced"
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the step's ResourceSettings ask of its machine beside `gpu_count`; 0 is no wish."""
+    """What ResourceSettings ask of a step's machine, `gpu_count` apart; 0 asks for nothing."""
 
     cpus: float = 0
     memory_gib: float = 0

@@ -38,8 +38,6 @@ class Placement:
 
     # What it asks for now.
     job: JobFields
-    # Whether it runs on the persistent resource.
-    is_warm: bool = True
     # The ID of the pool whose machine it takes; empty for none, or if it is not known.
     pool_id: str = ""
     # One sentence for each thing that a person should know.
@@ -179,4 +177,4 @@ def _go_cold(job: JobFields, problem: str, wishes: Wishes, step: str) -> Placeme
         raise ConfigurationError([f"{problem}{cure}"], where=step)
     cold = replace(job, persistent_resource_id=None)
     text = f"{problem} The job runs cold, on a machine of its own (`{_FALLBACK}`)."
-    return Placement(cold, is_warm=False, warnings=(text,))
+    return Placement(cold, warnings=(text,))

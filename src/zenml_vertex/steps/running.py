@@ -60,19 +60,7 @@ class RunningSteps:
     def submit(
         self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]
     ) -> None:
-        """Create the job of a step run and record its name there.
-
-        Args:
-            info: The step run.
-            entrypoint_command: Command of the container.
-            environment: Environment variables of the container.
-
-        Raises:
-            ConfigurationError: If the settings cannot work.
-            CredentialsError: If there is no identity, or no project.
-            VertexApiError: If Vertex AI rejects the job.
-            RunStoppedException: After Ctrl-C or SIGTERM; no job is left behind.
-        """
+        """See `VertexStepOperator.submit`."""
         log = open_log(info.step_run)
         with stopping_when_interrupted(self._step_runs, str(info.step_run_id), log), explained():
             findings = self._operator.preflight.check_step(info, info.pipeline_step_name)
@@ -110,32 +98,14 @@ class RunningSteps:
                     raise
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """The current status of a submitted step run; dynamic pipelines ask for it.
-
-        Returns:
-            PROVISIONING, RUNNING, COMPLETED, FAILED or STOPPED. For the last two, the step
-            run on the server has the reason.
-
-        Raises:
-            VertexStepOperatorError: If it is not known now; ZenML then asks again.
-        """
+        """See `VertexStepOperator.get_status`."""
         watcher = self._watch(step_run)
         if watcher is None:
             return ExecutionStatus(fail_without_job(step_run, self._step_runs))
         return ExecutionStatus(watcher.poll(str(step_run.id), patience=self._pool.patience))
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Wait until a submitted step run has finished; static pipelines call it.
-
-        An interruption cancels the job too, unless `on_client_exit` is `detach`.
-
-        Returns:
-            COMPLETED, FAILED or STOPPED.
-
-        Raises:
-            RunStoppedException: After Ctrl-C, SIGTERM or a stop of the run. ZenML
-                retries a step after any other exception.
-        """
+        """See `VertexStepOperator.wait`."""
         watcher = self._watch(step_run)
         if watcher is None:
             return ExecutionStatus(fail_without_job(step_run, self._step_runs))
@@ -158,29 +128,16 @@ class RunningSteps:
                 raise
 
     def take_over(self, step_run: "StepRunResponse") -> Watcher | None:
-        """Follow the job of a step run that another process submitted; None if none is listed.
-
-        Raises:
-            VertexStepOperatorError: If that cannot be found out now.
-        """
+        """See `VertexStepOperator.take_over`."""
         return self._watch(step_run, looks_once=True)
 
     def cancel(self, step_run: "StepRunResponse") -> None:
-        """Ask for the job of a step run to be cancelled; `get_status` tells when it has ended.
-
-        Raises:
-            VertexApiError: If the job may still be running and cannot be cancelled.
-        """
+        """See `VertexStepOperator.cancel`."""
         if watcher := self._watch(step_run):
             watcher.cancel(str(step_run.id))
 
     def clean_up(self, step_run: "StepRunResponse") -> None:
-        """Make sure that the job of a finished step run ends.
-
-        The container of a step that has reported its result exits by itself, and gets some
-        time for that; any other job is cancelled. Both are followed in the background until
-        they have ended, as long as this process lives. The step's secret is destroyed.
-        """
+        """See `VertexStepOperator.cleanup_step_submission`."""
         try:
             self._end_after(step_run)
         finally:

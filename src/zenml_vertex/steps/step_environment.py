@@ -26,8 +26,6 @@ from zenml_vertex.job.identity import ATTEMPT_VARIABLE, Attempt
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
-    from zenml.models import StackResponse
-    from zenml.stack import Stack
 
     from zenml_vertex.config import VertexStepOperatorSettings
     from zenml_vertex.job.fields import JobFields
@@ -55,16 +53,13 @@ def build_own_variables(
     }
 
 
-def foresee_environment(
-    step: "Step", stack: "Stack | StackResponse | None" = None
-) -> dict[str, str]:
+def foresee_environment(step: "Step") -> dict[str, str]:
     """The variables that ZenML will set in a step's container, as `StepLauncher` does.
 
     The token, which there is only with a run, is an empty text.
 
     Args:
-        step: The step's configuration.
-        stack: The stack that it will run on; the active one by default.
+        step: The step's configuration; it will run on the active stack.
     """
     client = Client()
     environment = {
@@ -75,7 +70,7 @@ def foresee_environment(
     }
     if _has_token():
         environment.setdefault(_TOKEN_VARIABLE, "")
-    environment |= get_runtime_environment(step.config, stack or client.active_stack_model)
+    environment |= get_runtime_environment(step.config, client.active_stack_model)
     environment[ENV_ZENML_STEP_OPERATOR] = "True"
     return environment
 

@@ -67,7 +67,7 @@ class ResourcePlaces:
             text: Its ID, or its resource name.
 
         Raises:
-            VertexStepOperatorError: If it is neither, or if there is no connection.
+            VertexStepOperatorError: If it cannot be read as either, or Vertex AI cannot be reached.
         """
         from zenml_vertex.resources.resource import COLLECTION, parse_name
 

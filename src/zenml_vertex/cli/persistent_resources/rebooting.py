@@ -15,7 +15,7 @@ from zenml_vertex.cli.persistent_resources.shown import describe
 from zenml_vertex.cli.persistent_resources.waiting import command, wait
 
 
-@click.command(short_help="Reboot a persistent resource on which there are no jobs.")
+@click.command(short_help="Reboot a persistent resource that has no jobs.")
 @click.argument("resource")
 @no_wait_option
 @yes_option

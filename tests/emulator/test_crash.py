@@ -87,8 +87,9 @@ def test_a_crash_ends_nothing_and_the_next_emulator_continues(
             ]  # fmt: skip
             lines = again.log_lines(name)
             assert (lines.count(f"pid {pid}"), lines.count("the end")) == (1, 1)
-            folder = again.data_dir / name / "attempt-1"
-            assert sorted(file.name for file in folder.iterdir()) == ["app", "home"]
+        # What was kept of the container is removed after its job has ended, and before the stop is.
+        folder = tmp_path / "data" / name / "attempt-1"
+        assert sorted(file.name for file in folder.iterdir()) == ["app", "home"]
 
 
 def test_a_stop_after_a_crash_ends_the_leftovers(submit: Submit, job_of: JobOf) -> None:

@@ -18,6 +18,12 @@ import zenml_vertex.clock
 import zenml_vertex.following.clients
 import zenml_vertex.following.takeover
 import zenml_vertex.steps.job_builder
+
+# What the operator imports with its first step: imported during a trial, it would keep the patched
+# `Client` beyond it.
+import zenml_vertex.steps.preflight
+import zenml_vertex.steps.run_stores
+import zenml_vertex.steps.running
 from campaign.process import Process
 from campaign.world import World
 from zenml_vertex.processes import Process as ClientProcess
